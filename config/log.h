@@ -1,0 +1,37 @@
+/*
+ * log.h - logfmt lines on stderr or in syslog.
+ *
+ * A process has one struct log, given to whoever needs it; a forked child
+ * changes the name and number in its copy. One line is one write(2), so the
+ * lines of several processes never mix.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include "config.h"
+
+struct log {
+	enum config_log where;
+	enum mews_log_level level; /* nothing below it is written */
+	const char *process;	   /* "master", "worker" */
+	int number;		   /* the worker's number; -1: none */
+};
+
+/**
+ * level=info pid=71 process=worker worker=3 event=EVENT TEXT
+ *
+ * @format  logfmt pairs, printf style; quote what may hold a blank with
+ *          log_quote().
+ */
+void log_write(const struct log *log, enum mews_log_level level,
+    const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/** A mews_log_fn; @log is the struct log. */
+void log_sink(void *log, enum mews_log_level level, const char *event,
+    const char *text);
+
+/** @text as a logfmt value in @buffer: quoted and escaped where needed. */
+const char *log_quote(char *buffer, size_t size, const char *text);
+
+#endif

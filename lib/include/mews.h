@@ -1,0 +1,28 @@
+/*
+ * mews.h - everything an embedder sees of libmews.
+ *
+ * A host creates a fleet before it forks, joins it in each child, opens one
+ * pool there and sends queries through the pool's groups:
+ *
+ *	parent:	mews_fleet_create()			mews/fleet.h
+ *	child:	mews_fleet_join(), mews_pool_open()	mews/pool.h
+ *		mews_query_send() or mews_query_run()	mews/query.h
+ *		mews_lease_begin()			mews/lease.h
+ *	parent:	mews_fleet_reap() for each child that ended
+ *	any:	mews_view_open()			mews/view.h
+ *
+ * The library never exits, never logs but through the host's sink, and
+ * starts no thread. A pool belongs to the process that opened it.
+ */
+#ifndef MEWS_H
+#define MEWS_H
+
+#include <mews/config.h>
+#include <mews/fleet.h>
+#include <mews/lease.h>
+#include <mews/pool.h>
+#include <mews/query.h>
+#include <mews/status.h>
+#include <mews/view.h>
+
+#endif

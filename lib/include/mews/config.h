@@ -1,0 +1,126 @@
+/*
+ * mews/config.h - what a fleet is made of, as plain structures.
+ *
+ * Filled by hand, or from a file by the parser of the mews command. Zero
+ * means "the default" in every field but the ones marked required, so a
+ * designated initialiser names only what differs. mews_fleet_create() copies
+ * all of it; strings need to live no longer than that call.
+ *
+ * Units: milliseconds and bytes. A time of MEWS_FOREVER never passes.
+ */
+#ifndef MEWS_CONFIG_H
+#define MEWS_CONFIG_H
+
+#include <mews/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MEWS_FOREVER	     UINT32_MAX
+#define MEWS_NAME_MAX	     31	 /* bytes in a name, without the NUL */
+#define MEWS_ENDPOINTS_MAX   32	 /* endpoints in a fleet */
+#define MEWS_GROUPS_MAX	     32	 /* groups in a fleet */
+#define MEWS_WORKERS_MAX     256 /* slots for workers in a segment */
+#define MEWS_CONNECTIONS_MAX 1024 /* connections of one group, one worker */
+
+/* Defaults: what a zero stands for. */
+#define MEWS_CONNECTION_COUNT_DEFAULT 4
+#define MEWS_PIPELINE_DEFAULT	      64
+#define MEWS_QUERY_TIMEOUT_DEFAULT    30000
+#define MEWS_ACQUIRE_TIMEOUT_DEFAULT  5000
+#define MEWS_QUEUE_DEFAULT	      1024
+#define MEWS_IDLE_TIMEOUT_DEFAULT     600000
+#define MEWS_MAX_LIFETIME_DEFAULT     3600000
+#define MEWS_HEALTH_INTERVAL_DEFAULT  1000
+#define MEWS_HEALTH_TIMEOUT_DEFAULT   500
+#define MEWS_HEALTH_FALL_DEFAULT      2
+#define MEWS_HEALTH_RISE_DEFAULT      1
+
+/* Which servers may serve a group. All but primary open read-only sessions. */
+enum mews_group_role {
+	MEWS_GROUP_ANY = 0,
+	MEWS_GROUP_PRIMARY = 1,
+	MEWS_GROUP_STANDBY = 2,
+	MEWS_GROUP_PREFER_STANDBY = 3
+};
+
+enum mews_switch { MEWS_DEFAULT = 0, MEWS_ON = 1, MEWS_OFF = 2 };
+
+/* One PostgreSQL server, version 14 or later. */
+struct mews_endpoint_config {
+	const char *name;     /* required; letters, digits, '_', '-', '.' */
+	const char *conninfo; /* required; all that libpq takes, one host */
+	uint32_t max_connections; /* of the whole fleet; 0: no cap */
+};
+
+/* A named use of the pool, per worker. */
+struct mews_group_config {
+	const char *name; /* required; as an endpoint's */
+	enum mews_group_role role;
+	uint32_t connection_count; /* at most, 1..MEWS_CONNECTIONS_MAX */
+	uint32_t min_connections;  /* kept open; default 0 */
+	enum mews_switch autocommit; /* default on; off: queries by lease
+					only, each with BEGIN sent ahead */
+	uint32_t pipeline;	     /* queries in flight per connection */
+	uint32_t query_timeout;	     /* ms; statement_timeout on the server */
+	uint32_t acquire_timeout;    /* ms waiting for a connection */
+	uint32_t queue;		     /* queries waiting, at most */
+	uint32_t idle_timeout;	     /* ms; above min_connections */
+	uint32_t max_lifetime;	     /* ms; shortened by up to a tenth */
+	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
+	const char *const *init;     /* SQL run on each new connection */
+	size_t init_count;
+};
+
+/* When is a server called dead, and when alive again? */
+struct mews_health_config {
+	uint32_t interval; /* ms between probes of one endpoint */
+	uint32_t timeout;  /* ms that one probe may take */
+	uint32_t fall;	   /* failed probes until DOWN, 1..15 */
+	uint32_t rise;	   /* good probes until UP again, 1..15 */
+};
+
+struct mews_config {
+	uint32_t abi;	      /* required; MEWS_ABI */
+	const char *instance; /* required; as an endpoint's name */
+	const char *runtime_file; /* path of the segment; NULL: no file */
+	uint32_t workers;	  /* required; slots, 1..MEWS_WORKERS_MAX */
+	const struct mews_endpoint_config *endpoints; /* required, 1 or more */
+	size_t endpoint_count;
+	const struct mews_group_config *groups; /* required, 1 or more */
+	size_t group_count;
+	struct mews_health_config health;
+};
+
+/* Where in a configuration a mistake sits; indices are -1 where unused. */
+struct mews_config_mistake {
+	int endpoint;	   /* index into endpoints */
+	int group;	   /* index into groups */
+	const char *field; /* name as in the structures above, or NULL */
+	const char *text;  /* what is wrong and what is allowed */
+};
+
+typedef void mews_config_fn(void *arg, const struct mews_config_mistake *);
+
+/**
+ * Check everything that can be checked without a server.
+ *
+ * @on_mistake  called once per mistake, during this call; the structure and
+ *              its strings end with the callback.
+ *
+ * Returns the number of mistakes: 0 means that mews_fleet_create() accepts it.
+ */
+size_t mews_config_check(const struct mews_config *config,
+    mews_config_fn *on_mistake, void *arg);
+
+/** "primary", "standby", "any", "prefer-standby"; "?" if not one of them. */
+const char *mews_group_role_name(enum mews_group_role role);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

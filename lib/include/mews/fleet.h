@@ -1,0 +1,112 @@
+/*
+ * mews/fleet.h - the processes that share one segment.
+ *
+ * Create before the first fork; join in each child; reap in the parent. The
+ * segment holds one health record per endpoint and one slot per worker; it
+ * has no lock, so a process may be killed between any two instructions.
+ */
+#ifndef MEWS_FLEET_H
+#define MEWS_FLEET_H
+
+#include <mews/config.h>
+#include <mews/status.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mews_fleet;
+
+enum mews_log_level { MEWS_DEBUG, MEWS_INFO, MEWS_WARNING, MEWS_ERROR };
+
+/**
+ * The host's log. Runs inside calls into the library, in the process that
+ * made the call; must not call the library.
+ *
+ * @event  one word ("endpoint_state").
+ * @text   logfmt pairs ("endpoint=a from=up to=down evidence=refused").
+ */
+typedef void mews_log_fn(void *arg, enum mews_log_level level,
+    const char *event, const char *text);
+
+/* What a worker says of itself in its slot. */
+enum mews_worker_state {
+	MEWS_WORKER_FREE = 0,
+	MEWS_WORKER_STARTING = 1,
+	MEWS_WORKER_READY = 2,
+	MEWS_WORKER_DRAINING = 3
+};
+
+/**
+ * Make the segment, and look up the endpoints' addresses once (this may
+ * block on DNS; nothing is logged in). Call it before the first fork.
+ *
+ * @out  set on MEWS_OK; end it with mews_fleet_destroy().
+ *
+ * Returns MEWS_OK, MEWS_INVALID (configuration or ABI), MEWS_NOMEM or
+ * MEWS_SYSTEM; @error then says which field or call.
+ */
+enum mews_status mews_fleet_create(struct mews_fleet **out,
+    const struct mews_config *config, struct mews_error *error);
+
+/**
+ * Unmap the segment and set *fleet to NULL; NULL *fleet is a no-op. In the
+ * process that created it the file is removed too. Close the pool first.
+ */
+void mews_fleet_destroy(struct mews_fleet **fleet);
+
+/** Give the library a log; NULL @fn: none. Inherited by later forks. */
+void mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg);
+
+/**
+ * Take a slot for this process, as MEWS_WORKER_STARTING.
+ *
+ * Returns MEWS_OK, or MEWS_INVALID: joined already, or every slot is taken.
+ */
+enum mews_status mews_fleet_join(struct mews_fleet *fleet,
+    struct mews_error *error);
+
+/** Give the slot back. A no-op where this process holds none. */
+void mews_fleet_leave(struct mews_fleet *fleet);
+
+/**
+ * Clear the slot of a process that ended, and with it all that was counted
+ * there. Call it after waitpid(2) returned @pid, in the parent only. Async
+ * signal safe. Returns true if @pid had a slot.
+ */
+bool mews_fleet_reap(struct mews_fleet *fleet, pid_t pid);
+
+/** Say how this worker is; shown by mews status. Needs a slot. */
+void mews_fleet_set_state(struct mews_fleet *fleet,
+    enum mews_worker_state state);
+
+/** Count requests that this worker answered. Needs a slot. */
+void mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count);
+
+/** Say that this worker is alive; mews_pool_tick() does it too. */
+void mews_fleet_beat(struct mews_fleet *fleet);
+
+/** Milliseconds since @pid last beat; -1 if it has no slot. */
+int64_t mews_fleet_beat_age(const struct mews_fleet *fleet, pid_t pid);
+
+/**
+ * The worker's state, MEWS_WORKER_FREE if @pid has no slot: how a parent
+ * learns that a child is ready.
+ */
+enum mews_worker_state mews_fleet_state(const struct mews_fleet *fleet,
+    pid_t pid);
+
+/** Publish the parent's pid and generation (binary upgrades) for status. */
+void mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
+    uint32_t generation);
+
+/** Change the owner of the runtime file, before privileges are dropped. */
+enum mews_status mews_fleet_chown(struct mews_fleet *fleet, uid_t uid,
+    gid_t gid, struct mews_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

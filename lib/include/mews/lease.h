@@ -1,0 +1,106 @@
+/*
+ * mews/lease.h - one connection held exclusively: a transaction, session
+ * state, anything that must not be shared.
+ *
+ * What a lease leaves behind never reaches the next user of its connection:
+ * an open transaction is rolled back and session state is reset, in the same
+ * flight as the next use.
+ *
+ * A lease with nothing in flight for longer than its group's query_timeout
+ * was forgotten: it is rolled back and taken away, with a warning.
+ */
+#ifndef MEWS_LEASE_H
+#define MEWS_LEASE_H
+
+#include <mews/pool.h>
+#include <mews/query.h>
+#include <mews/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mews_lease;
+
+/**
+ * Runs exactly once for each accepted mews_lease_begin(), on the loop.
+ *
+ * @lease   end it with mews_lease_end(); NULL if none was to be had,
+ * @result  then says why (its status is MEWS_OK otherwise).
+ */
+typedef void mews_lease_fn(void *arg, struct mews_lease *lease,
+    const struct mews_result *result);
+
+/**
+ * Borrow a connection. In a group with autocommit off a transaction is open
+ * on it: BEGIN travels ahead of the first query.
+ *
+ * @timeout_ms  waiting, at most; 0: the group's acquire_timeout.
+ * @id          for mews_query_cancel() while it waits; may be NULL.
+ *
+ * Returns MEWS_OK, MEWS_OVERLOAD, MEWS_INVALID or MEWS_NOMEM, as
+ * mews_query_send() does.
+ */
+enum mews_status mews_lease_begin(struct mews_group *group,
+    uint32_t timeout_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
+
+/** The same, waiting for it. *out is set on MEWS_OK. */
+enum mews_status mews_lease_wait(struct mews_group *group,
+    uint32_t timeout_ms, struct mews_lease **out);
+
+/**
+ * Run one query on the lease; several may be in flight, in order. Where a
+ * transaction is open its outcome is that of the transaction.
+ *
+ * Returns MEWS_OK, MEWS_UNAVAILABLE (the connection was lost, or taken away,
+ * since: everything of the open transaction is undone), MEWS_INVALID or
+ * MEWS_NOMEM.
+ */
+enum mews_status mews_lease_query(struct mews_lease *lease,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg,
+    mews_query_id *id);
+
+/** The same, waiting for it; as mews_query_run(). */
+enum mews_status mews_lease_query_run(struct mews_lease *lease,
+    const struct mews_query_args *args, struct mews_result **out);
+
+/**
+ * Open a transaction; a no-op where one is open. The lease stays held.
+ * Returns as mews_lease_query().
+ */
+enum mews_status mews_lease_transaction(struct mews_lease *lease);
+
+/**
+ * Commit. The callback's status is MEWS_OK only if the server committed; a
+ * transaction in which a query failed ends with MEWS_SQL and is rolled back.
+ * The lease stays held; in a group with autocommit off its next query opens
+ * the next transaction.
+ */
+enum mews_status mews_lease_commit(struct mews_lease *lease,
+    mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_commit_run(struct mews_lease *lease,
+    struct mews_result **out);
+
+/** Roll back; else as mews_lease_commit(). */
+enum mews_status mews_lease_rollback(struct mews_lease *lease,
+    mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
+    struct mews_result **out);
+
+/** The endpoint's name. */
+const char *mews_lease_endpoint(const struct mews_lease *lease);
+
+/**
+ * Give the connection back and set *lease to NULL; NULL *lease is a no-op.
+ * What is in flight still ends by its callbacks; a transaction that is open
+ * after that is rolled back.
+ */
+void mews_lease_end(struct mews_lease **lease);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

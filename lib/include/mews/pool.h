@@ -1,0 +1,108 @@
+/*
+ * mews/pool.h - one process' private connections, and its place in a loop.
+ *
+ * The pool brings no event loop and forces none on the host. The host
+ *
+ *	- is told by watch() which descriptors to wait for,
+ *	- calls mews_pool_ready() for each that became ready,
+ *	- calls mews_pool_tick() right before it waits, and waits no longer
+ *	  than the milliseconds that this returned.
+ *
+ * Queries are sent in mews_pool_tick(): what was asked for during one turn
+ * of the loop leaves together. A host without a loop gives no watch() and
+ * uses the blocking calls, which poll(2) the pool's own descriptors.
+ *
+ * A pool belongs to the process that opened it and is not for threads. After
+ * a fork the child's copy refuses every call with MEWS_INVALID; the first
+ * such call closes its descriptors without a word to the servers.
+ */
+#ifndef MEWS_POOL_H
+#define MEWS_POOL_H
+
+#include <mews/fleet.h>
+#include <mews/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mews_pool;
+struct mews_group;
+
+#define MEWS_READ  1
+#define MEWS_WRITE 2
+
+/**
+ * Wait for @events (MEWS_READ, MEWS_WRITE or both) on @fd; 0: no longer.
+ * Replaces what was asked for this descriptor before. Runs inside calls into
+ * the pool; must not call it. A descriptor is always given up with 0 before
+ * it is closed. The wait is level-triggered.
+ */
+typedef void mews_watch_fn(void *arg, int fd, int events);
+
+/**
+ * Open this process' pool. Needs a slot (mews_fleet_join()). Returns without
+ * waiting for any server: connections are made from the loop.
+ *
+ * @watch  NULL: the host uses the blocking calls only.
+ * @out    set on MEWS_OK; end it with mews_pool_close().
+ *
+ * Returns MEWS_OK, MEWS_INVALID, MEWS_NOMEM or MEWS_SYSTEM.
+ */
+enum mews_status mews_pool_open(struct mews_pool **out,
+    struct mews_fleet *fleet, mews_watch_fn *watch, void *watch_arg,
+    struct mews_error *error);
+
+/**
+ * Close every connection properly (open transactions are rolled back by the
+ * server) and set *pool to NULL; NULL *pool is a no-op. Queries not yet
+ * ended end now, with MEWS_CANCELED, inside this call. From inside one of
+ * the pool's callbacks it is refused by an assertion.
+ */
+void mews_pool_close(struct mews_pool **pool);
+
+/** Something happened on @fd. Descriptors that are not the pool's: a no-op. */
+void mews_pool_ready(struct mews_pool *pool, int fd, int events);
+
+/**
+ * Send what this turn asked for, act on deadlines, beat. Callbacks run in
+ * here. Returns the milliseconds until it must be called again, -1: only
+ * after something happened; 0: at once.
+ */
+int mews_pool_tick(struct mews_pool *pool);
+
+/** Wait for descriptors with poll(2), at most @timeout_ms (-1: no limit),
+ * then act: one turn of a loop for hosts that have none. */
+enum mews_status mews_pool_turn(struct mews_pool *pool, int timeout_ms);
+
+/** The group of that name, or NULL. Lives as long as the pool. */
+struct mews_group *mews_pool_group(struct mews_pool *pool, const char *name);
+
+/**
+ * Why the last call on this group returned something else than MEWS_OK: a
+ * sentence; "" if none did. Lives until the next call on the group.
+ */
+const char *mews_group_message(const struct mews_group *group);
+
+/* A group as it is now: exact, this worker's share only. */
+struct mews_group_stats {
+	uint32_t connections; /* open, or being opened */
+	uint32_t idle;	      /* ready, nothing in flight */
+	uint32_t leased;
+	uint32_t in_flight; /* queries sent and not ended */
+	uint32_t waiting;   /* queries and leases */
+	uint64_t queries;   /* ended, ever */
+	uint64_t errors;    /* of these, not MEWS_OK */
+	uint64_t resent;    /* reads sent once more after a lost connection */
+	uint64_t opened;    /* connections ever made */
+};
+
+/** Fill @stats. */
+void mews_group_stats(const struct mews_group *group,
+    struct mews_group_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

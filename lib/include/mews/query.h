@@ -1,0 +1,144 @@
+/*
+ * mews/query.h - statements, parameters, queries and results.
+ */
+#ifndef MEWS_QUERY_H
+#define MEWS_QUERY_H
+
+#include <libpq-fe.h>
+#include <mews/pool.h>
+#include <mews/status.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mews_statement;
+struct mews_result;
+
+#define MEWS_PARAMS_MAX 65535 /* of one query; the protocol's own limit */
+
+/* Flags of a statement, and of a query that brings its own SQL. */
+#define MEWS_RESULT_BINARY 0x1 /* columns arrive in binary format */
+
+/* One parameter. Make it with the helpers below. */
+struct mews_param {
+	const void *value; /* NULL and length >= 0: the bytes are inside */
+	int32_t length;	   /* bytes, without a NUL; -1: SQL NULL */
+	uint8_t format;	   /* 0 text, 1 binary, as in libpq */
+	char inside[23];
+};
+
+/** An integer as text: fits every numeric type. */
+struct mews_param mews_param_int(int64_t value);
+/** A double as text, exact; fits float8 and numeric. */
+struct mews_param mews_param_double(double value);
+/** true or false. */
+struct mews_param mews_param_bool(bool value);
+/** A NUL-terminated string, read when the query is sent; NULL: SQL NULL. */
+struct mews_param mews_param_text(const char *value);
+/** Bytes in binary format (bytea, or a type's binary form), read likewise. */
+struct mews_param mews_param_bytes(const void *value, int32_t length);
+/** SQL NULL. */
+struct mews_param mews_param_null(void);
+
+/**
+ * Register SQL to be run many times. It is prepared on each connection in the
+ * same flight as its first use there.
+ *
+ * @sql    one statement, copied; $1, $2, ... are its parameters.
+ * @flags  MEWS_RESULT_BINARY or 0.
+ * @out    set on MEWS_OK; belongs to the pool and lives as long.
+ *
+ * Returns MEWS_OK, MEWS_INVALID or MEWS_NOMEM. The SQL itself is judged by
+ * the server at first use.
+ */
+enum mews_status mews_statement_register(struct mews_statement **out,
+    struct mews_pool *pool, const char *sql, unsigned flags);
+
+/* What to run. Zero means default; exactly one of statement and sql. */
+struct mews_query_args {
+	const struct mews_statement *statement; /* registered, or */
+	const char *sql; /* parsed anew each time, one statement */
+	const struct mews_param *params;
+	int param_count;
+	unsigned flags;	     /* with sql: MEWS_RESULT_BINARY */
+	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout */
+};
+
+/**
+ * How a query ended. Runs exactly once for each query that was accepted, on
+ * the loop (mews_pool_ready, mews_pool_tick) or inside a blocking call, never
+ * inside the call that sent it. May call the pool, but not a blocking call
+ * and not mews_pool_close().
+ *
+ * @result  ends with the callback.
+ */
+typedef void mews_query_fn(void *arg, const struct mews_result *result);
+
+/* Names an accepted query; never 0, never used twice. */
+typedef uint64_t mews_query_id;
+
+/**
+ * Run one query, which is its own transaction, sharing a connection with
+ * others. SQL that opens a transaction or changes the session (BEGIN, SET,
+ * LISTEN, ...) is refused: that needs a lease.
+ *
+ * @args  copied, parameters included.
+ * @id    may be NULL; set on MEWS_OK.
+ *
+ * Returns MEWS_OK: the callback will run. MEWS_OVERLOAD (queue full),
+ * MEWS_INVALID (arguments, a group with autocommit off, forked copy) or
+ * MEWS_NOMEM: it will not; mews_group_message() says why.
+ */
+enum mews_status mews_query_send(struct mews_group *group,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg,
+    mews_query_id *id);
+
+/**
+ * Give a query or a wait for a lease up. Its callback runs with MEWS_CANCELED
+ * in the next tick. If it was sent, the server still finishes it.
+ *
+ * Returns MEWS_OK, or MEWS_INVALID: it has ended already.
+ */
+enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
+
+/**
+ * Run one query and wait for its end; everything else of the pool makes
+ * progress meanwhile (callbacks of other queries run in here).
+ *
+ * @out  the result, also of a query that failed; to be freed with
+ *       mews_result_free(). NULL where the query was not accepted.
+ *
+ * Returns the query's status. MEWS_INVALID inside a callback of the pool.
+ */
+enum mews_status mews_query_run(struct mews_group *group,
+    const struct mews_query_args *args, struct mews_result **out);
+
+/** How it ended. */
+enum mews_status mews_result_status(const struct mews_result *result);
+
+/**
+ * What the server answered, for PQntuples() and friends; NULL if it did not.
+ * Belongs to @result: never PQclear() it.
+ */
+const PGresult *mews_result_pg(const struct mews_result *result);
+
+/** The endpoint it was sent to last, "" if it never was. */
+const char *mews_result_endpoint(const struct mews_result *result);
+
+/** One sentence on why it did not end with MEWS_OK; "" if it did. */
+const char *mews_result_message(const struct mews_result *result);
+
+/** The five characters of the SQLSTATE; "" where the server gave none. */
+const char *mews_result_sqlstate(const struct mews_result *result);
+
+/** Free a result of a blocking call; sets *result to NULL. */
+void mews_result_free(struct mews_result **result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * mews/view.h - look at a fleet from outside: mews status, metrics.
+ *
+ * Maps the runtime file read-only, so it works while the fleet hangs. What
+ * it reads was written by other processes without a lock: each number is
+ * true for itself, and checked before it is believed.
+ */
+#ifndef MEWS_VIEW_H
+#define MEWS_VIEW_H
+
+#include <mews/config.h>
+#include <mews/fleet.h>
+#include <mews/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mews_view;
+
+struct mews_view_fleet {
+	char instance[MEWS_NAME_MAX + 1];
+	pid_t master_pid; /* 0: a fleet without a master */
+	int64_t uptime_ms;
+	uint32_t generation;
+	uint32_t endpoint_count;
+	uint32_t slot_count;
+};
+
+struct mews_view_endpoint {
+	char name[MEWS_NAME_MAX + 1];
+	const char *state; /* "unknown", "up", "suspect", "down" */
+	const char *role;  /* "unknown", "primary", "standby", "readonly" */
+	const char *reason; /* last evidence: "probe_ok", "refused", ... */
+	uint32_t epoch;
+	uint32_t failures;
+	uint32_t retry_in_ms; /* 0: none is due, or due now */
+	uint32_t connections; /* of all workers */
+	uint32_t max_connections; /* 0: no cap */
+	int64_t changed_ms;	  /* since the last change; -1: never */
+};
+
+struct mews_view_worker {
+	pid_t pid;
+	enum mews_worker_state state;
+	int64_t uptime_ms;
+	uint64_t requests;
+	uint64_t queries;
+	uint64_t errors;
+	uint32_t waiting;
+	uint32_t in_flight;
+	int64_t heartbeat_age_ms;
+	uint32_t connections[MEWS_ENDPOINTS_MAX]; /* by endpoint */
+};
+
+/**
+ * Open the runtime file of a fleet.
+ *
+ * Returns MEWS_OK, MEWS_SYSTEM (no such file, no permission) or MEWS_INVALID
+ * (not a segment, or of another ABI); @error names path and reason.
+ */
+enum mews_status mews_view_open(struct mews_view **out, const char *path,
+    struct mews_error *error);
+/** Unmap it; sets *view to NULL. NULL *view is a no-op. */
+void mews_view_close(struct mews_view **view);
+
+/** The fleet as a whole. */
+void mews_view_fleet(const struct mews_view *view,
+    struct mews_view_fleet *out);
+/** One endpoint; false if @index is out of range. */
+bool mews_view_endpoint(const struct mews_view *view, uint32_t index,
+    struct mews_view_endpoint *out);
+/** One slot; false if @slot is out of range or free. */
+bool mews_view_worker(const struct mews_view *view, uint32_t slot,
+    struct mews_view_worker *out);
+/** "starting", "ready", "draining", "free". */
+const char *mews_worker_state_name(enum mews_worker_state state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
