@@ -1,0 +1,22 @@
+/*
+ * fail.c - say in one sentence why something could not be done.
+ */
+#include "fail.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+bool
+fail(struct mews_error *error, const char *format, ...)
+{
+	int	saved = errno;
+	va_list ap;
+
+	error->status = MEWS_SYSTEM;
+	va_start(ap, format);
+	vsnprintf(error->message, sizeof(error->message), format, ap);
+	va_end(ap);
+	errno = saved;
+	return false;
+}

@@ -1,0 +1,17 @@
+/*
+ * fail.h - say in one sentence why something could not be done.
+ */
+#ifndef FAIL_H
+#define FAIL_H
+
+#include <mews/status.h>
+
+/**
+ * Fill @error with a sentence, as MEWS_SYSTEM. errno is left as it was.
+ *
+ * Returns false, so that a function can end with `return fail(...)`.
+ */
+bool fail(struct mews_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

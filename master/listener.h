@@ -1,0 +1,45 @@
+/*
+ * listener.h - the sockets on which the fleet is reached.
+ *
+ * Bound once by the master, inherited by every worker. A unix socket is made
+ * by the user who serves, so that whoever made it may remove it.
+ */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include "config.h"
+
+#include <mews/status.h>
+#include <sys/types.h>
+
+/* One per config->listen, in its order. */
+struct listeners {
+	const struct config *config;
+	int	*fds;	 /* listening, non-blocking; -1: not bound */
+	struct {
+		dev_t dev; /* of a unix socket's file, to know it again */
+		ino_t ino;
+	} *files;
+	size_t	 count;
+};
+
+enum listener_kind { LISTENER_TCP, LISTENER_UNIX };
+
+/** Make room for all of them; nothing is bound yet. */
+bool listeners_init(struct listeners *set, const struct config *config,
+    struct mews_error *error);
+
+/**
+ * Bind and listen on all of one kind.
+ *
+ * @patience_ms  how long to try again while an address is taken: workers of
+ *               a master that was killed need a moment to go.
+ * @error        begins with FILE:LINE.
+ */
+bool listeners_bind(struct listeners *set, enum listener_kind kind,
+    uint32_t patience_ms, struct mews_error *error);
+
+/** Close all, remove the unix sockets that are still ours. */
+void listeners_close(struct listeners *set);
+
+#endif

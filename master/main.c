@@ -1,0 +1,263 @@
+/*
+ * main.c - the mews command.
+ *
+ * Exit status: 0; 1 if it could not be done (what is wrong is on stderr, a
+ * line for each mistake); 2 if it was not called properly.
+ */
+#include "config.h"
+#include "master.h"
+#include "status.h"
+#include "worker.h"
+
+#include <err.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+/* Every option of every sub-command; NULL: not given. */
+struct options {
+	const char *config;
+	const char *runtime_dir;
+	const char *instance;
+	bool	    json;
+};
+
+struct command {
+	const char *name;
+	const char *takes; /* short names of the options it knows */
+	int (*run)(const struct options *options);
+};
+
+static const char usage_text[] =
+    "usage: mews run -c FILE\n"
+    "       mews check -c FILE\n"
+    "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
+    "[--json]\n"
+    "       mews --help | --version\n"
+    "\n"
+    "  run      serve an application with a fleet of workers, in the "
+    "foreground\n"
+    "  check    say what is wrong with a configuration, and do nothing else\n"
+    "  status   show a running fleet; works while it hangs\n"
+    "\n"
+    "  -c, --config FILE        the configuration\n"
+    "      --runtime-dir DIR    where the fleet's runtime files are\n"
+    "      --instance NAME      whose, if there are several\n"
+    "      --json               for programs\n"
+    "\n"
+    "Signals to the master (its pid is in RUNTIME_DIR/INSTANCE.pid):\n"
+    "  TERM, INT    finish what is in flight, then end; INT again: as QUIT\n"
+    "  QUIT         end now\n"
+    "  TTIN, TTOU   one worker more, one less\n"
+    "\n"
+    "Exit status: 0; 1 it failed, and said why; 2 bad usage. status: 1 also\n"
+    "if the fleet's master is dead.\n";
+
+static void usage_error(const char *format, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
+
+static void
+usage_error(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("mews: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs("; see mews --help\n", stderr);
+	exit(EXIT_USAGE);
+}
+
+static void
+report_mistake(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
+/* All that can be wrong before anything is forked; says what it is. */
+static bool
+load(struct config **config, const struct mews_app **app, const char *path)
+{
+	struct mews_error error;
+
+	if (!config_load(config, path, report_mistake, NULL))
+		return false;
+	if (application_load((*config)->app, app, &error))
+		return true;
+	fprintf(stderr, "%s:%u: %s\n", (*config)->path, (*config)->app_line,
+	    error.message);
+	config_free(config);
+	return false;
+}
+
+static int
+command_run(const struct options *options)
+{
+	struct config	      *config;
+	const struct mews_app *app;
+	struct mews_error      error;
+	bool		       ran;
+
+	if (!load(&config, &app, options->config))
+		return EXIT_FAILURE;
+	if (!(ran = master_run(config, app, &error)))
+		warnx("%s", error.message);
+	config_free(&config);
+	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+command_check(const struct options *options)
+{
+	struct config	      *config;
+	const struct mews_app *app;
+
+	if (!load(&config, &app, options->config))
+		return EXIT_FAILURE;
+	printf("%s: ok\n", options->config);
+	config_free(&config);
+	return EXIT_SUCCESS;
+}
+
+static int
+command_status(const struct options *options)
+{
+	struct config	 *config = NULL;
+	struct status_args args = {
+		.runtime_dir = options->runtime_dir,
+		.instance = options->instance,
+		.json = options->json,
+	};
+	struct mews_error error;
+	bool		  alive;
+
+	if (options->config != NULL) {
+		if (!config_load(&config, options->config, report_mistake,
+			NULL))
+			return EXIT_FAILURE;
+		args.runtime_dir = config->runtime_dir;
+		args.instance = config->fleet.instance;
+	}
+	if (!(alive = status_print(&args, stdout, &error)))
+		warnx("%s", error.message);
+	config_free(&config);
+	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static const struct command commands[] = {
+	{ "run", "c", command_run },
+	{ "check", "c", command_check },
+	{ "status", "crij", command_status },
+	{ NULL, NULL, NULL },
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "runtime-dir", required_argument, NULL, 'r' },
+	{ "instance", required_argument, NULL, 'i' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void
+parse_options(struct options *options, const struct command *command,
+    int argc, char **argv)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":c:h", long_options,
+		    NULL)) != -1) {
+		if (option == 'h') {
+			fputs(usage_text, stdout);
+			exit(EXIT_SUCCESS);
+		}
+		if (option == ':')
+			usage_error("%s: %s needs a value", command->name,
+			    argv[optind - 1]);
+		if (strchr(command->takes, option) == NULL)
+			usage_error("%s: unknown option %s", command->name,
+			    argv[optind - 1]);
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'r':
+			options->runtime_dir = optarg;
+			break;
+		case 'i':
+			options->instance = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		}
+	}
+	if (optind < argc)
+		usage_error("%s: unexpected argument %s", command->name,
+		    argv[optind]);
+}
+
+/* A configuration names the fleet; status can do without one. */
+static void
+check_options(const struct options *options, const struct command *command)
+{
+	if (options->config != NULL && options->runtime_dir != NULL)
+		usage_error("%s: -c and --runtime-dir exclude each other",
+		    command->name);
+	if (options->instance != NULL && options->runtime_dir == NULL)
+		usage_error("%s: --instance goes with --runtime-dir",
+		    command->name);
+	if (options->config == NULL && options->runtime_dir == NULL)
+		usage_error("%s: -c FILE is missing", command->name);
+}
+
+/* A socket must never become standard error. */
+static void
+open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *command;
+	struct options	      options = { 0 };
+
+	open_standard_descriptors();
+	setproctitle_init(argc, argv, environ);
+	if (argc < 2)
+		usage_error("a command is missing");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		fputs(usage_text, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("mews " MEWS_VERSION);
+		return EXIT_SUCCESS;
+	}
+	for (command = commands; command->name != NULL; command++)
+		if (strcmp(argv[1], command->name) == 0)
+			break;
+	if (command->name == NULL)
+		usage_error("unknown command %s", argv[1]);
+	parse_options(&options, command, argc - 1, argv + 1);
+	check_options(&options, command);
+	return command->run(&options);
+}

@@ -1,0 +1,20 @@
+/*
+ * master.h - the process that everything else of a fleet descends from.
+ */
+#ifndef MASTER_H
+#define MASTER_H
+
+#include "config.h"
+
+#include <mews/app.h>
+#include <mews/status.h>
+
+/**
+ * Run a fleet in the foreground until a signal ends it.
+ *
+ * @error  filled if it returns false: it could not start, nothing is left.
+ */
+bool master_run(const struct config *config, const struct mews_app *app,
+    struct mews_error *error);
+
+#endif

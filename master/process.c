@@ -1,0 +1,213 @@
+/*
+ * process.c - one place in the fleet, and the process that fills it.
+ *
+ * No fork and no log in here, so that the rules can be read, and tested,
+ * without either.
+ */
+#include "process.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define RESPAWN_FIRST_MS 200   /* the second start in a row; jitter halves it */
+#define RESPAWN_MAX_MS	 10000
+#define SERVED_WELL_MS	 10000 /* deaths before are forgotten */
+#define BURY_MS		 5000  /* from SIGKILL to the end, at most */
+
+static const char *const state_names[PROCESS_STATES] = {
+	[PROCESS_ABSENT] = "absent",
+	[PROCESS_STARTING] = "starting",
+	[PROCESS_READY] = "ready",
+	[PROCESS_STOPPING] = "stopping",
+	[PROCESS_KILLED] = "killed",
+};
+
+const char *
+process_state_name(enum process_state state)
+{
+	return state_names[state];
+}
+
+int64_t
+process_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t
+process_after(int64_t ms)
+{
+	return ms == PROCESS_NEVER ? PROCESS_NEVER : process_now() + ms;
+}
+
+struct process *
+process_add(struct process_list *list)
+{
+	struct process *process, *after = NULL, *p;
+	unsigned	number = 0;
+
+	if ((process = calloc(1, sizeof(*process))) == NULL)
+		return NULL;
+	TAILQ_FOREACH(p, list, entry) {
+		if (p->number != number)
+			break;
+		number++;
+		after = p;
+	}
+	process->number = number;
+	if (after != NULL)
+		TAILQ_INSERT_AFTER(list, after, process, entry);
+	else
+		TAILQ_INSERT_HEAD(list, process, entry);
+	return process;
+}
+
+void
+process_remove(struct process_list *list, struct process *process)
+{
+	TAILQ_REMOVE(list, process, entry);
+	free(process);
+}
+
+struct process *
+process_find(const struct process_list *list, pid_t pid)
+{
+	struct process *process;
+
+	TAILQ_FOREACH(process, list, entry)
+		if (process->pid == pid)
+			return process;
+	return NULL;
+}
+
+void
+process_forked(struct process *process, pid_t pid, int64_t now)
+{
+	process->state = PROCESS_STARTING;
+	process->pid = pid;
+	process->started = now;
+}
+
+void
+process_ready(struct process *process)
+{
+	process->state = PROCESS_READY;
+}
+
+/* Half of it is chance, so that places that died together part. */
+static int64_t
+respawn_delay(unsigned deaths)
+{
+	uint32_t spacing = RESPAWN_FIRST_MS;
+
+	if (deaths <= 1)
+		return 0;
+	while (--deaths > 1 && spacing < RESPAWN_MAX_MS)
+		spacing *= 2;
+	spacing = MIN(spacing, RESPAWN_MAX_MS);
+	return spacing / 2 + arc4random_uniform(spacing / 2 + 1);
+}
+
+void
+process_ended(struct process *process, int64_t now)
+{
+	if (process->state >= PROCESS_READY &&
+	    now - process->started >= SERVED_WELL_MS)
+		process->deaths = 0;
+	process->deaths++;
+	process->state = PROCESS_ABSENT;
+	process->pid = 0;
+	process->start_at = now + respawn_delay(process->deaths);
+}
+
+void
+process_stop(struct process *process, int signal, int64_t kill_at)
+{
+	if (process->pid == 0 || process->state == PROCESS_KILLED)
+		return;
+	kill(process->pid, signal);
+	process->state = PROCESS_STOPPING;
+	process->kill_at = kill_at;
+}
+
+void
+process_kill(struct process *process, int64_t now)
+{
+	kill(process->pid, SIGKILL);
+	process->state = PROCESS_KILLED;
+	process->kill_at = now + BURY_MS;
+}
+
+int64_t
+process_due(const struct process *process)
+{
+	switch (process->state) {
+	case PROCESS_ABSENT:
+		return process->start_at;
+	case PROCESS_STOPPING:
+	case PROCESS_KILLED:
+		return process->kill_at;
+	default:
+		return PROCESS_NEVER;
+	}
+}
+
+const char *
+process_end_text(char *buffer, size_t size, int wait_status)
+{
+	const char *name;
+
+	if (WIFEXITED(wait_status))
+		snprintf(buffer, size, "status=%d", WEXITSTATUS(wait_status));
+	else if ((name = sigabbrev_np(WTERMSIG(wait_status))) != NULL)
+		snprintf(buffer, size, "signal=%s%s", name,
+		    WCOREDUMP(wait_status) ? " core=yes" : "");
+	else
+		snprintf(buffer, size, "signal=%d", WTERMSIG(wait_status));
+	return buffer;
+}
+
+/* The first line of a file of /proc; false if it may not be read. */
+static bool
+proc_read(pid_t pid, const char *name, char *line, size_t size)
+{
+	char  path[64];
+	FILE *f;
+	bool  read;
+
+	snprintf(path, sizeof(path), "/proc/%jd/%s", (intmax_t)pid, name);
+	if ((f = fopen(path, "re")) == NULL)
+		return false;
+	read = fgets(line, (int)size, f) != NULL;
+	fclose(f);
+	return read;
+}
+
+const char *
+process_doing(char *buffer, size_t size, pid_t pid)
+{
+	char	    stat[512], wchan[64];
+	const char *state;
+
+	strlcpy(buffer, "os_state=?", size);
+	/* The state follows the name, which may itself hold a ")". */
+	if (proc_read(pid, "stat", stat, sizeof(stat)) &&
+	    (state = strrchr(stat, ')')) != NULL && strlen(state) > 2)
+		snprintf(buffer, size, "os_state=%c", state[2]);
+	/* "0": it runs, or we may not know. */
+	if (proc_read(pid, "wchan", wchan, sizeof(wchan)) &&
+	    isalpha((unsigned char)wchan[0])) {
+		strlcat(buffer, " wchan=", size);
+		strlcat(buffer, wchan, size);
+	}
+	return buffer;
+}

@@ -1,0 +1,56 @@
+/*
+ * runtime.h - what a running instance keeps in the file system.
+ *
+ *	RUNTIME_DIR/			made if missing
+ *	RUNTIME_DIR/INSTANCE.pid	locked as long as the master lives
+ *	RUNTIME_DIR/INSTANCE.segment	the shared segment (the library's)
+ *
+ * The lock, not the file, says that an instance runs: what a killed master
+ * left behind is recognised by its missing lock, and replaced.
+ */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+#include "config.h"
+#include "privileges.h"
+
+#include <mews/status.h>
+#include <sys/types.h>
+
+struct pidfh;
+
+struct runtime {
+	const char   *dir;
+	const char   *instance;
+	char	     *pid_path;
+	char	     *segment_path;
+	struct pidfh *pid_file;
+	bool	      made_dir;
+	bool	      inherited; /* a killed master left its files here */
+};
+
+/* What runtime_owner() returns. */
+#define RUNTIME_NOBODY	0  /* no pid file that we may read, or not held */
+#define RUNTIME_UNKNOWN -1 /* held, but it does not say by whom */
+
+/** The pid of the master that holds this pid file, or one of the above. */
+pid_t runtime_owner(const char *pid_path);
+
+/**
+ * Refuse if the instance runs already, then see that the directory exists.
+ * Safe for root in a directory of somebody else: writes no file. A directory
+ * that it makes belongs to @who.
+ */
+bool runtime_prepare(struct runtime *runtime, const struct config *config,
+    const struct privileges *who, struct mews_error *error);
+
+/** Take the pid file and remove a stale segment. Not for root. */
+bool runtime_claim(struct runtime *runtime, struct mews_error *error);
+
+/** In a child: give the pid file's descriptor up, leave the file alone. */
+void runtime_disown(struct runtime *runtime);
+
+/** Remove the pid file, and the directory if it was made and is empty. */
+void runtime_release(struct runtime *runtime);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * status.h - mews status: show a fleet from outside.
+ */
+#ifndef STATUS_H
+#define STATUS_H
+
+#include <mews/status.h>
+#include <stdio.h>
+
+struct status_args {
+	const char *runtime_dir;
+	const char *instance; /* NULL: the only one there */
+	bool	    json;
+};
+
+/**
+ * Print what the segment of a fleet says.
+ *
+ * Returns false, and one sentence in @error, if there is no such fleet
+ * (nothing was printed) or its master is dead (everything was).
+ */
+bool status_print(const struct status_args *args, FILE *out,
+    struct mews_error *error);
+
+#endif

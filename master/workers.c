@@ -1,0 +1,345 @@
+/*
+ * workers.c - the master's table of workers.
+ *
+ * A worker says that it is ready, and that it is alive, in its slot of the
+ * segment; that it ended, the kernel says. A slot is cleared here, after
+ * waitpid(2), and nowhere else.
+ *
+ * A heartbeat's age counts only as far as the master itself was awake: when
+ * a terminal, a debugger or a suspend stopped all of us, nobody was silent.
+ */
+#include "workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mews/view.h>
+
+#define WATCH_MS	 1000 /* between two looks at the heartbeats */
+#define WATCH_START_MS	 20   /* the same for who is starting */
+#define ASLEEP_MS	 3000 /* between two looks: we were not awake */
+#define GRACE_MARGIN_MS	 1000 /* beyond a worker's own graceful_timeout */
+#define SPARE_SLOTS	 2    /* at least, beyond one for each worker */
+
+bool
+workers_init(struct workers *workers)
+{
+	TAILQ_INIT(&workers->list);
+	workers->began = process_now();
+	workers->watched_at = workers->awake_since = workers->began;
+	for (; workers->count < workers->config->workers; workers->count++)
+		if (process_add(&workers->list) == NULL)
+			return false;
+	return true;
+}
+
+void
+workers_free(struct workers *workers)
+{
+	struct process *p, *next;
+
+	TAILQ_FOREACH_SAFE(p, &workers->list, entry, next)
+		process_remove(&workers->list, p);
+}
+
+/*
+ * Birth.
+ */
+
+static void
+workers_fork(struct workers *workers, struct process *p)
+{
+	pid_t pid = fork();
+	char  why[128];
+
+	if (pid == 0)
+		exit(workers->child(workers->child_arg, p->number));
+	if (pid > 0) {
+		process_forked(p, pid, process_now());
+		log_write(workers->log, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
+		    "worker_started", "worker=%u worker_pid=%jd", p->number,
+		    (intmax_t)pid);
+		return;
+	}
+	log_quote(why, sizeof(why), strerror(errno));
+	process_ended(p, process_now());
+	log_write(workers->log, MEWS_ERROR, "fork_failed",
+	    "worker=%u error=%s", p->number, why);
+}
+
+void
+workers_start(struct workers *workers)
+{
+	struct process *p;
+	int64_t		now = process_now();
+
+	TAILQ_FOREACH(p, &workers->list, entry)
+		if (p->state == PROCESS_ABSENT && p->start_at <= now)
+			workers_fork(workers, p);
+}
+
+/*
+ * Death.
+ */
+
+/* One that cannot start is one line; that none can is worth another. */
+static void
+workers_complain(struct workers *workers)
+{
+	struct process *p;
+
+	if (workers->any_ready || workers->complained)
+		return;
+	TAILQ_FOREACH(p, &workers->list, entry)
+		if (p->deaths == 0)
+			return;
+	workers->complained = true;
+	log_write(workers->log, MEWS_ERROR, "no_worker_starts",
+	    "workers=%u hint=\"what each of them said is above; "
+	    "trying again\"", workers->count);
+}
+
+static void
+workers_bury(struct workers *workers, pid_t pid, int wait_status)
+{
+	struct process *p;
+	int64_t		now = process_now(), ran;
+	char		end[64];
+
+	mews_fleet_reap(workers->fleet, pid);
+	if ((p = process_find(&workers->list, pid)) == NULL)
+		return;
+	process_end_text(end, sizeof(end), wait_status);
+	ran = now - p->started;
+	process_ended(p, now);
+	if (p->retired) {
+		log_write(workers->log,
+		    wait_status == 0 ? MEWS_DEBUG : MEWS_WARNING,
+		    "worker_exited", "worker=%u worker_pid=%jd %s ran_ms=%jd",
+		    p->number, (intmax_t)pid, end, (intmax_t)ran);
+		process_remove(&workers->list, p);
+		return;
+	}
+	log_write(workers->log, MEWS_WARNING, "worker_exited",
+	    "worker=%u worker_pid=%jd %s ran_ms=%jd deaths=%u "
+	    "restart_in_ms=%jd", p->number, (intmax_t)pid, end, (intmax_t)ran,
+	    p->deaths, (intmax_t)(p->start_at - now));
+	workers_complain(workers);
+}
+
+void
+workers_reap(struct workers *workers)
+{
+	pid_t pid;
+	int   wait_status;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		workers_bury(workers, pid, wait_status);
+}
+
+/*
+ * Life.
+ */
+
+static void
+workers_note_ready(struct workers *workers, struct process *p, int64_t now)
+{
+	if (mews_fleet_state(workers->fleet, p->pid) < MEWS_WORKER_READY)
+		return;
+	process_ready(p);
+	workers->any_ready = true;
+	log_write(workers->log, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
+	    "worker_ready", "worker=%u worker_pid=%jd start_ms=%jd",
+	    p->number, (intmax_t)p->pid, (intmax_t)(now - p->started));
+	if (workers->all_ready)
+		return;
+	TAILQ_FOREACH(p, &workers->list, entry)
+		if (p->state != PROCESS_READY)
+			return;
+	workers->all_ready = true;
+	log_write(workers->log, MEWS_INFO, "ready", "workers=%u start_ms=%jd",
+	    workers->count, (intmax_t)(now - workers->began));
+}
+
+/* What its slot says of a worker, as logfmt; "" if it has none. */
+static const char *
+workers_slot_text(const struct workers *workers, pid_t pid, char *buffer,
+    size_t size)
+{
+	struct mews_view       *view;
+	struct mews_view_fleet	fleet;
+	struct mews_view_worker worker;
+	struct mews_error	error;
+
+	buffer[0] = '\0';
+	if (mews_view_open(&view, workers->segment_path, &error) != MEWS_OK)
+		return buffer;
+	mews_view_fleet(view, &fleet);
+	for (uint32_t slot = 0; slot < fleet.slot_count; slot++)
+		if (mews_view_worker(view, slot, &worker) &&
+		    worker.pid == pid)
+			snprintf(buffer, size,
+			    " state=%s requests=%ju in_flight=%u waiting=%u",
+			    mews_worker_state_name(worker.state),
+			    (uintmax_t)worker.requests, worker.in_flight,
+			    worker.waiting);
+	mews_view_close(&view);
+	return buffer;
+}
+
+/* How long has it given no sign of life while we would have noticed? */
+static int64_t
+workers_silence(const struct workers *workers, const struct process *p,
+    int64_t now)
+{
+	int64_t watched = now - MAX(p->started, workers->awake_since);
+	int64_t age = mews_fleet_beat_age(workers->fleet, p->pid);
+
+	return age < 0 ? watched : MIN(age, watched);
+}
+
+static void
+workers_check_heartbeat(struct workers *workers, struct process *p,
+    int64_t now)
+{
+	uint32_t limit = workers->config->worker_timeout;
+	int64_t	 silent = workers_silence(workers, p, now);
+	char	 doing[128], slot[160];
+
+	if (limit == MEWS_FOREVER || silent <= limit)
+		return;
+	process_doing(doing, sizeof(doing), p->pid);
+	workers_slot_text(workers, p->pid, slot, sizeof(slot));
+	log_write(workers->log, MEWS_ERROR, "worker_hangs",
+	    "worker=%u worker_pid=%jd silent_ms=%jd worker_timeout_ms=%u "
+	    "%s%s action=kill", p->number, (intmax_t)p->pid,
+	    (intmax_t)silent, limit, doing, slot);
+	process_kill(p, now);
+}
+
+/* Returns false if there is nothing left to do about it. */
+static bool
+workers_check_deadline(struct workers *workers, struct process *p,
+    int64_t now)
+{
+	if (process_due(p) > now || p->state == PROCESS_ABSENT)
+		return true;
+	log_write(workers->log, MEWS_WARNING,
+	    p->state == PROCESS_KILLED ? "worker_stuck" : "worker_overdue",
+	    "worker=%u worker_pid=%jd action=%s", p->number,
+	    (intmax_t)p->pid, p->state == PROCESS_KILLED ? "none" : "kill");
+	if (p->state == PROCESS_STOPPING) {
+		process_kill(p, now);
+		return true;
+	}
+	p->kill_at = PROCESS_NEVER;
+	return !p->retired;
+}
+
+void
+workers_watch(struct workers *workers)
+{
+	struct process *p, *next;
+	int64_t		now = process_now();
+
+	if (now - workers->watched_at > ASLEEP_MS)
+		workers->awake_since = now;
+	workers->watched_at = now;
+	TAILQ_FOREACH_SAFE(p, &workers->list, entry, next) {
+		if (p->state == PROCESS_STARTING)
+			workers_note_ready(workers, p, now);
+		if (p->pid != 0 && p->state != PROCESS_KILLED)
+			workers_check_heartbeat(workers, p, now);
+		if (!workers_check_deadline(workers, p, now))
+			process_remove(&workers->list, p);
+	}
+}
+
+int
+workers_due(const struct workers *workers)
+{
+	const struct process *p;
+	int64_t		      now = process_now(), due = now + WATCH_MS;
+
+	TAILQ_FOREACH(p, &workers->list, entry) {
+		due = MIN(due, process_due(p));
+		if (p->state == PROCESS_STARTING)
+			due = MIN(due, now + WATCH_START_MS);
+	}
+	return (int)MAX(due - now, 0);
+}
+
+/*
+ * How many.
+ */
+
+/* Slots stay free for successors, who start before the one whom they replace
+ * has ended. */
+bool
+workers_grow(struct workers *workers)
+{
+	if (workers->count + 1 + SPARE_SLOTS > workers->slots ||
+	    process_add(&workers->list) == NULL)
+		return false;
+	workers->count++;
+	return true;
+}
+
+static void
+workers_retire(struct workers *workers, struct process *p, int signal,
+    int64_t kill_at)
+{
+	p->retired = true;
+	if (p->state == PROCESS_ABSENT)
+		process_remove(&workers->list, p);
+	else
+		process_stop(p, signal, kill_at);
+}
+
+bool
+workers_shrink(struct workers *workers)
+{
+	int64_t		patience = workers_patience(workers);
+	struct process *p;
+
+	if (workers->count <= 1)
+		return false;
+	workers->count--;
+	TAILQ_FOREACH_REVERSE(p, &workers->list, process_list, entry)
+		if (!p->retired)
+			break;
+	workers_retire(workers, p, SIGTERM, process_after(patience));
+	return true;
+}
+
+void
+workers_stop(struct workers *workers, int signal, int64_t patience_ms)
+{
+	int64_t		kill_at = process_after(patience_ms);
+	struct process *p, *next;
+
+	workers->count = 0;
+	TAILQ_FOREACH_SAFE(p, &workers->list, entry, next)
+		workers_retire(workers, p, signal, kill_at);
+}
+
+bool
+workers_gone(const struct workers *workers)
+{
+	return TAILQ_EMPTY(&workers->list);
+}
+
+int64_t
+workers_patience(const struct workers *workers)
+{
+	uint32_t grace = workers->config->graceful_timeout;
+
+	return grace == MEWS_FOREVER ? PROCESS_NEVER :
+				       (int64_t)grace + GRACE_MARGIN_MS;
+}

@@ -1,0 +1,60 @@
+/*
+ * workers.h - the master's table of workers.
+ *
+ * One struct process per place; a place lives longer than the processes that
+ * fill it. Whoever forks, buries, kills or counts workers does it in here.
+ */
+#ifndef WORKERS_H
+#define WORKERS_H
+
+#include "process.h"
+
+/** The child's side of the fork; returns its exit status. */
+typedef int workers_child_fn(void *arg, unsigned number);
+
+struct workers {
+	const struct config *config;
+	const struct log    *log;
+	struct mews_fleet   *fleet;
+	const char	    *segment_path;
+	struct process_list  list;
+	workers_child_fn    *child;
+	void		    *child_arg;
+	unsigned	     count; /* that are to run */
+	unsigned	     slots; /* of the segment */
+	int64_t		     began;
+	int64_t		     watched_at;  /* the last workers_watch() */
+	int64_t		     awake_since; /* we ourselves, without a break */
+	bool		     any_ready;	  /* ever */
+	bool		     all_ready;	  /* the first time */
+	bool		     complained;  /* that none gets ready */
+};
+
+/** Make config->workers places; what comes from elsewhere is set
+ * already. False: out of memory. */
+bool workers_init(struct workers *workers);
+/** Free the table; kills nobody. */
+void workers_free(struct workers *workers);
+
+/** Fork those that are due. Returns only in the parent. */
+void workers_start(struct workers *workers);
+/** Wait for all that ended, and clear their slots. */
+void workers_reap(struct workers *workers);
+/** See who became ready, who hangs, whose time is over. */
+void workers_watch(struct workers *workers);
+/** Milliseconds until one of these three has something to do. */
+int workers_due(const struct workers *workers);
+
+/** One place more; false if the segment has no room for it. */
+bool workers_grow(struct workers *workers);
+/** One place less, gracefully; false if it is the last. */
+bool workers_shrink(struct workers *workers);
+/** End all, by TERM or QUIT; kill who is still there in @patience_ms. */
+void workers_stop(struct workers *workers, int signal, int64_t patience_ms);
+/** True once nobody is left, or nobody who could be ended. */
+bool workers_gone(const struct workers *workers);
+
+/** How long a worker may take to end by itself; or PROCESS_NEVER. */
+int64_t workers_patience(const struct workers *workers);
+
+#endif
