@@ -1,0 +1,503 @@
+/*
+ * config.c - from a file to a struct config.
+ *
+ * The way of a file: text.c blanks out its comments, parse.c notes what is
+ * written in which line, option.c says what each key takes and where it
+ * goes. Here the values are put there, and everything is checked that needs
+ * more than one value or the system. Mistakes do not stop any of this, so
+ * that all of them are told at once; only after a syntax error nothing is
+ * said about what is missing.
+ */
+#include "config.h"
+#include "listen.h"
+#include "mistake.h"
+#include "option.h"
+#include "parse.h"
+#include "text.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One call of config_load(). */
+struct load {
+	struct config *config;
+	struct memory *memory;	/* of the configuration; the rest is ours */
+	struct option_context context;
+	struct memory *scratch;
+	struct text text;
+	struct parsed parsed;
+	struct mistakes mistakes;
+	bool complete;		/* no syntax error: all was seen */
+};
+
+static void
+load_nomem(struct load *load)
+{
+	mistake_add(&load->mistakes, 1, "out of memory");
+}
+
+static void
+load_texts(struct load *load, struct setting *setting,
+    const struct option *option, const char ***texts, size_t *count)
+{
+	struct value	*value;
+
+	if ((*texts = memory_get(&load->memory,
+	    setting->count * sizeof(**texts))) == NULL) {
+		load_nomem(load);
+		return;
+	}
+	STAILQ_FOREACH(value, &setting->values, next) {
+		if (value->text[0] == '\0') {
+			mistake_add(&load->mistakes, value->line,
+			    "%s holds an empty text", option->name);
+			setting->bad = true;
+		}
+		if (((*texts)[*count] = memory_text(&load->memory,
+		    value->text)) == NULL) {
+			load_nomem(load);
+			return;
+		}
+		(*count)++;
+	}
+}
+
+static void
+load_listen(struct load *load, struct setting *setting,
+    struct config_listen **listens, size_t *count)
+{
+	struct config_listen	*listen;
+	struct value		*value;
+	char			 why[512];
+
+	if ((*listens = memory_get(&load->memory,
+	    setting->count * sizeof(**listens))) == NULL) {
+		load_nomem(load);
+		return;
+	}
+	STAILQ_FOREACH(value, &setting->values, next) {
+		listen = &(*listens)[*count];
+		listen->line = value->line;
+		if (!listen_parse(listen, value->text, &load->context, why,
+		    sizeof(why))) {
+			mistake_add(&load->mistakes, value->line, "%s", why);
+			continue;
+		}
+		for (size_t i = 0; i < *count; i++)
+			if (listen_equal(&(*listens)[i], listen)) {
+				mistake_add(&load->mistakes, value->line,
+				    "listen = '%.200s' is there already, in "
+				    "line %u", value->text,
+				    (*listens)[i].line);
+				break;
+			}
+		(*count)++;
+	}
+}
+
+/* Put what was written, or the default, where the table says. */
+static void
+load_setting(struct load *load, struct section *section,
+    const struct option *option, void *base)
+{
+	struct setting	*setting = section_setting(section, option);
+	struct value	 fallback = { .text = option->fallback };
+	void		*field = (char *)base + option->field;
+	char		 why[512];
+
+	if (setting->bad)
+		return;
+	if (setting->count == 0 && option->fallback == NULL) {
+		setting->bad = true;
+		if (load->complete)
+			mistake_add(&load->mistakes, section->line,
+			    "%s%s%s is missing; it has no default",
+			    section_name(section->kind),
+			    section->kind == SECTION_FILE ? "" : ": ",
+			    option->name);
+		return;
+	}
+	if (setting->count == 0 && option->fallback[0] != '\0') {
+		fallback.line = section->line;
+		STAILQ_INSERT_TAIL(&setting->values, &fallback, next);
+		setting->count = 1;
+	}
+
+	if (option_is_list(option)) {
+		size_t	*count = (void *)((char *)base + option->count_field);
+
+		if (option->type == OPTION_LISTEN)
+			load_listen(load, setting, field, count);
+		else if (setting->count > 0)
+			load_texts(load, setting, option, field, count);
+	} else if (setting->list || setting->count > 1) {
+		mistake_add(&load->mistakes, setting->line,
+		    "%s takes one value, not a list", option->name);
+		setting->bad = true;
+	} else if (!option_convert(option,
+	    STAILQ_FIRST(&setting->values)->text, field, &load->context, why,
+	    sizeof(why))) {
+		mistake_add(&load->mistakes,
+		    STAILQ_FIRST(&setting->values)->line, "%s", why);
+		setting->bad = true;
+	}
+	if (STAILQ_FIRST(&setting->values) == &fallback)
+		STAILQ_INIT(&setting->values);
+}
+
+static void
+load_section(struct load *load, struct section *section, void *base)
+{
+	size_t			 count;
+	const struct option	*options = option_table(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (options[i].section == section->kind)
+			load_setting(load, section, &options[i], base);
+}
+
+static size_t
+count_sections(struct load *load, enum section_kind kind)
+{
+	struct section	*section = NULL;
+	size_t		 count = 0;
+
+	while ((section = section_next(&load->parsed, kind, section)) != NULL)
+		count++;
+	return count;
+}
+
+static bool
+load_endpoints(struct load *load)
+{
+	struct mews_config		*fleet = &load->config->fleet;
+	struct mews_endpoint_config	*endpoint;
+	struct section			*section = NULL;
+	size_t				 count;
+
+	count = count_sections(load, SECTION_ENDPOINT);
+	if ((endpoint = memory_get(&load->memory,
+	    count * sizeof(*endpoint))) == NULL)
+		return false;
+	fleet->endpoints = endpoint;
+	fleet->endpoint_count = count;
+	while ((section = section_next(&load->parsed, SECTION_ENDPOINT,
+	    section)) != NULL) {
+		if ((endpoint->name = memory_text(&load->memory,
+		    section->title)) == NULL)
+			return false;
+		load_section(load, section, endpoint++);
+	}
+	return true;
+}
+
+static bool
+load_groups(struct load *load)
+{
+	struct mews_config		*fleet = &load->config->fleet;
+	struct mews_group_config	*group;
+	struct section			*section = NULL;
+	size_t				 count;
+
+	count = count_sections(load, SECTION_GROUP);
+	if ((group = memory_get(&load->memory,
+	    count * sizeof(*group))) == NULL)
+		return false;
+	fleet->groups = group;
+	fleet->group_count = count;
+	while ((section = section_next(&load->parsed, SECTION_GROUP,
+	    section)) != NULL) {
+		if ((group->name = memory_text(&load->memory,
+		    section->title)) == NULL)
+			return false;
+		load_section(load, section, group++);
+	}
+	return true;
+}
+
+static bool
+load_health(struct load *load)
+{
+	struct section	*section = NULL;
+
+	/* A file without health { } is as one with an empty one. */
+	if (section_next(&load->parsed, SECTION_HEALTH, NULL) == NULL &&
+	    (section = section_add(&load->parsed, SECTION_HEALTH, NULL,
+	    1)) == NULL)
+		return false;
+	section = NULL;
+	while ((section = section_next(&load->parsed, SECTION_HEALTH,
+	    section)) != NULL)
+		load_section(load, section, &load->config->fleet.health);
+	return true;
+}
+
+/* A key outside of any section, if there is something left to check. */
+static struct setting *
+file_setting(struct load *load, const char *name)
+{
+	struct section	*file = STAILQ_FIRST(&load->parsed.sections);
+	struct setting	*setting = section_setting(file,
+			    option_find(SECTION_FILE, name));
+
+	return setting->bad ? NULL : setting;
+}
+
+static unsigned
+setting_line(const struct setting *setting)
+{
+	return setting->line > 0 ? setting->line : 1;
+}
+
+/* "name" or "name:group"; the group is split off. */
+static void
+check_user(struct load *load)
+{
+	struct config	*config = load->config;
+	struct setting	*setting = file_setting(load, "user");
+	char		*user, *colon;
+
+	if (setting == NULL)
+		return;
+	if ((user = memory_text(&load->memory, config->user)) == NULL) {
+		load_nomem(load);
+		return;
+	}
+	config->user = user;
+	if ((colon = strchr(user, ':')) != NULL) {
+		*colon = '\0';
+		config->group = colon + 1;
+	}
+	if (getpwnam(user) == NULL)
+		mistake_add(&load->mistakes, setting_line(setting),
+		    "user = '%.64s': there is no such user; allowed is NAME "
+		    "or NAME:GROUP", user);
+	if (config->group != NULL && getgrnam(config->group) == NULL)
+		mistake_add(&load->mistakes, setting_line(setting),
+		    "user: there is no group '%.64s'; allowed is NAME or "
+		    "NAME:GROUP", config->group);
+}
+
+static void
+check_app(struct load *load)
+{
+	struct config	*config = load->config;
+	struct setting	*setting = file_setting(load, "app");
+	struct stat	 status;
+
+	if (setting == NULL)
+		return;
+	config->app_line = setting->line;
+	if (stat(config->app, &status) == -1 ||
+	    access(config->app, R_OK) == -1)
+		mistake_add(&load->mistakes, setting->line,
+		    "app = '%.500s' cannot be read: %s; it must be a shared "
+		    "object", config->app, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		mistake_add(&load->mistakes, setting->line,
+		    "app = '%.500s' is not a file; it must be a shared object",
+		    config->app);
+}
+
+/* It is made when it is missing, but not the directories above it. */
+static void
+check_runtime_dir(struct load *load)
+{
+	const char	*path = load->config->runtime_dir;
+	struct setting	*setting = file_setting(load, "runtime_dir");
+	struct stat	 status;
+	char		*parent, *slash;
+
+	if (setting == NULL)
+		return;
+	if (stat(path, &status) == 0) {
+		if (!S_ISDIR(status.st_mode))
+			mistake_add(&load->mistakes, setting_line(setting),
+			    "runtime_dir = '%.500s' is not a directory", path);
+		return;
+	}
+	if ((parent = memory_text(&load->scratch, path)) == NULL) {
+		load_nomem(load);
+		return;
+	}
+	while ((slash = strrchr(parent, '/')) != NULL && slash[1] == '\0' &&
+	    slash > parent)
+		*slash = '\0';
+	slash[slash == parent] = '\0';
+	if (stat(parent, &status) == -1)
+		mistake_add(&load->mistakes, setting_line(setting),
+		    "runtime_dir = '%.500s' cannot be made: %s: %s", path,
+		    parent, strerror(errno));
+	else if (!S_ISDIR(status.st_mode))
+		mistake_add(&load->mistakes, setting_line(setting),
+		    "runtime_dir = '%.500s' cannot be made: %s is not a "
+		    "directory", path, parent);
+}
+
+/* What the library says of the fleet, with the line where that is written. */
+static void
+on_fleet_mistake(void *arg, const struct mews_config_mistake *mistake)
+{
+	struct load		*load = arg;
+	struct section		*section = NULL;
+	struct setting		*setting;
+	const struct option	*option = NULL;
+	enum section_kind	 kind = SECTION_FILE;
+	const char		*field = mistake->field;
+	int			 index = 0;
+	unsigned		 line;
+	bool			 named;
+
+	if (mistake->endpoint >= 0) {
+		kind = SECTION_ENDPOINT;
+		index = mistake->endpoint;
+	} else if (mistake->group >= 0) {
+		kind = SECTION_GROUP;
+		index = mistake->group;
+	} else if (field != NULL && option_find(kind, field) == NULL &&
+	    option_find(SECTION_HEALTH, field) != NULL)
+		kind = SECTION_HEALTH;
+	do
+		section = section_next(&load->parsed, kind, section);
+	while (index-- > 0);
+
+	line = section->line;
+	if (field != NULL && (option = option_find(kind, field)) != NULL) {
+		setting = section_setting(section, option);
+		if (setting->bad)
+			return;
+		if (setting->line > 0)
+			line = setting->line;
+	} else if (section->bad)
+		return;
+	named = option == NULL || strstr(mistake->text, field) != NULL;
+	mistake_add(&load->mistakes, line, "%s%s%s%s%s",
+	    section_name(kind), kind == SECTION_FILE ? "" : ": ",
+	    named ? "" : field, named ? "" : ": ", mistake->text);
+}
+
+static void
+load_file(struct load *load)
+{
+	struct config	*config = load->config;
+	struct section	*file = STAILQ_FIRST(&load->parsed.sections);
+	long		 processors;
+
+	load_section(load, file, config);
+	if (!load_endpoints(load) || !load_groups(load) ||
+	    !load_health(load)) {
+		load_nomem(load);
+		return;
+	}
+	if (config->workers == 0) {
+		processors = sysconf(_SC_NPROCESSORS_ONLN);
+		config->workers = processors < 1 ? 1 :
+		    processors > MEWS_WORKERS_MAX ? MEWS_WORKERS_MAX :
+		    (uint32_t)processors;
+	}
+	check_user(load);
+	check_app(load);
+	check_runtime_dir(load);
+	if (!load->complete)
+		return;
+
+	config->fleet.abi = MEWS_ABI;
+	config->fleet.workers = config->workers;
+	mews_config_check(&config->fleet, on_fleet_mistake, load);
+	if (config->fleet.instance != NULL && config->runtime_dir != NULL &&
+	    (config->fleet.runtime_file = memory_format(&load->memory,
+	    "%s/%s.segment", config->runtime_dir,
+	    config->fleet.instance)) == NULL)
+		load_nomem(load);
+}
+
+/* The file's own path, and the directory that others are relative to. */
+static bool
+load_path(struct load *load, const char *path)
+{
+	struct option_context	 here = { .memory = &load->memory };
+	char			*directory, *cwd = NULL;
+
+	if (path[0] != '/' && (cwd = getcwd(NULL, 0)) == NULL)
+		return false;
+	here.directory = cwd;
+	load->config->path = option_path(&here, path);
+	free(cwd);
+	if (load->config->path == NULL || (directory =
+	    memory_text(&load->memory, load->config->path)) == NULL)
+		return false;
+	*strrchr(directory, '/') = '\0';
+	load->context.directory = directory;
+	load->context.memory = &load->memory;
+	return true;
+}
+
+bool
+config_load(struct config **out, const char *path, config_report_fn *report,
+    void *arg)
+{
+	struct load	load = { .memory = NULL };
+	bool		done = false;
+
+	*out = NULL;
+	if ((load.config = memory_get(&load.memory,
+	    sizeof(*load.config))) == NULL || !load_path(&load, path)) {
+		load_nomem(&load);
+		goto done;
+	}
+	if (!text_read(&load.text, path, &load.scratch, &load.mistakes))
+		goto done;
+	load.complete = parse_text(&load.parsed, &load.text, &load.mistakes);
+	load_file(&load);
+	done = load.mistakes.count == 0;
+done:
+	mistake_report(&load.mistakes, path, report, arg);
+	mistake_clear(&load.mistakes);
+	memory_free(&load.parsed.memory);
+	memory_free(&load.scratch);
+	if (done) {
+		load.config->memory = load.memory;
+		*out = load.config;	/* the caller owns it now */
+	} else
+		memory_free(&load.memory);
+	return done;
+}
+
+void
+config_free(struct config **config)
+{
+	struct memory	*memory;
+
+	if (*config == NULL)
+		return;
+	memory = (*config)->memory;
+	*config = NULL;
+	memory_free(&memory);	/* the structure is part of it */
+}
+
+static char *
+runtime_path(const char *runtime_dir, const char *instance, const char *suffix)
+{
+	char	*path;
+
+	return asprintf(&path, "%s/%s.%s", runtime_dir, instance,
+	    suffix) == -1 ? NULL : path;
+}
+
+char *
+config_segment_path(const char *runtime_dir, const char *instance)
+{
+	return runtime_path(runtime_dir, instance, "segment");
+}
+
+char *
+config_pid_path(const char *runtime_dir, const char *instance)
+{
+	return runtime_path(runtime_dir, instance, "pid");
+}

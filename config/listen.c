@@ -1,0 +1,108 @@
+/*
+ * listen.c - what an address to listen on looks like.
+ *
+ * Addresses are numeric: a name could mean several, and another one after
+ * the next start.
+ */
+#include "listen.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define UNIX_PREFIX "unix:"
+
+static bool
+listen_unix(struct config_listen *listen, const char *path,
+    const struct option_context *context, char *why, size_t why_size)
+{
+	const size_t	most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (*path == '\0') {
+		snprintf(why, why_size,
+		    "listen = '%s' lacks the path after unix:", listen->text);
+		return false;
+	}
+	if ((listen->path = option_path(context, path)) == NULL) {
+		snprintf(why, why_size, "out of memory");
+		return false;
+	}
+	if (strlen(listen->path) > most) {
+		snprintf(why, why_size, "listen = '%.200s' is too long: the "
+		    "path of a unix socket has at most %zu bytes",
+		    listen->text, most);
+		return false;
+	}
+	return true;
+}
+
+/* "127.0.0.1", "[::1]", "*"; nothing is as "*". */
+static bool
+listen_host(struct config_listen *listen, char *host)
+{
+	const size_t	length = strlen(host);
+	struct in6_addr	address;
+
+	if (length == 0 || strcmp(host, "*") == 0)
+		return true;
+	listen->host = host;
+	if (host[0] != '[')
+		return inet_pton(AF_INET, host, &address) == 1;
+	if (host[length - 1] != ']')
+		return false;
+	host[length - 1] = '\0';
+	listen->host = host + 1;
+	return inet_pton(AF_INET6, listen->host, &address) == 1;
+}
+
+bool
+listen_parse(struct config_listen *listen, const char *text,
+    const struct option_context *context, char *why, size_t why_size)
+{
+	const char	*wrong = NULL;
+	char		*host, *colon;
+
+	if ((listen->text = memory_text(context->memory, text)) == NULL ||
+	    (host = memory_text(context->memory, text)) == NULL) {
+		snprintf(why, why_size, "out of memory");
+		return false;
+	}
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+		return listen_unix(listen, text + strlen(UNIX_PREFIX),
+		    context, why, why_size);
+
+	if ((colon = strrchr(host, ':')) == NULL) {
+		snprintf(why, why_size, "listen = '%.200s' has no port: "
+		    "ADDRESS:PORT, [IPV6]:PORT, *:PORT or unix:PATH", text);
+		return false;
+	}
+	*colon = '\0';
+	listen->port = (uint16_t)strtonum(colon + 1, 1, UINT16_MAX, &wrong);
+	if (wrong != NULL || colon[1] < '0' || colon[1] > '9') {
+		snprintf(why, why_size, "listen = '%.200s' has a bad port: "
+		    "1 to %d", text, UINT16_MAX);
+		return false;
+	}
+	if (!listen_host(listen, host)) {
+		snprintf(why, why_size, "listen = '%.200s' has a bad address: "
+		    "an IPv4 address, an IPv6 address in [], or * for all",
+		    text);
+		return false;
+	}
+	return true;
+}
+
+static bool
+text_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+listen_equal(const struct config_listen *a, const struct config_listen *b)
+{
+	return a->port == b->port && text_equal(a->host, b->host) &&
+	    text_equal(a->path, b->path);
+}

@@ -1,0 +1,19 @@
+/*
+ * listen.h - what an address to listen on looks like.
+ */
+#ifndef LISTEN_H
+#define LISTEN_H
+
+#include "option.h"
+
+/*
+ * "127.0.0.1:80", "[::1]:80", "*:80", "unix:PATH". False: @why says what is
+ * wrong and what is allowed.
+ */
+bool listen_parse(struct config_listen *listen, const char *text,
+    const struct option_context *context, char *why, size_t why_size);
+/* Would both bind the same? */
+bool listen_equal(const struct config_listen *a,
+    const struct config_listen *b);
+
+#endif

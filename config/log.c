@@ -1,0 +1,270 @@
+/*
+ * log.c - logfmt lines on stderr or in syslog.
+ *
+ * A line is made in a buffer on the stack and leaves with one write(2): no
+ * allocation, nothing shared, errno is kept. It is shorter than what a pipe
+ * takes in one piece. A line that is too long ends with truncated=true; one
+ * that cannot be written is lost.
+ */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 2048	/* bytes, with the newline; below PIPE_BUF */
+
+static const char truncated[] = " truncated=true";
+
+/* What has to fit behind the text: a quote, that note, newline and NUL. */
+#define LOG_TAIL (1 + sizeof(truncated) + 1)
+
+static const struct {
+	const char *name;
+	int priority;
+} levels[] = {
+	[MEWS_DEBUG] = { "debug", LOG_DEBUG },
+	[MEWS_INFO] = { "info", LOG_INFO },
+	[MEWS_WARNING] = { "warning", LOG_WARNING },
+	[MEWS_ERROR] = { "error", LOG_ERR },
+};
+
+struct line {
+	size_t used;
+	bool full;
+	char text[LOG_LINE_MAX];
+};
+
+/* The length up to which @text is whole UTF-8 characters. */
+static size_t
+whole_characters(const char *text, size_t length)
+{
+	size_t	back = 1;
+
+	/* The last character's first byte says how long it should be. */
+	while (back <= 4 && back <= length) {
+		unsigned char first = (unsigned char)text[length - back];
+		size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 :
+		    first >= 0xc0 ? 2 : 1;
+
+		if (first < 0x80 || first >= 0xc0)
+			return size > back ? length - back : length;
+		back++;
+	}
+	return length;
+}
+
+static void line_add(struct line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+line_add_list(struct line *line, const char *format, va_list args)
+{
+	const size_t	room = sizeof(line->text) - LOG_TAIL - line->used;
+	int		length;
+
+	if (line->full)
+		return;
+	length = vsnprintf(line->text + line->used, room, format, args);
+	if (length < 0)
+		return;
+	if ((size_t)length < room) {
+		line->used += (size_t)length;
+		return;
+	}
+	line->full = true;
+	line->used = whole_characters(line->text, line->used + room - 1);
+}
+
+static void
+line_add(struct line *line, const char *format, ...)
+{
+	va_list	args;
+
+	va_start(args, format);
+	line_add_list(line, format, args);
+	va_end(args);
+}
+
+/* Does systemd read our stderr, and add the time by itself? */
+static bool
+stderr_is_journal(void)
+{
+	const char		*text = getenv("JOURNAL_STREAM");
+	unsigned long long	 device, inode;
+	struct stat		 status;
+
+	return text != NULL &&
+	    sscanf(text, "%llu:%llu", &device, &inode) == 2 &&
+	    fstat(STDERR_FILENO, &status) == 0 &&
+	    status.st_dev == device && status.st_ino == inode;
+}
+
+/* RFC 3339, UTC, milliseconds. */
+static void
+line_add_time(struct line *line)
+{
+	struct timespec	now;
+	struct tm	utc;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	line_add(line, " ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ",
+	    utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+	    utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
+}
+
+static void
+line_begin(struct line *line, const struct log *log,
+    enum mews_log_level level)
+{
+	line->used = 0;
+	line->full = false;
+	line_add(line, "level=%s pid=%ld process=%s", levels[level].name,
+	    (long)getpid(), log->process);
+	if (log->number >= 0)
+		line_add(line, " worker=%d", log->number);
+	if (log->where == CONFIG_LOG_STDERR && !stderr_is_journal())
+		line_add_time(line);
+}
+
+/* Make it one line, and good logfmt even where it was cut. */
+static void
+line_end(struct line *line)
+{
+	bool	quoted = false;
+
+	for (size_t i = 0; i < line->used; i++) {
+		if ((unsigned char)line->text[i] < ' ')
+			line->text[i] = ' ';
+		else if (line->text[i] == '\\' && quoted &&
+		    i + 1 < line->used)
+			i++;
+		else if (line->text[i] == '\\' && quoted)
+			line->text[i] = ' ';	/* cut inside an escape */
+		else if (line->text[i] == '"')
+			quoted = !quoted;
+	}
+	while (!quoted && line->used > 0 && line->text[line->used - 1] == ' ')
+		line->used--;
+	if (line->full) {
+		if (quoted)
+			line->text[line->used++] = '"';
+		memcpy(line->text + line->used, truncated,
+		    strlen(truncated));
+		line->used += strlen(truncated);
+	}
+	line->text[line->used] = '\0';
+}
+
+static void
+line_write(struct line *line, const struct log *log,
+    enum mews_log_level level)
+{
+	ssize_t	written;
+
+	line_end(line);
+	if (log->where == CONFIG_LOG_SYSLOG) {
+		syslog(LOG_DAEMON | levels[level].priority, "%s", line->text);
+		return;
+	}
+	line->text[line->used++] = '\n';
+	do
+		written = write(STDERR_FILENO, line->text, line->used);
+	while (written == -1 && errno == EINTR);
+}
+
+void
+log_write(const struct log *log, enum mews_log_level level,
+    const char *event, const char *format, ...)
+{
+	const int	saved = errno;
+	struct line	line;
+	va_list		args;
+
+	if (level < log->level || (size_t)level >=
+	    sizeof(levels) / sizeof(levels[0]))
+		return;
+	line_begin(&line, log, level);
+	line_add(&line, " event=%s", event);
+	line_add(&line, " ");
+	va_start(args, format);
+	line_add_list(&line, format, args);
+	va_end(args);
+	line_write(&line, log, level);
+	errno = saved;
+}
+
+void
+log_sink(void *log, enum mews_log_level level, const char *event,
+    const char *text)
+{
+	log_write(log, level, event, "%s", text);
+}
+
+static bool
+is_plain(const char *text)
+{
+	if (text[0] == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text <= ' ' || *text == '"' ||
+		    *text == '=' || *text == '\\' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* One character of a quoted value: its length. */
+static size_t
+escape(char out[8], char c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+		return (size_t)snprintf(out, 8, "\\%c", c);
+	case '\n':
+		return (size_t)snprintf(out, 8, "\\n");
+	case '\r':
+		return (size_t)snprintf(out, 8, "\\r");
+	case '\t':
+		return (size_t)snprintf(out, 8, "\\t");
+	default:
+		if ((unsigned char)c < ' ' || c == 0x7f)
+			return (size_t)snprintf(out, 8, "\\u%04x",
+			    (unsigned)c);
+		out[0] = c;
+		return 1;
+	}
+}
+
+const char *
+log_quote(char *buffer, size_t size, const char *text)
+{
+	size_t	used = 0, length;
+	char	one[8];
+
+	if (size < sizeof("\"\""))
+		return "";
+	if (is_plain(text) && strlen(text) < size)
+		return strcpy(buffer, text);
+
+	buffer[used++] = '"';
+	for (; *text != '\0'; text++) {
+		length = escape(one, *text);
+		if (used + length + sizeof("\"") > size) {
+			used = whole_characters(buffer, used);
+			break;
+		}
+		memcpy(buffer + used, one, length);
+		used += length;
+	}
+	buffer[used++] = '"';
+	buffer[used] = '\0';
+	return buffer;
+}

@@ -1,0 +1,23 @@
+/*
+ * memory.h - allocations that live and end together.
+ *
+ * A list begins as NULL and grows by every call; memory_free() ends all of
+ * it. Whoever declares the pointer owns the list.
+ */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include <stddef.h>
+
+struct memory;
+
+/* Zeroed, aligned for everything; NULL: out of memory. */
+void *memory_get(struct memory **list, size_t size);
+/* A copy. */
+char *memory_text(struct memory **list, const char *text);
+char *memory_format(struct memory **list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* End all of it and set *list to NULL. */
+void memory_free(struct memory **list);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * mistake.c - what is wrong with a file, kept until all of it is known.
+ */
+#include "mistake.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct mistake {
+	struct mistake *next;
+	unsigned line;
+	char text[];
+};
+
+void
+mistake_add(struct mistakes *mistakes, unsigned line, const char *format, ...)
+{
+	struct mistake	**at = &mistakes->first, *mistake;
+	char		  text[1024];
+	va_list		  args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+
+	/* One that cannot be kept still counts: the file is not accepted. */
+	mistakes->count++;
+	mistake = memory_get(&mistakes->memory,
+	    sizeof(*mistake) + strlen(text) + 1);
+	if (mistake == NULL)
+		return;
+	mistake->line = line;
+	strcpy(mistake->text, text);
+	while (*at != NULL && (*at)->line <= line)
+		at = &(*at)->next;
+	mistake->next = *at;
+	*at = mistake;
+}
+
+void
+mistake_report(const struct mistakes *mistakes, const char *path,
+    config_report_fn *report, void *arg)
+{
+	const struct mistake	*mistake;
+	char			 line[4096 + 1024 + 16];
+
+	for (mistake = mistakes->first; mistake != NULL;
+	    mistake = mistake->next) {
+		snprintf(line, sizeof(line), "%.4096s:%u: %s", path,
+		    mistake->line, mistake->text);
+		report(arg, line);
+	}
+	if (mistakes->count > 0 && mistakes->first == NULL) {
+		snprintf(line, sizeof(line), "%.4096s:1: out of memory", path);
+		report(arg, line);
+	}
+}
+
+void
+mistake_clear(struct mistakes *mistakes)
+{
+	memory_free(&mistakes->memory);
+	mistakes->first = NULL;
+	mistakes->count = 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * mistake.h - what is wrong with a file, kept until all of it is known.
+ *
+ * Mistakes are found in several passes over a file, and told in the order of
+ * its lines.
+ */
+#ifndef MISTAKE_H
+#define MISTAKE_H
+
+#include "config.h"
+#include "memory.h"
+
+struct mistake;
+
+/* Begins as zeroes. */
+struct mistakes {
+	struct memory *memory;
+	struct mistake *first; /* by line; on one line in the order found */
+	size_t count;
+};
+
+/* One sentence, without a full stop: what is wrong and what is allowed. */
+void mistake_add(struct mistakes *mistakes, unsigned line,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void mistake_report(const struct mistakes *mistakes, const char *path,
+    config_report_fn *report, void *arg);
+/* Forget them. */
+void mistake_clear(struct mistakes *mistakes);
+
+#endif
