@@ -16,7 +16,7 @@
 
 enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG };
 
-/* One address to listen on: "127.0.0.1:80", "[::1]:80", "*:80", "unix:PATH". */
+/* An address to listen on: "127.0.0.1:80", "[::1]:80", "*:80", "unix:PATH". */
 struct config_listen {
 	const char *text; /* as written */
 	const char *host; /* numeric; NULL: every address ("*") */
@@ -26,10 +26,10 @@ struct config_listen {
 };
 
 struct config {
-	const char *path;    /* of the file itself */
+	const char *path;    /* of the file itself; absolute */
 	const char *app;     /* path of the shared object; absolute */
 	unsigned app_line;   /* where it was written */
-	const char *user;    /* NULL: nobody when started as root */
+	const char *user;    /* to become when started as root */
 	const char *group;   /* NULL: the user's own */
 	const char *runtime_dir; /* absolute */
 	const struct config_listen *listen;
@@ -37,9 +37,10 @@ struct config {
 	enum config_log log;
 	enum mews_log_level log_level;
 	uint32_t workers; /* resolved: never 0 */
-	uint32_t graceful_timeout; /* ms */
-	uint32_t worker_timeout;   /* ms */
-	struct mews_config fleet;  /* instance, endpoints, groups, health */
+	uint32_t graceful_timeout; /* ms or MEWS_FOREVER */
+	uint32_t worker_timeout;   /* ms or MEWS_FOREVER */
+	struct mews_config fleet;  /* complete, as mews_fleet_create() wants
+				      it; slots for just these workers */
 	void *memory;		   /* what the strings above live in */
 };
 
@@ -48,12 +49,14 @@ typedef void config_report_fn(void *arg, const char *line);
 
 /**
  * Read and check a file. All mistakes are reported, in the order of their
- * lines where possible.
+ * lines; after a syntax error none of what follows it. Not for threads:
+ * libconfuse has one scanner per process.
  *
- * @out  set if true is returned; config_free() it.
+ * @out  set if true is returned, else NULL; config_free() it.
  */
 bool config_load(struct config **out, const char *path,
     config_report_fn *report, void *arg);
+/** Free it and set *config to NULL; NULL *config is a no-op. */
 void config_free(struct config **config);
 
 /** runtime_dir/INSTANCE.segment and .pid: names only, to be freed. */
