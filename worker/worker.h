@@ -2,7 +2,8 @@
  * worker.h - the worker process, as the master sees it.
  *
  * struct worker_args is all that crosses the fork. Everything in it belongs
- * to the master and outlives the worker.
+ * to the master and outlives the worker; the worker only closes its copies
+ * of the listening sockets.
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -11,6 +12,23 @@
 
 #include <mews.h>
 #include <mews/app.h>
+
+/* Defaults: what a zero in struct worker_limits stands for. */
+#define WORKER_HEAD_DEFAULT	   16384
+#define WORKER_BODY_DEFAULT	   1048576
+#define WORKER_CONNECTIONS_DEFAULT 8192
+#define WORKER_IDLE_DEFAULT	   10
+#define WORKER_REQUEST_DEFAULT	   30000
+
+/* What one client, or all of them together, may ask of a worker. */
+struct worker_limits {
+	size_t head; /* bytes kept per connection; about half are a request's */
+	size_t body;	      /* bytes of a request's body; more: 413 */
+	uint32_t connections; /* HTTP connections of this worker at once */
+	uint32_t idle;	  /* s in which not a byte moved: closed */
+	uint32_t request; /* ms from a request's first line to its end, and
+			     from the last answer to that line: closed */
+};
 
 struct worker_args {
 	const struct config *config;
@@ -21,11 +39,13 @@ struct worker_args {
 	int channel;	 /* end-of-file: the master is gone */
 	unsigned number; /* 0, 1, ... */
 	struct log log;	 /* a copy */
+	struct worker_limits limits;
 };
 
 /**
- * Serve until told to stop; called in the child right after the fork, with
- * signals as fork left them, privileges dropped. TERM or INT: no new
+ * Serve until told to stop; called in the child right after the fork,
+ * privileges dropped, with signals either blocked or as fork left them: a
+ * signal that came while they were blocked is not lost. TERM or INT: no new
  * connections, finish what is in flight (at most graceful_timeout), close
  * the pool. QUIT: end at once. End of the channel: as TERM.
  *

@@ -36,11 +36,15 @@ struct mews_app {
 	    struct mews_error *error);
 	/* Answer, or start what will. Required. */
 	void (*request)(void *state, struct mews_request *request);
-	/* Every request was answered. May be NULL. */
+	/* No request will come, and the pool is closed: what was in flight
+	 * ended, leases and statements are gone. May be NULL. */
 	void (*stop)(void *state);
 };
 
-/* The pool is open from start() to stop(). */
+/* What the shared object exports, whatever else it hides. */
+extern const struct mews_app mews_app __attribute__((visibility("default")));
+
+/* The pool is open from start() until just before stop(). */
 struct mews_pool *mews_worker_pool(struct mews_worker *worker);
 /* 0, 1, ...: unique among the workers that live. */
 unsigned mews_worker_number(const struct mews_worker *worker);
@@ -64,6 +68,16 @@ void *mews_request_alloc(struct mews_request *request, size_t size);
 /** True once the client went away; the reply is still due, and dropped. */
 bool mews_request_gone(const struct mews_request *request);
 
+/**
+ * mews_query_send() for this request: @request is the callback's arg.
+ *
+ * @group  its name.
+ * If the query is not accepted the request is answered as by
+ * mews_reply_status(), and @fn never runs.
+ */
+void mews_request_query(struct mews_request *request, const char *group,
+    const struct mews_query_args *args, mews_query_fn *fn);
+
 /* Who owns the bytes of a reply's body. */
 enum mews_body {
 	MEWS_BODY_COPY,	  /* copied now */
@@ -86,13 +100,19 @@ void mews_reply_endpoint(struct mews_request *request,
 /**
  * Answer. The request ends: do not touch it, or memory from it, again.
  *
- * @status  100 < status < 600, as in HTTP.
+ * @status  200 to 599, as in HTTP.
  * @type    Content-Type; NULL where there is no body.
  */
 void mews_reply(struct mews_request *request, unsigned status,
     const char *type, const void *body, size_t length, enum mews_body owner);
 
-/** Answer 503 with the status' name and the message as the body. */
+/**
+ * Answer 503 with the status' name and the message as the body: for a query
+ * that was not accepted (mews_query_send(), mews_group_message()).
+ */
+void mews_reply_status(struct mews_request *request, enum mews_status status,
+    const char *message);
+/** The same for a query that failed, and mews_reply_endpoint(). */
 void mews_reply_failure(struct mews_request *request,
     const struct mews_result *result);
 

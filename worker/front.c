@@ -1,0 +1,466 @@
+/*
+ * front.c - the HTTP side of a worker.
+ *
+ * libmicrohttpd runs in external epoll mode: its epoll descriptor is one of
+ * those that libev watches. All of its work is done in front_turn(), at most
+ * once per turn of the loop: the answers that queries brought in this turn
+ * leave together, and so do the queries of the requests that arrived.
+ *
+ * A connection whose request the application holds is suspended; so
+ * libmicrohttpd neither closes it nor times it out, and a request lives at
+ * least as long as the application needs it.
+ *
+ * Its idle timeout is for clients that do nothing. Those who do something,
+ * but slowly, are found by sweep().
+ */
+#include "front.h"
+#include "rate.h"
+#include "reply.h"
+#include "request.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SWEEP_S 1.	/* between two looks for slow clients */
+
+/* A connection. */
+struct client {
+	LIST_ENTRY(client) entry;
+	struct MHD_Connection *connection;
+	struct mews_request *request; /* NULL: waiting for a first line */
+	ev_tstamp since; /* of that line, or of the wait for it */
+};
+
+struct listener {
+	struct front *front;
+	struct MHD_Daemon *daemon;
+	ev_io	 readable; /* the daemon's epoll descriptor */
+	bool	 due;	   /* the daemon has something to do */
+};
+
+struct front {
+	struct ev_loop	*ev;
+	struct mews_fleet *fleet;
+	const struct mews_app *app;
+	void	*state; /* the application's */
+	struct worker_limits limits; /* none of them zero */
+	struct log	log;
+	struct rate	messages;
+	struct request_store requests;
+	struct reply_desk desk;
+	LIST_HEAD(, client) clients;
+	ev_timer	sweep; /* active while there are clients */
+	ev_idle		again; /* active while a listener is due */
+	bool	stopped;       /* the application is not asked any more */
+	size_t	listener_count;
+	struct listener	listeners[];
+};
+
+void
+front_due(struct listener *listener)
+{
+	listener->due = true;
+	ev_idle_start(listener->front->ev, &listener->front->again);
+}
+
+static void
+on_readable(struct ev_loop *ev, ev_io *watcher, int revents)
+{
+	(void)ev;
+	(void)revents;
+	front_due(watcher->data);
+}
+
+/* Keeps the loop from waiting; front_turn() acts. */
+static void
+on_again(struct ev_loop *ev, ev_idle *watcher, int revents)
+{
+	(void)ev;
+	(void)watcher;
+	(void)revents;
+}
+
+static void
+on_message(void *arg, const char *format, va_list args)
+{
+	struct front	*front = arg;
+	char	 text[256], quoted[300];
+	unsigned suppressed;
+
+	if (!rate_allow(&front->messages, &suppressed))
+		return;
+	vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_write(&front->log, MEWS_INFO, "http", "suppressed=%u text=%s",
+	    suppressed, log_quote(quoted, sizeof(quoted), text));
+}
+
+static int
+client_socket(const struct client *client)
+{
+	return MHD_get_connection_info(client->connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+static struct client *
+client_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* No request will follow; one that is here already is still read. */
+static void
+client_hear_no_more(const struct client *client)
+{
+	shutdown(client_socket(client), SHUT_RD);
+}
+
+static void
+on_connection(void *arg, struct MHD_Connection *connection, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+	struct listener	*listener = arg;
+	struct front	*front = listener->front;
+	struct client	*client;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		/* Without memory its first request is refused. */
+		if ((client = calloc(1, sizeof(*client))) == NULL)
+			return;
+		client->connection = connection;
+		client->since = ev_now(front->ev);
+		if (LIST_EMPTY(&front->clients))
+			ev_timer_again(front->ev, &front->sweep);
+		LIST_INSERT_HEAD(&front->clients, client, entry);
+		*context = client;
+	} else if ((client = *context) != NULL) {
+		LIST_REMOVE(client, entry);
+		free(client);
+		*context = NULL;
+		if (LIST_EMPTY(&front->clients))
+			ev_timer_stop(front->ev, &front->sweep);
+	}
+}
+
+/* The request line was read. What this returns is what the calls about this
+ * request get as their context. */
+static void *
+on_line(void *arg, const char *target, struct MHD_Connection *connection)
+{
+	struct listener	*listener = arg;
+	struct client	*client = client_of(connection);
+	struct mews_request *request;
+
+	if (client == NULL)
+		return NULL;
+	request = request_new(&listener->front->requests, connection,
+	    target == NULL ? "" : target);
+	if (request == NULL)
+		return NULL;
+	request->desk = &listener->front->desk;
+	request->listener = listener;
+	client->request = request;
+	client->since = ev_now(listener->front->ev);
+	return request;
+}
+
+static void
+on_completed(void *arg, struct MHD_Connection *connection, void **context,
+    enum MHD_RequestTerminationCode code)
+{
+	struct listener	*listener = arg;
+	struct client	*client = client_of(connection);
+	struct mews_request *request = *context;
+
+	(void)code;
+	if (request == NULL)
+		return;
+	*context = NULL;
+	client->request = NULL;
+	client->since = ev_now(listener->front->ev);
+	if (listener->front->desk.draining)
+		client_hear_no_more(client);
+	request->connection = NULL;
+	request->method = request->path = "";	/* were the connection's */
+	request_release(request);
+}
+
+/* Ask the application. */
+static void
+ask(struct front *front, struct mews_request *request)
+{
+	request->state = REQUEST_ASKED;
+	request_hold(request);	/* given up by mews_reply() */
+	request->inside = true;
+	front->app->request(front->state, request);
+	request->inside = false;
+	if (request->state == REQUEST_ASKED)
+		MHD_suspend_connection(request->connection);
+}
+
+/* Called when the headers were read, for each piece of the body, and when
+ * the request is complete. MHD_NO closes the connection. */
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *connection, const char *path,
+    const char *method, const char *version, const char *bytes,
+    size_t *length, void **context)
+{
+	struct listener	*listener = arg;
+	struct front	*front = listener->front;
+	struct mews_request *request = *context;
+
+	(void)connection;
+	if (request == NULL)
+		return MHD_NO;
+	if (request->state == REQUEST_LINE) {
+		request_head(request, method, path, version,
+		    front->limits.body);
+		/* An answer now closes the connection after it, since the
+		 * body was not read. */
+		if (request->refused != 0)
+			reply_refuse(request);
+		return MHD_YES;
+	}
+	if (request->state != REQUEST_BODY)
+		return MHD_NO;	/* its answer could not be made */
+	if (*length != 0) {
+		if (!request_add_body(request, bytes, *length,
+			front->limits.body))
+			return MHD_NO;
+		*length = 0;
+		return MHD_YES;
+	}
+	if (front->stopped)
+		request->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (request->refused != 0)
+		reply_refuse(request);
+	else
+		ask(front, request);
+	return MHD_YES;
+}
+
+/* Close the connections of clients that are too slow. */
+static void
+on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct front	*front = timer->data;
+	struct client	*client;
+	ev_tstamp	 before;
+
+	(void)revents;
+	before = ev_now(ev) - front->limits.request / 1000.;
+	LIST_FOREACH(client, &front->clients, entry)
+		if (client->since < before &&
+		    (client->request == NULL ||
+			client->request->state < REQUEST_ASKED))
+			shutdown(client_socket(client), SHUT_RDWR);
+	/* Let libmicrohttpd look at its own timeouts too. */
+	for (size_t i = 0; i < front->listener_count; i++)
+		front_due(&front->listeners[i]);
+}
+
+void
+front_turn(struct front *front)
+{
+	struct listener	*listener;
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	bool	due = false;
+
+	for (size_t i = 0; i < front->listener_count; i++) {
+		listener = &front->listeners[i];
+		if (listener->due) {
+			listener->due = false;
+			MHD_run(listener->daemon);
+			/* Connections that were resumed, or that have more
+			 * to read, are not seen by epoll. */
+			if (MHD_get_timeout(listener->daemon, &wait_ms) ==
+				MHD_YES && wait_ms == 0)
+				listener->due = true;
+		}
+		due |= listener->due;
+	}
+	if (!due)
+		ev_idle_stop(front->ev, &front->again);
+	if (front->desk.answered != 0) {
+		mews_fleet_count_requests(front->fleet, front->desk.answered);
+		front->desk.answered = 0;
+	}
+}
+
+void
+front_drain(struct front *front)
+{
+	struct client	*client;
+	int	fd;
+
+	if (front->desk.draining)
+		return;
+	front->desk.draining = true;
+	for (size_t i = 0; i < front->listener_count; i++) {
+		/* Our copy must go, or nobody could bind the address anew. */
+		fd = MHD_quiesce_daemon(front->listeners[i].daemon);
+		if (fd != -1)
+			close(fd);
+		front_due(&front->listeners[i]);
+	}
+	LIST_FOREACH(client, &front->clients, entry)
+		if (client->request == NULL)
+			client_hear_no_more(client);
+}
+
+bool
+front_is_empty(const struct front *front)
+{
+	return LIST_EMPTY(&front->clients);
+}
+
+void
+front_stop(struct front *front)
+{
+	front_drain(front);
+	front->stopped = true;
+}
+
+static uint32_t
+limit(uint32_t given, uint32_t otherwise)
+{
+	return given == 0 ? otherwise : given;
+}
+
+static void
+set_limits(struct worker_limits *limits, const struct worker_limits *given)
+{
+	limits->head = given->head == 0 ? WORKER_HEAD_DEFAULT : given->head;
+	limits->body = given->body == 0 ? WORKER_BODY_DEFAULT : given->body;
+	limits->connections =
+	    limit(given->connections, WORKER_CONNECTIONS_DEFAULT);
+	limits->idle = limit(given->idle, WORKER_IDLE_DEFAULT);
+	limits->request = limit(given->request, WORKER_REQUEST_DEFAULT);
+}
+
+static bool
+listener_open(struct listener *listener, struct front *front, int fd)
+{
+	const union MHD_DaemonInfo *info;
+	unsigned share =
+	    MAX(1, front->limits.connections / (unsigned)front->listener_count);
+
+	listener->front = front;
+	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL |
+	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	    on_request, listener,
+	    MHD_OPTION_EXTERNAL_LOGGER, on_message, front,
+	    MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, front->limits.head,
+	    MHD_OPTION_CONNECTION_LIMIT, share,
+	    MHD_OPTION_CONNECTION_TIMEOUT, front->limits.idle,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+	    MHD_OPTION_URI_LOG_CALLBACK, on_line, listener,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
+	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+	    MHD_OPTION_END);
+	if (listener->daemon == NULL)
+		return false;
+	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	ev_io_init(&listener->readable, on_readable, info->epoll_fd, EV_READ);
+	listener->readable.data = listener;
+	ev_io_start(front->ev, &listener->readable);
+	return true;
+}
+
+enum mews_status
+front_open(struct front **out, struct ev_loop *ev,
+    const struct worker_args *args, struct mews_pool *pool, void *state,
+    struct mews_error *error)
+{
+	struct front	*front;
+	ev_tstamp	 sweep_s;
+
+	*out = NULL;
+	front = calloc(1, sizeof(*front) +
+	    args->listener_count * sizeof(front->listeners[0]));
+	if (front == NULL) {
+		error->status = MEWS_NOMEM;
+		snprintf(error->message, sizeof(error->message),
+		    "no memory for the HTTP front");
+		return error->status;
+	}
+	front->ev = ev;
+	front->fleet = args->fleet;
+	front->app = args->app;
+	front->state = state;
+	front->log = args->log;
+	set_limits(&front->limits, &args->limits);
+	request_store_init(&front->requests);
+	reply_desk_init(&front->desk, &front->log, pool);
+	LIST_INIT(&front->clients);
+	ev_idle_init(&front->again, on_again);
+	sweep_s = MIN(SWEEP_S, front->limits.request / 2000.);
+	ev_timer_init(&front->sweep, on_sweep, sweep_s, sweep_s);
+	front->sweep.data = front;
+	while (front->listener_count < args->listener_count) {
+		struct listener *listener =
+		    &front->listeners[front->listener_count];
+		int	fd = args->listeners[front->listener_count++];
+
+		if (listener_open(listener, front, fd))
+			continue;
+		front->listener_count--;
+		error->status = MEWS_SYSTEM;
+		snprintf(error->message, sizeof(error->message),
+		    "libmicrohttpd cannot serve listening socket %d: see the "
+		    "event=http lines before", fd);
+		front_close(&front);
+		return error->status;
+	}
+	*out = front;
+	return MEWS_OK;
+}
+
+/* Let go of the requests that the application never answered. */
+static void
+abandon(struct front *front)
+{
+	struct client	*client;
+	unsigned count = 0;
+
+	LIST_FOREACH(client, &front->clients, entry)
+		if (client->request != NULL &&
+		    client->request->state == REQUEST_ASKED) {
+			MHD_resume_connection(client->connection);
+			count++;
+		}
+	if (count != 0)
+		log_write(&front->log, MEWS_WARNING, "requests_abandoned",
+		    "count=%u text=\"the application did not answer\"",
+		    count);
+}
+
+void
+front_close(struct front **frontp)
+{
+	struct front	*front = *frontp;
+
+	if (front == NULL)
+		return;
+	front_stop(front);
+	front_turn(front);
+	abandon(front);
+	for (size_t i = 0; i < front->listener_count; i++) {
+		ev_io_stop(front->ev, &front->listeners[i].readable);
+		MHD_stop_daemon(front->listeners[i].daemon);
+	}
+	ev_timer_stop(front->ev, &front->sweep);
+	ev_idle_stop(front->ev, &front->again);
+	reply_desk_free(&front->desk);
+	request_store_free(&front->requests);
+	free(front);
+	*frontp = NULL;
+}
