@@ -20,3 +20,18 @@ fail(struct mews_error *error, const char *format, ...)
 	errno = saved;
 	return false;
 }
+
+bool
+fail_at(struct mews_error *error, const char *file, unsigned line,
+    const char *format, ...)
+{
+	char	text[sizeof(error->message)];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	fail(error, "%s:%u: %s", file, line, text);
+	error->status = MEWS_INVALID;
+	return false;
+}

@@ -191,8 +191,8 @@ listener_bind(struct listeners *set, size_t i, uint32_t patience_ms,
 		patience_ms -= LISTENER_RETRY_MS;
 	}
 	if (fd < 0)
-		return fail(error, "%s:%u: cannot listen on %s: %s",
-		    set->config->path, where->line, where->text,
+		return fail_at(error, set->config->path, where->line,
+		    "cannot listen on %s: %s", where->text,
 		    why != NULL ? why : strerror(errno));
 	if (where->path != NULL && lstat(where->path, &st) == 0) {
 		set->files[i].dev = st.st_dev;

@@ -34,7 +34,7 @@ bool listeners_init(struct listeners *set, const struct config *config,
  *
  * @patience_ms  how long to try again while an address is taken: workers of
  *               a master that was killed need a moment to go.
- * @error        begins with FILE:LINE.
+ * @error        names the place in the configuration.
  */
 bool listeners_bind(struct listeners *set, enum listener_kind kind,
     uint32_t patience_ms, struct mews_error *error);

@@ -5,6 +5,7 @@
  * line for each mistake); 2 if it was not called properly.
  */
 #include "config.h"
+#include "fail.h"
 #include "master.h"
 #include "status.h"
 #include "worker.h"
@@ -82,6 +83,16 @@ report_mistake(void *arg, const char *line)
 	fprintf(stderr, "%s\n", line);
 }
 
+/* A mistake in the configuration looks like all the others. */
+static void
+report_failure(const struct mews_error *error)
+{
+	if (error->status == MEWS_INVALID)
+		report_mistake(NULL, error->message);
+	else
+		warnx("%s", error->message);
+}
+
 /* All that can be wrong before anything is forked; says what it is. */
 static bool
 load(struct config **config, const struct mews_app **app, const char *path)
@@ -92,8 +103,9 @@ load(struct config **config, const struct mews_app **app, const char *path)
 		return false;
 	if (application_load((*config)->app, app, &error))
 		return true;
-	fprintf(stderr, "%s:%u: %s\n", (*config)->path, (*config)->app_line,
+	fail_at(&error, (*config)->path, (*config)->app_line, "%s",
 	    error.message);
+	report_failure(&error);
 	config_free(config);
 	return false;
 }
@@ -109,7 +121,7 @@ command_run(const struct options *options)
 	if (!load(&config, &app, options->config))
 		return EXIT_FAILURE;
 	if (!(ran = master_run(config, app, &error)))
-		warnx("%s", error.message);
+		report_failure(&error);
 	config_free(&config);
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -147,7 +159,7 @@ command_status(const struct options *options)
 		args.instance = config->fleet.instance;
 	}
 	if (!(alive = status_print(&args, stdout, &error)))
-		warnx("%s", error.message);
+		report_failure(&error);
 	config_free(&config);
 	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
 }

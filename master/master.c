@@ -29,7 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -45,7 +44,6 @@ struct master {
 	struct listeners       listeners;
 	struct mews_fleet     *fleet;
 	struct workers	       workers;
-	sigset_t	       inherited_mask; /* the workers' own */
 	int		       signal_fd;
 	int		       channel[2];
 	bool		       stopping;
@@ -78,7 +76,8 @@ static const struct master_signal {
 };
 
 /*
- * The child's side of the fork.
+ * The child's side of the fork. What the master blocked stays blocked until
+ * the worker can read it, so a signal to a worker just born is not lost.
  */
 
 static int
@@ -101,8 +100,6 @@ master_child(void *arg, unsigned number)
 	m->log.process = "worker";
 	m->log.number = (int)number;
 	args.log = m->log;
-	setproctitle("worker %u (%s)", number, m->config->fleet.instance);
-	sigprocmask(SIG_SETMASK, &m->inherited_mask, NULL);
 	return worker_run(&args);
 }
 
@@ -123,27 +120,13 @@ master_open_signals(struct master *m, struct mews_error *error)
 		sigaddset(&mask, s->number);
 	}
 	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &mask, &m->inherited_mask);
-	for (s = master_signals; s->number != 0; s++)
-		sigdelset(&m->inherited_mask, s->number);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
 	m->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (m->signal_fd < 0)
 		return fail(error, "signalfd: %s", strerror(errno));
 	if (pipe2(m->channel, O_CLOEXEC | O_NONBLOCK) != 0)
 		return fail(error, "pipe: %s", strerror(errno));
 	return true;
-}
-
-/* A worker holds a descriptor for each client and each connection. */
-static void
-master_raise_limits(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 }
 
 static bool
@@ -182,7 +165,6 @@ master_open(struct master *m, struct mews_error *error)
 	    !listeners_init(&m->listeners, config, error))
 		return false;
 	patience = m->runtime.inherited ? INHERITED_MS : 0;
-	master_raise_limits();
 	return listeners_bind(&m->listeners, LISTENER_TCP, patience, error) &&
 	    privileges_drop(&m->user, error) &&
 	    runtime_claim(&m->runtime, error) &&

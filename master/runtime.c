@@ -99,6 +99,7 @@ runtime_prepare(struct runtime *runtime, const struct config *config,
 	memset(runtime, 0, sizeof(*runtime));
 	runtime->dir = config->runtime_dir;
 	runtime->instance = config->fleet.instance;
+	runtime->user = who->name;
 	runtime->pid_path = config_pid_path(runtime->dir, runtime->instance);
 	runtime->segment_path =
 	    config_segment_path(runtime->dir, runtime->instance);
@@ -120,11 +121,11 @@ runtime_claim(struct runtime *runtime, struct mews_error *error)
 	if (runtime->pid_file == NULL && errno == EEXIST)
 		return already_running(runtime, owner, error);
 	if (runtime->pid_file == NULL || pidfile_write(runtime->pid_file) != 0)
-		return fail(error, "%s: %s", runtime->pid_path,
-		    strerror(errno));
+		return fail(error, "%s: %s (as user %s)", runtime->pid_path,
+		    strerror(errno), runtime->user);
 	if (unlink(runtime->segment_path) != 0 && errno != ENOENT)
-		return fail(error, "%s: %s", runtime->segment_path,
-		    strerror(errno));
+		return fail(error, "%s: %s (as user %s)",
+		    runtime->segment_path, strerror(errno), runtime->user);
 	return true;
 }
 

@@ -22,6 +22,7 @@ struct pidfh;
 struct runtime {
 	const char   *dir;
 	const char   *instance;
+	const char   *user; /* who makes and removes the files */
 	char	     *pid_path;
 	char	     *segment_path;
 	struct pidfh *pid_file;

@@ -340,22 +340,25 @@ static bool
 status_open(struct mews_view **view, struct mews_view_fleet *fleet,
     const char *runtime_dir, const char *instance, struct mews_error *error)
 {
-	char *path = config_segment_path(runtime_dir, instance);
-	bool  open;
+	char		 *path = config_segment_path(runtime_dir, instance);
+	struct mews_error why;
+	bool		  same = false;
 
 	if (path == NULL)
 		return fail(error, "out of memory");
-	open = mews_view_open(view, path, error) == MEWS_OK;
-	if (open) {
+	if (mews_view_open(view, path, &why) != MEWS_OK) {
+		fail(error, "instance %s: %s", instance, why.message);
+	} else {
 		mews_view_fleet(*view, fleet);
-		if (strcmp(fleet->instance, instance) != 0) {
-			mews_view_close(view);
-			open = fail(error, "%s: is of instance \"%s\"", path,
-			    fleet->instance);
-		}
+		same = strcmp(fleet->instance, instance) == 0;
+	}
+	if (*view != NULL && !same) {
+		mews_view_close(view);
+		fail(error, "%s: belongs to instance \"%s\"", path,
+		    fleet->instance);
 	}
 	free(path);
-	return open;
+	return same;
 }
 
 bool

@@ -1,0 +1,364 @@
+/*
+ * fleet.c - run the real mews command as a user would.
+ */
+#include "fleet.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static char base[200];
+
+int64_t
+fleet_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The user whom root becomes must be able to get in. */
+void
+fleet_make_base(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(base, sizeof(base), "%s/mews-fleet.XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
+	if (mkdtemp(base) == NULL || chmod(base, 0755) != 0)
+		abort();
+}
+
+void
+fleet_remove_base(void)
+{
+	pid_t pid;
+
+	if ((pid = fork()) == 0) {
+		execlp("rm", "rm", "-rf", base, NULL);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static struct sockaddr_in
+loopback(unsigned port)
+{
+	return (struct sockaddr_in) {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
+/* Returns a bound socket; port 0: any that is free. */
+static int
+bind_port(unsigned port)
+{
+	struct sockaddr_in at = loopback(port);
+	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+int
+fleet_take_port(const struct fleet *fleet)
+{
+	int fd = bind_port(fleet->port);
+
+	ck_assert_int_eq(listen(fd, 1), 0);
+	return fd;
+}
+
+/* A port of 127.0.0.1 on which nobody listens. */
+static unsigned
+free_port(void)
+{
+	struct sockaddr_in at;
+	socklen_t	   length = sizeof(at);
+	int		   fd = bind_port(0);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+	close(fd);
+	return ntohs(at.sin_port);
+}
+
+/* Its runtime directory is made, and removed, by mews: as nobody, if we are
+ * root, so anybody may write here. */
+void
+fleet_init(struct fleet *fleet, const char *more)
+{
+	FILE *f;
+
+	memset(fleet, 0, sizeof(*fleet));
+	snprintf(fleet->dir, sizeof(fleet->dir), "%s/XXXXXX", base);
+	ck_assert_ptr_nonnull(mkdtemp(fleet->dir));
+	ck_assert_int_eq(chmod(fleet->dir, 0777), 0);
+	snprintf(fleet->config, sizeof(fleet->config), "%s/mews.conf",
+	    fleet->dir);
+	snprintf(fleet->runtime, sizeof(fleet->runtime), "%s/run",
+	    fleet->dir);
+	snprintf(fleet->log, sizeof(fleet->log), "%s/log", fleet->dir);
+	snprintf(fleet->socket, sizeof(fleet->socket), "%s/http.sock",
+	    fleet->runtime);
+	fleet->port = free_port();
+
+	f = fopen(fleet->config, "w");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f,
+	    "listen = {\"127.0.0.1:%u\", \"unix:%s\"}\n"
+	    "app = \"%s\"\n"
+	    "instance = \"test\"\n"
+	    "runtime_dir = \"%s\"\n"
+	    "workers = 2\n"
+	    "log_level = debug\n"
+	    "endpoint \"a\" { conninfo = \"host=127.0.0.1 port=%u\" }\n"
+	    "group \"read\" { role = any }\n"
+	    "%s",
+	    fleet->port, fleet->socket, getenv("MEWS_TEST_APP"),
+	    fleet->runtime, free_port(), more);
+	fclose(f);
+}
+
+void
+fleet_launch(struct fleet *fleet)
+{
+	int fd;
+
+	unlink(fleet->log);	/* of the one before */
+	if ((fleet->master = fork()) != 0) {
+		ck_assert_int_gt(fleet->master, 0);
+		return;
+	}
+	fd = open(fleet->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	execl(getenv("MEWS"), "mews", "run", "-c", fleet->config, NULL);
+	_exit(127);
+}
+
+void
+fleet_start(struct fleet *fleet)
+{
+	fleet_launch(fleet);
+	fleet_wait(fleet_logged(fleet, "event=ready") == 1);
+}
+
+int
+fleet_wait_end(struct fleet *fleet)
+{
+	int   status;
+	pid_t got;
+
+	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
+	ck_assert_int_eq(got, fleet->master);
+	fleet->master = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int
+fleet_end(struct fleet *fleet, int signal)
+{
+	ck_assert_int_eq(kill(fleet->master, signal), 0);
+	return fleet_wait_end(fleet);
+}
+
+int
+fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
+{
+	char  path[64];
+	FILE *f;
+	int   count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%jd/task/%jd/children",
+	    (intmax_t)fleet->master, (intmax_t)fleet->master);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	while (count < FLEET_WORKERS_MAX &&
+	    fscanf(f, "%d", &pids[count]) == 1)
+		count++;
+	fclose(f);
+	return count;
+}
+
+/* A zombie whom nobody has waited for is dead enough. */
+bool
+fleet_is_alive(pid_t pid)
+{
+	char  path[64], stat[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%jd/stat", (intmax_t)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return false;
+	if (fgets(stat, sizeof(stat), f) == NULL)
+		stat[0] = '\0';
+	fclose(f);
+	return stat[0] != '\0' && strstr(stat, ") Z ") == NULL;
+}
+
+const char *
+fleet_log_text(const struct fleet *fleet)
+{
+	static char text[65536];
+	ssize_t	    length = 0;
+	int	    fd;
+
+	if ((fd = open(fleet->log, O_RDONLY | O_CLOEXEC)) >= 0) {
+		length = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[length > 0 ? length : 0] = '\0';
+	return text;
+}
+
+int
+fleet_logged(const struct fleet *fleet, const char *text)
+{
+	const char *at = fleet_log_text(fleet);
+	int	    count = 0;
+
+	while ((at = strstr(at, text)) != NULL) {
+		count++;
+		at += strcspn(at, "\n");
+	}
+	return count;
+}
+
+static int
+dial_tcp(const struct fleet *fleet)
+{
+	struct sockaddr_in at = loopback(fleet->port);
+	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int
+dial_unix(const struct fleet *fleet)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_uint_lt(strlen(fleet->socket), sizeof(at.sun_path));
+	memcpy(at.sun_path, fleet->socket, strlen(fleet->socket));
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* One request on a connection of its own, which is closed. The body of the
+ * test application ends in "ok\n". */
+static int
+get(int fd, const char *path, char *answer, size_t size)
+{
+	const struct timeval limit = { .tv_sec = FLEET_WAIT_MS / 1000 };
+	char		     request[200];
+	size_t		     length = 0;
+	ssize_t		     got;
+	int		     status = 0;
+
+	answer[0] = '\0';
+	if (fd < 0)
+		return 0;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	snprintf(request, sizeof(request),
+	    "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+	send(fd, request, strlen(request), MSG_NOSIGNAL);
+	while (length < size - 1 &&
+	    (got = recv(fd, answer + length, size - 1 - length, 0)) > 0)
+		length += (size_t)got;
+	answer[length] = '\0';
+	close(fd);
+	if (sscanf(answer, "HTTP/1.1 %d", &status) != 1 ||
+	    strstr(answer, "\r\n\r\nok\n") == NULL)
+		return 0;
+	return status;
+}
+
+int
+fleet_get(const struct fleet *fleet, const char *path)
+{
+	char answer[4096];
+
+	return get(dial_tcp(fleet), path, answer, sizeof(answer));
+}
+
+int
+fleet_get_unix(const struct fleet *fleet, const char *path)
+{
+	char answer[4096];
+
+	return get(dial_unix(fleet), path, answer, sizeof(answer));
+}
+
+pid_t
+fleet_get_worker(const struct fleet *fleet)
+{
+	static const char header[] = "Mews-Worker: ";
+	char		  answer[4096];
+	const char	 *at;
+
+	if (get(dial_tcp(fleet), "/", answer, sizeof(answer)) != 200 ||
+	    (at = strcasestr(answer, header)) == NULL)
+		return 0;
+	return (pid_t)atoi(at + strlen(header));
+}
+
+static void
+read_all(int fd, char *text, size_t size)
+{
+	size_t	length = 0;
+	ssize_t got;
+
+	while (length < size - 1 &&
+	    (got = read(fd, text + length, size - 1 - length)) > 0)
+		length += (size_t)got;
+	text[length] = '\0';
+	close(fd);
+}
+
+void
+mews(struct said *said, ...)
+{
+	char   *argv[12] = { (char *)(uintptr_t)"mews" };
+	int	out[2], err[2], status;
+	va_list ap;
+	pid_t	pid;
+
+	va_start(ap, said);
+	for (int i = 1; (argv[i] = va_arg(ap, char *)) != NULL; i++)
+		ck_assert_int_lt(i, 11);
+	va_end(ap);
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(err, O_CLOEXEC), 0);
+	if ((pid = fork()) == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		dup2(err[1], STDERR_FILENO);
+		execv(getenv("MEWS"), argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(err[1]);
+	read_all(out[0], said->out, sizeof(said->out));
+	read_all(err[0], said->err, sizeof(said->err));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	said->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}

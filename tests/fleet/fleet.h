@@ -1,0 +1,91 @@
+/*
+ * fleet.h - run the real mews command as a user would.
+ *
+ * Each test has a directory of its own, with a configuration, the log of the
+ * master and a runtime directory. Nothing here sleeps and hopes: it waits for
+ * a condition, and fails when that does not come true in time. What a failed
+ * test leaves running is killed by Check, with the test's process group.
+ *
+ * From the environment: MEWS (the command), MEWS_TEST_APP (the application
+ * of these tests).
+ */
+#ifndef FLEET_H
+#define FLEET_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define FLEET_WAIT_MS	  15000
+#define FLEET_WORKERS_MAX 8
+
+/* Wait until it is true; fail the test if it does not get so. */
+#define fleet_wait(condition)                                               \
+	do {                                                                \
+		int64_t fleet_end = fleet_now() + FLEET_WAIT_MS;            \
+		while (!(condition)) {                                      \
+			ck_assert_msg(fleet_now() < fleet_end,              \
+			    "waited in vain for %s; see the log:\n%s",      \
+			    #condition, fleet_log_text(fleet));             \
+			usleep(5000);                                       \
+		}                                                           \
+	} while (0)
+
+struct fleet {
+	char	 dir[256];
+	char	 config[300];	/* path of the configuration */
+	char	 runtime[300];	/* path of the runtime directory */
+	char	 log[300];	/* path of what the master says */
+	char	 socket[320];	/* path of its unix socket */
+	unsigned port;
+	pid_t	 master; /* 0: not running */
+};
+
+/* What a command said and how it ended. */
+struct said {
+	int  status; /* of exit(2); -1: it did not end so */
+	char out[16384];
+	char err[4096];
+};
+
+int64_t fleet_now(void);
+
+/** A new directory below the suite's, and a configuration of two workers in
+ * it; @more is added to that. */
+void fleet_init(struct fleet *fleet, const char *more);
+/** Start it and wait until its workers are ready. */
+void fleet_start(struct fleet *fleet);
+/** Start it and wait for nothing. */
+void fleet_launch(struct fleet *fleet);
+/** Send a signal and wait for the end; returns the exit status. */
+int fleet_end(struct fleet *fleet, int signal);
+/** Wait for the end, however it comes. */
+int fleet_wait_end(struct fleet *fleet);
+
+/** The pids of the master's children; returns how many. */
+int fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX]);
+bool fleet_is_alive(pid_t pid);
+/** How many lines of the log hold @text. */
+int fleet_logged(const struct fleet *fleet, const char *text);
+const char *fleet_log_text(const struct fleet *fleet);
+
+/** GET @path. Returns the HTTP status, 0 if there was no whole answer. */
+int fleet_get(const struct fleet *fleet, const char *path);
+/** The same through its unix socket. */
+int fleet_get_unix(const struct fleet *fleet, const char *path);
+/** The same through its port; the pid of the worker that answered. */
+pid_t fleet_get_worker(const struct fleet *fleet);
+
+/** Listen on its port ourselves; the descriptor. */
+int fleet_take_port(const struct fleet *fleet);
+
+/** Run mews with these arguments, ended by a NULL, until it ends. */
+void mews(struct said *said, ...) __attribute__((sentinel));
+
+/** For all tests of a program: the directory that theirs are in. */
+void fleet_make_base(void);
+void fleet_remove_base(void);
+
+#endif

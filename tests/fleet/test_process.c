@@ -1,0 +1,103 @@
+/*
+ * test_process.c - when a worker that died starts again.
+ */
+#include "process.h"
+#include "unit.h"
+
+static struct process_list list = TAILQ_HEAD_INITIALIZER(list);
+
+/* It starts @at, lives for @lived ms; returns how long it has to wait. */
+static int64_t
+live_and_die(struct process *p, int64_t at, bool ready, int64_t lived)
+{
+	process_forked(p, 1, at);
+	if (ready)
+		process_ready(p);
+	process_ended(p, at + lived);
+	ck_assert_int_eq(p->state, PROCESS_ABSENT);
+	ck_assert_int_eq(p->pid, 0);
+	return p->start_at - (at + lived);
+}
+
+START_TEST(the_first_death_costs_nothing_the_next_ones_twice_as_much)
+{
+	static const int64_t most[] = { 0, 200, 400, 800, 1600, 3200, 6400,
+		10000, 10000, 10000 };
+	struct process	    *p = process_add(&list);
+	int64_t		     wait;
+
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		wait = live_and_die(p, 1000, false, 5);
+		ck_assert_int_ge(wait, most[i] / 2);
+		ck_assert_int_le(wait, most[i]);
+	}
+}
+END_TEST
+
+START_TEST(who_served_well_starts_afresh)
+{
+	struct process *p = process_add(&list);
+
+	for (int i = 0; i < 9; i++)
+		live_and_die(p, 1000, false, 5);
+	ck_assert_int_ge(live_and_die(p, 1000, true, 9999), 5000);
+	ck_assert_int_eq(live_and_die(p, 1000, true, 10000), 0);
+}
+END_TEST
+
+START_TEST(who_never_got_ready_did_not_serve_well)
+{
+	struct process *p = process_add(&list);
+
+	live_and_die(p, 1000, false, 5);
+	ck_assert_int_ge(live_and_die(p, 1000, false, 60000), 100);
+}
+END_TEST
+
+START_TEST(those_who_died_together_start_apart)
+{
+	struct process *p;
+	int64_t		wait[64];
+	int		equal = 0;
+
+	for (int i = 0; i < 64; i++) {
+		p = process_add(&list);
+		for (int death = 0; death < 9; death++)
+			wait[i] = live_and_die(p, 1000, false, 5);
+		equal += wait[i] == wait[0];
+	}
+	ck_assert_int_lt(equal, 16);
+}
+END_TEST
+
+START_TEST(a_number_is_given_again_only_when_it_is_free)
+{
+	struct process *p[4], *again;
+
+	for (unsigned i = 0; i < 4; i++) {
+		p[i] = process_add(&list);
+		ck_assert_uint_eq(p[i]->number, i);
+	}
+	process_remove(&list, p[1]);
+	again = process_add(&list);
+	ck_assert_uint_eq(again->number, 1);
+	ck_assert_uint_eq(process_add(&list)->number, 4);
+}
+END_TEST
+
+static Suite *
+process_suite(void)
+{
+	Suite *suite = suite_create("process");
+	TCase *tcase = unit_case(suite, "respawn");
+
+	tcase_add_test(tcase,
+	    the_first_death_costs_nothing_the_next_ones_twice_as_much);
+	tcase_add_test(tcase, who_served_well_starts_afresh);
+	tcase_add_test(tcase, who_never_got_ready_did_not_serve_well);
+	tcase_add_test(tcase, those_who_died_together_start_apart);
+	tcase_add_test(tcase, a_number_is_given_again_only_when_it_is_free);
+	return suite;
+}
+
+UNIT_MAIN(process_suite)
