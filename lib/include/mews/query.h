@@ -27,7 +27,7 @@ struct mews_param {
 	const void *value; /* NULL and length >= 0: the bytes are inside */
 	int32_t length;	   /* bytes, without a NUL; -1: SQL NULL */
 	uint8_t format;	   /* 0 text, 1 binary, as in libpq */
-	char inside[23];
+	char inside[27];
 };
 
 /** An integer as text: fits every numeric type. */

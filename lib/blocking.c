@@ -1,0 +1,146 @@
+/*
+ * blocking.c - the calls that wait: each starts what its asynchronous twin
+ * does, and turns the loop until that ended.
+ */
+#include "group.h"
+#include "lease.h"
+#include "pool.h"
+
+struct waiter {
+	struct mews_group *group; /* of a lease */
+	bool done;
+	enum mews_status status;
+	struct mews_result *result; /* NULL: no memory for it */
+	struct mews_lease *lease;
+};
+
+static void
+query_done(void *arg, const struct mews_result *result)
+{
+	struct waiter	*waiter = arg;
+
+	/* It is on our own stack: its PGresult can be taken. */
+	waiter->status = result->status;
+	waiter->result = result_keep((struct mews_result *)(uintptr_t)result);
+	waiter->done = true;
+}
+
+static void
+lease_done(void *arg, struct mews_lease *lease,
+    const struct mews_result *result)
+{
+	struct waiter	*waiter = arg;
+
+	waiter->status = result->status;
+	if (result->status != MEWS_OK)
+		waiter->status = group_refuse(waiter->group, result->status,
+		    "%s", mews_result_message(result));
+	waiter->lease = lease;
+	waiter->done = true;
+}
+
+/* Blocking inside a callback would wait for itself. */
+static enum mews_status
+may_block(struct mews_group *group)
+{
+	if (group->pool->depth == 0)
+		return MEWS_OK;
+	return group_refuse(group, MEWS_INVALID, "a blocking call inside a "
+	    "callback of the pool: use the asynchronous one");
+}
+
+/* Wait, and hand over what came. */
+static enum mews_status
+wait_result(struct mews_pool *pool, struct waiter *waiter,
+    struct mews_result **out)
+{
+	pool_wait(pool, &waiter->done);
+	*out = waiter->result;
+	return waiter->result == NULL ? MEWS_NOMEM : waiter->status;
+}
+
+enum mews_status
+mews_query_run(struct mews_group *group, const struct mews_query_args *args,
+    struct mews_result **out)
+{
+	struct waiter		waiter = { 0 };
+	enum mews_status	status;
+
+	*out = NULL;
+	if ((status = may_block(group)) == MEWS_OK)
+		status = mews_query_send(group, args, query_done, &waiter,
+		    NULL);
+	if (status != MEWS_OK)
+		return status;
+	return wait_result(group->pool, &waiter, out);
+}
+
+enum mews_status
+mews_lease_wait(struct mews_group *group, uint32_t timeout_ms,
+    struct mews_lease **out)
+{
+	struct waiter		waiter = { .group = group };
+	enum mews_status	status;
+
+	*out = NULL;
+	if ((status = may_block(group)) == MEWS_OK)
+		status = mews_lease_begin(group, timeout_ms, lease_done,
+		    &waiter, NULL);
+	if (status != MEWS_OK)
+		return status;
+	pool_wait(group->pool, &waiter.done);
+	*out = waiter.lease;
+	return waiter.status;
+}
+
+/* The three that run something on a lease. */
+enum on_lease { RUN, COMMIT, ROLLBACK };
+
+static enum mews_status
+lease_run(struct mews_lease *lease, enum on_lease what,
+    const struct mews_query_args *args, struct mews_result **out)
+{
+	struct mews_group      *group = lease->group;
+	struct waiter		waiter = { 0 };
+	enum mews_status	status;
+
+	*out = NULL;
+	if (group == NULL)
+		return MEWS_INVALID;
+	if ((status = may_block(group)) != MEWS_OK)
+		return status;
+	switch (what) {
+	case RUN:
+		status = mews_lease_query(lease, args, query_done, &waiter,
+		    NULL);
+		break;
+	case COMMIT:
+		status = mews_lease_commit(lease, query_done, &waiter);
+		break;
+	case ROLLBACK:
+		status = mews_lease_rollback(lease, query_done, &waiter);
+		break;
+	}
+	if (status != MEWS_OK)
+		return status;
+	return wait_result(group->pool, &waiter, out);
+}
+
+enum mews_status
+mews_lease_query_run(struct mews_lease *lease,
+    const struct mews_query_args *args, struct mews_result **out)
+{
+	return lease_run(lease, RUN, args, out);
+}
+
+enum mews_status
+mews_lease_commit_run(struct mews_lease *lease, struct mews_result **out)
+{
+	return lease_run(lease, COMMIT, NULL, out);
+}
+
+enum mews_status
+mews_lease_rollback_run(struct mews_lease *lease, struct mews_result **out)
+{
+	return lease_run(lease, ROLLBACK, NULL, out);
+}

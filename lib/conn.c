@@ -1,0 +1,381 @@
+/*
+ * conn.c - the life of a connection: dial, set up, serve, end.
+ *
+ *	DIALING -> SETUP -> READY -> (broken or retired) -> conn_close()
+ *
+ * What goes over it is in flight.c.
+ */
+#include "conn.h"
+
+#include "budget.h"
+#include "endpoint.h"
+#include "flight.h"
+#include "lease.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static struct group_endpoint *
+side(const struct conn *conn)
+{
+	return &conn->group->on[conn->endpoint];
+}
+
+static bool
+watch(struct conn *conn, int events)
+{
+	if (conn->fd == -1 || conn->events == events)
+		return true;
+	conn->events = events;
+	return pool_watch(conn->group->pool, conn->fd, events, WATCH_CONN,
+	    conn);
+}
+
+void
+conn_break(struct conn *conn, enum health_evidence evidence, const char *why)
+{
+	struct mews_pool *pool = conn->group->pool;
+
+	if (conn->broken)
+		return;
+	conn->broken = true;
+	conn->loss = evidence;
+	dial_message(conn->why, sizeof(conn->why), why);
+	TAILQ_INSERT_TAIL(&pool->broken, conn, broken_link);
+	pool_due(pool, pool_now(pool));
+}
+
+struct conn *
+conn_dial(struct mews_group *group, uint32_t endpoint)
+{
+	struct mews_pool	*pool = group->pool;
+	struct mews_fleet	*fleet = pool->fleet;
+	struct conn		*conn;
+
+	if (!budget_take(fleet, endpoint))
+		return NULL;
+	if ((conn = calloc(1, sizeof(*conn))) == NULL) {
+		budget_give(fleet, endpoint);
+		return NULL;
+	}
+	conn->group = group;
+	conn->endpoint = endpoint;
+	conn->epoch = endpoint_health(fleet, endpoint).epoch;
+	conn->fd = -1;
+	conn->expires_us = POOL_NEVER;
+	conn->dialed_us = pool_now(pool);
+	conn->until_us = conn->dialed_us + POOL_DIAL_US;
+	pool_due(pool, conn->dialed_us + GROUP_SLOW_DIAL_US);
+	TAILQ_INSERT_TAIL(&group->on[endpoint].conns, conn, link);
+	group->on[endpoint].count++;
+	group->on[endpoint].dialing++;
+	group->count++;
+	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
+		conn_break(conn, conn->dial.evidence, conn->dial.why);
+		return conn;
+	}
+	conn->fd = conn->dial.fd;
+	if (!watch(conn, conn->dial.events))
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+	return conn;
+}
+
+static void
+become_ready(struct conn *conn)
+{
+	struct mews_group      *group = conn->group;
+	int64_t			now = pool_now(group->pool);
+	uint32_t		life = group->config->max_lifetime;
+
+	conn->state = CONN_READY;
+	side(conn)->dialing--;
+	side(conn)->failures = 0;
+	group->opened++;
+	group->failure[0] = '\0';
+	conn->idle_since_us = now;
+	if (life != MEWS_FOREVER) {
+		/* Up to a tenth less: connections born together part. */
+		conn->expires_us = now + (int64_t)life * 1000 -
+		    (int64_t)group_roll(group, life / 10 + 1) * 1000;
+		pool_due(group->pool, conn->expires_us);
+	}
+	if (group->config->idle_timeout != MEWS_FOREVER)
+		pool_due(group->pool,
+		    now + (int64_t)group->config->idle_timeout * 1000);
+}
+
+/* The statements that each session of the group begins with. */
+bool
+conn_send_setup(struct conn *conn)
+{
+	const char *sql = conn->group->setup;
+
+	for (; *sql != '\0'; sql += strlen(sql) + 1)
+		if (!conn_send_session(conn, sql))
+			return false;
+	return true;
+}
+
+static void
+logged_in(struct conn *conn)
+{
+	struct mews_fleet *fleet = conn->group->pool->fleet;
+	int		   domain = AF_UNSPEC;
+	socklen_t	   length = sizeof(domain);
+
+	conn->pg = conn->dial.pg;
+	conn->fd = conn->dial.fd;
+	endpoint_see_role(fleet, conn->endpoint, conn->dial.role,
+	    conn->epoch);
+	endpoint_report(fleet, conn->endpoint, HEALTH_CONNECTED, conn->epoch);
+	/* The role may just have begun another epoch; we are of that one. */
+	if (endpoint_health(fleet, conn->endpoint).role == conn->dial.role)
+		conn->epoch = endpoint_health(fleet, conn->endpoint).epoch;
+	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	conn->corkable = domain == AF_INET || domain == AF_INET6;
+	conn->heard_turn = conn->group->pool->turn;
+	if (PQsetnonblocking(conn->pg, 1) != 0 ||
+	    PQenterPipelineMode(conn->pg) != 1 || !watch(conn, MEWS_READ)) {
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+		return;
+	}
+	flight_catch_notices(conn);
+	conn->state = CONN_SETUP;
+	if (conn->group->setup[0] == '\0')
+		become_ready(conn);
+	else if (!conn_send_setup(conn) || !conn_sync(conn))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+}
+
+void
+conn_ready(struct conn *conn, int events)
+{
+	if (conn->broken)
+		return;
+	if (conn->state == CONN_DIALING && conn->pg == NULL) {
+		/* libpq may close this descriptor and open another. */
+		watch(conn, 0);
+		conn->fd = -1;
+		switch (dial_step(&conn->dial)) {
+		case DIAL_RUNS:
+			conn->fd = conn->dial.fd;
+			if (!watch(conn, conn->dial.events))
+				conn_break(conn, HEALTH_NOTHING,
+				    "out of memory");
+			break;
+		case DIAL_DONE:
+			logged_in(conn);
+			break;
+		case DIAL_FAILED:
+			conn_break(conn, conn->dial.evidence, conn->dial.why);
+			break;
+		}
+		return;
+	}
+	if ((events & MEWS_WRITE) != 0)
+		conn_flush(conn);
+	flight_receive(conn);
+	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
+	    !conn->broken)
+		become_ready(conn);
+	if (conn->retiring && conn_is_idle(conn) && conn->lease == NULL)
+		conn_break(conn, HEALTH_NOTHING, "");
+}
+
+void
+conn_flush(struct conn *conn)
+{
+	int	left;
+
+	if (conn->broken)
+		return;
+	left = flight_flush(conn);
+	if (left < 0)
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	else if (!watch(conn, left > 0 ? MEWS_READ | MEWS_WRITE : MEWS_READ))
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+}
+
+bool
+conn_check(struct conn *conn)
+{
+	struct mews_pool *pool = conn->group->pool;
+	char		  byte;
+
+	if (conn->head != conn->tail || conn->heard_turn == pool->turn)
+		return !conn->broken;
+	if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		flight_receive(conn); /* end of file, or an unread message */
+	conn->heard_turn = pool->turn;
+	return !conn->broken;
+}
+
+/* A login came to nothing: say so, and wait before the next one. */
+static void
+dial_failed(struct conn *conn)
+{
+	struct mews_group      *group = conn->group;
+	struct group_endpoint  *on = side(conn);
+	int64_t			wait = GROUP_RETRY_LAST_US;
+	const char	       *name;
+
+	name = endpoint_name(group->pool->fleet, conn->endpoint);
+	on->failures++;
+	if (on->failures < 7)
+		wait = (int64_t)GROUP_RETRY_FIRST_US << (on->failures - 1);
+	if (wait > GROUP_RETRY_LAST_US)
+		wait = GROUP_RETRY_LAST_US;
+	wait = wait / 2 + group_roll(group, (uint32_t)wait / 2);
+	on->not_before_us = pool_now(group->pool) + wait;
+	pool_due(group->pool, on->not_before_us);
+	snprintf(group->failure, sizeof(group->failure), "%s: %s", name,
+	    conn->why);
+	fleet_log(group->pool->fleet, MEWS_WARNING, "connect_failed",
+	    "endpoint=%s group=%s evidence=%s sqlstate=%s retry_ms=%lld "
+	    "error=\"%s\"", name, group->config->name,
+	    health_evidence_name(conn->loss), conn->dial.sqlstate,
+	    (long long)(wait / 1000), conn->why);
+}
+
+/* What becomes of a query whose answer will not come. */
+static bool
+may_resend(const struct query *query)
+{
+	return query->group->reader && query->kind == QUERY_SHARED &&
+	    query->attempts <= QUERY_RESENDS && !query->canceled &&
+	    query->fn.query != NULL;
+}
+
+static void
+query_lost(struct conn *conn, struct query *query)
+{
+	char			why[300];
+	const char	       *name;
+	struct mews_result	result = {
+		.magic = RESULT_MAGIC, .status = MEWS_LOST, .message = why,
+	};
+
+	name = endpoint_name(conn->group->pool->fleet, conn->endpoint);
+	snprintf(why, sizeof(why), "the connection to %s was lost, so the "
+	    "outcome is unknown: %s", name, conn->why);
+	result.endpoint = name;
+	query_end(query, &result);
+}
+
+/* Give back what is in flight: first in order what is sent again ... */
+static void
+give_back(struct conn *conn)
+{
+	struct query *held = conn->held;
+
+	conn->held = NULL;
+	PQclear(conn->held_answer);
+	conn->held_answer = NULL;
+	for (uint32_t i = conn->tail; i-- != conn->head;) {
+		struct expect *e = &conn->ring[i & (conn->ring_size - 1)];
+
+		if (e->kind == EXPECT_QUERY && may_resend(e->query)) {
+			group_resubmit(conn->group, e->query);
+			e->kind = EXPECT_SESSION;
+		}
+	}
+	if (held != NULL && may_resend(held)) {
+		group_resubmit(conn->group, held);
+		held = NULL;
+	}
+	/* ... then what is lost. */
+	if (held != NULL)
+		query_lost(conn, held);
+	while (conn->head != conn->tail) {
+		struct expect e =
+		    conn->ring[conn->head++ & (conn->ring_size - 1)];
+
+		if (e.kind == EXPECT_QUERY)
+			query_lost(conn, e.query);
+	}
+}
+
+static void
+conn_free(struct conn *conn)
+{
+	PQclear(conn->answer);
+	PQclear(conn->prepare_error);
+	PQclear(conn->held_answer);
+	PQfinish(conn->pg != NULL ? conn->pg : conn->dial.pg);
+	free(conn->ring);
+	free(conn->prepared);
+	free(conn);
+}
+
+/* The one place where a connection ends. Nothing is in flight any more. */
+static void
+conn_close(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct mews_pool	*pool = group->pool;
+	struct group_endpoint	*on = side(conn);
+
+	watch(conn, 0);
+	if (conn->broken)
+		TAILQ_REMOVE(&pool->broken, conn, broken_link);
+	if (conn->flushing)
+		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
+	if (conn->state != CONN_READY)
+		on->dialing--;
+	on->in_flight -= conn->in_flight;
+	on->count--;
+	group->count--;
+	TAILQ_REMOVE(&on->conns, conn, link);
+	budget_give(pool->fleet, conn->endpoint);
+	conn_free(conn);
+}
+
+void
+conn_cancel(struct conn *conn)
+{
+	static const char why[] = "the pool was closed";
+
+	if (conn->held != NULL)
+		query_fail(conn->held, MEWS_CANCELED, why);
+	conn->held = NULL;
+	while (conn->head != conn->tail) {
+		struct expect e =
+		    conn->ring[conn->head++ & (conn->ring_size - 1)];
+
+		if (e.kind == EXPECT_QUERY)
+			query_fail(e.query, MEWS_CANCELED, why);
+	}
+	conn_close(conn);
+}
+
+void
+conn_lose(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+
+	assert(conn->broken && "mews: a connection is broken, then lost");
+	endpoint_report(group->pool->fleet, conn->endpoint, conn->loss,
+	    conn->epoch);
+	if (conn->state != CONN_READY)
+		dial_failed(conn);
+	else if (conn->loss != HEALTH_NOTHING)
+		fleet_log(group->pool->fleet, MEWS_WARNING, "connection_lost",
+		    "endpoint=%s group=%s evidence=%s in_flight=%u "
+		    "error=\"%s\"",
+		    endpoint_name(group->pool->fleet, conn->endpoint),
+		    group->config->name, health_evidence_name(conn->loss),
+		    conn->in_flight, conn->why);
+	if (conn->lease != NULL)
+		lease_lost(conn->lease);
+	give_back(conn);
+	conn_close(conn);
+}
+
+void
+conn_abandon(struct conn *conn)
+{
+	conn_free(conn);
+}

@@ -1,0 +1,87 @@
+/*
+ * endpoint.c - evidence in, one transition out: stored, logged, told to all.
+ */
+#include "endpoint.h"
+
+#include "clock.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What every process must act on; the rest is bookkeeping. */
+static bool
+matters(const struct health_change *change)
+{
+	return change->from.state != change->to.state ||
+	    change->from.role != change->to.role ||
+	    change->from.epoch != change->to.epoch;
+}
+
+static void
+announce(struct mews_fleet *fleet, uint32_t endpoint,
+    const struct health_change *change, enum health_evidence evidence,
+    uint32_t now_ms)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	enum mews_log_level	 level = MEWS_INFO;
+
+	atomic_store(&e->evidence, (uint32_t)evidence);
+	if (!matters(change))
+		return;
+	/* 0 stands for "never". */
+	atomic_store(&e->changed_ms, now_ms == 0 ? 1 : now_ms);
+	atomic_fetch_add(&fleet->segment.header->changes, 1);
+	fleet_wake_all(fleet);
+	if (change->to.state == HEALTH_DOWN ||
+	    change->to.state == HEALTH_SUSPECT)
+		level = MEWS_WARNING;
+	fleet_log(fleet, level, "endpoint",
+	    "endpoint=%s from=%s to=%s role=%s evidence=%s epoch=%u "
+	    "failures=%u", endpoint_name(fleet, endpoint),
+	    health_state_name(change->from.state),
+	    health_state_name(change->to.state),
+	    health_role_name(change->to.role), health_evidence_name(evidence),
+	    change->to.epoch, change->to.failures);
+}
+
+void
+endpoint_report(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_evidence evidence, unsigned epoch)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	uint32_t		 now;
+	struct health_change	 change;
+
+	now = segment_ms(&fleet->segment, clock_now_us());
+	change = health_report(&e->health, evidence, epoch, &fleet->rules,
+	    now, arc4random());
+	if (health_pack(change.from) != health_pack(change.to))
+		announce(fleet, endpoint, &change, evidence, now);
+}
+
+void
+endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_role role, unsigned epoch)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	struct health_change	 change;
+
+	change = health_see_role(&e->health, role, epoch);
+	if (change.from.role != change.to.role)
+		announce(fleet, endpoint, &change, HEALTH_ROLE_CHANGED,
+		    segment_ms(&fleet->segment, clock_now_us()));
+}
+
+bool
+endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint, bool panic)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	uint32_t		 now;
+
+	now = segment_ms(&fleet->segment, clock_now_us());
+	if (!health_lease(&e->health, &fleet->rules, now, panic,
+		atomic_load(&e->probed_ms)))
+		return false;
+	atomic_store(&e->probed_ms, now);
+	return true;
+}

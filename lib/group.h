@@ -1,0 +1,90 @@
+/*
+ * group.h - a named use of the pool: who waits, and which connections serve.
+ *
+ * The group decides which query goes to which connection, and how many
+ * connections there are; conn.c does the talking.
+ */
+#ifndef GROUP_H
+#define GROUP_H
+
+#include "pool.h"
+#include "route.h"
+
+/* The group's connections to one endpoint. */
+struct group_endpoint {
+	struct conn_list conns; /* by link */
+	uint32_t count;		/* all of them */
+	uint32_t dialing;	/* of these, not ready yet */
+	uint32_t in_flight;	/* queries on all of them */
+	uint32_t failures;	/* logins, in a row */
+	int64_t not_before_us;	/* no login before */
+};
+
+struct mews_group {
+	struct mews_pool *pool;
+	const struct mews_group_config *config;
+	uint32_t index;
+	bool reader;	   /* sessions are read only: queries may be resent */
+	uint32_t dice;	   /* of its own random numbers, never 0 */
+	struct route route;
+	struct query_list waiting;
+	uint32_t waiting_count;
+	uint32_t count;	   /* connections, to all endpoints */
+	uint32_t leased;   /* of these */
+	uint64_t ended, errors, resent, opened;
+	char *setup;	   /* SQL of each new session: NUL-terminated, one
+			      after the other, an empty one ends */
+	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
+	char failure[300]; /* of the last login that failed, or "" */
+	char message[500]; /* of the last call that was refused, or "" */
+};
+
+#define GROUP_RETRY_FIRST_US 100000  /* after a failed login, doubled ... */
+#define GROUP_RETRY_LAST_US  5000000 /* ... up to this, with jitter */
+#define GROUP_SLOW_DIAL_US   100000  /* then try another endpoint as well */
+
+/* False: out of memory. */
+bool group_open(struct mews_group *group, struct mews_pool *pool,
+    uint32_t index);
+/* End what waits; close every connection. */
+void group_close(struct mews_group *group);
+
+/* Send @query now, or queue it; MEWS_OVERLOAD: neither. */
+enum mews_status group_submit(struct mews_group *group, struct query *query);
+/* Put it back in front: it was sent, and will be sent again. */
+void group_resubmit(struct mews_group *group, struct query *query);
+/* Take it off the waiting list. */
+void group_forget(struct mews_group *group, struct query *query);
+
+/* Serve who waits, as far as connections allow. */
+void group_dispatch(struct mews_group *group);
+/* Endpoints changed: choose anew, let go of what is no longer good. */
+void group_rethink(struct mews_group *group);
+/* Deadlines, idle and old connections, the minimum. Sets pool_due(). */
+void group_scan(struct mews_group *group, int64_t now_us);
+/* Is somebody waiting while no endpoint can be used? */
+bool group_panics(const struct mews_group *group);
+
+/* A free connection for a lease, now; or NULL. */
+struct conn *group_take_idle(struct mews_group *group);
+
+/* Refuse a call: keep the sentence for mews_group_message(). */
+enum mews_status group_refuse(struct mews_group *group,
+    enum mews_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A number below @bound, from the group's own dice: cheap, not secret. */
+static inline uint32_t
+group_roll(struct mews_group *group, uint32_t bound)
+{
+	uint32_t	x = group->dice;
+
+	/* xorshift32, G. Marsaglia, "Xorshift RNGs", 2003 */
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	group->dice = x;
+	return (uint32_t)((uint64_t)x * bound >> 32);
+}
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * lease.c - transactions and session state on a connection of one's own.
+ */
+#include "lease.h"
+
+#include "endpoint.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static struct mews_lease *
+checked(struct mews_lease *lease)
+{
+	assert(lease != NULL && lease->magic == LEASE_MAGIC &&
+	    "mews: a lease is good until mews_lease_end()");
+	return lease;
+}
+
+/* Why the lease cannot be used now; MEWS_OK: it can. */
+static enum mews_status
+usable(struct mews_lease *lease)
+{
+	checked(lease);
+	if (lease->group == NULL)
+		return MEWS_INVALID;
+	if (!pool_ours(lease->group->pool))
+		return group_refuse(lease->group, MEWS_INVALID,
+		    "the pool belongs to another process, or is closing");
+	if (lease->conn != NULL && lease->in_flight == 0 &&
+	    !conn_check(lease->conn))
+		lease_lost(lease);
+	if (lease->conn == NULL || lease->conn->broken)
+		return group_refuse(lease->group, MEWS_UNAVAILABLE,
+		    "the lease's connection to %s is gone: what was not "
+		    "committed is undone", mews_lease_endpoint(lease));
+	return MEWS_OK;
+}
+
+void
+lease_grant(struct conn *conn, struct query *query)
+{
+	struct mews_group	*group = conn->group;
+	mews_lease_fn		*fn = query->fn.lease;
+	void			*arg = query->arg;
+	struct mews_lease	*lease;
+	struct mews_result	 result = { .magic = RESULT_MAGIC };
+
+	if (query->canceled || (lease = calloc(1, sizeof(*lease))) == NULL) {
+		query_fail(query, MEWS_NOMEM, "out of memory");
+		return;
+	}
+	lease->magic = LEASE_MAGIC;
+	lease->group = group;
+	lease->conn = conn;
+	lease->endpoint = conn->endpoint;
+	lease->active_us = pool_now(group->pool);
+	LIST_INSERT_HEAD(&group->pool->leases, lease, link);
+	conn->lease = lease;
+	group->leased++;
+	if (group->config->query_timeout != MEWS_FOREVER)
+		pool_due(group->pool, lease->active_us +
+		    (int64_t)group->config->query_timeout * 1000);
+	query_drop(query);
+	result.endpoint = mews_lease_endpoint(lease);
+	fn(arg, lease, &result);
+	result_close(&result);
+}
+
+/* Part lease and connection; answers to come belong to neither. */
+static void
+part(struct mews_lease *lease)
+{
+	struct conn	*conn = lease->conn;
+
+	lease->conn = NULL;
+	lease->transaction = false;
+	lease->group->leased--;
+	conn->lease = NULL;
+	for (uint32_t i = conn->head; i != conn->tail; i++) {
+		struct expect *e = &conn->ring[i & (conn->ring_size - 1)];
+
+		if (e->kind == EXPECT_QUERY)
+			e->query->lease = NULL;
+	}
+	if (conn->held != NULL)
+		conn->held->lease = NULL;
+}
+
+void
+lease_lost(struct mews_lease *lease)
+{
+	part(lease);
+}
+
+void
+lease_orphan(struct mews_lease *lease)
+{
+	if (lease->conn != NULL)
+		part(lease);
+	LIST_REMOVE(lease, link);
+	lease->group = NULL;
+}
+
+void
+lease_heard(struct mews_lease *lease, int64_t now_us)
+{
+	lease->in_flight--;
+	lease->active_us = now_us;
+}
+
+void
+lease_scan(struct mews_lease *lease, int64_t now_us)
+{
+	struct mews_group *group = lease->group;
+	uint32_t	   timeout = group->config->query_timeout;
+	int64_t		   until;
+
+	if (timeout == MEWS_FOREVER || lease->in_flight > 0)
+		return;
+	until = lease->active_us + (int64_t)timeout * 1000;
+	if (until > now_us) {
+		pool_due(group->pool, until);
+		return;
+	}
+	fleet_log(group->pool->fleet, MEWS_WARNING, "lease_forgotten",
+	    "group=%s endpoint=%s idle_ms=%lld", group->config->name,
+	    mews_lease_endpoint(lease),
+	    (long long)((now_us - lease->active_us) / 1000));
+	conn_break(lease->conn, HEALTH_NOTHING, "its lease was forgotten");
+}
+
+enum mews_status
+mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
+    mews_lease_fn *fn, void *arg, mews_query_id *id)
+{
+	struct query	       *query;
+	enum mews_status	status;
+
+	if (!pool_ours(group->pool))
+		return group_refuse(group, MEWS_INVALID,
+		    "the pool belongs to another process, or is closing");
+	if (fn == NULL)
+		return group_refuse(group, MEWS_INVALID,
+		    "a lease needs a callback");
+	query = query_new(group, QUERY_LEASE, NULL, timeout_ms);
+	if (query == NULL)
+		return group_refuse(group, MEWS_NOMEM, "out of memory");
+	query->fn.lease = fn;
+	query->arg = arg;
+	if ((status = group_submit(group, query)) != MEWS_OK)
+		query_drop(query);
+	else if (id != NULL)
+		*id = query->id;
+	return status;
+}
+
+/* A query of @kind onto the lease's connection. */
+static enum mews_status
+send(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, bool begin, mews_query_fn *fn,
+    void *arg, mews_query_id *id)
+{
+	struct mews_group	*group = lease->group;
+	struct query		*query;
+
+	query = query_new(group, kind, args, MEWS_FOREVER);
+	if (query == NULL)
+		return group_refuse(group, MEWS_NOMEM, "out of memory");
+	query->fn.query = fn;
+	query->arg = arg;
+	query->lease = lease;
+	if (!conn_send(lease->conn, query, begin)) {
+		query_drop(query);
+		return group_refuse(group, MEWS_UNAVAILABLE,
+		    "the lease's connection to %s broke",
+		    mews_lease_endpoint(lease));
+	}
+	lease->in_flight++;
+	lease->active_us = query->sent_us;
+	if (begin)
+		lease->transaction = true;
+	if (id != NULL)
+		*id = query->id;
+	return MEWS_OK;
+}
+
+enum mews_status
+mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
+    mews_query_fn *fn, void *arg, mews_query_id *id)
+{
+	enum mews_status	 status = usable(lease);
+	struct mews_group	*group = lease->group;
+	const char		*mistake;
+	enum sql_effect		 effect;
+	bool			 begin;
+
+	if (status != MEWS_OK)
+		return status;
+	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
+		return group_refuse(group, MEWS_INVALID, "%s",
+		    mistake == NULL ? "a query needs a callback" : mistake);
+	effect = args->statement != NULL ? args->statement->effect :
+	    sql_effect(args->sql);
+	begin = !lease->transaction &&
+	    (lease->wants_transaction || group->config->autocommit == MEWS_OFF);
+	status = send(lease, QUERY_ON_LEASE, args, begin, fn, arg, id);
+	if (status == MEWS_OK && effect != SQL_HARMLESS)
+		lease->dirty = true;
+	return status;
+}
+
+enum mews_status
+mews_lease_transaction(struct mews_lease *lease)
+{
+	enum mews_status	status = usable(lease);
+
+	if (status == MEWS_OK)
+		lease->wants_transaction = true;
+	return status;
+}
+
+static enum mews_status
+finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
+    mews_query_fn *fn, void *arg)
+{
+	const struct mews_query_args	args = { .sql = sql };
+	enum mews_status		status = usable(lease);
+
+	if (status != MEWS_OK)
+		return status;
+	status = send(lease, kind, &args, false, fn, arg, NULL);
+	if (status == MEWS_OK) {
+		lease->transaction = false;
+		lease->wants_transaction = false;
+	}
+	return status;
+}
+
+enum mews_status
+mews_lease_commit(struct mews_lease *lease, mews_query_fn *fn, void *arg)
+{
+	return finish(lease, QUERY_COMMIT, "COMMIT", fn, arg);
+}
+
+enum mews_status
+mews_lease_rollback(struct mews_lease *lease, mews_query_fn *fn, void *arg)
+{
+	return finish(lease, QUERY_ON_LEASE, "ROLLBACK", fn, arg);
+}
+
+const char *
+mews_lease_endpoint(const struct mews_lease *lease)
+{
+	return lease->group == NULL ? "" :
+	    endpoint_name(lease->group->pool->fleet, lease->endpoint);
+}
+
+void
+mews_lease_end(struct mews_lease **lease)
+{
+	struct mews_lease	*l = *lease;
+	struct conn		*conn;
+	bool			 open;
+
+	*lease = NULL;
+	if (l == NULL)
+		return;
+	checked(l);
+	if (l->group != NULL && pool_ours(l->group->pool)) {
+		if ((conn = l->conn) != NULL) {
+			open = l->transaction || l->in_flight > 0 ||
+			    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+			part(l);
+			conn->reset_due = conn->reset_due || l->dirty;
+			conn->idle_since_us = pool_now(l->group->pool);
+			if (open && !conn->broken &&
+			    (!conn_send_session(conn, "ROLLBACK") ||
+				!conn_sync(conn)))
+				conn_break(conn, HEALTH_LOST,
+				    PQerrorMessage(conn->pg));
+			if (conn->retiring && conn_is_idle(conn))
+				conn_break(conn, HEALTH_NOTHING, "");
+			/* Somebody may wait for it. */
+			pool_due(l->group->pool, pool_now(l->group->pool));
+		}
+		LIST_REMOVE(l, link);
+	}
+	l->magic = 0;
+	free(l);
+}

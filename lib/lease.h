@@ -1,0 +1,44 @@
+/*
+ * lease.h - a connection that one user holds exclusively.
+ *
+ * The lease belongs to the host until mews_lease_end(), even after its
+ * connection was lost or its pool closed; then it is an empty shell.
+ */
+#ifndef LEASE_H
+#define LEASE_H
+
+#include "conn.h"
+
+#include <mews/lease.h>
+
+#define LEASE_MAGIC 0x6c656173u
+
+struct mews_lease {
+	uint32_t magic;
+	struct mews_group *group; /* NULL: the pool was closed */
+	struct conn *conn;	  /* NULL: lost, or taken away */
+	uint32_t endpoint;
+	uint32_t in_flight;	  /* queries */
+	bool transaction;	  /* BEGIN was sent, and no end of it since */
+	bool wants_transaction;	  /* the next query opens one */
+	bool dirty;		  /* may have left something in the session */
+	int64_t active_us;	  /* last time something ended or was sent */
+	LIST_ENTRY(mews_lease) link; /* pool->leases */
+};
+
+/* Give @conn to the one who waits with @query, and run its callback. */
+void lease_grant(struct conn *conn, struct query *query);
+
+/* Its connection is gone. */
+void lease_lost(struct mews_lease *lease);
+
+/* A query of it was answered. */
+void lease_heard(struct mews_lease *lease, int64_t now_us);
+
+/* Forgotten by its holder? Then it is taken away. */
+void lease_scan(struct mews_lease *lease, int64_t now_us);
+
+/* The pool goes: what is left is a shell. */
+void lease_orphan(struct mews_lease *lease);
+
+#endif

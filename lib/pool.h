@@ -1,0 +1,126 @@
+/*
+ * pool.h - all that one worker holds: groups, connections, queries.
+ *
+ * One process, one thread: nothing in here is atomic. Who may free what:
+ * connections end in conn_close() only, and only from pool_tick() or
+ * pool_ready() after the connection's own work is done; so code in between
+ * may hold a struct conn without fear.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include "clock.h"
+#include "fleet.h"
+#include "query.h"
+#include "statement.h"
+
+#include <mews/pool.h>
+
+struct conn;
+struct probe;
+TAILQ_HEAD(conn_list, conn);
+
+/* What a descriptor is to us. */
+enum watch_kind { WATCH_WAKE, WATCH_CONN, WATCH_PROBE };
+
+struct watch {
+	int fd;
+	int events; /* MEWS_READ | MEWS_WRITE */
+	enum watch_kind kind;
+	void *who; /* struct conn, struct probe */
+};
+
+/* What this worker learned of an endpoint. */
+struct pool_endpoint {
+	float latency_us; /* moving average of its answers */
+	float p99_us;	  /* running estimate */
+	int64_t heard_us; /* the last byte from it */
+	struct probe *probe; /* running, or NULL */
+};
+
+struct mews_pool {
+	struct mews_fleet *fleet;
+	mews_watch_fn *watch_fn;
+	void *watch_arg;
+	const volatile char *alive; /* a page that a fork finds empty */
+	bool abandoned;		    /* a fork's copy, descriptors closed */
+	bool closing;		    /* inside mews_pool_close() */
+
+	int64_t now_us; /* of this turn */
+	bool now_stale; /* the host waited since: read the clock */
+	uint32_t turn;	/* counts them */
+	int64_t due_us; /* nothing has a deadline before */
+	unsigned depth; /* > 0: inside ready, tick or a blocking call */
+
+	struct watch *watches; /* dense; by_fd tells where */
+	struct pollfd *polls;  /* room for as many, for pool_wait() */
+	size_t watch_count, watch_room;
+	int *by_fd; /* index into watches, or -1 */
+	size_t by_fd_room;
+
+	struct mews_group *groups;
+	uint32_t group_count;
+	struct pool_endpoint endpoints[MEWS_ENDPOINTS_MAX];
+	uint32_t changes; /* of the segment, as last acted upon */
+
+	struct conn_list to_flush; /* sent something this turn */
+	struct conn_list broken;   /* to be lost in the next tick */
+
+	struct query **queries; /* by number */
+	uint32_t query_count, query_room;
+	uint32_t query_generation;
+	struct query_list free_queries;
+	struct query_list canceled; /* by gone_link */
+
+	SLIST_HEAD(, mews_statement) statements;
+	uint32_t statement_count;
+	LIST_HEAD(, mews_lease) leases;
+};
+
+#define POOL_NEVER	INT64_MAX
+#define POOL_BEAT_US	1000000	 /* at least one tick in this time */
+#define POOL_STALL_US	20000	 /* a stall is this long at least */
+#define POOL_STALL_P99	4.0F	 /* times the p99 learned */
+#define POOL_GRACE_US	1000000	 /* of the watchdog, above query_timeout */
+#define POOL_DIAL_US	3000000	 /* a login may take this long */
+
+/* May it be used: is it this process', and not being closed? In a fork's
+ * copy the descriptors are closed. */
+bool pool_ours(struct mews_pool *pool);
+
+/* Act on what other processes changed in the segment since the last time. */
+void pool_notice(struct mews_pool *pool);
+
+/* For blocking calls: turns of the loop until *done. */
+void pool_wait(struct mews_pool *pool, const bool *done);
+
+/* Something is due at @at_us: do not sleep beyond. */
+static inline void
+pool_due(struct mews_pool *pool, int64_t at_us)
+{
+	if (at_us < pool->due_us)
+		pool->due_us = at_us;
+}
+
+/* The clock, read once per turn. */
+static inline int64_t
+pool_now(struct mews_pool *pool)
+{
+	if (pool->now_stale) {
+		pool->now_us = clock_now_us();
+		pool->now_stale = false;
+	}
+	return pool->now_us;
+}
+
+/* Watch @fd for @events; 0 gives it up. False: out of memory. */
+bool pool_watch(struct mews_pool *pool, int fd, int events,
+    enum watch_kind kind, void *who);
+
+/* An answer of @endpoint took @us. */
+void pool_learn(struct pool_endpoint *endpoint, int64_t us);
+
+/* Longer than this, and a connection to it stalls. */
+int64_t pool_stall_us(const struct pool_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * query.h - one query, or one wait for a lease, from acceptance to its end.
+ *
+ * A query is in exactly one place: on its group's waiting list (WAITING), in
+ * a connection's ring (SENT), or on the pool's free list. query_end() is the
+ * only way out of the first two: it runs the callback, once.
+ *
+ * Queries and their parameters live in memory of the pool that is used again
+ * and again; only large parameters and SQL of the moment are allocated.
+ */
+#ifndef QUERY_H
+#define QUERY_H
+
+#include "result.h"
+#include "sql.h"
+
+#include <mews/lease.h>
+#include <mews/query.h>
+#include <sys/queue.h>
+
+struct conn;
+
+enum query_kind {
+	QUERY_SHARED,	/* on any connection of its group */
+	QUERY_LEASE,	/* waits for a connection of its own */
+	QUERY_ON_LEASE, /* on the lease's connection */
+	QUERY_COMMIT	/* the same: COMMIT */
+};
+
+enum query_state { QUERY_FREE, QUERY_WAITING, QUERY_SENT };
+
+#define QUERY_INLINE_PARAMS 6
+#define QUERY_INLINE_BYTES  160
+#define QUERY_RESENDS	    2 /* of a read, after lost connections */
+
+struct query {
+	mews_query_id id; /* generation << 32 | number + 1 */
+	uint32_t number;  /* index into pool->queries */
+	uint8_t kind;	  /* enum query_kind */
+	uint8_t state;	  /* enum query_state */
+	uint8_t attempts; /* sent so often */
+	bool canceled;	  /* on pool->canceled; its end is CANCELED */
+	struct mews_group *group;
+	struct mews_lease *lease; /* ON_LEASE, COMMIT */
+	const struct mews_statement *statement;
+	const char *sql; /* where there is no statement */
+	int format;	 /* of the columns */
+	int param_count;
+	const char **values; /* for libpq; what they point to is ours */
+	int *lengths;
+	int *formats;
+	void *memory; /* behind them where it is not inline; or NULL */
+	union {
+		mews_query_fn *query;
+		mews_lease_fn *lease; /* QUERY_LEASE */
+	} fn;		      /* NULL: ended, but its answer is to come */
+	void *arg;
+	int64_t deadline_us; /* of the waiting */
+	int64_t sent_us;
+	TAILQ_ENTRY(query) link;     /* waiting list or free list */
+	TAILQ_ENTRY(query) gone_link; /* pool->canceled */
+	const char *inline_values[QUERY_INLINE_PARAMS];
+	int inline_lengths[QUERY_INLINE_PARAMS];
+	int inline_formats[QUERY_INLINE_PARAMS];
+	char inline_bytes[QUERY_INLINE_BYTES];
+};
+
+TAILQ_HEAD(query_list, query);
+
+/*
+ * A query with a copy of @args; NULL: out of memory. @args may be NULL for
+ * QUERY_LEASE. The state is WAITING, on no list yet.
+ */
+struct query *query_new(struct mews_group *group, enum query_kind kind,
+    const struct mews_query_args *args, uint32_t timeout_ms);
+
+/* A mistake in @args, as a sentence; NULL: none. */
+const char *query_check(const struct mews_pool *pool,
+    const struct mews_query_args *args);
+
+/* What it may leave in its session. */
+enum sql_effect query_effect(const struct query *query);
+
+/*
+ * End it: count, call back, free. @result's PGresult stays the caller's.
+ * A query that was canceled before says so, whatever @result is.
+ */
+void query_end(struct query *query, struct mews_result *result);
+
+/* End it with a sentence. */
+void query_fail(struct query *query, enum mews_status status,
+    const char *message);
+
+/* Take it back without a callback: it was never accepted. */
+void query_drop(struct query *query);
+
+/* Run the callbacks of those that were canceled since the last tick. */
+void query_end_canceled(struct mews_pool *pool);
+
+#endif

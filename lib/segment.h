@@ -1,0 +1,106 @@
+/*
+ * segment.h - the layout of the memory that a fleet shares.
+ *
+ * Header, then one record per endpoint, then one slot per worker. No pointers
+ * inside. Each field has one writer, named behind it, or is one atomic word
+ * changed by compare-and-swap. What is written before the first fork, and
+ * never again, is no atomic.
+ *
+ * Anything read from here is advice: counts and indices are checked before
+ * they are used.
+ */
+#ifndef SEGMENT_H
+#define SEGMENT_H
+
+#include "health.h"
+
+#include <mews/config.h>
+#include <mews/fleet.h>
+#include <stddef.h>
+
+#define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
+#define SEGMENT_ABI   1 /* +1 with each change of the layout below */
+#define SEGMENT_LINE  128 /* bytes between words of different writers */
+#define SEGMENT_HOSTADDR_MAX 63
+
+struct segment_header {
+	/* Written before the fork. */
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t header_size;
+	uint32_t endpoint_size;
+	uint32_t slot_size;
+	uint32_t endpoint_count;
+	uint32_t slot_count;
+	int64_t made_us; /* CLOCK_MONOTONIC; zero of all times in here */
+	char instance[MEWS_NAME_MAX + 1];
+	/* The master. */
+	_Atomic int32_t master_pid;
+	_Atomic uint32_t generation;
+	/* Whoever changes an endpoint: +1 per transition. */
+	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
+};
+
+struct segment_endpoint {
+	/* Any process, by health.c only. */
+	alignas(SEGMENT_LINE) health_word health;
+	/* Any process: the last transition, for people. */
+	_Atomic uint32_t evidence;
+	_Atomic uint32_t changed_ms;
+	_Atomic uint32_t probed_ms; /* who holds the probe lease */
+	/* Written before the fork. */
+	uint32_t max_connections;
+	char name[MEWS_NAME_MAX + 1];
+	char hostaddr[SEGMENT_HOSTADDR_MAX + 1]; /* "": libpq looks it up */
+};
+
+/* Written by the worker that holds it; cleared by whoever reaps that. */
+struct segment_slot {
+	alignas(SEGMENT_LINE) _Atomic int32_t pid; /* 0: free; CAS to take */
+	_Atomic uint32_t state; /* enum mews_worker_state */
+	_Atomic uint32_t joined_ms;
+	_Atomic uint32_t beat_ms;
+	_Atomic uint64_t requests;
+	_Atomic uint64_t queries;
+	_Atomic uint64_t errors;
+	_Atomic uint32_t waiting;
+	_Atomic uint32_t in_flight;
+	_Atomic uint32_t connections[MEWS_ENDPOINTS_MAX]; /* see budget.h */
+};
+
+static_assert(sizeof(struct segment_header) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct segment_endpoint) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct segment_slot) % SEGMENT_LINE == 0, "aligned");
+static_assert(ATOMIC_INT_LOCK_FREE == 2, "no hidden lock");
+
+struct segment {
+	struct segment_header *header;
+	struct segment_endpoint *endpoints;
+	struct segment_slot *slots;
+	uint32_t endpoint_count; /* checked copies of the header's */
+	uint32_t slot_count;
+	size_t size; /* of the mapping */
+};
+
+/*
+ * Make and map a new one: the file @path (it must not exist), or a memfd if
+ * NULL. Times in it start now.
+ */
+enum mews_status segment_make(struct segment *segment, const char *path,
+    const char *instance, uint32_t endpoint_count, uint32_t slot_count,
+    struct mews_error *error);
+
+/* Map an existing one for reading, after checking that it is one. */
+enum mews_status segment_open(struct segment *segment, const char *path,
+    struct mews_error *error);
+
+/* Unmap. A segment of zeros is a no-op. */
+void segment_close(struct segment *segment);
+
+/* @now_us in the segment's own time. */
+uint32_t segment_ms(const struct segment *segment, int64_t now_us);
+
+/* Clear a slot whose worker ended, the pid last. */
+void segment_clear_slot(struct segment_slot *slot);
+
+#endif
