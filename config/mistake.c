@@ -23,6 +23,9 @@ mistake_add(struct mistakes *mistakes, unsigned line, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';	/* of a value that is quoted in it */
 
 	/* One that cannot be kept still counts: the file is not accepted. */
 	mistakes->count++;

@@ -1,0 +1,518 @@
+/*
+ * test_config.c - the configuration language, and the file that is shipped.
+ *
+ * Each key arrives in its field, and mews.conf explains every key of the
+ * option table with its true default. MEWS_CONF is the path of the shipped
+ * mews.conf.
+ */
+#include "config_file.h"
+#include "option.h"
+
+#include <regex.h>
+
+#define SECONDS 1000ULL
+
+/* The structure that a section fills: the first endpoint, the first group. */
+static const char *
+base_of(const struct config *config, enum section_kind kind)
+{
+	switch (kind) {
+	case SECTION_ENDPOINT:
+		return (const char *)config->fleet.endpoints;
+	case SECTION_GROUP:
+		return (const char *)config->fleet.groups;
+	case SECTION_HEALTH:
+		return (const char *)&config->fleet.health;
+	default:
+		return (const char *)config;
+	}
+}
+
+/* A field as text, so that values of all types can stand in one table. */
+static const char *
+field_text(const struct config *config, const struct option *option)
+{
+	static char	 text[1024];
+	const char	*base = base_of(config, option->section);
+	const char	*field = base + option->field;
+	const char	*string;
+	size_t		 count, used = 0;
+	uint64_t	 size;
+	uint32_t	 number;
+
+	text[0] = '\0';
+	memcpy(&count, base + option->count_field, sizeof(count));
+	switch (option->type) {
+	case OPTION_TEXT:
+	case OPTION_PATH:
+		memcpy(&string, field, sizeof(string));
+		snprintf(text, sizeof(text), "%s", string);
+		break;
+	case OPTION_SIZE:
+		memcpy(&size, field, sizeof(size));
+		snprintf(text, sizeof(text), "%llu",
+		    (unsigned long long)size);
+		break;
+	case OPTION_TEXTS:
+		for (size_t i = 0; i < count; i++)
+			used += (size_t)snprintf(text + used,
+			    sizeof(text) - used, "<%s>",
+			    (*(const char *const *const *)field)[i]);
+		break;
+	case OPTION_LISTEN:
+		for (size_t i = 0; i < count; i++)
+			used += (size_t)snprintf(text + used,
+			    sizeof(text) - used, "<%s>",
+			    (*(const struct config_listen *const *)field)[i]
+			    .text);
+		break;
+	default:
+		memcpy(&number, field, sizeof(number));
+		snprintf(text, sizeof(text), "%u", number);
+	}
+	return text;
+}
+
+/* key = value, and what is then in its field. */
+static const struct {
+	enum section_kind section;
+	const char *name;
+	const char *written;
+	const char *stored;
+} keys[] = {
+	{ SECTION_FILE, "instance", "shop", "shop" },
+	{ SECTION_FILE, "app", "/bin/sh", "/bin/sh" },
+	{ SECTION_FILE, "workers", "3", "3" },
+	{ SECTION_FILE, "workers", "256", "256" },
+	{ SECTION_FILE, "listen", "127.0.0.1:80", "<127.0.0.1:80>" },
+	{ SECTION_FILE, "listen", "{\"*:80\", \"[::1]:81\", unix:/tmp/s}",
+	  "<*:80><[::1]:81><unix:/tmp/s>" },
+	{ SECTION_FILE, "user", "root", "root" },
+	{ SECTION_FILE, "runtime_dir", "/tmp", "/tmp" },
+	{ SECTION_FILE, "log", "syslog", "1" },
+	{ SECTION_FILE, "log", "stderr", "0" },
+	{ SECTION_FILE, "log_level", "debug", "0" },
+	{ SECTION_FILE, "log_level", "info", "1" },
+	{ SECTION_FILE, "log_level", "warning", "2" },
+	{ SECTION_FILE, "log_level", "error", "3" },
+	{ SECTION_FILE, "graceful_timeout", "1min", "60000" },
+	{ SECTION_FILE, "graceful_timeout", "never", "4294967295" },
+	{ SECTION_FILE, "worker_timeout", "2s", "2000" },
+	{ SECTION_FILE, "worker_timeout", "never", "4294967295" },
+	{ SECTION_ENDPOINT, "conninfo", "'service=x sslmode=require'",
+	  "service=x sslmode=require" },
+	{ SECTION_ENDPOINT, "max_connections", "90", "90" },
+	{ SECTION_GROUP, "role", "any", "0" },
+	{ SECTION_GROUP, "role", "primary", "1" },
+	{ SECTION_GROUP, "role", "standby", "2" },
+	{ SECTION_GROUP, "role", "prefer-standby", "3" },
+	{ SECTION_GROUP, "connection_count", "1024", "1024" },
+	{ SECTION_GROUP, "min_connections", "4", "4" },
+	{ SECTION_GROUP, "autocommit", "true", "1" },
+	{ SECTION_GROUP, "autocommit", "on", "1" },
+	{ SECTION_GROUP, "autocommit", "yes", "1" },
+	{ SECTION_GROUP, "autocommit", "false", "2" },
+	{ SECTION_GROUP, "autocommit", "off", "2" },
+	{ SECTION_GROUP, "autocommit", "no", "2" },
+	{ SECTION_GROUP, "pipeline", "1", "1" },
+	{ SECTION_GROUP, "query_timeout", "500ms", "500" },
+	{ SECTION_GROUP, "query_timeout", "never", "4294967295" },
+	{ SECTION_GROUP, "acquire_timeout", "1h", "3600000" },
+	{ SECTION_GROUP, "queue", "1000000", "1000000" },
+	{ SECTION_GROUP, "idle_timeout", "\"2 h\"", "7200000" },
+	{ SECTION_GROUP, "idle_timeout", "never", "4294967295" },
+	{ SECTION_GROUP, "max_lifetime", "30d", "2592000000" },
+	{ SECTION_GROUP, "max_lifetime", "never", "4294967295" },
+	{ SECTION_GROUP, "session_tmp_buffer", "64MB", "67108864" },
+	{ SECTION_GROUP, "session_tmp_buffer", "800kB", "819200" },
+	{ SECTION_GROUP, "session_tmp_buffer", "819201B", "819201" },
+	{ SECTION_GROUP, "session_tmp_buffer", "1GB", "1073741824" },
+	{ SECTION_GROUP, "session_tmp_buffer", "8TB", "8796093022208" },
+	{ SECTION_GROUP, "init", "\"SET jit = off\"", "<SET jit = off>" },
+	{ SECTION_GROUP, "init", "{\"a\", 'b\"', c}", "<a><b\"><c>" },
+	{ SECTION_GROUP, "init", "{}", "" },
+	{ SECTION_HEALTH, "interval", "10ms", "10" },
+	{ SECTION_HEALTH, "timeout", "1min", "60000" },
+	{ SECTION_HEALTH, "fall", "15", "15" },
+	{ SECTION_HEALTH, "rise", "15", "15" },
+};
+
+START_TEST(each_key_fills_its_field)
+{
+	const char	*set[SECTION_KINDS] = { "", "", "", "" };
+	struct config	*config;
+	char		 setting[256];
+
+	snprintf(setting, sizeof(setting), "%s = %s\n", keys[_i].name,
+	    keys[_i].written);
+	set[keys[_i].section] = setting;
+	config = load_good("%s%s endpoint a { %s%s }\n group g { %s }\n"
+	    "health { %s }\n", set[SECTION_FILE],
+	    strcmp(keys[_i].name, "app") == 0 ? "" : "app = app.so\n",
+	    set[SECTION_ENDPOINT], strcmp(keys[_i].name, "conninfo") == 0 ?
+	    "" : "conninfo = 'host=x'\n", set[SECTION_GROUP],
+	    set[SECTION_HEALTH]);
+	ck_assert_str_eq(field_text(config,
+	    option_find(keys[_i].section, keys[_i].name)), keys[_i].stored);
+	config_free(&config);
+	ck_assert_ptr_null(config);
+}
+END_TEST
+
+START_TEST(each_key_is_tested)
+{
+	size_t			 count;
+	const struct option	*options = option_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		bool	found = false;
+
+		for (int j = 0; j < COUNT(keys); j++)
+			found = found || option_find(keys[j].section,
+			    keys[j].name) == &options[i];
+		ck_assert_msg(found, "%s has no row in keys[]",
+		    options[i].name);
+	}
+}
+END_TEST
+
+START_TEST(defaults_are_those_of_the_library)
+{
+	struct config			*config = load_good(COMPLETE);
+	const struct mews_group_config	*group = config->fleet.groups;
+	const struct mews_health_config	*health = &config->fleet.health;
+
+	ck_assert_str_eq(config->fleet.instance, "mews");
+	ck_assert_uint_eq(config->fleet.abi, MEWS_ABI);
+	ck_assert_uint_eq(config->workers,
+	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+	ck_assert_uint_eq(config->fleet.workers, config->workers);
+	ck_assert_str_eq(config->fleet.runtime_file, "/run/mews/mews.segment");
+	ck_assert_str_eq(config->user, "nobody");
+	ck_assert_ptr_null(config->group);
+	ck_assert_str_eq(config->runtime_dir, "/run/mews");
+	ck_assert_uint_eq(config->listen_count, 1);
+	ck_assert_str_eq(config->listen[0].host, "127.0.0.1");
+	ck_assert_uint_eq(config->listen[0].port, 8080);
+	ck_assert_int_eq(config->log, CONFIG_LOG_STDERR);
+	ck_assert_int_eq(config->log_level, MEWS_INFO);
+	ck_assert_uint_eq(config->graceful_timeout, 30 * SECONDS);
+	ck_assert_uint_eq(config->worker_timeout, 30 * SECONDS);
+	ck_assert_uint_eq(config->fleet.endpoints->max_connections, 0);
+	ck_assert_int_eq(group->role, MEWS_GROUP_ANY);
+	ck_assert_uint_eq(group->connection_count,
+	    MEWS_CONNECTION_COUNT_DEFAULT);
+	ck_assert_uint_eq(group->min_connections, 0);
+	ck_assert_int_eq(group->autocommit, MEWS_ON);
+	ck_assert_uint_eq(group->pipeline, MEWS_PIPELINE_DEFAULT);
+	ck_assert_uint_eq(group->query_timeout, MEWS_QUERY_TIMEOUT_DEFAULT);
+	ck_assert_uint_eq(group->acquire_timeout,
+	    MEWS_ACQUIRE_TIMEOUT_DEFAULT);
+	ck_assert_uint_eq(group->queue, MEWS_QUEUE_DEFAULT);
+	ck_assert_uint_eq(group->idle_timeout, MEWS_IDLE_TIMEOUT_DEFAULT);
+	ck_assert_uint_eq(group->max_lifetime, MEWS_MAX_LIFETIME_DEFAULT);
+	ck_assert_uint_eq(group->session_tmp_buffer, 0);
+	ck_assert_uint_eq(group->init_count, 0);
+	ck_assert_uint_eq(health->interval, MEWS_HEALTH_INTERVAL_DEFAULT);
+	ck_assert_uint_eq(health->timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);
+	ck_assert_uint_eq(health->fall, MEWS_HEALTH_FALL_DEFAULT);
+	ck_assert_uint_eq(health->rise, MEWS_HEALTH_RISE_DEFAULT);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(sections_keep_their_order_and_names)
+{
+	struct config	*config = load_good("app = app.so\n"
+	    "group r { role = standby }\n"
+	    "endpoint b { conninfo = 'host=b' max_connections = 2 }\n"
+	    "health { fall = 3 }\n"
+	    "endpoint 'a.1-x_y' { conninfo = 'host=a' }\n"
+	    "group w { role = primary init = {a} init += {b} }\n");
+
+	ck_assert_uint_eq(config->fleet.endpoint_count, 2);
+	ck_assert_str_eq(config->fleet.endpoints[0].name, "b");
+	ck_assert_uint_eq(config->fleet.endpoints[0].max_connections, 2);
+	ck_assert_str_eq(config->fleet.endpoints[1].name, "a.1-x_y");
+	ck_assert_uint_eq(config->fleet.endpoints[1].max_connections, 0);
+	ck_assert_uint_eq(config->fleet.group_count, 2);
+	ck_assert_str_eq(config->fleet.groups[0].name, "r");
+	ck_assert_int_eq(config->fleet.groups[0].role, MEWS_GROUP_STANDBY);
+	ck_assert_str_eq(config->fleet.groups[1].name, "w");
+	ck_assert_int_eq(config->fleet.groups[1].role, MEWS_GROUP_PRIMARY);
+	ck_assert_uint_eq(config->fleet.groups[1].init_count, 2);
+	config_free(&config);
+}
+END_TEST
+
+static const struct {
+	const char *written;
+	const char *host, *path;
+	unsigned port;
+} addresses[] = {
+	{ "127.0.0.1:80", "127.0.0.1", NULL, 80 },
+	{ "0.0.0.0:65535", "0.0.0.0", NULL, 65535 },
+	{ "'[::1]:80'", "::1", NULL, 80 },
+	{ "'[::]:80'", "::", NULL, 80 },
+	{ "'*:80'", NULL, NULL, 80 },
+	{ ":80", NULL, NULL, 80 },
+	{ "*:80", NULL, NULL, 80 },	/* libconfuse drops a bare * */
+	{ "unix:/run/mews.sock", NULL, "/run/mews.sock", 0 },
+};
+
+START_TEST(addresses_are_taken_apart)
+{
+	struct config	*config = load_good("app = app.so\nlisten =\n%s\n"
+	    ENDPOINT_A GROUP_G, addresses[_i].written);
+
+	ck_assert_uint_eq(config->listen_count, 1);
+	ck_assert_uint_eq(config->listen->line, 3);
+	ck_assert_uint_eq(config->listen->port, addresses[_i].port);
+	ck_assert_pstr_eq(config->listen->host, addresses[_i].host);
+	ck_assert_pstr_eq(config->listen->path, addresses[_i].path);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(paths_begin_at_the_file)
+{
+	struct config	*config;
+	char		 text[256];
+
+	write_file(file, "app = app.so\nruntime_dir = run\n"
+	    "listen = { unix:a.sock, unix:/b.sock }\n" ENDPOINT_A GROUP_G);
+	ck_assert_int_eq(chdir(directory), 0);
+	config = load_path("mews.conf");
+	ck_assert_ptr_nonnull(config);
+	ck_assert_str_eq(config->path, file);
+	ck_assert_str_eq(config->app, in_directory("app.so"));
+	ck_assert_uint_eq(config->app_line, 1);
+	ck_assert_str_eq(config->runtime_dir, in_directory("run"));
+	ck_assert_str_eq(config->listen[0].path, in_directory("a.sock"));
+	ck_assert_str_eq(config->listen[1].path, "/b.sock");
+	snprintf(text, sizeof(text), "%s/run/mews.segment", directory);
+	ck_assert_str_eq(config->fleet.runtime_file, text);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(runtime_paths_are_named_by_the_instance)
+{
+	char	*segment = config_segment_path("/run/x", "shop");
+	char	*pid = config_pid_path("/run/x", "shop");
+
+	ck_assert_str_eq(segment, "/run/x/shop.segment");
+	ck_assert_str_eq(pid, "/run/x/shop.pid");
+	free(segment);
+	free(pid);
+}
+END_TEST
+
+START_TEST(user_and_group_are_split)
+{
+	struct config	*config = load_good("user = 'root:root'\n" COMPLETE);
+
+	ck_assert_str_eq(config->user, "root");
+	ck_assert_str_eq(config->group, "root");
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(variables_of_the_environment_are_expanded)
+{
+	struct config	*config;
+
+	setenv("MEWS_TEST_NAME", "from#env", 1);
+	unsetenv("MEWS_TEST_NONE");
+	config = load_good("app = app.so\ninstance = ${MEWS_TEST_NONE:-x}\n"
+	    ENDPOINT_A "group g { init = { \"${MEWS_TEST_NAME} {\",\n"
+	    "'${MEWS_TEST_NAME}' } }\n");
+	ck_assert_str_eq(config->fleet.instance, "x");
+	ck_assert_str_eq(config->fleet.groups->init[0], "from#env {");
+	ck_assert_str_eq(config->fleet.groups->init[1], "${MEWS_TEST_NAME}");
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(comments_may_stand_everywhere)
+{
+	struct config	*config = load_good("# a \" ' { comment\n"
+	    "app /* here */ = app.so // there\n/* over\n two { lines */\n"
+	    ENDPOINT_A "group g { # x\n init = { # y\n a, /* z */ b # }\n"
+	    " , 'http://x#y' /**/ } }\n// last, without a line end");
+
+	ck_assert_uint_eq(config->fleet.groups->init_count, 3);
+	ck_assert_str_eq(config->fleet.groups->init[2], "http://x#y");
+	config_free(&config);
+}
+END_TEST
+
+/* The shipped file, with an application that exists. */
+static char *
+shipped_text(void)
+{
+	static const char	app[] = "\napp = \"";
+	const char		*path = getenv("MEWS_CONF");
+	static char		 text[65536];
+	size_t			 length;
+	FILE			*in;
+	char			*at, *end;
+
+	ck_assert_msg(path != NULL && (in = fopen(path, "r")) != NULL,
+	    "MEWS_CONF is not the path of mews.conf");
+	length = fread(text, 1, sizeof(text) - 1, in);
+	text[length] = '\0';
+	fclose(in);
+	at = strstr(text, app);
+	ck_assert_ptr_nonnull(at);
+	at += strlen(app);
+	end = strchr(at, '"');
+	ck_assert_int_ge(end - at, (ptrdiff_t)strlen("app.so"));
+	memmove(at + strlen("app.so"), end, strlen(end) + 1);
+	memcpy(at, "app.so", strlen("app.so"));
+	return text;
+}
+
+/* Remove the # of every line that shows a key with its default. */
+static void
+activate_defaults(char *text)
+{
+	regex_t		line;
+	regmatch_t	match[2];
+
+	ck_assert_int_eq(regcomp(&line, "(^|\n)[ \t]*#[a-z_]+ = ",
+	    REG_EXTENDED), 0);
+	for (; regexec(&line, text, 2, match, 0) == 0; text += match[0].rm_eo)
+		*strchr(text + match[0].rm_so, '#') = ' ';
+	regfree(&line);
+}
+
+START_TEST(mews_conf_explains_every_key)
+{
+	static const char *const begins[SECTION_KINDS] = {
+		"", "\nendpoint ", "\ngroup ", "\nhealth {",
+	};
+	char			*text = shipped_text();
+	size_t			 count;
+	const struct option	*options = option_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct option *option = &options[i];
+		const char *quote = "", *open = "", *close = "";
+		char	wanted[256];
+		char   *section, *end, *found;
+
+		if (option_is_list(option)) {
+			open = "{";
+			close = "}";
+			quote = option->fallback[0] != '\0' ? "\"" : "";
+		}
+		if (option->fallback != NULL)
+			snprintf(wanted, sizeof(wanted),
+			    "#%s = %s%s%s%s%s\n", option->name, open, quote,
+			    option->fallback, quote, close);
+		else
+			snprintf(wanted, sizeof(wanted), "%s = \"",
+			    option->name);
+		section = strstr(text, begins[option->section]);
+		ck_assert_ptr_nonnull(section);
+		found = strstr(section, wanted);
+		ck_assert_msg(found != NULL, "mews.conf lacks: %s", wanted);
+		if (option->section != SECTION_FILE) {
+			end = strstr(section, "\n}");
+			ck_assert_msg(found < end, "%s is elsewhere", wanted);
+		}
+		/* The line before it says what it means. */
+		while (found > text && found[-1] != '\n')
+			found--;
+		ck_assert(found - 2 > text);
+		for (found--; found > text && found[-1] != '\n'; found--)
+			;
+		found += strspn(found, "\t");
+		ck_assert_msg(strncmp(found, "# ", 2) == 0,
+		    "%s is not explained", option->name);
+	}
+}
+END_TEST
+
+START_TEST(mews_conf_shows_the_true_defaults)
+{
+	char			*text = shipped_text();
+	struct config		*plain, *active;
+	size_t			 count;
+	const struct option	*options = option_table(&count);
+
+	plain = load_text(text);
+	ck_assert_msg(plain != NULL, "%s", reports[0]);
+	activate_defaults(text);
+	ck_assert_ptr_nonnull(strstr(text, "\n graceful_timeout = 30s\n"));
+	active = load_text(text);
+	ck_assert_msg(active != NULL, "%s", reports[0]);
+
+	ck_assert_uint_eq(plain->fleet.endpoint_count,
+	    active->fleet.endpoint_count);
+	ck_assert_uint_eq(plain->fleet.group_count,
+	    active->fleet.group_count);
+	for (size_t i = 0; i < count; i++) {
+		char *is = strdup(field_text(plain, &options[i]));
+
+		ck_assert_str_eq(is, field_text(active, &options[i]));
+		free(is);
+	}
+	config_free(&plain);
+	config_free(&active);
+}
+END_TEST
+
+/* Cut or bent anywhere, a file is taken or refused with a reason. */
+START_TEST(mews_conf_cut_and_bent)
+{
+	static const char	 bent[] = "{}=\"'#/\n,+(\\$";
+	char			*text = shipped_text();
+	char			 copy[65536];
+	struct config		*config;
+
+	activate_defaults(text);
+	for (size_t at = strlen(text); at > 0; at -= at < 7 ? at : 7) {
+		text[at] = bent[at % (sizeof(bent) - 1)];
+		config = load_text(text);
+		config_free(&config);
+		strcpy(copy, text);
+		copy[at] = '\0';
+		config = load_text(copy);
+		config_free(&config);
+		text[at] = ' ';
+	}
+}
+END_TEST
+
+static Suite *
+config_suite(void)
+{
+	Suite	*suite = suite_create("config");
+	TCase	*tcase;
+
+	tcase = unit_case(suite, "values");
+	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+	tcase_add_loop_test(tcase, each_key_fills_its_field, 0, COUNT(keys));
+	tcase_add_test(tcase, each_key_is_tested);
+	tcase_add_test(tcase, defaults_are_those_of_the_library);
+	tcase_add_test(tcase, sections_keep_their_order_and_names);
+	tcase_add_loop_test(tcase, addresses_are_taken_apart, 0,
+	    COUNT(addresses));
+	tcase_add_test(tcase, paths_begin_at_the_file);
+	tcase_add_test(tcase, runtime_paths_are_named_by_the_instance);
+	tcase_add_test(tcase, user_and_group_are_split);
+	tcase_add_test(tcase, variables_of_the_environment_are_expanded);
+	tcase_add_test(tcase, comments_may_stand_everywhere);
+
+	tcase = unit_case(suite, "mews.conf");
+	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, mews_conf_explains_every_key);
+	tcase_add_test(tcase, mews_conf_shows_the_true_defaults);
+	tcase_add_test(tcase, mews_conf_cut_and_bent);
+	return suite;
+}
+
+UNIT_MAIN(config_suite)
