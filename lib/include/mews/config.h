@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define MEWS_FOREVER	     UINT32_MAX
 #define MEWS_NAME_MAX	     31	 /* bytes in a name, without the NUL */
@@ -119,6 +120,7 @@ size_t mews_config_check(const struct mews_config *config,
 /** "primary", "standby", "any", "prefer-standby"; "?" if not one of them. */
 const char *mews_group_role_name(enum mews_group_role role);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

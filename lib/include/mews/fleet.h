@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct mews_fleet;
 
@@ -105,6 +106,7 @@ void mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
 enum mews_status mews_fleet_chown(struct mews_fleet *fleet, uid_t uid,
     gid_t gid, struct mews_error *error);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

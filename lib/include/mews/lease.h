@@ -19,6 +19,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct mews_lease;
 
@@ -99,6 +100,7 @@ const char *mews_lease_endpoint(const struct mews_lease *lease);
  */
 void mews_lease_end(struct mews_lease **lease);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -25,6 +25,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct mews_pool;
 struct mews_group;
@@ -101,6 +102,7 @@ struct mews_group_stats {
 void mews_group_stats(const struct mews_group *group,
     struct mews_group_stats *stats);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct mews_statement;
 struct mews_result;
@@ -137,6 +138,7 @@ const char *mews_result_sqlstate(const struct mews_result *result);
 /** Free a result of a blocking call; sets *result to NULL. */
 void mews_result_free(struct mews_result **result);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The contract of these headers; mews_fleet_create() refuses another one. */
 #define MEWS_ABI 1
@@ -43,6 +44,7 @@ const char *mews_status_name(enum mews_status status);
 /** True if a query that ended so was certainly never run by a server. */
 bool mews_status_unsent(enum mews_status status);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct mews_view;
 
@@ -76,6 +77,7 @@ bool mews_view_worker(const struct mews_view *view, uint32_t slot,
 /** "starting", "ready", "draining", "free". */
 const char *mews_worker_state_name(enum mews_worker_state state);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
