@@ -134,45 +134,49 @@ is_word_byte(char c)
 	    (c & 0x80) != 0;
 }
 
+/* Behind the word that begins at @p; E'...' goes with its E. */
+static const char *
+skip_word(const char *p)
+{
+	const char	*at = p;
+
+	while (is_word_byte(*at))
+		at++;
+	if (*at == '\'' && at == p + 1)
+		at = skip_quoted(at, (*p | 0x20) == 'e');
+	return at;
+}
+
 /*
- * The next word; behind it in *p. Other tokens are skipped, but "(" and ";"
- * come as words of their own. Length 0: the end.
+ * The next word; behind it in *p. Other tokens are skipped, but "(", ";" and
+ * "quoted names" come as words of their own. Length 0: the end.
  */
 static struct word
 next_word(const char **p)
 {
 	const char	*at = *p, *behind;
-	struct word	 word = { NULL, 0 };
 
 	while (*(at = skip_blank(at)) != '\0') {
-		word.text = at;
-		if (*at == '\'' || *at == '"') {
-			bool escapes = at > *p && (at[-1] | 0x20) == 'e';
+		bool	counts = true;
 
-			at = skip_quoted(at, escapes);
-			/* "name" ( is a call too, of something unknown. */
-			if (*word.text == '"')
-				break;
-		} else if (*at == '$' && (behind = skip_dollars(at)) != NULL) {
-			at = behind;
-		} else if (is_word_byte(*at)) {
-			while (is_word_byte(*at))
-				at++;
-			/* E'...': the quote belongs to the word. */
-			if (*at == '\'' && at == word.text + 1)
-				at = skip_quoted(at,
-				    (*word.text | 0x20) == 'e');
-			break;
+		if (is_word_byte(*at) && *at != '$') {
+			behind = skip_word(at);
+		} else if (*at == '\'' || *at == '"') {
+			counts = *at == '"';
+			behind = skip_quoted(at, false);
 		} else {
-			at++;
-			if (*word.text == '(' || *word.text == ';')
-				break;
+			counts = *at == '(' || *at == ';';
+			if (*at != '$' || (behind = skip_dollars(at)) == NULL)
+				behind = at + 1;
 		}
-		word.text = at;
+		if (counts) {
+			*p = behind;
+			return (struct word) { at, (size_t)(behind - at) };
+		}
+		at = behind;
 	}
 	*p = at;
-	word.length = *word.text == '\0' ? 0 : (size_t)(at - word.text);
-	return word;
+	return (struct word) { at, 0 };
 }
 
 /* Nothing but known calls, no SELECT INTO, no second statement. */
