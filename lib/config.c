@@ -183,6 +183,11 @@ check_group(struct check *check, const struct mews_group_config *g)
 		    g->min_connections, count);
 	if ((unsigned)g->autocommit > MEWS_OFF)
 		mistake(check, "autocommit", "autocommit is on or off");
+	if ((unsigned)g->batch > MEWS_OFF)
+		mistake(check, "batch", "batch is on or off");
+	if (g->batch == MEWS_ON && g->role == MEWS_GROUP_PRIMARY)
+		mistake(check, "batch", "a group of role primary cannot batch: "
+		    "the failure of one write would undo its neighbours");
 	check_range(check, "pipeline", g->pipeline, 0, 10000);
 	check_range(check, "queue", g->queue, 0, 1000000);
 	if (g->query_timeout != MEWS_FOREVER)
@@ -328,6 +333,8 @@ copy_group(struct block *block, struct mews_group_config *to,
 	DEFAULT(to->connection_count, MEWS_CONNECTION_COUNT_DEFAULT);
 	DEFAULT(to->autocommit, MEWS_ON);
 	DEFAULT(to->pipeline, MEWS_PIPELINE_DEFAULT);
+	DEFAULT(to->batch,
+	    to->role == MEWS_GROUP_PRIMARY ? MEWS_OFF : MEWS_ON);
 	DEFAULT(to->query_timeout, MEWS_QUERY_TIMEOUT_DEFAULT);
 	DEFAULT(to->acquire_timeout, MEWS_ACQUIRE_TIMEOUT_DEFAULT);
 	DEFAULT(to->queue, MEWS_QUEUE_DEFAULT);

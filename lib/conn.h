@@ -48,6 +48,7 @@ struct conn {
 	bool broken;	    /* on pool->broken */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool reset_due;	    /* a lease left something behind */
+	bool slow_lane;	    /* kept for slow queries, see supply.c */
 	bool stall_said;    /* reported, until its head is answered */
 	enum health_evidence loss; /* with broken */
 	struct mews_lease *lease;  /* holds it, or NULL */
@@ -56,7 +57,8 @@ struct conn {
 	uint32_t ring_size, head, tail;
 	uint32_t in_flight;  /* queries in it */
 	uint32_t sessions;   /* EXPECT_SESSION in it */
-	uint32_t syncs;	     /* EXPECT_SYNC in it */
+	uint32_t unsynced;   /* queries since the last Sync */
+	uint32_t slow;	     /* of the queries in flight, those known so */
 	PGresult *answer;    /* to the head, until libpq says it is whole */
 	PGresult *prepare_error; /* of the PREPARE before the head */
 	struct query *held;  /* answered; told when its Sync arrives */

@@ -1,10 +1,14 @@
 /*
  * flight.c - queries into the pipeline, answers out of it.
  *
- * Every query has a Sync of its own: its transaction ends there, so nobody's
- * failure touches a neighbour, and an answer is told only when its Sync came
- * back: a commit can still fail. A turn's packets leave together: with
+ * A write has a Sync of its own: its transaction ends there, so nobody's
+ * failure touches a neighbour, and the answer is told only when the Sync
+ * came back: a commit can still fail. A turn's packets leave together: with
  * PQsendPipelineSync where libpq has it, else the socket is corked.
+ *
+ * The reads of one turn share a Sync (a batch). One that fails gets its own
+ * error; the server skips those behind it up to the Sync, and they are sent
+ * again, each alone.
  */
 #include "flight.h"
 
@@ -55,7 +59,6 @@ ring_push(struct conn *conn, enum expect_kind kind, struct query *query)
 	}
 	*ring_at(conn, conn->tail++) = (struct expect) { kind, query };
 	conn->sessions += kind == EXPECT_SESSION;
-	conn->syncs += kind == EXPECT_SYNC;
 	return true;
 }
 
@@ -65,7 +68,6 @@ ring_pop(struct conn *conn)
 	struct expect	e = *ring_at(conn, conn->head++);
 
 	conn->sessions -= e.kind == EXPECT_SESSION;
-	conn->syncs -= e.kind == EXPECT_SYNC;
 	conn->head_since_us = pool_now(conn->group->pool);
 	conn->stall_said = false;
 	return e;
@@ -104,11 +106,21 @@ conn_send_session(struct conn *conn, const char *sql)
 	    0) == 1 && ring_push(conn, EXPECT_SESSION, NULL);
 }
 
-bool
-conn_sync(struct conn *conn)
+/* conn_flush() will be called before the loop waits. */
+static void
+flush_later(struct conn *conn)
 {
 	struct mews_pool	*pool = conn->group->pool;
 
+	if (conn->flushing)
+		return;
+	conn->flushing = true;
+	TAILQ_INSERT_TAIL(&pool->to_flush, conn, flush_link);
+}
+
+bool
+conn_sync(struct conn *conn)
+{
 #ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
 	if (PQsendPipelineSync(conn->pg) != 1)
 		return false;
@@ -123,21 +135,20 @@ conn_sync(struct conn *conn)
 	if (PQpipelineSync(conn->pg) != 1)
 		return false;
 #endif
-	if (!ring_push(conn, EXPECT_SYNC, NULL))
-		return false;
-	if (!conn->flushing) {
-		conn->flushing = true;
-		TAILQ_INSERT_TAIL(&pool->to_flush, conn, flush_link);
-	}
-	return true;
+	conn->unsynced = 0;
+	flush_later(conn);
+	return ring_push(conn, EXPECT_SYNC, NULL);
 }
 
 int
 flight_flush(struct conn *conn)
 {
 	static const int off = 0;
-	int		 left = PQflush(conn->pg);
+	int		 left;
 
+	if (conn->unsynced > 0 && !conn_sync(conn))
+		return -1;
+	left = PQflush(conn->pg);
 	if (conn->corked) {
 		setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 		conn->corked = false;
@@ -189,11 +200,25 @@ send_query(struct conn *conn, const struct query *query)
 	    query->format) == 1;
 }
 
+/* Will it take a DEALLOCATE first? */
+static bool
+is_stale(const struct conn *conn, const struct query *query)
+{
+	return query->statement != NULL &&
+	    prepared_get(conn, query->statement) == PREPARED_STALE;
+}
+
 bool
 conn_send(struct conn *conn, struct query *query, bool begin)
 {
 	if (conn->broken)
 		return false;
+	/* What must not be skipped for a neighbour's error begins anew. */
+	if (conn->unsynced > 0 && (query->alone || begin || conn->reset_due ||
+	    is_stale(conn, query)) && !conn_sync(conn)) {
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+		return false;
+	}
 	if ((conn->reset_due && !send_reset(conn)) ||
 	    (begin && !conn_send_session(conn, "BEGIN")) ||
 	    (query->statement != NULL && !send_prepare(conn, query)) ||
@@ -203,12 +228,15 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 		return false;
 	}
 	conn->in_flight++;
+	conn->slow += query->slow;
 	conn->group->on[conn->endpoint].in_flight++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);
+	conn->unsynced++;
+	flush_later(conn);
 	/* From here it counts as sent: a Sync that fails makes it LOST. */
-	if (!conn_sync(conn))
+	if (query->alone && !conn_sync(conn))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 	return true;
 }
@@ -307,6 +335,7 @@ send_again(struct conn *conn, struct query *query)
 {
 	if (query->kind == QUERY_SHARED && query->attempts <= QUERY_RESENDS &&
 	    query->fn.query != NULL && !query->canceled) {
+		query->alone = true;
 		group_resubmit(conn->group, query);
 		return;
 	}
@@ -316,13 +345,16 @@ send_again(struct conn *conn, struct query *query)
 	    "not run: the session before it could not be made ready");
 }
 
-/* The head is a query, and its answer is whole. */
+/* The head is a query, its answer is whole, and worked on since then. */
 static void
-query_answered(struct conn *conn, struct query *query, PGresult *answer)
+query_answered(struct conn *conn, struct query *query, PGresult *answer,
+    int64_t since_us)
 {
 	struct mews_pool *pool = conn->group->pool;
 
 	conn->in_flight--;
+	if (query->slow && --conn->slow == 0)
+		conn->slow_lane = false;
 	conn->group->on[conn->endpoint].in_flight--;
 	if (PQresultStatus(answer) == PGRES_PIPELINE_ABORTED) {
 		PQclear(answer);
@@ -342,6 +374,9 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer)
 	}
 	pool_learn(&pool->endpoints[conn->endpoint],
 	    pool_now(pool) - query->sent_us);
+	if (query->statement != NULL)
+		statement_learn(query->statement, pool_now(pool) -
+		    (since_us > query->sent_us ? since_us : query->sent_us));
 	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
 		if (is_stale_statement(query, answer)) {
 			prepared_set(conn, query->statement,
@@ -364,6 +399,11 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer)
 			send_again(conn, query);
 			return;
 		}
+	}
+	/* A read has nothing to commit. */
+	if (conn->group->reader && query->kind == QUERY_SHARED) {
+		tell(conn, query, answer);
+		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
 	conn->held = query;
@@ -430,16 +470,18 @@ static bool
 take(struct conn *conn, PGresult *answer)
 {
 	struct expect	e;
+	int64_t		since_us;
 
 	if (answer == NULL) {
 		if (conn->answer == NULL)
 			return false;
 		answer = conn->answer;
 		conn->answer = NULL;
+		since_us = conn->head_since_us;
 		e = ring_pop(conn);
 		switch (e.kind) {
 		case EXPECT_QUERY:
-			query_answered(conn, e.query, answer);
+			query_answered(conn, e.query, answer, since_us);
 			break;
 		case EXPECT_PREPARE:
 			prepare_answered(conn, e.query, answer);

@@ -1,15 +1,16 @@
 /*
- * group.c - who is served by which connection, and how many there are.
+ * group.c - who is served, who waits, and for how long.
  *
- * First the endpoint: by tier (role and state), within a tier the better of
- * two random ones by load and latency. Then the connection on it with the
- * least in flight. Whoever finds none waits, first come first served.
+ * Whoever finds no connection waits, first come first served; in two lanes,
+ * so that slow queries wait for their own connections and not in the way of
+ * the quick. Which connection serves is supply.c's business.
  */
 #include "group.h"
 
 #include "conn.h"
 #include "endpoint.h"
 #include "lease.h"
+#include "supply.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -70,7 +71,8 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 	group->config = &pool->fleet->config->groups[index];
 	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
 	group->dice = arc4random() | 1;
-	TAILQ_INIT(&group->waiting);
+	for (int lane = 0; lane < GROUP_LANES; lane++)
+		TAILQ_INIT(&group->waiting[lane]);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		TAILQ_INIT(&group->on[i].conns);
 	return make_setup(group);
@@ -82,10 +84,12 @@ group_close(struct mews_group *group)
 	struct query	*query;
 	struct conn	*conn;
 
-	while ((query = TAILQ_FIRST(&group->waiting)) != NULL) {
-		group_forget(group, query);
-		query_fail(query, MEWS_CANCELED, "the pool was closed");
-	}
+	for (int lane = 0; lane < GROUP_LANES; lane++)
+		while ((query = TAILQ_FIRST(&group->waiting[lane])) != NULL) {
+			group_forget(group, query);
+			query_fail(query, MEWS_CANCELED,
+			    "the pool was closed");
+		}
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		while ((conn = TAILQ_FIRST(&group->on[i].conns)) != NULL)
 			conn_cancel(conn);
@@ -127,263 +131,38 @@ mews_group_stats(const struct mews_group *group,
 	}
 }
 
-static bool
-is_stalled(const struct conn *conn, int64_t now_us)
+static struct query_list *
+lane(struct mews_group *group, const struct query *query)
 {
-	const struct mews_pool *pool = conn->group->pool;
-
-	return conn->head != conn->tail && now_us - conn->head_since_us >
-	    pool_stall_us(&pool->endpoints[conn->endpoint]);
-}
-
-/* May it take a shared query, but for how much it has in flight? */
-static bool
-is_open(const struct conn *conn)
-{
-	return conn->state == CONN_READY && conn->lease == NULL &&
-	    !conn->retiring && !conn->broken && conn->sessions == 0 &&
-	    (!conn->reset_due || conn->in_flight == 0);
-}
-
-/* The open connection to @endpoint with the least in flight, or NULL. */
-static struct conn *
-least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
-{
-	int64_t		 now = pool_now(group->pool);
-	struct conn	*conn, *best = NULL;
-	uint32_t	 least = group->config->pipeline;
-
-	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
-		if (conn->in_flight >= least || !is_open(conn) ||
-		    (!stalled_too && is_stalled(conn, now)))
-			continue;
-		best = conn;
-		if ((least = conn->in_flight) == 0)
-			break;
-	}
-	return best;
-}
-
-static float
-load(const struct mews_group *group, uint32_t endpoint)
-{
-	return (float)(group->on[endpoint].in_flight + 1) *
-	    group->pool->endpoints[endpoint].latency_us;
-}
-
-/* The better of two of route.endpoint[from .. to - 1]. */
-static uint32_t
-choose(struct mews_group *group, uint32_t from, uint32_t to)
-{
-	uint32_t	count = to - from, a, b;
-
-	if (count == 1)
-		return group->route.endpoint[from];
-	a = group_roll(group, count);
-	b = group_roll(group, count - 1);
-	if (b >= a)
-		b++;
-	a = group->route.endpoint[from + a];
-	b = group->route.endpoint[from + b];
-	return load(group, a) <= load(group, b) ? a : b;
-}
-
-/* Is there no point in waiting for a new connection to @endpoint? */
-static bool
-is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
-{
-	const struct group_endpoint *on = &group->on[endpoint];
-	int64_t			     now = pool_now(group->pool);
-	const struct conn	    *conn;
-
-	if (now < on->not_before_us)
-		return true;
-	TAILQ_FOREACH (conn, &on->conns, link)
-		if (conn->state != CONN_READY &&
-		    now - conn->dialed_us > GROUP_SLOW_DIAL_US)
-			return true;
-	return false;
+	return &group->waiting[query->slow ? GROUP_SLOW : GROUP_QUICK];
 }
 
 static void
-retire(struct conn *conn)
+wait_in_front(struct mews_group *group, struct query *query)
 {
-	conn->retiring = true;
-	if (conn_is_idle(conn) && conn->lease == NULL)
-		conn_break(conn, HEALTH_NOTHING, "");
+	TAILQ_INSERT_HEAD(lane(group, query), query, link);
+	group->waiting_count++;
 }
 
-/*
- * The group is at its limit: let a connection to an endpoint with more than
- * its share, or of a worse tier, go, so that @endpoint gets one.
- */
-static void
-make_room(struct mews_group *group, uint32_t endpoint, uint32_t from,
-    uint32_t to)
-{
-	uint32_t	 share = group->config->connection_count / (to - from);
-	struct conn	*conn, *victim = NULL;
-
-	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
-	    i++) {
-		bool	peer = false;
-
-		for (uint32_t k = from; k < to; k++)
-			peer = peer || group->route.endpoint[k] == i;
-		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
-			/* One at a time. */
-			if (conn->retiring)
-				return;
-			if (i == endpoint || conn->lease != NULL ||
-			    conn->broken || conn->state != CONN_READY ||
-			    (peer && (group->on[i].count <= share ||
-				group->on[endpoint].count >= share)))
-				continue;
-			if (victim == NULL ||
-			    conn->in_flight < victim->in_flight)
-				victim = conn;
-		}
-	}
-	if (victim != NULL)
-		retire(victim);
-}
-
-/* One connection more to @endpoint, of the tier from .. to - 1, if it may be
- * and fewer than @wanted are on their way. */
-static void
-grow(struct mews_group *group, uint32_t endpoint, uint32_t from, uint32_t to,
-    uint32_t wanted)
-{
-	struct group_endpoint  *on = &group->on[endpoint];
-	uint32_t		most = group->config->connection_count;
-	uint32_t		share = (most + (to - from) - 1) / (to - from);
-
-	if (on->dialing >= wanted || on->count >= share ||
-	    pool_now(group->pool) < on->not_before_us)
-		return;
-	if (group->count >= most) {
-		make_room(group, endpoint, from, to);
-		return;
-	}
-	if (conn_dial(group, endpoint) == NULL) {
-		/* At the cap of the fleet: ask again, not for each query. */
-		on->not_before_us = pool_now(group->pool) +
-		    GROUP_RETRY_FIRST_US / 2;
-		pool_due(group->pool, on->not_before_us);
-	}
-}
-
-/* One look at all tiers, growing as needed. NULL: nobody can take it now. */
-static struct conn *
-pick_once(struct mews_group *group, bool stalled_too)
-{
-	const struct route *route = &group->route;
-	bool		    may_grow = true;
-
-	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
-		uint32_t	 to = route->tier_end[tier];
-		uint32_t	 endpoint;
-		struct conn	*conn;
-
-		if (from == to)
-			continue;
-		endpoint = choose(group, from, to);
-		conn = least_loaded(group, endpoint, stalled_too);
-		if (may_grow && (conn == NULL || conn->in_flight > 0))
-			grow(group, endpoint, from, to, 1);
-		for (uint32_t i = from; conn == NULL && i < to; i++)
-			conn = least_loaded(group, route->endpoint[i],
-			    stalled_too);
-		if (conn != NULL)
-			return conn;
-		/* Only what is open already of the next tier, unless there
-		 * is no hope in this one. */
-		for (uint32_t i = from; i < to; i++)
-			if (!is_slow_to_dial(group, route->endpoint[i]))
-				may_grow = false;
-		from = to;
-	}
-	return NULL;
-}
-
-static struct conn *
-pick(struct mews_group *group)
-{
-	struct conn	*conn;
-
-	pool_notice(group->pool);
-	do {
-		if ((conn = pick_once(group, false)) == NULL)
-			conn = pick_once(group, true);
-	} while (conn != NULL && !conn_check(conn));
-	return conn;
-}
-
-struct conn *
-group_take_idle(struct mews_group *group)
-{
-	const struct route *route = &group->route;
-	struct conn	   *conn;
-	bool		    may_grow = true;
-
-	pool_notice(group->pool);
-	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
-		uint32_t	to = route->tier_end[tier];
-		uint32_t	first;
-
-		if (from == to)
-			continue;
-		first = group_roll(group, to - from);
-		for (uint32_t i = 0; i < to - from; i++) {
-			uint32_t e = route->endpoint[from +
-			    (first + i) % (to - from)];
-
-			TAILQ_FOREACH (conn, &group->on[e].conns, link)
-				if (conn->in_flight == 0 &&
-				    conn->state == CONN_READY &&
-				    conn->lease == NULL && !conn->retiring &&
-				    conn_check(conn))
-					return conn;
-		}
-		for (uint32_t i = from; may_grow && i < to; i++)
-			grow(group, route->endpoint[i], from, to,
-			    group->waiting_count);
-		for (uint32_t i = from; i < to; i++)
-			if (!is_slow_to_dial(group, route->endpoint[i]))
-				may_grow = false;
-		from = to;
-	}
-	return NULL;
-}
-
-/* Hand it to a connection. False: nobody can take it now. */
+/* Hand it, which is on no list, to a connection. False: nobody can take it
+ * now. */
 static bool
 serve(struct mews_group *group, struct query *query)
 {
 	struct conn	*conn;
 
 	if (query->kind == QUERY_LEASE) {
-		if ((conn = group_take_idle(group)) == NULL)
+		if ((conn = supply_take_idle(group)) == NULL)
 			return false;
-		group_forget(group, query);
 		lease_grant(conn, query);
 		return true;
 	}
-	while ((conn = pick(group)) != NULL) {
-		bool	waited = query->state == QUERY_WAITING &&
-		    TAILQ_FIRST(&group->waiting) == query;
-
-		if (waited)
-			group_forget(group, query);
-		if (conn_send(conn, query, false))
-			return true;
-		/* Not sent: that one is broken; back to its place. */
-		if (waited) {
-			TAILQ_INSERT_HEAD(&group->waiting, query, link);
-			group->waiting_count++;
-		}
-	}
-	return false;
+	/* A connection that broke while it was sent to did not send it. */
+	do
+		conn = query->slow ? supply_take_slow(group) :
+		    supply_pick(group);
+	while (conn != NULL && !conn_send(conn, query, false));
+	return conn != NULL;
 }
 
 enum mews_status
@@ -391,8 +170,10 @@ group_submit(struct mews_group *group, struct query *query)
 {
 	uint32_t	queue = group->config->queue;
 
+	if (!query->slow)
+		group->quick_us = pool_now(group->pool);
 	/* A lease is granted by the loop, never inside the call. */
-	if (query->kind != QUERY_LEASE && TAILQ_EMPTY(&group->waiting) &&
+	if (query->kind != QUERY_LEASE && TAILQ_EMPTY(lane(group, query)) &&
 	    serve(group, query))
 		return MEWS_OK;
 	if (group->waiting_count >= queue) {
@@ -405,7 +186,7 @@ group_submit(struct mews_group *group, struct query *query)
 		    stats.connections - stats.idle, stats.idle, stats.waiting,
 		    queue);
 	}
-	TAILQ_INSERT_TAIL(&group->waiting, query, link);
+	TAILQ_INSERT_TAIL(lane(group, query), query, link);
 	group->waiting_count++;
 	if (query->kind == QUERY_LEASE)
 		pool_due(group->pool, pool_now(group->pool));
@@ -422,15 +203,14 @@ group_resubmit(struct mews_group *group, struct query *query)
 	query->state = QUERY_WAITING;
 	query->deadline_us = pool_now(group->pool) + wait;
 	group->resent++;
-	TAILQ_INSERT_HEAD(&group->waiting, query, link);
-	group->waiting_count++;
+	wait_in_front(group, query);
 	pool_due(group->pool, pool_now(group->pool));
 }
 
 void
 group_forget(struct mews_group *group, struct query *query)
 {
-	TAILQ_REMOVE(&group->waiting, query, link);
+	TAILQ_REMOVE(lane(group, query), query, link);
 	group->waiting_count--;
 }
 
@@ -439,15 +219,22 @@ group_dispatch(struct mews_group *group)
 {
 	struct query	*query;
 
-	while ((query = TAILQ_FIRST(&group->waiting)) != NULL)
-		if (!serve(group, query))
-			return;
+	for (int i = 0; i < GROUP_LANES; i++)
+		while ((query = TAILQ_FIRST(&group->waiting[i])) != NULL) {
+			group_forget(group, query);
+			if (!serve(group, query)) {
+				wait_in_front(group, query);
+				break;
+			}
+		}
+	if (group->lanes && TAILQ_EMPTY(&group->waiting[GROUP_SLOW]))
+		supply_open_lanes(group);
 }
 
 bool
 group_panics(const struct mews_group *group)
 {
-	return group->route.count == 0 && !TAILQ_EMPTY(&group->waiting);
+	return group->route.count == 0 && group->waiting_count > 0;
 }
 
 void
@@ -472,7 +259,7 @@ group_rethink(struct mews_group *group)
 				    "the endpoint was found down");
 			else if (conn->state != CONN_DIALING &&
 			    (!routed || conn->epoch != healths[i].epoch))
-				retire(conn);
+				supply_retire(conn);
 		}
 	}
 }
@@ -506,12 +293,13 @@ scan_waiting(struct mews_group *group, int64_t now_us)
 	struct query	*query, *next;
 
 	/* Callbacks may add to the end, never take away. */
-	TAILQ_FOREACH_SAFE (query, &group->waiting, link, next) {
-		if (query->deadline_us <= now_us && !query->canceled)
-			wait_over(group, query);
-		else
-			pool_due(group->pool, query->deadline_us);
-	}
+	for (int i = 0; i < GROUP_LANES; i++)
+		TAILQ_FOREACH_SAFE (query, &group->waiting[i], link, next) {
+			if (query->deadline_us <= now_us && !query->canceled)
+				wait_over(group, query);
+			else
+				pool_due(group->pool, query->deadline_us);
+		}
 }
 
 /* Too old, or idle for too long? */
@@ -523,7 +311,7 @@ scan_idle(struct conn *conn, int64_t now_us)
 	int64_t		   idle_until = POOL_NEVER;
 
 	if (conn->expires_us <= now_us) {
-		retire(conn);
+		supply_retire(conn);
 		return;
 	}
 	pool_due(group->pool, conn->expires_us);
@@ -533,7 +321,7 @@ scan_idle(struct conn *conn, int64_t now_us)
 		return;
 	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
 	if (idle_until <= now_us)
-		retire(conn);
+		supply_retire(conn);
 	else
 		pool_due(group->pool, idle_until);
 }
@@ -583,10 +371,7 @@ group_scan(struct mews_group *group, int64_t now_us)
 		TAILQ_FOREACH (conn, &group->on[i].conns, link)
 			scan_conn(conn, now_us);
 	scan_waiting(group, now_us);
-	for (uint32_t i = 0; i < route->tier_end[0] &&
-	    group->count < group->config->min_connections; i++)
-		grow(group, route->endpoint[i], 0, route->tier_end[0],
-		    group->config->min_connections - group->count);
+	supply_keep(group, group->config->min_connections);
 	for (uint32_t i = 0; i < route->count; i++) {
 		int64_t	not_before = group->on[route->endpoint[i]]
 				     .not_before_us;

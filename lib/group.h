@@ -1,8 +1,8 @@
 /*
  * group.h - a named use of the pool: who waits, and which connections serve.
  *
- * The group decides which query goes to which connection, and how many
- * connections there are; conn.c does the talking.
+ * The group decides who is served next; supply.c chooses the connection, and
+ * conn.c does the talking.
  */
 #ifndef GROUP_H
 #define GROUP_H
@@ -20,6 +20,8 @@ struct group_endpoint {
 	int64_t not_before_us;	/* no login before */
 };
 
+enum group_lane { GROUP_QUICK, GROUP_SLOW, GROUP_LANES };
+
 struct mews_group {
 	struct mews_pool *pool;
 	const struct mews_group_config *config;
@@ -27,8 +29,10 @@ struct mews_group {
 	bool reader;	   /* sessions are read only: queries may be resent */
 	uint32_t dice;	   /* of its own random numbers, never 0 */
 	struct route route;
-	struct query_list waiting;
-	uint32_t waiting_count;
+	struct query_list waiting[GROUP_LANES];
+	uint32_t waiting_count; /* in both */
+	bool lanes;	   /* a connection may be kept for slow queries */
+	int64_t quick_us;  /* last time a quick query came */
 	uint32_t count;	   /* connections, to all endpoints */
 	uint32_t leased;   /* of these */
 	uint64_t ended, errors, resent, opened;
@@ -64,9 +68,6 @@ void group_rethink(struct mews_group *group);
 void group_scan(struct mews_group *group, int64_t now_us);
 /* Is somebody waiting while no endpoint can be used? */
 bool group_panics(const struct mews_group *group);
-
-/* A free connection for a lease, now; or NULL. */
-struct conn *group_take_idle(struct mews_group *group);
 
 /* Refuse a call: keep the sentence for mews_group_message(). */
 enum mews_status group_refuse(struct mews_group *group,

@@ -56,6 +56,7 @@ lease_grant(struct conn *conn, struct query *query)
 	lease->active_us = pool_now(group->pool);
 	LIST_INSERT_HEAD(&group->pool->leases, lease, link);
 	conn->lease = lease;
+	conn->slow_lane = false;
 	group->leased++;
 	if (group->config->query_timeout != MEWS_FOREVER)
 		pool_due(group->pool, lease->active_us +

@@ -401,7 +401,7 @@ mews_pool_tick(struct mews_pool *pool)
 	if (pool->due_us <= pool_now(pool))
 		scan(pool, pool_now(pool));
 	for (uint32_t i = 0; i < pool->group_count; i++)
-		if (!TAILQ_EMPTY(&pool->groups[i].waiting))
+		if (pool->groups[i].waiting_count > 0)
 			group_dispatch(&pool->groups[i]);
 	while ((conn = TAILQ_FIRST(&pool->to_flush)) != NULL) {
 		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
@@ -441,7 +441,7 @@ mews_pool_ready(struct mews_pool *pool, int fd, int events)
 		struct mews_group *group = ((struct conn *)watch.who)->group;
 
 		conn_ready(watch.who, events);
-		if (!TAILQ_EMPTY(&group->waiting))
+		if (group->waiting_count > 0)
 			group_dispatch(group);
 		break;
 	}

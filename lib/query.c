@@ -28,8 +28,9 @@ query_check(const struct mews_pool *pool, const struct mews_query_args *args)
 	if (args->param_count < 0 || args->param_count > MEWS_PARAMS_MAX ||
 	    (args->param_count > 0 && args->params == NULL))
 		return "a query has 0 to 65535 parameters";
-	if ((args->flags & ~(unsigned)MEWS_RESULT_BINARY) != 0)
-		return "the only flag of a query is MEWS_RESULT_BINARY";
+	if ((args->flags & ~(unsigned)(MEWS_RESULT_BINARY | MEWS_ALONE)) != 0)
+		return "the flags of a query are MEWS_RESULT_BINARY and "
+		       "MEWS_ALONE";
 	for (int i = 0; i < args->param_count; i++)
 		if (args->params[i].length < -1)
 			return "a parameter's length is -1 (NULL) or more";
@@ -143,6 +144,11 @@ query_new(struct mews_group *group, enum query_kind kind,
 	query->state = QUERY_WAITING;
 	query->attempts = 0;
 	query->canceled = false;
+	query->slow = kind == QUERY_SHARED && args->statement != NULL &&
+	    statement_is_slow(args->statement);
+	query->alone = kind != QUERY_SHARED || query->slow ||
+	    (args->flags & MEWS_ALONE) != 0 ||
+	    group->config->batch != MEWS_ON;
 	query->group = group;
 	query->lease = NULL;
 	query->statement = NULL;

@@ -40,6 +40,8 @@ struct query {
 	uint8_t state;	  /* enum query_state */
 	uint8_t attempts; /* sent so often */
 	bool canceled;	  /* on pool->canceled; its end is CANCELED */
+	bool alone;	  /* has a Sync of its own */
+	bool slow;	  /* its statement is known to take long */
 	struct mews_group *group;
 	struct mews_lease *lease; /* ON_LEASE, COMMIT */
 	const struct mews_statement *statement;

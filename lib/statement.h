@@ -15,8 +15,18 @@ struct mews_statement {
 	char name[16];	 /* on the server: "mews_7" */
 	enum sql_effect effect;
 	int format; /* of the columns: 0 text, 1 binary */
+	float mean_us; /* moving average of its time on the server */
 	SLIST_ENTRY(mews_statement) link;
 	char sql[];
 };
+
+#define STATEMENT_SLOW_US    5000.0F /* slow: its mean is above this ... */
+#define STATEMENT_SLOW_TIMES 8.0F /* ... and so many times the usual */
+
+/* Is it expected to run long? */
+bool statement_is_slow(const struct mews_statement *statement);
+
+/* It took @us on the server. */
+void statement_learn(const struct mews_statement *statement, int64_t us);
 
 #endif

@@ -66,6 +66,8 @@ struct mews_group_config {
 	enum mews_switch autocommit; /* default on; off: queries by lease
 					only, each with BEGIN sent ahead */
 	uint32_t pipeline;	     /* queries in flight per connection */
+	enum mews_switch batch;	     /* reads of one turn share a Sync;
+					default on, not for primary */
 	uint32_t query_timeout;	     /* ms; statement_timeout on the server */
 	uint32_t acquire_timeout;    /* ms waiting for a connection */
 	uint32_t queue;		     /* queries waiting, at most */

@@ -22,6 +22,8 @@ struct mews_result;
 
 /* Flags of a statement, and of a query that brings its own SQL. */
 #define MEWS_RESULT_BINARY 0x1 /* columns arrive in binary format */
+/* Flag of any query. */
+#define MEWS_ALONE 0x2 /* shares no Sync: see batch in mews/config.h */
 
 /* One parameter. Make it with the helpers below. */
 struct mews_param {
@@ -64,7 +66,7 @@ struct mews_query_args {
 	const char *sql; /* parsed anew each time, one statement */
 	const struct mews_param *params;
 	int param_count;
-	unsigned flags;	     /* with sql: MEWS_RESULT_BINARY */
+	unsigned flags;	     /* MEWS_ALONE; with sql: MEWS_RESULT_BINARY */
 	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout */
 };
 

@@ -1,0 +1,320 @@
+/*
+ * supply.c - the connections of a group: which one serves, how many there are.
+ *
+ * First the endpoint: by tier (role and state), within a tier the better of
+ * two random ones by load and latency. Then the connection on it with the
+ * least in flight. A query that is known to be slow gets a connection to
+ * itself, so that no quick one waits behind it.
+ */
+#include "supply.h"
+
+#include "endpoint.h"
+
+static bool
+is_stalled(const struct conn *conn, int64_t now_us)
+{
+	const struct mews_pool *pool = conn->group->pool;
+
+	return conn->head != conn->tail && now_us - conn->head_since_us >
+	    pool_stall_us(&pool->endpoints[conn->endpoint]);
+}
+
+/* May it take a shared query, but for how much it has in flight? */
+static bool
+is_open(const struct conn *conn)
+{
+	return conn->state == CONN_READY && conn->lease == NULL &&
+	    !conn->retiring && !conn->broken && !conn->slow_lane &&
+	    conn->sessions == 0 && (!conn->reset_due || conn->in_flight == 0);
+}
+
+/* The open connection to @endpoint with the least in flight, or NULL. */
+static struct conn *
+least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
+{
+	int64_t		 now = pool_now(group->pool);
+	struct conn	*conn, *best = NULL;
+	uint32_t	 least = group->config->pipeline;
+
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
+		if (conn->in_flight >= least || !is_open(conn) ||
+		    (!stalled_too && is_stalled(conn, now)))
+			continue;
+		best = conn;
+		if ((least = conn->in_flight) == 0)
+			break;
+	}
+	return best;
+}
+
+static float
+load(const struct mews_group *group, uint32_t endpoint)
+{
+	return (float)(group->on[endpoint].in_flight + 1) *
+	    group->pool->endpoints[endpoint].latency_us;
+}
+
+/* The better of two of route.endpoint[from .. to - 1]. */
+static uint32_t
+choose(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	uint32_t	count = to - from, a, b;
+
+	if (count == 1)
+		return group->route.endpoint[from];
+	a = group_roll(group, count);
+	b = group_roll(group, count - 1);
+	if (b >= a)
+		b++;
+	a = group->route.endpoint[from + a];
+	b = group->route.endpoint[from + b];
+	return load(group, a) <= load(group, b) ? a : b;
+}
+
+/* Is there no point in waiting for a new connection to @endpoint? */
+static bool
+is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
+{
+	const struct group_endpoint *on = &group->on[endpoint];
+	int64_t			     now = pool_now(group->pool);
+	const struct conn	    *conn;
+
+	if (now < on->not_before_us)
+		return true;
+	TAILQ_FOREACH (conn, &on->conns, link)
+		if (conn->state != CONN_READY &&
+		    now - conn->dialed_us > GROUP_SLOW_DIAL_US)
+			return true;
+	return false;
+}
+
+void
+supply_retire(struct conn *conn)
+{
+	conn->retiring = true;
+	if (conn_is_idle(conn) && conn->lease == NULL)
+		conn_break(conn, HEALTH_NOTHING, "");
+}
+
+/*
+ * The group is at its limit: let a connection to an endpoint with more than
+ * its share, or of a worse tier, go, so that @endpoint gets one.
+ */
+static void
+make_room(struct mews_group *group, uint32_t endpoint, uint32_t from,
+    uint32_t to)
+{
+	uint32_t	 share = group->config->connection_count / (to - from);
+	struct conn	*conn, *victim = NULL;
+
+	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
+	    i++) {
+		bool	peer = false;
+
+		for (uint32_t k = from; k < to; k++)
+			peer = peer || group->route.endpoint[k] == i;
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			/* One at a time. */
+			if (conn->retiring)
+				return;
+			if (i == endpoint || conn->lease != NULL ||
+			    conn->broken || conn->state != CONN_READY ||
+			    (peer && (group->on[i].count <= share ||
+				group->on[endpoint].count >= share)))
+				continue;
+			if (victim == NULL ||
+			    conn->in_flight < victim->in_flight)
+				victim = conn;
+		}
+	}
+	if (victim != NULL)
+		supply_retire(victim);
+}
+
+/* One connection more to @endpoint, of the tier from .. to - 1, if it may be
+ * and fewer than @wanted are on their way. */
+static void
+grow(struct mews_group *group, uint32_t endpoint, uint32_t from, uint32_t to,
+    uint32_t wanted)
+{
+	struct group_endpoint  *on = &group->on[endpoint];
+	uint32_t		most = group->config->connection_count;
+	uint32_t		share = (most + (to - from) - 1) / (to - from);
+
+	if (on->dialing >= wanted || on->count >= share ||
+	    pool_now(group->pool) < on->not_before_us)
+		return;
+	if (group->count >= most) {
+		make_room(group, endpoint, from, to);
+		return;
+	}
+	if (conn_dial(group, endpoint) == NULL) {
+		/* At the cap of the fleet: ask again, not for each query. */
+		on->not_before_us = pool_now(group->pool) +
+		    GROUP_RETRY_FIRST_US / 2;
+		pool_due(group->pool, on->not_before_us);
+	}
+}
+
+/* One look at all tiers, growing as needed. NULL: nobody can take it now. */
+static struct conn *
+pick_once(struct mews_group *group, bool stalled_too)
+{
+	const struct route *route = &group->route;
+	bool		    may_grow = true;
+
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	 to = route->tier_end[tier];
+		uint32_t	 endpoint;
+		struct conn	*conn;
+
+		if (from == to)
+			continue;
+		endpoint = choose(group, from, to);
+		conn = least_loaded(group, endpoint, stalled_too);
+		if (may_grow && (conn == NULL || conn->in_flight > 0))
+			grow(group, endpoint, from, to, 1);
+		for (uint32_t i = from; conn == NULL && i < to; i++)
+			conn = least_loaded(group, route->endpoint[i],
+			    stalled_too);
+		if (conn != NULL)
+			return conn;
+		/* Only what is open already of the next tier, unless there
+		 * is no hope in this one. */
+		for (uint32_t i = from; i < to; i++)
+			if (!is_slow_to_dial(group, route->endpoint[i]))
+				may_grow = false;
+		from = to;
+	}
+	return NULL;
+}
+
+struct conn *
+supply_pick(struct mews_group *group)
+{
+	struct conn	*conn;
+
+	pool_notice(group->pool);
+	do {
+		if ((conn = pick_once(group, false)) == NULL)
+			conn = pick_once(group, true);
+	} while (conn != NULL && !conn_check(conn));
+	return conn;
+}
+
+void
+supply_keep(struct mews_group *group, uint32_t wanted)
+{
+	const struct route *route = &group->route;
+
+	for (uint32_t i = 0; i < route->tier_end[0] && group->count < wanted;
+	    i++)
+		grow(group, route->endpoint[i], 0, route->tier_end[0],
+		    wanted - group->count);
+}
+
+struct conn *
+supply_take_idle(struct mews_group *group)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn;
+	bool		    may_grow = true;
+
+	pool_notice(group->pool);
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	to = route->tier_end[tier];
+		uint32_t	first;
+
+		if (from == to)
+			continue;
+		first = group_roll(group, to - from);
+		for (uint32_t i = 0; i < to - from; i++) {
+			uint32_t e = route->endpoint[from +
+			    (first + i) % (to - from)];
+
+			TAILQ_FOREACH (conn, &group->on[e].conns, link)
+				if (conn->in_flight == 0 && !conn->broken &&
+				    conn->state == CONN_READY &&
+				    conn->lease == NULL && !conn->retiring &&
+				    conn_check(conn))
+					return conn;
+		}
+		for (uint32_t i = from; may_grow && i < to; i++)
+			grow(group, route->endpoint[i], from, to,
+			    group->waiting_count + 1);
+		for (uint32_t i = from; i < to; i++)
+			if (!is_slow_to_dial(group, route->endpoint[i]))
+				may_grow = false;
+		from = to;
+	}
+	return NULL;
+}
+
+
+/* How many connections slow queries may have: half while there are others. */
+static uint32_t
+slow_limit(const struct mews_group *group)
+{
+	uint32_t	most = group->config->connection_count;
+
+	if (pool_now(group->pool) - group->quick_us > SUPPLY_QUICK_US)
+		return most;
+	return most > 1 ? most / 2 : 1;
+}
+
+/* May @conn begin a slow query at once? */
+static bool
+is_free_lane(struct conn *conn)
+{
+	return conn->in_flight == 0 && conn->state == CONN_READY &&
+	    !conn->broken && !conn->retiring && conn->lease == NULL &&
+	    conn_check(conn);
+}
+
+struct conn *
+supply_take_slow(struct mews_group *group)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn, *best = NULL;
+	uint32_t	    lanes = 0;
+
+	pool_notice(group->pool);
+	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS && best == NULL;
+	    tier++)
+		for (; i < route->tier_end[tier]; i++)
+			TAILQ_FOREACH (conn,
+			    &group->on[route->endpoint[i]].conns, link) {
+				if (conn->slow_lane && is_free_lane(conn))
+					return conn;
+				lanes += conn->slow_lane;
+				if (is_open(conn) && (best == NULL ||
+				    conn->in_flight < best->in_flight))
+					best = conn;
+			}
+	if (lanes >= slow_limit(group))
+		return NULL;
+	if (best == NULL || best->in_flight > 0)
+		/* Grows, if it may. */
+		conn = supply_take_idle(group);
+	if (best == NULL)
+		return NULL;
+	/* It takes nothing new; once empty it is the slow query's. */
+	best->slow_lane = true;
+	group->lanes = true;
+	return is_free_lane(best) ? best : NULL;
+}
+
+void
+supply_open_lanes(struct mews_group *group)
+{
+	struct conn	*conn;
+
+	group->lanes = false;
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			if (conn->slow == 0)
+				conn->slow_lane = false;
+			else
+				group->lanes = true;
+		}
+}

@@ -1,0 +1,32 @@
+/*
+ * supply.h - the connections of a group: which one serves, how many there are.
+ *
+ * Private to a group. A connection that one of these returns was checked and
+ * can be sent to at once.
+ */
+#ifndef SUPPLY_H
+#define SUPPLY_H
+
+#include "conn.h"
+
+#define SUPPLY_QUICK_US 1000000 /* a quick query this long ago still counts */
+
+/* For a query that shares; NULL: nobody can take it now. */
+struct conn *supply_pick(struct mews_group *group);
+
+/* With nothing in flight, for a lease; or NULL. */
+struct conn *supply_take_idle(struct mews_group *group);
+
+/* For a query that is known to be slow; or NULL. */
+struct conn *supply_take_slow(struct mews_group *group);
+
+/* No slow query waits: what was kept free for one serves all again. */
+void supply_open_lanes(struct mews_group *group);
+
+/* Keep @wanted connections open to the best endpoints, if possible. */
+void supply_keep(struct mews_group *group, uint32_t wanted);
+
+/* No new work for it; it is closed when nothing is in flight. */
+void supply_retire(struct conn *conn);
+
+#endif
