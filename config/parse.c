@@ -327,17 +327,16 @@ on_error(cfg_t *cfg, const char *format, va_list args)
 		va_end(copy);
 		unknown = unknown_find(parse, within, name);
 	}
-	if (strcmp(format, "no such option '%s'") == 0) {
-		assert(unknown == NULL);
-		if (!(parse->again = unknown_learn(parse, within, name)))
-			parse_unknown(parse, within, line, name);
-		parse->explained = true;
+	if (strcmp(format, "no such option '%s'") == 0 && unknown == NULL &&
+	    unknown_learn(parse, within, name)) {
+		parse->again = true;
 	} else if (unknown != NULL && unknown->shape != SHAPE_UNTITLED &&
 	    strncmp(format, "missing", strlen("missing")) == 0 &&
 	    strstr(format, "brace") == NULL) {
 		unknown->shape++;
 		parse->again = true;
-	} else if (unknown != NULL) {
+	} else if (unknown != NULL && within < SECTION_KINDS) {
+		/* Nothing that it could be fits what follows it. */
 		parse_unknown(parse, within, line, name);
 		parse->explained = true;
 	} else {

@@ -122,6 +122,18 @@ client_hear_no_more(const struct client *client)
 	shutdown(client_socket(client), SHUT_RD);
 }
 
+/* The request is over, or its connection is. */
+static void
+client_forget_request(struct client *client)
+{
+	struct mews_request *request = client->request;
+
+	client->request = NULL;
+	request->connection = NULL;
+	request->method = request->path = "";	/* were the connection's */
+	request_release(request);
+}
+
 static void
 on_connection(void *arg, struct MHD_Connection *connection, void **context,
     enum MHD_ConnectionNotificationCode code)
@@ -141,6 +153,10 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 		LIST_INSERT_HEAD(&front->clients, client, entry);
 		*context = client;
 	} else if ((client = *context) != NULL) {
+		/* After some errors libmicrohttpd forgets to say that the
+		 * request is over. */
+		if (client->request != NULL)
+			client_forget_request(client);
 		LIST_REMOVE(client, entry);
 		free(client);
 		*context = NULL;
@@ -160,6 +176,8 @@ on_line(void *arg, const char *target, struct MHD_Connection *connection)
 
 	if (client == NULL)
 		return NULL;
+	if (client->request != NULL)	/* see on_connection() */
+		client_forget_request(client);
 	request = request_new(&listener->front->requests, connection,
 	    target == NULL ? "" : target);
 	if (request == NULL)
@@ -177,19 +195,15 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context,
 {
 	struct listener	*listener = arg;
 	struct client	*client = client_of(connection);
-	struct mews_request *request = *context;
 
 	(void)code;
-	if (request == NULL)
+	if (*context == NULL)
 		return;
 	*context = NULL;
-	client->request = NULL;
+	client_forget_request(client);
 	client->since = ev_now(listener->front->ev);
 	if (listener->front->desk.draining)
 		client_hear_no_more(client);
-	request->connection = NULL;
-	request->method = request->path = "";	/* were the connection's */
-	request_release(request);
 }
 
 /* Ask the application. */

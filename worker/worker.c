@@ -275,9 +275,10 @@ start(struct mews_worker *worker)
 		worker->loop, &error) != MEWS_OK)
 		return fail(worker, "pool", &error);
 	loop_set_pool(worker->loop, worker->pool);
-	error = (struct mews_error){ .status = MEWS_OK };
-	if (app->start != NULL &&
-	    app->start(worker, &worker->state, &error) != MEWS_OK)
+	error = (struct mews_error){ .message = "" };
+	if (app->start != NULL)
+		error.status = app->start(worker, &worker->state, &error);
+	if (error.status != MEWS_OK)
 		return fail(worker, "application", &error);
 	worker->started = true;
 	if (front_open(&worker->front, worker->ev, &worker->args,

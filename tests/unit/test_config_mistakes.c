@@ -35,6 +35,7 @@ static const struct {
 	  "workers is there already, in line 4" },
 	{ COMPLETE "health { }\n\"health|fall\" = 2\n", 5,
 	  "fall must be written inside its section" },
+	{ COMPLETE "group| = 2\n", 4, "unknown key" },
 
 	/* Types. */
 	{ COMPLETE "workers =\n two\n", 5,

@@ -1,0 +1,119 @@
+/*
+ * application.c - the application that the worker under test serves.
+ *
+ *	/now			"now\n", at once
+ *	/later			"later\n", after 100 ms
+ *	/never			is not answered before the worker gives it up
+ *	/method			the method
+ *	/param?name=V		V, or 404 without it
+ *	/header			the value of X-Test, or 404 without it
+ *	/echo			the body
+ *	/big			TEST_BIG bytes
+ *	/bad-header		tries to set headers that are not allowed
+ *	/bad-status		tries to answer with status 42
+ *	/twice			answers twice: a mistake that ends the worker
+ */
+#include "server.h"
+
+#include <string.h>
+
+static void
+reply_text(struct mews_request *request, unsigned status, const char *text)
+{
+	mews_reply(request, status, "text/plain", text, strlen(text),
+	    MEWS_BODY_COPY);
+}
+
+static void
+on_later(void *request, const struct mews_result *result)
+{
+	/* Time is up: for want of a connection, or of any endpoint. */
+	if (mews_result_status(result) == MEWS_WAITED ||
+	    mews_result_status(result) == MEWS_UNAVAILABLE)
+		reply_text(request, 200, "later\n");
+	else
+		mews_reply_failure(request, result);
+}
+
+static void
+answer_after(struct mews_request *request, uint32_t ms)
+{
+	struct mews_query_args args = { .sql = "SELECT 1",
+		.timeout_ms = ms };
+
+	mews_request_query(request, "read", &args, on_later);
+}
+
+static void
+answer_big(struct mews_request *request)
+{
+	char	*body = mews_request_alloc(request, TEST_BIG);
+
+	memset(body, 'x', TEST_BIG);
+	mews_reply(request, 200, "text/plain", body, TEST_BIG, MEWS_BODY_REQUEST);
+}
+
+static void
+answer_or_404(struct mews_request *request, const char *text)
+{
+	if (text == NULL)
+		reply_text(request, 404, "none\n");
+	else
+		reply_text(request, 200, text);
+}
+
+static void
+answer_bad_header(struct mews_request *request)
+{
+	mews_reply_header(request, "X-Split", "a\r\nX-Smuggled: b");
+	mews_reply_header(request, "X Blank", "a");
+	mews_reply_header(request, "Server", "other");
+	mews_reply_header(request, "X-Good", "a");
+	reply_text(request, 200, "header\n");
+}
+
+static void
+test_request(void *state, struct mews_request *request)
+{
+	static const char now[] = "now\n";
+	const char *path = mews_request_path(request);
+	const char *method = mews_request_method(request);
+	const char *body;
+	size_t	length;
+
+	(void)state;
+	if (strcmp(path, "/method") == 0)
+		reply_text(request, 200, method);
+	else if (strcmp(path, "/echo") == 0) {
+		body = mews_request_body(request, &length);
+		mews_reply(request, 200, "text/plain", body, length,
+		    MEWS_BODY_REQUEST);
+	} else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		reply_text(request, 405, "GET or HEAD\n");
+	else if (strcmp(path, "/now") == 0)
+		mews_reply(request, 200, "text/plain", now, sizeof(now) - 1,
+		    MEWS_BODY_STATIC);
+	else if (strcmp(path, "/later") == 0)
+		answer_after(request, 100);
+	else if (strcmp(path, "/never") == 0)
+		answer_after(request, 3600000);
+	else if (strcmp(path, "/param") == 0)
+		answer_or_404(request, mews_request_param(request, "name"));
+	else if (strcmp(path, "/header") == 0)
+		answer_or_404(request, mews_request_header(request, "x-test"));
+	else if (strcmp(path, "/big") == 0)
+		answer_big(request);
+	else if (strcmp(path, "/bad-header") == 0)
+		answer_bad_header(request);
+	else if (strcmp(path, "/bad-status") == 0)
+		reply_text(request, 42, "");
+	else {
+		if (strcmp(path, "/twice") == 0)
+			reply_text(request, 200, "once\n");
+		reply_text(request, 404, "no such page\n");
+	}
+}
+
+const struct mews_app test_app = {
+	.abi = MEWS_APP_ABI, .name = "test", .request = test_request
+};
