@@ -161,6 +161,8 @@ check_endpoints(struct check *check, const struct mews_config *config)
 		check_conninfo(check, e->conninfo);
 		check_range(check, "max_connections", e->max_connections, 0,
 		    1000000);
+		check_range(check, "connect_burst", e->connect_burst, 0,
+		    1000);
 		check->endpoint = -1;
 	}
 }
@@ -190,6 +192,13 @@ check_group(struct check *check, const struct mews_group_config *g)
 		    "the failure of one write would undo its neighbours");
 	check_range(check, "pipeline", g->pipeline, 0, 10000);
 	check_range(check, "queue", g->queue, 0, 1000000);
+	check_range(check, "stall_after", g->stall_after, 0, 60000);
+	check_range(check, "hedge_after", g->hedge_after, 0, 60000);
+	if (g->hedge_after != 0 && g->role == MEWS_GROUP_PRIMARY)
+		mistake(check, "hedge_after", "a group of role primary cannot "
+		    "hedge: its queries may write");
+	if (g->retry_budget != MEWS_FOREVER)
+		check_range(check, "retry_budget", g->retry_budget, 0, 100);
 	if (g->query_timeout != MEWS_FOREVER)
 		check_range(check, "query_timeout", g->query_timeout, 0,
 		    INT32_MAX);
@@ -291,6 +300,12 @@ mews_config_check(const struct mews_config *config,
 		    60000);
 	check_range(&check, "fall", config->health.fall, 0, 15);
 	check_range(&check, "rise", config->health.rise, 0, 15);
+	if (config->health.slow_start != MEWS_FOREVER)
+		check_range(&check, "slow_start", config->health.slow_start,
+		    0, 3600000);
+	if (config->health.resolve != 0)
+		check_range(&check, "resolve", config->health.resolve, 100,
+		    86400000);
 	return check.mistakes;
 }
 
@@ -338,6 +353,7 @@ copy_group(struct block *block, struct mews_group_config *to,
 	DEFAULT(to->query_timeout, MEWS_QUERY_TIMEOUT_DEFAULT);
 	DEFAULT(to->acquire_timeout, MEWS_ACQUIRE_TIMEOUT_DEFAULT);
 	DEFAULT(to->queue, MEWS_QUEUE_DEFAULT);
+	DEFAULT(to->retry_budget, MEWS_RETRY_BUDGET_DEFAULT);
 	DEFAULT(to->idle_timeout, MEWS_IDLE_TIMEOUT_DEFAULT);
 	DEFAULT(to->max_lifetime, MEWS_MAX_LIFETIME_DEFAULT);
 	to->name = block_string(block, from->name);
@@ -370,6 +386,8 @@ copy_walk(struct block *block, const struct mews_config *from)
 	DEFAULT(copy.health.timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);
 	DEFAULT(copy.health.fall, MEWS_HEALTH_FALL_DEFAULT);
 	DEFAULT(copy.health.rise, MEWS_HEALTH_RISE_DEFAULT);
+	DEFAULT(copy.health.slow_start, MEWS_HEALTH_SLOW_START_DEFAULT);
+	DEFAULT(copy.health.resolve, MEWS_HEALTH_RESOLVE_DEFAULT);
 	endpoints = block_take(block, from->endpoints,
 	    from->endpoint_count * sizeof(*endpoints));
 	groups = block_take(block, from->groups,
@@ -381,6 +399,7 @@ copy_walk(struct block *block, const struct mews_config *from)
 
 		e.name = block_string(block, e.name);
 		e.conninfo = block_string(block, e.conninfo);
+		DEFAULT(e.connect_burst, MEWS_CONNECT_BURST_DEFAULT);
 		if (endpoints != NULL)
 			endpoints[i] = e;
 	}

@@ -7,10 +7,10 @@
  */
 #include "conn.h"
 
-#include "budget.h"
 #include "endpoint.h"
 #include "flight.h"
 #include "lease.h"
+#include "orphan.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -48,19 +48,31 @@ conn_break(struct conn *conn, enum health_evidence evidence, const char *why)
 	pool_due(pool, pool_now(pool));
 }
 
-struct conn *
+/* The login is over. */
+static void
+dialed(struct conn *conn, bool well)
+{
+	if (conn->budget_dialing)
+		budget_dialed(conn->group->pool->fleet, conn->endpoint, well);
+	conn->budget_dialing = false;
+}
+
+enum budget
 conn_dial(struct mews_group *group, uint32_t endpoint)
 {
 	struct mews_pool	*pool = group->pool;
 	struct mews_fleet	*fleet = pool->fleet;
+	enum budget		 budget;
 	struct conn		*conn;
 
-	if (!budget_take(fleet, endpoint))
-		return NULL;
-	if ((conn = calloc(1, sizeof(*conn))) == NULL) {
-		budget_give(fleet, endpoint);
-		return NULL;
+	if ((conn = calloc(1, sizeof(*conn))) == NULL)
+		return BUDGET_FULL;
+	if ((budget = budget_take(fleet, endpoint)) != BUDGET_OK) {
+		free(conn);
+		return budget;
 	}
+	conn->budget_dialing = true;
+	conn->orphan = -1;
 	conn->group = group;
 	conn->endpoint = endpoint;
 	conn->epoch = endpoint_health(fleet, endpoint).epoch;
@@ -75,12 +87,12 @@ conn_dial(struct mews_group *group, uint32_t endpoint)
 	group->count++;
 	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
 		conn_break(conn, conn->dial.evidence, conn->dial.why);
-		return conn;
+		return BUDGET_OK;
 	}
 	conn->fd = conn->dial.fd;
 	if (!watch(conn, conn->dial.events))
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
-	return conn;
+	return BUDGET_OK;
 }
 
 static void
@@ -128,6 +140,10 @@ logged_in(struct conn *conn)
 
 	conn->pg = conn->dial.pg;
 	conn->fd = conn->dial.fd;
+	dialed(conn, true);
+	conn->orphan = orphan_record(fleet->slot, conn->endpoint,
+	    (uint32_t)PQbackendPID(conn->pg),
+	    segment_ms(&fleet->segment, pool_now(conn->group->pool)));
 	endpoint_see_role(fleet, conn->endpoint, conn->dial.role,
 	    conn->epoch);
 	endpoint_report(fleet, conn->endpoint, HEALTH_CONNECTED, conn->epoch);
@@ -246,7 +262,8 @@ may_resend(const struct query *query)
 {
 	return query->group->reader && query->kind == QUERY_SHARED &&
 	    query->attempts <= QUERY_RESENDS && !query->canceled &&
-	    query->fn.query != NULL;
+	    query->fn.query != NULL && query->original == NULL &&
+	    group_may_resend(query->group);
 }
 
 static void
@@ -277,6 +294,11 @@ give_back(struct conn *conn)
 	for (uint32_t i = conn->tail; i-- != conn->head;) {
 		struct expect *e = &conn->ring[i & (conn->ring_size - 1)];
 
+		if (e->kind == EXPECT_QUERY && e->query->twin != NULL) {
+			/* Its twin will answer, or decide. */
+			e->query->adrift = true;
+			e->kind = EXPECT_SESSION;
+		}
 		if (e->kind == EXPECT_QUERY && may_resend(e->query)) {
 			group_resubmit(conn->group, e->query);
 			e->kind = EXPECT_SESSION;
@@ -325,6 +347,8 @@ conn_close(struct conn *conn)
 		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
 	if (conn->state != CONN_READY)
 		on->dialing--;
+	dialed(conn, conn->loss == HEALTH_NOTHING);
+	orphan_forget(pool->fleet->slot, conn->orphan);
 	on->in_flight -= conn->in_flight;
 	on->count--;
 	group->count--;
@@ -359,6 +383,8 @@ conn_lose(struct conn *conn)
 	assert(conn->broken && "mews: a connection is broken, then lost");
 	endpoint_report(group->pool->fleet, conn->endpoint, conn->loss,
 	    conn->epoch);
+	if (conn->loss == HEALTH_TOO_MANY)
+		budget_lower(group->pool->fleet, conn->endpoint);
 	if (conn->state != CONN_READY)
 		dial_failed(conn);
 	else if (conn->loss != HEALTH_NOTHING)

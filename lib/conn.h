@@ -8,6 +8,7 @@
 #ifndef CONN_H
 #define CONN_H
 
+#include "budget.h"
 #include "dial.h"
 #include "group.h"
 
@@ -21,6 +22,7 @@ enum conn_state {
 enum expect_kind {
 	EXPECT_QUERY,
 	EXPECT_PREPARE, /* on behalf of the query behind it */
+	EXPECT_POSITION, /* in the WAL, of the query that is held */
 	EXPECT_SESSION, /* BEGIN, reset, setup: its failure ends the session */
 	EXPECT_SYNC
 };
@@ -48,6 +50,8 @@ struct conn {
 	bool broken;	    /* on pool->broken */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool reset_due;	    /* a lease left something behind */
+	bool budget_dialing; /* counted as a login that runs */
+	int orphan;	    /* where its backend is recorded, or -1 */
 	bool slow_lane;	    /* kept for slow queries, see supply.c */
 	bool stall_said;    /* reported, until its head is answered */
 	enum health_evidence loss; /* with broken */
@@ -86,8 +90,8 @@ conn_is_idle(const struct conn *conn)
 	    conn->held == NULL && !conn->broken;
 }
 
-/* Begin a login. NULL: no memory, or the endpoint's cap is reached. */
-struct conn *conn_dial(struct mews_group *group, uint32_t endpoint);
+/* Begin a login, if the fleet's budget allows it. */
+enum budget conn_dial(struct mews_group *group, uint32_t endpoint);
 
 /* Something happened on its descriptor. */
 void conn_ready(struct conn *conn, int events);

@@ -90,16 +90,28 @@ enum dial_state
 dial_start(struct dial *dial, const struct mews_fleet *fleet,
     uint32_t endpoint)
 {
-	const char *address = fleet->segment.endpoints[endpoint].hostaddr;
+	const struct segment_endpoint *e =
+	    &fleet->segment.endpoints[endpoint];
+	char	    address[SEGMENT_HOSTADDR_MAX + 1];
 	char	    name[MEWS_NAME_MAX + 8];
 	const char *keywords[4] = { "dbname", "fallback_application_name",
 		"hostaddr", NULL };
 	const char *values[4] = {
 		fleet->config->endpoints[endpoint].conninfo, name,
-		address[0] == '\0' ? NULL : address, NULL };
+		address, NULL };
 
 	memset(dial, 0, sizeof(*dial));
 	dial->fd = -1;
+	segment_get_address(e, address);
+	if (!e->named) {
+		values[2] = NULL;
+	} else if (address[0] == '\0') {
+		/* Never wait for DNS here. */
+		dial->evidence = HEALTH_REFUSED;
+		snprintf(dial->why, sizeof(dial->why),
+		    "its host name could not be resolved yet");
+		return DIAL_FAILED;
+	}
 	snprintf(name, sizeof(name), "mews:%s", fleet->config->instance);
 	if ((dial->pg = PQconnectStartParams(keywords, values, 1)) == NULL) {
 		dial->evidence = HEALTH_NOTHING;

@@ -29,9 +29,20 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 	if (!matters(change))
 		return;
 	/* 0 stands for "never". */
-	atomic_store(&e->changed_ms, now_ms == 0 ? 1 : now_ms);
-	atomic_fetch_add(&fleet->segment.header->changes, 1);
-	fleet_wake_all(fleet);
+	atomic_store(&e->changed_ms, now_ms | 1);
+	atomic_store(&e->changed_by, (int32_t)getpid());
+	if (change->from.state == HEALTH_DOWN &&
+	    change->to.state == HEALTH_UP) {
+		atomic_store(&e->up_ms, now_ms | 1);
+		/* Not all at once: see budget.h. */
+		atomic_store(&e->burst,
+		    fleet->config->endpoints[endpoint].connect_burst);
+	}
+	endpoint_changed(fleet);
+	/* The first sight of a role comes with its own transition. */
+	if (change->from.state == change->to.state &&
+	    change->from.role == HEALTH_ROLE_UNKNOWN)
+		return;
 	if (change->to.state == HEALTH_DOWN ||
 	    change->to.state == HEALTH_SUSPECT)
 		level = MEWS_WARNING;
@@ -45,18 +56,39 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 }
 
 void
-endpoint_report(struct mews_fleet *fleet, uint32_t endpoint,
-    enum health_evidence evidence, unsigned epoch)
+endpoint_changed(struct mews_fleet *fleet)
+{
+	atomic_fetch_add(&fleet->segment.header->changes, 1);
+	fleet_wake_all(fleet);
+}
+
+static void
+report(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_evidence evidence, bool probe, unsigned epoch)
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 	uint32_t		 now;
 	struct health_change	 change;
 
 	now = segment_ms(&fleet->segment, clock_now_us());
-	change = health_report(&e->health, evidence, epoch, &fleet->rules,
-	    now, arc4random());
+	change = health_report(&e->health, evidence, probe, epoch,
+	    &fleet->rules, now, arc4random());
 	if (health_pack(change.from) != health_pack(change.to))
 		announce(fleet, endpoint, &change, evidence, now);
+}
+
+void
+endpoint_report(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_evidence evidence, unsigned epoch)
+{
+	report(fleet, endpoint, evidence, false, epoch);
+}
+
+void
+endpoint_verdict(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_evidence evidence, unsigned epoch)
+{
+	report(fleet, endpoint, evidence, true, epoch);
 }
 
 void
@@ -73,14 +105,15 @@ endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
 }
 
 bool
-endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint, bool panic)
+endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_prober prober, bool panic, uint32_t probed_ms)
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 	uint32_t		 now;
 
 	now = segment_ms(&fleet->segment, clock_now_us());
-	if (!health_lease(&e->health, &fleet->rules, now, panic,
-		atomic_load(&e->probed_ms)))
+	if (!health_lease(&e->health, prober, &fleet->rules, now, panic,
+		probed_ms))
 		return false;
 	atomic_store(&e->probed_ms, now);
 	return true;

@@ -25,10 +25,17 @@ endpoint_name(const struct mews_fleet *fleet, uint32_t endpoint)
 /* @epoch: of the endpoint when the reporter began to look. */
 void endpoint_report(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_evidence evidence, unsigned epoch);
+/* The same, as the verdict of a probe: it ends the lease. */
+void endpoint_verdict(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_evidence evidence, unsigned epoch);
 void endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_role role, unsigned epoch);
 
 /* Take the right to probe it; see health_lease(). */
-bool endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint, bool panic);
+bool endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint,
+    enum health_prober prober, bool panic, uint32_t probed_ms);
+
+/* Something that routes depend on changed: everybody looks again. */
+void endpoint_changed(struct mews_fleet *fleet);
 
 #endif

@@ -8,10 +8,11 @@
 
 #include "clock.h"
 #include "config.h"
+#include "orphan.h"
+#include "resolve.h"
 #include "status.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,28 +36,6 @@ first_mistake(void *arg, const struct mews_config_mistake *mistake)
 	else
 		status_set(error, MEWS_INVALID, "%s: %s", mistake->field,
 		    mistake->text);
-}
-
-/*
- * The address behind an endpoint's host name, so that no worker ever waits
- * for DNS. libpq alone knows what a conninfo means (service files, the
- * environment, defaults): let it begin to connect, ask, and hang up.
- */
-static void
-resolve(struct segment_endpoint *endpoint, const char *conninfo)
-{
-	PGconn		*pg = PQconnectStart(conninfo);
-	const char	*host, *address;
-
-	if (pg == NULL)
-		return;
-	host = PQhost(pg);
-	address = PQhostaddr(pg);
-	/* A unix socket has no address. */
-	if (host != NULL && host[0] != '/' && host[0] != '@' &&
-	    address != NULL && strlen(address) <= SEGMENT_HOSTADDR_MAX)
-		strcpy(endpoint->hostaddr, address);
-	PQfinish(pg);
 }
 
 static enum mews_status
@@ -107,7 +86,7 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	};
 	status = segment_make(&fleet->segment, config->runtime_file,
 	    config->instance, (uint32_t)config->endpoint_count,
-	    config->workers, error);
+	    config->workers + 1, error);
 	if (status != MEWS_OK)
 		goto done;
 	/* From here on the file is ours to remove. */
@@ -122,7 +101,10 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 
 		strcpy(e->name, config->endpoints[i].name);
 		e->max_connections = config->endpoints[i].max_connections;
-		resolve(e, config->endpoints[i].conninfo);
+		atomic_init(&e->burst, config->endpoints[i].connect_burst);
+		atomic_init(&e->lag_ms, SEGMENT_LAG_UNKNOWN);
+		e->named = resolve_endpoint(e, config->endpoints[i].conninfo);
+		fleet->named = fleet->named || e->named;
 	}
 	if ((status = make_wakes(fleet, error)) != MEWS_OK)
 		goto done;
@@ -185,15 +167,17 @@ own_slot(const struct mews_fleet *fleet)
 	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
 }
 
-enum mews_status
-mews_fleet_join(struct mews_fleet *fleet, struct mews_error *error)
+/* Take one of the slots from .. to - 1. */
+static enum mews_status
+join(struct mews_fleet *fleet, uint32_t from, uint32_t to,
+    struct mews_error *error)
 {
 	uint32_t now = segment_ms(&fleet->segment, clock_now_us());
 
 	if (own_slot(fleet) != NULL)
 		return status_set(error, MEWS_INVALID,
 		    "this process joined the fleet already");
-	for (uint32_t i = 0; i < fleet->segment.slot_count; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		struct segment_slot *slot = &fleet->segment.slots[i];
 		int32_t		     nobody = 0;
 
@@ -208,8 +192,35 @@ mews_fleet_join(struct mews_fleet *fleet, struct mews_error *error)
 		return MEWS_OK;
 	}
 	return status_set(error, MEWS_INVALID, "all %u slots of the fleet are "
-	    "taken: configure more workers, or reap the dead",
-	    fleet->segment.slot_count);
+	    "taken: configure more workers, or reap the dead", to - from);
+}
+
+enum mews_status
+mews_fleet_join(struct mews_fleet *fleet, struct mews_error *error)
+{
+	return join(fleet, 0, fleet->segment.slot_count - 1, error);
+}
+
+enum mews_status
+fleet_join_monitor(struct mews_fleet *fleet, struct mews_error *error)
+{
+	uint32_t		last = fleet->segment.slot_count - 1;
+	enum mews_status	status = join(fleet, last, last + 1, error);
+
+	if (status == MEWS_OK)
+		atomic_store(&fleet->segment.header->monitor_pid,
+		    (int32_t)getpid());
+	else if (own_slot(fleet) == NULL)
+		status_set(error, status, "the fleet has a monitor: pid %d",
+		    (int)atomic_load(&fleet->segment.header->monitor_pid));
+	return status;
+}
+
+bool
+fleet_has_monitor(const struct mews_fleet *fleet)
+{
+	return atomic_load_explicit(&fleet->segment.header->monitor_pid,
+	    memory_order_relaxed) != 0;
 }
 
 void
@@ -220,7 +231,7 @@ mews_fleet_leave(struct mews_fleet *fleet)
 	fleet->slot = NULL;
 	fleet->slot_pid = 0;
 	if (slot != NULL)
-		segment_clear_slot(slot);
+		segment_clear_slot(&fleet->segment, slot);
 }
 
 static struct segment_slot *
@@ -239,7 +250,9 @@ mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 
 	if (slot == NULL)
 		return false;
-	segment_clear_slot(slot);
+	orphan_adopt(&fleet->segment, slot);
+	segment_clear_slot(&fleet->segment, slot);
+	fleet_wake_monitor(fleet);
 	return true;
 }
 
@@ -294,6 +307,7 @@ mews_fleet_state(const struct mews_fleet *fleet, pid_t pid)
 	    (enum mews_worker_state)atomic_load(&slot->state);
 }
 
+
 void
 mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
     uint32_t generation)
@@ -319,16 +333,27 @@ fleet_wake_fd(const struct mews_fleet *fleet)
 	return fleet->wakes[fleet->slot - fleet->segment.slots];
 }
 
-void
-fleet_wake_all(const struct mews_fleet *fleet)
+static void
+wake(const struct mews_fleet *fleet, uint32_t slot)
 {
 	static const uint64_t one = 1;
 
-	for (uint32_t i = 0; i < fleet->segment.slot_count; i++) {
-		if (atomic_load(&fleet->segment.slots[i].pid) == 0)
-			continue;
-		/* A full counter means that it was woken already. */
-		if (write(fleet->wakes[i], &one, sizeof(one)) == -1)
-			continue;
-	}
+	if (atomic_load(&fleet->segment.slots[slot].pid) == 0)
+		return;
+	/* A full counter means that it was woken already. */
+	if (write(fleet->wakes[slot], &one, sizeof(one)) == -1)
+		return;
+}
+
+void
+fleet_wake_all(const struct mews_fleet *fleet)
+{
+	for (uint32_t i = 0; i < fleet->segment.slot_count; i++)
+		wake(fleet, i);
+}
+
+void
+fleet_wake_monitor(const struct mews_fleet *fleet)
+{
+	wake(fleet, fleet->segment.slot_count - 1);
 }

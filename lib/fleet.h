@@ -18,6 +18,7 @@ struct mews_fleet {
 	char *path;		    /* of the runtime file, or NULL */
 	pid_t creator;
 	int *wakes;		    /* one eventfd per slot */
+	bool named;		    /* some endpoint has a host name */
 	struct segment_slot *slot;  /* of this process, or NULL */
 	pid_t slot_pid;		    /* who took it: a fork does not inherit */
 	mews_log_fn *log;
@@ -27,8 +28,17 @@ struct mews_fleet {
 /* The eventfd that is poked when an endpoint changes; of this slot. */
 int fleet_wake_fd(const struct mews_fleet *fleet);
 
-/* Poke every worker that lives. */
+/* Poke everybody who lives. */
 void fleet_wake_all(const struct mews_fleet *fleet);
+/* Poke the monitor: somebody wants fresh measurements. */
+void fleet_wake_monitor(const struct mews_fleet *fleet);
+
+/* Take the slot that is kept for the monitor. */
+enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
+    struct mews_error *error);
+
+/* Does a monitor live, as far as is known? */
+bool fleet_has_monitor(const struct mews_fleet *fleet);
 
 void fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
     const char *event, const char *format, ...)

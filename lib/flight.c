@@ -13,6 +13,7 @@
 #include "flight.h"
 
 #include "endpoint.h"
+#include "hedge.h"
 #include "lease.h"
 
 #include <assert.h>
@@ -55,7 +56,11 @@ ring_push(struct conn *conn, enum expect_kind kind, struct query *query)
 
 		conn->head_since_us = pool_now(pool);
 		pool_due(pool, conn->head_since_us +
-		    pool_stall_us(&pool->endpoints[conn->endpoint]));
+		    group_stall_us(conn->group,
+			&pool->endpoints[conn->endpoint]));
+		if (conn->group->config->hedge_after != 0)
+			pool_due(pool, conn->head_since_us +
+			    hedge_after_us(conn->group, conn->endpoint));
 	}
 	*ring_at(conn, conn->tail++) = (struct expect) { kind, query };
 	conn->sessions += kind == EXPECT_SESSION;
@@ -200,6 +205,19 @@ send_query(struct conn *conn, const struct query *query)
 	    query->format) == 1;
 }
 
+/*
+ * Where the WAL ends behind a query's commit. What was inserted, not what was
+ * written: with synchronous_commit off the commit may not be written yet.
+ */
+static bool
+send_position(struct conn *conn, struct query *query)
+{
+	return PQsendQueryParams(conn->pg, "SELECT "
+	    "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint", 0, NULL,
+	    NULL, NULL, NULL, 0) == 1 &&
+	    ring_push(conn, EXPECT_POSITION, query) && conn_sync(conn);
+}
+
 /* Will it take a DEALLOCATE first? */
 static bool
 is_stale(const struct conn *conn, const struct query *query)
@@ -236,7 +254,8 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	conn->unsynced++;
 	flush_later(conn);
 	/* From here it counts as sent: a Sync that fails makes it LOST. */
-	if (query->alone && !conn_sync(conn))
+	if ((query->alone && !conn_sync(conn)) ||
+	    (query->position && !send_position(conn, query)))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 	return true;
 }
@@ -316,6 +335,7 @@ tell(struct conn *conn, struct query *query, PGresult *answer)
 		.magic = RESULT_MAGIC,
 		.status = answer_status(query, answer),
 		.pg = answer,
+		.position = query->lsn,
 		.endpoint = endpoint_name(fleet, conn->endpoint),
 	};
 
@@ -443,6 +463,28 @@ session_answered(struct conn *conn, PGresult *answer)
 	PQclear(answer);
 }
 
+/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages,
+ * 24 or 40 bytes): behind one, the insert position means the page's begin. */
+static uint64_t
+record_end(uint64_t lsn)
+{
+	return lsn % 8192 <= 40 ? lsn - lsn % 8192 : lsn;
+}
+
+/* The answer to send_position(); without one it stays unknown. */
+static void
+position_answered(struct conn *conn, struct query *query, PGresult *answer)
+{
+	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
+		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
+		    NULL, 10));
+	else if (is_fatal(answer))
+		conn_break(conn, loss_evidence(sqlstate(answer)),
+		    PQresultErrorMessage(answer));
+	query->position = false;
+	PQclear(answer);
+}
+
 /* A Sync came back: what it covers is decided. */
 static void
 segment_ended(struct conn *conn)
@@ -452,6 +494,9 @@ segment_ended(struct conn *conn)
 
 	PQclear(conn->prepare_error);
 	conn->prepare_error = NULL;
+	/* Committed; but its position is asked for, and comes next. */
+	if (query != NULL && query->position)
+		return;
 	conn->held = NULL;
 	conn->held_answer = NULL;
 	if (conn->head == conn->tail) {
@@ -485,6 +530,9 @@ take(struct conn *conn, PGresult *answer)
 			break;
 		case EXPECT_PREPARE:
 			prepare_answered(conn, e.query, answer);
+			break;
+		case EXPECT_POSITION:
+			position_answered(conn, e.query, answer);
 			break;
 		default:
 			session_answered(conn, answer);

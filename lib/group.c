@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "endpoint.h"
+#include "hedge.h"
 #include "lease.h"
 #include "supply.h"
 
@@ -71,6 +72,7 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 	group->config = &pool->fleet->config->groups[index];
 	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
 	group->dice = arc4random() | 1;
+	group->tokens = GROUP_TOKENS_LEAST;
 	for (int lane = 0; lane < GROUP_LANES; lane++)
 		TAILQ_INIT(&group->waiting[lane]);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
@@ -134,7 +136,8 @@ mews_group_stats(const struct mews_group *group,
 static struct query_list *
 lane(struct mews_group *group, const struct query *query)
 {
-	return &group->waiting[query->slow ? GROUP_SLOW : GROUP_QUICK];
+	return &group->waiting[query->after != 0 ? GROUP_AFTER :
+	    query->slow ? GROUP_SLOW : GROUP_QUICK];
 }
 
 static void
@@ -159,7 +162,9 @@ serve(struct mews_group *group, struct query *query)
 	}
 	/* A connection that broke while it was sent to did not send it. */
 	do
-		conn = query->slow ? supply_take_slow(group) :
+		conn = query->after != 0 ?
+		    supply_pick_after(group, query->after) :
+		    query->slow ? supply_take_slow(group) :
 		    supply_pick(group);
 	while (conn != NULL && !conn_send(conn, query, false));
 	return conn != NULL;
@@ -214,12 +219,35 @@ group_forget(struct mews_group *group, struct query *query)
 	group->waiting_count--;
 }
 
+/* Each of these waits for something else: none stands in another's way. */
+static void
+dispatch_after(struct mews_group *group)
+{
+	struct query_list	 waited = TAILQ_HEAD_INITIALIZER(waited);
+	struct query		*query;
+
+	TAILQ_CONCAT(&waited, &group->waiting[GROUP_AFTER], link);
+	while ((query = TAILQ_FIRST(&waited)) != NULL) {
+		TAILQ_REMOVE(&waited, query, link);
+		group->waiting_count--;
+		if (serve(group, query))
+			continue;
+		TAILQ_INSERT_TAIL(&group->waiting[GROUP_AFTER], query, link);
+		group->waiting_count++;
+	}
+	if (TAILQ_EMPTY(&group->waiting[GROUP_AFTER]))
+		return;
+	atomic_fetch_add(&group->pool->fleet->segment.header->hurries, 1);
+	fleet_wake_monitor(group->pool->fleet);
+	pool_due(group->pool, pool_now(group->pool) + GROUP_AFTER_US);
+}
+
 void
 group_dispatch(struct mews_group *group)
 {
 	struct query	*query;
 
-	for (int i = 0; i < GROUP_LANES; i++)
+	for (int i = 0; i < GROUP_AFTER; i++)
 		while ((query = TAILQ_FIRST(&group->waiting[i])) != NULL) {
 			group_forget(group, query);
 			if (!serve(group, query)) {
@@ -227,6 +255,8 @@ group_dispatch(struct mews_group *group)
 				break;
 			}
 		}
+	if (!TAILQ_EMPTY(&group->waiting[GROUP_AFTER]))
+		dispatch_after(group);
 	if (group->lanes && TAILQ_EMPTY(&group->waiting[GROUP_SLOW]))
 		supply_open_lanes(group);
 }
@@ -238,30 +268,63 @@ group_panics(const struct mews_group *group)
 }
 
 void
-group_rethink(struct mews_group *group)
+group_rethink(struct mews_group *group,
+    const struct route_candidate *candidates, uint32_t count)
 {
-	const struct mews_fleet	*fleet = group->pool->fleet;
-	uint32_t		 count = fleet->segment.endpoint_count;
-	struct health		 healths[MEWS_ENDPOINTS_MAX] = { 0 };
-	struct conn		*conn;
+	struct conn	*conn;
 
-	for (uint32_t i = 0; i < count; i++)
-		healths[i] = endpoint_health(fleet, i);
-	route_make(&group->route, group->config->role, healths, count);
+	route_make(&group->route, group->config, candidates, count);
 	for (uint32_t i = 0; i < count; i++) {
-		bool	routed = false;
+		struct health	health = candidates[i].health;
+		bool		routed = false;
 
 		for (uint32_t k = 0; k < group->route.count; k++)
 			routed = routed || group->route.endpoint[k] == i;
 		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
-			if (healths[i].state == HEALTH_DOWN)
+			if (health.state == HEALTH_DOWN)
 				conn_break(conn, HEALTH_NOTHING,
 				    "the endpoint was found down");
 			else if (conn->state != CONN_DIALING &&
-			    (!routed || conn->epoch != healths[i].epoch))
+			    (!routed || conn->epoch != health.epoch))
 				supply_retire(conn);
 		}
 	}
+}
+
+/*
+ * The budget of reads sent again: a part of the traffic, as much as came in
+ * some seconds. Without it a dying server would double the load of the rest.
+ */
+static void
+refill(struct mews_group *group, int64_t now_us)
+{
+	float	part = group->config->retry_budget == MEWS_FOREVER ? 0 :
+	    (float)group->config->retry_budget / 100;
+	float	came = (float)(group->ended - group->counted) * part;
+	float	seconds = (float)(now_us - group->counted_us) / 1e6F;
+	float	most = GROUP_TOKENS_LEAST;
+
+	if (seconds <= 0)
+		return;
+	if (came / seconds * GROUP_TOKENS_S > most)
+		most = came / seconds * GROUP_TOKENS_S;
+	/* What busier seconds left is not taken away at once. */
+	if (group->tokens < most)
+		group->tokens = group->tokens + came < most ?
+		    group->tokens + came : most;
+	else
+		group->tokens -= (group->tokens - most) * 0.1F;
+	group->counted = group->ended;
+	group->counted_us = now_us;
+}
+
+bool
+group_may_resend(struct mews_group *group)
+{
+	if (group->config->retry_budget == MEWS_FOREVER || group->tokens < 1)
+		return false;
+	group->tokens -= 1;
+	return true;
 }
 
 /* Its time is over: which way depends on why nobody served it. */
@@ -367,9 +430,13 @@ group_scan(struct mews_group *group, int64_t now_us)
 	const struct route	*route = &group->route;
 	struct conn		*conn;
 
+	refill(group, now_us);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
-		TAILQ_FOREACH (conn, &group->on[i].conns, link)
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
 			scan_conn(conn, now_us);
+			if (group->config->hedge_after != 0)
+				hedge_scan(conn, now_us);
+		}
 	scan_waiting(group, now_us);
 	supply_keep(group, group->config->min_connections);
 	for (uint32_t i = 0; i < route->count; i++) {

@@ -20,7 +20,12 @@ struct group_endpoint {
 	int64_t not_before_us;	/* no login before */
 };
 
-enum group_lane { GROUP_QUICK, GROUP_SLOW, GROUP_LANES };
+enum group_lane {
+	GROUP_QUICK,
+	GROUP_SLOW,  /* for connections of their own */
+	GROUP_AFTER, /* for a server that has replayed enough */
+	GROUP_LANES
+};
 
 struct mews_group {
 	struct mews_pool *pool;
@@ -30,12 +35,15 @@ struct mews_group {
 	uint32_t dice;	   /* of its own random numbers, never 0 */
 	struct route route;
 	struct query_list waiting[GROUP_LANES];
-	uint32_t waiting_count; /* in both */
+	uint32_t waiting_count; /* in all */
 	bool lanes;	   /* a connection may be kept for slow queries */
 	int64_t quick_us;  /* last time a quick query came */
 	uint32_t count;	   /* connections, to all endpoints */
 	uint32_t leased;   /* of these */
-	uint64_t ended, errors, resent, opened;
+	uint64_t ended, errors, resent, opened, hedged;
+	float tokens;	   /* reads that may be sent again now */
+	uint64_t counted;  /* of ended, in tokens already */
+	int64_t counted_us;
 	char *setup;	   /* SQL of each new session: NUL-terminated, one
 			      after the other, an empty one ends */
 	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
@@ -46,6 +54,11 @@ struct mews_group {
 #define GROUP_RETRY_FIRST_US 100000  /* after a failed login, doubled ... */
 #define GROUP_RETRY_LAST_US  5000000 /* ... up to this, with jitter */
 #define GROUP_SLOW_DIAL_US   100000  /* then try another endpoint as well */
+#define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
+#define GROUP_BURST_US	     5000    /* too many log in: ask again then */
+#define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
+#define GROUP_TOKENS_LEAST   100     /* that the retry budget can hold, or ... */
+#define GROUP_TOKENS_S	     10	     /* ... what comes in so many seconds */
 
 /* False: out of memory. */
 bool group_open(struct mews_group *group, struct mews_pool *pool,
@@ -63,11 +76,24 @@ void group_forget(struct mews_group *group, struct query *query);
 /* Serve who waits, as far as connections allow. */
 void group_dispatch(struct mews_group *group);
 /* Endpoints changed: choose anew, let go of what is no longer good. */
-void group_rethink(struct mews_group *group);
+void group_rethink(struct mews_group *group,
+    const struct route_candidate *candidates, uint32_t count);
+/* May one read more be sent again, or twice? Takes it off the budget. */
+bool group_may_resend(struct mews_group *group);
 /* Deadlines, idle and old connections, the minimum. Sets pool_due(). */
 void group_scan(struct mews_group *group, int64_t now_us);
 /* Is somebody waiting while no endpoint can be used? */
 bool group_panics(const struct mews_group *group);
+
+/* Longer than this without an answer, and a connection stalls. */
+static inline int64_t
+group_stall_us(const struct mews_group *group,
+    const struct pool_endpoint *endpoint)
+{
+	return group->config->stall_after != 0 ?
+	    (int64_t)group->config->stall_after * 1000 :
+	    pool_stall_us(endpoint);
+}
 
 /* Refuse a call: keep the sentence for mews_group_message(). */
 enum mews_status group_refuse(struct mews_group *group,

@@ -17,7 +17,8 @@
 #define FAILURE_SHIFT (ROLE_SHIFT + HEALTH_ROLE_BITS)
 #define SUCCESS_SHIFT (FAILURE_SHIFT + HEALTH_FAILURE_BITS)
 #define EPOCH_SHIFT   (SUCCESS_SHIFT + HEALTH_SUCCESS_BITS)
-#define RETRY_SHIFT   (EPOCH_SHIFT + HEALTH_EPOCH_BITS)
+#define PROBING_SHIFT (EPOCH_SHIFT + HEALTH_EPOCH_BITS)
+#define RETRY_SHIFT   (PROBING_SHIFT + HEALTH_PROBING_BITS)
 
 static const char *const state_names[HEALTH_STATES] = {
 	[HEALTH_UNKNOWN] = "unknown",
@@ -48,6 +49,7 @@ static const char *const evidence_names[HEALTH_EVIDENCES] = {
 	[HEALTH_REJECTED] = "rejected",
 	[HEALTH_TOO_MANY] = "too_many_connections",
 	[HEALTH_ROLE_CHANGED] = "role_changed",
+	[HEALTH_MOVED] = "address_changed",
 };
 
 const char *
@@ -80,6 +82,7 @@ health_pack(struct health health)
 		<< SUCCESS_SHIFT) |
 	    (((uint64_t)health.epoch & MASK(HEALTH_EPOCH_BITS))
 		<< EPOCH_SHIFT) |
+	    ((uint64_t)health.probing << PROBING_SHIFT) |
 	    ((uint64_t)health.retry_ms << RETRY_SHIFT);
 }
 
@@ -96,6 +99,7 @@ health_unpack(uint64_t word)
 		    MASK(HEALTH_SUCCESS_BITS)),
 		.epoch = (unsigned)((word >> EPOCH_SHIFT) &
 		    MASK(HEALTH_EPOCH_BITS)),
+		.probing = (word >> PROBING_SHIFT) & 1,
 		.retry_ms = (uint32_t)(word >> RETRY_SHIFT),
 	};
 }
@@ -123,32 +127,50 @@ count_up(unsigned count, unsigned bits)
 	return count < MASK(bits) ? count + 1 : count;
 }
 
-static struct health
-go_down(struct health health, uint32_t now_ms, uint32_t random)
+/* A probe that runs keeps its lease, whatever else is seen meanwhile. */
+static void
+set_retry(struct health *health, uint32_t when_ms)
 {
-	if (health.state != HEALTH_DOWN)
-		health.epoch = (health.epoch + 1) & MASK(HEALTH_EPOCH_BITS);
-	health.state = HEALTH_DOWN;
-	health.successes = 0;
-	health.retry_ms = now_ms + backoff(health.failures, random);
+	if (!health->probing)
+		health->retry_ms = when_ms;
+}
+
+static struct health
+begin_epoch(struct health health)
+{
+	health.epoch = (health.epoch + 1) & MASK(HEALTH_EPOCH_BITS);
 	return health;
 }
 
 static struct health
-good(struct health health, const struct health_rules *rules, uint32_t now_ms)
+go_down(struct health health, uint32_t now_ms, uint32_t random)
+{
+	if (health.state != HEALTH_DOWN)
+		health = begin_epoch(health);
+	health.state = HEALTH_DOWN;
+	health.successes = 0;
+	set_retry(&health, now_ms + backoff(health.failures, random));
+	return health;
+}
+
+static struct health
+good(struct health health, const struct health_rules *rules, uint32_t now_ms,
+    uint32_t random)
 {
 	if (health.state == HEALTH_DOWN) {
 		health.successes =
 		    count_up(health.successes, HEALTH_SUCCESS_BITS);
 		if (health.successes < rules->rise) {
-			health.retry_ms = now_ms + rules->interval / 4;
+			set_retry(&health, now_ms + rules->interval / 4);
 			return health;
 		}
 	}
 	health.state = HEALTH_UP;
 	health.failures = 0;
 	health.successes = 0;
-	health.retry_ms = now_ms + rules->interval;
+	/* A tenth less or more, so that endpoints are probed apart. */
+	set_retry(&health, now_ms + rules->interval - rules->interval / 10 +
+	    random % (rules->interval / 5 + 1));
 	return health;
 }
 
@@ -162,17 +184,19 @@ bad(struct health health, const struct health_rules *rules, uint32_t now_ms,
 		return go_down(health, now_ms, random);
 	if (health.state == HEALTH_UP)
 		health.state = HEALTH_SUSPECT;
-	health.retry_ms = now_ms + rules->interval / 4;
+	set_retry(&health, now_ms + rules->interval / 4);
 	return health;
 }
 
 struct health
-health_next(struct health health, enum health_evidence evidence,
+health_next(struct health health, enum health_evidence evidence, bool probe,
     const struct health_rules *rules, uint32_t now_ms, uint32_t random)
 {
+	if (probe)
+		health.probing = false;
 	switch (evidence) {
 	case HEALTH_PROBE_OK:
-		return good(health, rules, now_ms);
+		return good(health, rules, now_ms, random);
 	case HEALTH_PROBE_FAILED:
 		return bad(health, rules, now_ms, random);
 	case HEALTH_CONNECTED:
@@ -181,7 +205,7 @@ health_next(struct health health, enum health_evidence evidence,
 		/* It answers. Only a probe ends a death. */
 		if (health.state == HEALTH_UP || health.state == HEALTH_DOWN)
 			return health;
-		return good(health, rules, now_ms);
+		return good(health, rules, now_ms, random);
 	case HEALTH_REFUSED:
 	case HEALTH_NOT_READY:
 		/* Nobody listens: this is a failed probe and a verdict. */
@@ -197,8 +221,11 @@ health_next(struct health health, enum health_evidence evidence,
 		if (health.state != HEALTH_UP)
 			return health;
 		health.state = HEALTH_SUSPECT;
-		health.retry_ms = now_ms;
+		set_retry(&health, now_ms);
 		return health;
+	case HEALTH_MOVED:
+		/* Connections to the old address are of an older epoch. */
+		return begin_epoch(health);
 	default:
 		return health;
 	}
@@ -211,13 +238,13 @@ health_next_role(struct health health, enum health_role role)
 		return health;
 	/* The first sight of a role takes nothing back from anybody. */
 	if (health.role != HEALTH_ROLE_UNKNOWN)
-		health.epoch = (health.epoch + 1) & MASK(HEALTH_EPOCH_BITS);
+		health = begin_epoch(health);
 	health.role = role;
 	return health;
 }
 
 struct health_change
-health_report(health_word *word, enum health_evidence evidence,
+health_report(health_word *word, enum health_evidence evidence, bool probe,
     unsigned epoch, const struct health_rules *rules, uint32_t now_ms,
     uint32_t random)
 {
@@ -226,10 +253,9 @@ health_report(health_word *word, enum health_evidence evidence,
 
 	do {
 		change.from = change.to = health_unpack(old);
-		if (change.from.epoch != epoch)
-			return change;
-		change.to = health_next(change.from, evidence, rules, now_ms,
-		    random);
+		change.to = health_next(change.from,
+		    change.from.epoch == epoch ? evidence : HEALTH_NOTHING,
+		    probe, rules, now_ms, random);
 	} while (!atomic_compare_exchange_weak(word, &old,
 	    health_pack(change.to)));
 	return change;
@@ -252,34 +278,34 @@ health_see_role(health_word *word, enum health_role role, unsigned epoch)
 }
 
 uint32_t
-health_lease_due(struct health health, const struct health_rules *rules,
-    uint32_t now_ms, bool panic, uint32_t probed_ms)
+health_lease_due(struct health health, enum health_prober prober,
+    const struct health_rules *rules, uint32_t now_ms, bool panic,
+    uint32_t probed_ms)
 {
+	uint32_t	when = health.retry_ms;
 	uint32_t	again = probed_ms + rules->interval;
-	uint32_t	left;
 
-	if (health.state == HEALTH_UP)
+	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR)
 		return UINT32_MAX;
-	if (clock_reached(now_ms, health.retry_ms))
-		return 0;
-	left = health.retry_ms - now_ms;
-	/* Up to the timeout ahead it may be a probe that runs: never two. */
-	if (!panic || left <= rules->timeout)
-		return left;
-	if (clock_reached(now_ms, again))
-		return 0;
-	return again - now_ms < left ? again - now_ms : left;
+	if (panic && !health.probing && !clock_reached(again, when))
+		when = again;
+	if (prober == HEALTH_STAND_BY)
+		when += HEALTH_MONITOR_SPARE;
+	return clock_reached(now_ms, when) ? 0 : when - now_ms;
 }
 
 bool
-health_lease(health_word *word, const struct health_rules *rules,
-    uint32_t now_ms, bool panic, uint32_t probed_ms)
+health_lease(health_word *word, enum health_prober prober,
+    const struct health_rules *rules, uint32_t now_ms, bool panic,
+    uint32_t probed_ms)
 {
 	uint64_t	old = atomic_load(word);
 	struct health	health = health_unpack(old);
 
-	if (health_lease_due(health, rules, now_ms, panic, probed_ms) != 0)
+	if (health_lease_due(health, prober, rules, now_ms, panic,
+		probed_ms) != 0)
 		return false;
-	health.retry_ms = now_ms + rules->timeout;
+	health.probing = true;
+	health.retry_ms = now_ms + rules->timeout + HEALTH_LEASE_SPARE;
 	return atomic_compare_exchange_strong(word, &old, health_pack(health));
 }

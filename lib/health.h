@@ -47,6 +47,7 @@ enum health_evidence {
 	HEALTH_REJECTED = 11,	   /* authentication and the like: it lives */
 	HEALTH_TOO_MANY = 12,	   /* 53300 */
 	HEALTH_ROLE_CHANGED = 13,
+	HEALTH_MOVED = 14, /* its name resolves to another address */
 	HEALTH_EVIDENCES
 };
 
@@ -56,8 +57,8 @@ struct health {
 	unsigned failures;  /* in a row, saturating */
 	unsigned successes; /* in a row while DOWN, saturating */
 	unsigned epoch;	    /* +1 per change of role and per death; wraps */
-	uint32_t retry_ms;  /* segment time: no probe before; while a probe
-			       runs: its lease ends */
+	bool probing;	    /* somebody holds the probe lease, until ... */
+	uint32_t retry_ms;  /* segment time; else: no probe before */
 };
 
 /* Low bits first. */
@@ -65,11 +66,12 @@ struct health {
 #define HEALTH_ROLE_BITS      2
 #define HEALTH_FAILURE_BITS   4
 #define HEALTH_SUCCESS_BITS   4
-#define HEALTH_EPOCH_BITS     20
+#define HEALTH_EPOCH_BITS     19
+#define HEALTH_PROBING_BITS   1
 #define HEALTH_RETRY_BITS     32
 static_assert(HEALTH_STATE_BITS + HEALTH_ROLE_BITS + HEALTH_FAILURE_BITS +
-    HEALTH_SUCCESS_BITS + HEALTH_EPOCH_BITS + HEALTH_RETRY_BITS == 64,
-    "fills the word");
+    HEALTH_SUCCESS_BITS + HEALTH_EPOCH_BITS + HEALTH_PROBING_BITS +
+    HEALTH_RETRY_BITS == 64, "fills the word");
 static_assert(HEALTH_STATES <= 1 << HEALTH_STATE_BITS, "states fit");
 static_assert(HEALTH_ROLES <= 1 << HEALTH_ROLE_BITS, "roles fit");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
@@ -78,12 +80,21 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
 #define HEALTH_BACKOFF_FIRST 1000  /* ms, doubled per failure ... */
 #define HEALTH_BACKOFF_LAST  30000 /* ... up to this, with full jitter */
 #define HEALTH_BACKOFF_LEAST 50	   /* of which this always passes */
+#define HEALTH_LEASE_SPARE   100   /* ms a lease outlasts its probe */
+#define HEALTH_MONITOR_SPARE 250   /* ms that workers leave to the monitor */
 
 struct health_rules {
 	uint32_t interval; /* ms; see struct mews_health_config */
 	uint32_t timeout;
 	uint32_t fall;
 	uint32_t rise;
+};
+
+/* Who asks for the probe lease. */
+enum health_prober {
+	HEALTH_WORKER,	  /* probes what is not UP */
+	HEALTH_STAND_BY,  /* the same, but leaves it to a monitor that lives */
+	HEALTH_MONITOR	  /* probes everything, all the time */
 };
 
 typedef _Atomic uint64_t health_word;
@@ -99,18 +110,21 @@ struct health health_unpack(uint64_t word);
 struct health health_get(const health_word *word);
 
 /*
- * The rules. @random is any number: the caller's dice for the jitter.
+ * The rules. @probe: the evidence is the verdict of the probe lease, which
+ * ends with it. @random is any number: the caller's dice for the jitter.
  */
 struct health health_next(struct health health, enum health_evidence evidence,
-    const struct health_rules *rules, uint32_t now_ms, uint32_t random);
+    bool probe, const struct health_rules *rules, uint32_t now_ms,
+    uint32_t random);
 struct health health_next_role(struct health health, enum health_role role);
 
 /*
  * Report evidence. A report made in an older epoch (@epoch is what the
- * reporter saw when it began to look) changes nothing: it is stale.
+ * reporter saw when it began to look) changes nothing but the lease: it is
+ * stale.
  */
 struct health_change health_report(health_word *word,
-    enum health_evidence evidence, unsigned epoch,
+    enum health_evidence evidence, bool probe, unsigned epoch,
     const struct health_rules *rules, uint32_t now_ms, uint32_t random);
 struct health_change health_see_role(health_word *word,
     enum health_role role, unsigned epoch);
@@ -121,11 +135,12 @@ struct health_change health_see_role(health_word *word,
  * other endpoint; then back-off yields to one probe per interval, counted
  * from @probed_ms, the start of the last one.
  */
-bool health_lease(health_word *word, const struct health_rules *rules,
-    uint32_t now_ms, bool panic, uint32_t probed_ms);
+bool health_lease(health_word *word, enum health_prober prober,
+    const struct health_rules *rules, uint32_t now_ms, bool panic,
+    uint32_t probed_ms);
 
 /* Milliseconds until health_lease() may succeed; UINT32_MAX: not foreseen. */
-uint32_t health_lease_due(struct health health,
+uint32_t health_lease_due(struct health health, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
     uint32_t probed_ms);
 

@@ -8,6 +8,7 @@
 #include "endpoint.h"
 #include "group.h"
 #include "lease.h"
+#include "monitor.h"
 #include "probe.h"
 #include "status.h"
 
@@ -163,13 +164,14 @@ pool_free(struct mews_pool *pool)
 static enum mews_status
 fill(struct mews_pool *pool, struct mews_error *error)
 {
-	uint32_t	count = (uint32_t)pool->fleet->config->group_count;
+	uint32_t	count = pool->monitor != NULL ? 0 :
+	    (uint32_t)pool->fleet->config->group_count;
 
 	if ((pool->alive = alive_page()) == NULL)
 		return status_set(error, MEWS_SYSTEM,
 		    "cannot map a page that forks find empty: %s",
 		    strerror(errno));
-	if ((pool->groups = calloc(count, sizeof(*pool->groups))) == NULL)
+	if ((pool->groups = calloc(count + 1, sizeof(*pool->groups))) == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	for (; pool->group_count < count; pool->group_count++)
 		if (!group_open(&pool->groups[pool->group_count], pool,
@@ -185,6 +187,14 @@ enum mews_status
 mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
     mews_watch_fn *watch, void *watch_arg, struct mews_error *error)
 {
+	return pool_open(out, fleet, NULL, watch, watch_arg, error);
+}
+
+enum mews_status
+pool_open(struct mews_pool **out, struct mews_fleet *fleet,
+    struct monitor *monitor, mews_watch_fn *watch, void *watch_arg,
+    struct mews_error *error)
+{
 	struct mews_pool       *pool;
 	enum mews_status	status;
 
@@ -195,6 +205,7 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	if ((pool = calloc(1, sizeof(*pool))) == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
+	pool->monitor = monitor;
 	pool->watch_fn = watch;
 	pool->watch_arg = watch_arg;
 	pool->now_us = clock_now_us();
@@ -276,6 +287,55 @@ pool_stall_us(const struct pool_endpoint *endpoint)
 	return us > POOL_STALL_US ? us : POOL_STALL_US;
 }
 
+/* A server that was dead gets its share back bit by bit: cold caches. */
+static void
+set_ramp(struct mews_pool *pool, uint32_t endpoint)
+{
+	struct segment		*segment = &pool->fleet->segment;
+	struct pool_endpoint	*known = &pool->endpoints[endpoint];
+	uint32_t		 slow = pool->fleet->config->health.slow_start;
+	uint32_t		 up, age;
+
+	up = atomic_load(&segment->endpoints[endpoint].up_ms);
+	known->ramp_until_us = 0;
+	if (up == 0 || slow == MEWS_FOREVER)
+		return;
+	age = segment_ms(segment, pool_now(pool)) - up;
+	if ((int32_t)age < 0)
+		age = 0;
+	if (age >= slow)
+		return;
+	known->ramp_from_us = pool_now(pool) - (int64_t)age * 1000;
+	known->ramp_until_us = known->ramp_from_us + (int64_t)slow * 1000;
+}
+
+/* What is known of the endpoints changed: every group looks again. */
+static void
+rethink(struct mews_pool *pool)
+{
+	const struct segment	*segment = &pool->fleet->segment;
+	struct route_candidate	 all[MEWS_ENDPOINTS_MAX] = { 0 };
+	uint32_t		 count = segment->endpoint_count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct segment_endpoint *e = &segment->endpoints[i];
+
+		all[i] = (struct route_candidate) {
+			.health = endpoint_health(pool->fleet, i),
+			.timeline = atomic_load(&e->timeline),
+			.lag_ms = atomic_load(&e->lag_ms),
+			.lag_bytes = atomic_load(&e->lag_bytes),
+			.drained = atomic_load(&e->drained) != 0,
+		};
+		pool->endpoints[i].state = all[i].health.state;
+		pool->endpoints[i].role = all[i].health.role;
+		set_ramp(pool, i);
+	}
+	pool->highest_timeline = route_timeline(all, count);
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		group_rethink(&pool->groups[i], all, count);
+}
+
 void
 pool_notice(struct mews_pool *pool)
 {
@@ -285,8 +345,7 @@ pool_notice(struct mews_pool *pool)
 	if (changes == pool->changes)
 		return;
 	pool->changes = changes;
-	for (uint32_t i = 0; i < pool->group_count; i++)
-		group_rethink(&pool->groups[i]);
+	rethink(pool);
 	pool_due(pool, pool_now(pool));
 }
 
@@ -298,7 +357,7 @@ static void
 scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 {
 	struct pool_endpoint	*known = &pool->endpoints[endpoint];
-	int64_t			 limit = pool_stall_us(known);
+	int64_t			 limit = 0;
 	unsigned		 epoch = 0;
 	bool			 news = false;
 	struct conn		*conn;
@@ -309,6 +368,7 @@ scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 			if (conn->state != CONN_READY || conn->broken ||
 			    conn->head == conn->tail)
 				continue;
+			limit = group_stall_us(conn->group, known);
 			if (now_us - conn->head_since_us <= limit) {
 				pool_due(pool, conn->head_since_us + limit +
 				    1000);
@@ -344,6 +404,8 @@ scan(struct mews_pool *pool, int64_t now_us)
 		    memory_order_relaxed);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_scan(&pool->groups[i], now_us);
+	if (pool->monitor != NULL)
+		monitor_scan(pool, now_us);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
 		scan_stall(pool, i, now_us);
 		probe_scan(pool, i, now_us);
@@ -433,9 +495,14 @@ mews_pool_ready(struct mews_pool *pool, int fd, int events)
 	case WATCH_WAKE:
 		if (read(fd, &count, sizeof(count)) == sizeof(count))
 			pool_notice(pool);
+		/* The monitor may be wanted for more than a change. */
+		pool_due(pool, pool_now(pool));
 		break;
 	case WATCH_PROBE:
 		probe_ready(watch.who);
+		break;
+	case WATCH_STOP:
+		pool->stopped = true;
 		break;
 	case WATCH_CONN: {
 		struct mews_group *group = ((struct conn *)watch.who)->group;

@@ -17,11 +17,12 @@
 #include <mews/pool.h>
 
 struct conn;
+struct monitor;
 struct probe;
 TAILQ_HEAD(conn_list, conn);
 
 /* What a descriptor is to us. */
-enum watch_kind { WATCH_WAKE, WATCH_CONN, WATCH_PROBE };
+enum watch_kind { WATCH_WAKE, WATCH_CONN, WATCH_PROBE, WATCH_STOP };
 
 struct watch {
 	int fd;
@@ -36,6 +37,13 @@ struct pool_endpoint {
 	float p99_us;	  /* running estimate */
 	int64_t heard_us; /* the last byte from it */
 	struct probe *probe; /* running, or NULL */
+	uint32_t probes;     /* begun, ever */
+	bool rival_told;     /* logged: another one claims to be primary */
+	/* As of the last change: */
+	enum health_state state;
+	enum health_role role;
+	int64_t ramp_from_us;  /* slow start: its share grows from then ... */
+	int64_t ramp_until_us; /* ... to then */
 };
 
 struct mews_pool {
@@ -62,6 +70,9 @@ struct mews_pool {
 	uint32_t group_count;
 	struct pool_endpoint endpoints[MEWS_ENDPOINTS_MAX];
 	uint32_t changes; /* of the segment, as last acted upon */
+	uint32_t highest_timeline; /* of a primary, then */
+	struct monitor *monitor;   /* in the monitor's process, else NULL */
+	bool stopped;		   /* the monitor was told to end */
 
 	struct conn_list to_flush; /* sent something this turn */
 	struct conn_list broken;   /* to be lost in the next tick */
@@ -94,6 +105,12 @@ void pool_notice(struct mews_pool *pool);
 
 /* For blocking calls: turns of the loop until *done. */
 void pool_wait(struct mews_pool *pool, const bool *done);
+
+/* The pool of a process that has the slot already; the monitor's holds no
+ * connections but probes. */
+enum mews_status pool_open(struct mews_pool **out, struct mews_fleet *fleet,
+    struct monitor *monitor, mews_watch_fn *watch, void *watch_arg,
+    struct mews_error *error);
 
 /* Something is due at @at_us: do not sleep beyond. */
 static inline void

@@ -1,17 +1,26 @@
 /*
- * probe.h - one login to find out whether an endpoint lives.
+ * probe.h - one question to an endpoint: are you there, and what are you?
  *
  * A process probes an endpoint only while it holds the probe lease in the
- * health word, so the fleet sends one at a time. Nobody but the prober waits
- * for it.
+ * health word, so the fleet asks one at a time. The monitor probes all of
+ * them, all the time; workers probe what is not UP while there is none.
  */
 #ifndef PROBE_H
 #define PROBE_H
 
 #include "dial.h"
+#include "lag.h"
 #include "pool.h"
 
 struct probe;
+
+/* What the monitor keeps besides: sessions to ask over, the primary's WAL. */
+struct monitor {
+	PGconn *held[MEWS_ENDPOINTS_MAX]; /* idle, or NULL */
+	struct lag lag;
+	uint32_t hurries; /* of the segment, as last acted upon */
+	int64_t hurry_until_us; /* somebody waits for a measurement */
+};
 
 /* Take the lease if a probe is due, and begin. Sets pool_due(). */
 void probe_scan(struct mews_pool *pool, uint32_t endpoint, int64_t now_us);

@@ -4,6 +4,7 @@
 #include "query.h"
 
 #include "group.h"
+#include "hedge.h"
 #include "pool.h"
 
 #include <assert.h>
@@ -28,13 +29,42 @@ query_check(const struct mews_pool *pool, const struct mews_query_args *args)
 	if (args->param_count < 0 || args->param_count > MEWS_PARAMS_MAX ||
 	    (args->param_count > 0 && args->params == NULL))
 		return "a query has 0 to 65535 parameters";
-	if ((args->flags & ~(unsigned)(MEWS_RESULT_BINARY | MEWS_ALONE)) != 0)
-		return "the flags of a query are MEWS_RESULT_BINARY and "
-		       "MEWS_ALONE";
+	if ((args->flags & ~(unsigned)(MEWS_RESULT_BINARY | MEWS_ALONE |
+	    MEWS_POSITION)) != 0)
+		return "the flags of a query are MEWS_RESULT_BINARY, "
+		       "MEWS_ALONE and MEWS_POSITION";
 	for (int i = 0; i < args->param_count; i++)
 		if (args->params[i].length < -1)
 			return "a parameter's length is -1 (NULL) or more";
 	return NULL;
+}
+
+struct query *
+query_twin(struct query *query)
+{
+	struct mews_param	params[QUERY_TWIN_PARAMS];
+	struct mews_query_args	args = {
+		.statement = query->statement, .sql = query->sql,
+		.params = params, .param_count = query->param_count,
+		.flags = query->format != 0 ? MEWS_RESULT_BINARY : 0,
+	};
+	struct query *twin;
+
+	if (query->param_count > QUERY_TWIN_PARAMS)
+		return NULL;
+	for (int i = 0; i < query->param_count; i++)
+		params[i] = (struct mews_param) {
+			.value = query->values[i],
+			.length = query->lengths[i],
+			.format = (uint8_t)query->formats[i],
+		};
+	twin = query_new(query->group, QUERY_SHARED, &args, MEWS_FOREVER);
+	if (twin == NULL)
+		return NULL;
+	twin->fn.query = NULL;
+	twin->original = query;
+	query->twin = twin;
+	return twin;
 }
 
 static struct query *
@@ -149,6 +179,13 @@ query_new(struct mews_group *group, enum query_kind kind,
 	query->alone = kind != QUERY_SHARED || query->slow ||
 	    (args->flags & MEWS_ALONE) != 0 ||
 	    group->config->batch != MEWS_ON;
+	query->position = kind == QUERY_SHARED && !group->reader &&
+	    (args->flags & MEWS_POSITION) != 0;
+	query->adrift = false;
+	query->after = kind == QUERY_SHARED ? args->after : 0;
+	query->lsn = 0;
+	query->twin = NULL;
+	query->original = NULL;
 	query->group = group;
 	query->lease = NULL;
 	query->statement = NULL;
@@ -206,6 +243,12 @@ query_end(struct query *query, struct mews_result *result)
 	struct mews_result	canceled;
 
 	assert(query->state != QUERY_FREE && "mews: a query ends once");
+	if (query->original != NULL || query->twin != NULL) {
+		if (hedge_ended(query, result)) {
+			give_free(pool, query);
+			return;
+		}
+	}
 	if (query->canceled) {
 		TAILQ_REMOVE(&pool->canceled, query, gone_link);
 		query->canceled = false;
@@ -219,6 +262,21 @@ query_end(struct query *query, struct mews_result *result)
 	}
 	call_back(query, result);
 	give_free(pool, query);
+}
+
+void
+query_answer(struct query *query, struct mews_result *result)
+{
+	if (query->adrift) {
+		query_end(query, result);
+		return;
+	}
+	/* Its own answer is still to come; nobody waits for that. */
+	if (query->canceled) {
+		TAILQ_REMOVE(&query->group->pool->canceled, query, gone_link);
+		query->canceled = false;
+	}
+	call_back(query, result);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "sql.h"
 
 #include <mews/lease.h>
+#include <mews/pool.h>
 #include <mews/query.h>
 #include <sys/queue.h>
 
@@ -31,6 +32,7 @@ enum query_state { QUERY_FREE, QUERY_WAITING, QUERY_SENT };
 
 #define QUERY_INLINE_PARAMS 6
 #define QUERY_INLINE_BYTES  160
+#define QUERY_TWIN_PARAMS   32 /* one with more is not hedged */
 #define QUERY_RESENDS	    2 /* of a read, after lost connections */
 
 struct query {
@@ -42,6 +44,12 @@ struct query {
 	bool canceled;	  /* on pool->canceled; its end is CANCELED */
 	bool alone;	  /* has a Sync of its own */
 	bool slow;	  /* its statement is known to take long */
+	bool position;	  /* wants to know where its commit is in the WAL */
+	bool adrift;	  /* its connection was lost, its twin is on its way */
+	uint64_t after;	  /* only on a server that replayed this; or 0 */
+	uint64_t lsn;	  /* the position, once known */
+	struct query *twin;	/* the same, hedged, on another endpoint */
+	struct query *original; /* of a twin: whose answer it brings */
 	struct mews_group *group;
 	struct mews_lease *lease; /* ON_LEASE, COMMIT */
 	const struct mews_statement *statement;
@@ -89,9 +97,16 @@ enum sql_effect query_effect(const struct query *query);
  */
 void query_end(struct query *query, struct mews_result *result);
 
+/* Another query brought the answer: tell it; free it if it was adrift. */
+void query_answer(struct query *query, struct mews_result *result);
+
 /* End it with a sentence. */
 void query_fail(struct query *query, enum mews_status status,
     const char *message);
+
+/* The same query once more, for another endpoint; NULL: it is too large, or
+ * out of memory. */
+struct query *query_twin(struct query *query);
 
 /* Take it back without a callback: it was never accepted. */
 void query_drop(struct query *query);

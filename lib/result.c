@@ -56,6 +56,12 @@ mews_result_sqlstate(const struct mews_result *result)
 	return state == NULL ? "" : state;
 }
 
+uint64_t
+mews_result_position(const struct mews_result *result)
+{
+	return checked(result)->position;
+}
+
 struct mews_result *
 result_keep(struct mews_result *result)
 {

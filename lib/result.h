@@ -16,6 +16,7 @@ struct mews_result {
 	enum mews_status status;
 	PGresult *pg;
 	const char *endpoint;
+	uint64_t position;
 	const char *message;
 	char *text; /* owned; what message points to, or NULL */
 };

@@ -35,29 +35,67 @@ static const signed char suits[][HEALTH_ROLES] = {
 	},
 };
 
+static bool
+is_alive(const struct route_candidate *candidate)
+{
+	return candidate->health.state == HEALTH_UP ||
+	    candidate->health.state == HEALTH_SUSPECT;
+}
+
+uint32_t
+route_timeline(const struct route_candidate *candidates, uint32_t count)
+{
+	uint32_t	highest = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (candidates[i].health.role == HEALTH_ROLE_PRIMARY &&
+		    is_alive(&candidates[i]) &&
+		    candidates[i].timeline > highest)
+			highest = candidates[i].timeline;
+	return highest;
+}
+
+static bool
+lags(const struct mews_group_config *group,
+    const struct route_candidate *candidate)
+{
+	if (candidate->health.role != HEALTH_ROLE_STANDBY ||
+	    candidate->lag_ms == SEGMENT_LAG_UNKNOWN)
+		return false;
+	return (group->max_lag != 0 && candidate->lag_ms > group->max_lag) ||
+	    (group->max_lag_bytes != 0 &&
+		candidate->lag_bytes > group->max_lag_bytes);
+}
+
 /* -1: not to be used. A healthy second best goes before a suspect best. */
 static int
-tier_of(enum mews_group_role role, struct health health)
+tier_of(const struct mews_group_config *group,
+    const struct route_candidate *candidate, uint32_t timeline)
 {
-	int	suit = suits[role][health.role];
+	int	suit = suits[group->role][candidate->health.role];
 
-	if (suit < 0)
+	if (suit < 0 || candidate->drained || !is_alive(candidate) ||
+	    lags(group, candidate))
 		return -1;
-	if (health.state == HEALTH_UP)
+	/* A primary of an older timeline was replaced, and knows not. */
+	if (candidate->health.role == HEALTH_ROLE_PRIMARY &&
+	    candidate->timeline < timeline)
+		return -1;
+	if (candidate->health.state == HEALTH_UP)
 		return suit == 2 ? 4 : suit;
-	if (health.state == HEALTH_SUSPECT)
-		return suit == 2 ? 5 : suit + 2;
-	return -1;
+	return suit == 2 ? 5 : suit + 2;
 }
 
 void
-route_make(struct route *route, enum mews_group_role role,
-    const struct health *healths, uint32_t count)
+route_make(struct route *route, const struct mews_group_config *group,
+    const struct route_candidate *candidates, uint32_t count)
 {
+	uint32_t	timeline = route_timeline(candidates, count);
+
 	route->count = 0;
 	for (int tier = 0; tier < ROUTE_TIERS; tier++) {
 		for (uint32_t i = 0; i < count; i++)
-			if (tier_of(role, healths[i]) == tier)
+			if (tier_of(group, &candidates[i], timeline) == tier)
 				route->endpoint[route->count++] = (uint8_t)i;
 		route->tier_end[tier] = route->count;
 	}

@@ -8,6 +8,7 @@
 #define ROUTE_H
 
 #include "health.h"
+#include "segment.h"
 
 #include <mews/config.h>
 
@@ -19,7 +20,21 @@ struct route {
 	uint8_t endpoint[MEWS_ENDPOINTS_MAX]; /* indices, in tiers */
 };
 
-void route_make(struct route *route, enum mews_group_role role,
-    const struct health *healths, uint32_t count);
+/* What a route is made from, of one endpoint. */
+struct route_candidate {
+	struct health health;
+	uint32_t timeline; /* 0: not known */
+	uint32_t lag_ms;   /* SEGMENT_LAG_UNKNOWN */
+	uint64_t lag_bytes;
+	bool drained;
+};
+
+void route_make(struct route *route, const struct mews_group_config *group,
+    const struct route_candidate *candidates, uint32_t count);
+
+/* The highest timeline that a living primary claims: the others are of the
+ * past. */
+uint32_t route_timeline(const struct route_candidate *candidates,
+    uint32_t count);
 
 #endif

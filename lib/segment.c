@@ -19,7 +19,8 @@ segment_size(uint32_t endpoint_count, uint32_t slot_count)
 {
 	return sizeof(struct segment_header) +
 	    endpoint_count * sizeof(struct segment_endpoint) +
-	    slot_count * sizeof(struct segment_slot);
+	    slot_count * sizeof(struct segment_slot) +
+	    sizeof(struct segment_orphans);
 }
 
 static void
@@ -30,6 +31,8 @@ segment_point(struct segment *segment, void *memory, uint32_t endpoint_count,
 	segment->endpoints = (struct segment_endpoint *)(segment->header + 1);
 	segment->slots =
 	    (struct segment_slot *)(segment->endpoints + endpoint_count);
+	segment->orphans =
+	    (struct segment_orphans *)(segment->slots + slot_count);
 	segment->endpoint_count = endpoint_count;
 	segment->slot_count = slot_count;
 	segment->size = segment_size(endpoint_count, slot_count);
@@ -84,7 +87,7 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 }
 
 enum mews_status
-segment_open(struct segment *segment, const char *path,
+segment_open(struct segment *segment, const char *path, bool writable,
     struct mews_error *error)
 {
 	const struct segment_header *header;
@@ -95,12 +98,14 @@ segment_open(struct segment *segment, const char *path,
 	int			     fd;
 
 	memset(segment, 0, sizeof(*segment));
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (fd == -1)
 		return status_set(error, MEWS_SYSTEM, "%s: %s", path,
 		    strerror(errno));
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
 		size = (size_t)st.st_size;
-		memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+		memory = mmap(NULL, size, PROT_READ |
+		    (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 	}
 	close(fd);
 	if (memory == MAP_FAILED)
@@ -118,7 +123,8 @@ segment_open(struct segment *segment, const char *path,
 	    header->endpoint_size != sizeof(struct segment_endpoint) ||
 	    header->slot_size != sizeof(struct segment_slot) ||
 	    header->endpoint_count > MEWS_ENDPOINTS_MAX ||
-	    header->slot_count > MEWS_WORKERS_MAX ||
+	    header->slot_count > MEWS_WORKERS_MAX + 1 ||
+	    header->slot_count == 0 ||
 	    size < segment_size(header->endpoint_count, header->slot_count))
 		status = status_set(error, MEWS_INVALID,
 		    "%s: a damaged segment of mews", path);
@@ -149,15 +155,50 @@ segment_ms(const struct segment *segment, int64_t now_us)
 }
 
 void
-segment_clear_slot(struct segment_slot *slot)
+segment_clear_slot(struct segment *segment, struct segment_slot *slot)
 {
+	int32_t	pid = atomic_load(&slot->pid);
+
+	atomic_compare_exchange_strong(&segment->header->monitor_pid, &pid, 0);
 	atomic_store(&slot->state, MEWS_WORKER_FREE);
 	atomic_store(&slot->requests, 0);
 	atomic_store(&slot->queries, 0);
 	atomic_store(&slot->errors, 0);
 	atomic_store(&slot->waiting, 0);
 	atomic_store(&slot->in_flight, 0);
-	for (size_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+	for (size_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		atomic_store(&slot->connections[i], 0);
+		atomic_store(&slot->dialing[i], 0);
+	}
+	for (size_t i = 0; i < SEGMENT_BACKENDS; i++)
+		atomic_store(&slot->backends[i].pid, 0);
 	atomic_store(&slot->pid, 0);
+}
+
+void
+segment_get_address(const struct segment_endpoint *endpoint,
+    char address[SEGMENT_HOSTADDR_MAX + 1])
+{
+	uint32_t	which, again;
+
+	/* The writer fills the other one and then switches; only one that
+	 * switched twice meanwhile can have written into what we read. */
+	do {
+		which = atomic_load(&endpoint->address);
+		memcpy(address, endpoint->hostaddr[which % 2],
+		    SEGMENT_HOSTADDR_MAX + 1);
+		atomic_thread_fence(memory_order_acquire);
+		again = atomic_load(&endpoint->address);
+	} while (again - which > 1);
+	address[SEGMENT_HOSTADDR_MAX] = '\0';
+}
+
+void
+segment_set_address(struct segment_endpoint *endpoint, const char *address)
+{
+	uint32_t next = atomic_load(&endpoint->address) + 1;
+
+	memset(endpoint->hostaddr[next % 2], 0, SEGMENT_HOSTADDR_MAX + 1);
+	strncpy(endpoint->hostaddr[next % 2], address, SEGMENT_HOSTADDR_MAX);
+	atomic_store(&endpoint->address, next);
 }

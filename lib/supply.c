@@ -8,6 +8,7 @@
  */
 #include "supply.h"
 
+#include "budget.h"
 #include "endpoint.h"
 
 static bool
@@ -16,7 +17,7 @@ is_stalled(const struct conn *conn, int64_t now_us)
 	const struct mews_pool *pool = conn->group->pool;
 
 	return conn->head != conn->tail && now_us - conn->head_since_us >
-	    pool_stall_us(&pool->endpoints[conn->endpoint]);
+	    group_stall_us(conn->group, &pool->endpoints[conn->endpoint]);
 }
 
 /* May it take a shared query, but for how much it has in flight? */
@@ -35,10 +36,13 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 	int64_t		 now = pool_now(group->pool);
 	struct conn	*conn, *best = NULL;
 	uint32_t	 least = group->config->pipeline;
+	/* Silent, and under suspicion: rather wait for the verdict. */
+	bool		 suspect = group->pool->endpoints[endpoint].state ==
+	    HEALTH_SUSPECT;
 
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
 		if (conn->in_flight >= least || !is_open(conn) ||
-		    (!stalled_too && is_stalled(conn, now)))
+		    ((!stalled_too || suspect) && is_stalled(conn, now)))
 			continue;
 		best = conn;
 		if ((least = conn->in_flight) == 0)
@@ -52,6 +56,21 @@ load(const struct mews_group *group, uint32_t endpoint)
 {
 	return (float)(group->on[endpoint].in_flight + 1) *
 	    group->pool->endpoints[endpoint].latency_us;
+}
+
+/* Slow start: taken as often as the part of its time that has passed. */
+static bool
+is_shunned(struct mews_group *group, uint32_t endpoint)
+{
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	int64_t			    now = pool_now(group->pool);
+	int64_t			    whole, part;
+
+	if (now >= known->ramp_until_us)
+		return false;
+	whole = known->ramp_until_us - known->ramp_from_us;
+	part = now - known->ramp_from_us;
+	return group_roll(group, 1000) >= (uint32_t)(part * 1000 / whole);
 }
 
 /* The better of two of route.endpoint[from .. to - 1]. */
@@ -68,6 +87,10 @@ choose(struct mews_group *group, uint32_t from, uint32_t to)
 		b++;
 	a = group->route.endpoint[from + a];
 	b = group->route.endpoint[from + b];
+	if (is_shunned(group, a))
+		return b;
+	if (is_shunned(group, b))
+		return a;
 	return load(group, a) <= load(group, b) ? a : b;
 }
 
@@ -140,6 +163,7 @@ grow(struct mews_group *group, uint32_t endpoint, uint32_t from, uint32_t to,
 	struct group_endpoint  *on = &group->on[endpoint];
 	uint32_t		most = group->config->connection_count;
 	uint32_t		share = (most + (to - from) - 1) / (to - from);
+	enum budget		budget;
 
 	if (on->dialing >= wanted || on->count >= share ||
 	    pool_now(group->pool) < on->not_before_us)
@@ -148,12 +172,13 @@ grow(struct mews_group *group, uint32_t endpoint, uint32_t from, uint32_t to,
 		make_room(group, endpoint, from, to);
 		return;
 	}
-	if (conn_dial(group, endpoint) == NULL) {
-		/* At the cap of the fleet: ask again, not for each query. */
-		on->not_before_us = pool_now(group->pool) +
-		    GROUP_RETRY_FIRST_US / 2;
-		pool_due(group->pool, on->not_before_us);
-	}
+	budget = conn_dial(group, endpoint);
+	if (budget == BUDGET_OK)
+		return;
+	/* Ask again, but not for each query. */
+	on->not_before_us = pool_now(group->pool) +
+	    (budget == BUDGET_BURST ? GROUP_BURST_US : GROUP_FULL_US);
+	pool_due(group->pool, on->not_before_us);
 }
 
 /* One look at all tiers, growing as needed. NULL: nobody can take it now. */
@@ -200,6 +225,62 @@ supply_pick(struct mews_group *group)
 			conn = pick_once(group, true);
 	} while (conn != NULL && !conn_check(conn));
 	return conn;
+}
+
+/* Has it replayed WAL up to @lsn, as far as was measured? */
+static bool
+has_replayed(const struct mews_pool *pool, uint32_t endpoint, uint64_t lsn)
+{
+	const struct segment_endpoint *e =
+	    &pool->fleet->segment.endpoints[endpoint];
+
+	if (pool->endpoints[endpoint].role != HEALTH_ROLE_STANDBY)
+		return true;
+	return atomic_load_explicit(&e->lsn, memory_order_relaxed) >= lsn;
+}
+
+struct conn *
+supply_pick_after(struct mews_group *group, uint64_t lsn)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn;
+
+	pool_notice(group->pool);
+	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	from = i;
+
+		for (; i < route->tier_end[tier]; i++) {
+			uint32_t e = route->endpoint[i];
+
+			if (!has_replayed(group->pool, e, lsn))
+				continue;
+			conn = least_loaded(group, e, false);
+			if (conn != NULL && conn_check(conn))
+				return conn;
+			grow(group, e, from, route->tier_end[tier], 1);
+		}
+	}
+	return NULL;
+}
+
+struct conn *
+supply_pick_other(struct mews_group *group, uint32_t endpoint)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn;
+
+	for (uint32_t i = 0; i < route->count; i++) {
+		if (route->endpoint[i] == endpoint)
+			continue;
+		conn = least_loaded(group, route->endpoint[i], false);
+		if (conn != NULL && conn_check(conn))
+			return conn;
+		if (group->on[route->endpoint[i]].count == 0 &&
+		    i < route->tier_end[0])
+			grow(group, route->endpoint[i], 0,
+			    route->tier_end[0], 1);
+	}
+	return NULL;
 }
 
 void

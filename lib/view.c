@@ -41,7 +41,7 @@ mews_view_open(struct mews_view **out, const char *path,
 	*out = NULL;
 	if ((view = calloc(1, sizeof(*view))) == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
-	status = segment_open(&view->segment, path, error);
+	status = segment_open(&view->segment, path, false, error);
 	if (status == MEWS_OK)
 		*out = view;
 	else
@@ -90,7 +90,33 @@ mews_view_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 	out->generation = atomic_load(&header->generation);
 	out->uptime_ms = (clock_now_us() - header->made_us) / 1000;
 	out->endpoint_count = view->segment.endpoint_count;
-	out->slot_count = view->segment.slot_count;
+	/* The last slot is the monitor's. */
+	out->slot_count = view->segment.slot_count - 1;
+	out->monitor_pid = atomic_load(&header->monitor_pid);
+}
+
+static bool
+is_living_primary(const struct segment_endpoint *e)
+{
+	struct health	health = health_get(&e->health);
+
+	return health.role == HEALTH_ROLE_PRIMARY &&
+	    (health.state == HEALTH_UP || health.state == HEALTH_SUSPECT);
+}
+
+/* Does it take itself for the primary, as one on a higher timeline does? */
+static bool
+is_outdated(const struct mews_view *view, uint32_t index)
+{
+	const struct segment_endpoint *all = view->segment.endpoints;
+
+	for (uint32_t i = 0; i < view->segment.endpoint_count; i++)
+		if (is_living_primary(&all[index]) &&
+		    is_living_primary(&all[i]) &&
+		    atomic_load(&all[i].timeline) >
+		    atomic_load(&all[index].timeline))
+			return true;
+	return false;
 }
 
 bool
@@ -120,6 +146,16 @@ mews_view_endpoint(const struct mews_view *view, uint32_t index,
 	out->connections = budget_sum(&view->segment, index);
 	out->max_connections = e->max_connections;
 	out->changed_ms = changed == 0 ? -1 : age(view, changed);
+	out->changed_by = atomic_load(&e->changed_by);
+	out->drained = atomic_load(&e->drained) != 0;
+	out->outdated = is_outdated(view, index);
+	out->cap = budget_cap(&view->segment, index, now);
+	out->rtt_us = atomic_load(&e->rtt_us);
+	out->timeline = atomic_load(&e->timeline);
+	out->lsn = atomic_load(&e->lsn);
+	out->lag_ms = atomic_load(&e->lag_ms) == SEGMENT_LAG_UNKNOWN ? -1 :
+	    (int64_t)atomic_load(&e->lag_ms);
+	out->lag_bytes = atomic_load(&e->lag_bytes);
 	return true;
 }
 
@@ -129,7 +165,7 @@ mews_view_worker(const struct mews_view *view, uint32_t slot,
 {
 	const struct segment_slot *s;
 
-	if (slot >= view->segment.slot_count)
+	if (slot + 1 >= view->segment.slot_count)
 		return false;
 	s = &view->segment.slots[slot];
 	memset(out, 0, sizeof(*out));

@@ -20,6 +20,7 @@
 #include <mews/config.h>
 #include <mews/fleet.h>
 #include <mews/lease.h>
+#include <mews/monitor.h>
 #include <mews/pool.h>
 #include <mews/query.h>
 #include <mews/status.h>

@@ -39,6 +39,12 @@ extern "C" {
 #define MEWS_HEALTH_TIMEOUT_DEFAULT   500
 #define MEWS_HEALTH_FALL_DEFAULT      2
 #define MEWS_HEALTH_RISE_DEFAULT      1
+#define MEWS_HEALTH_SLOW_START_DEFAULT 10000
+#define MEWS_HEALTH_RESOLVE_DEFAULT   30000
+#define MEWS_CONNECT_BURST_DEFAULT    2
+#define MEWS_RETRY_BUDGET_DEFAULT     20
+
+#define MEWS_HEDGE_AUTO 1 /* hedge_after: three times the p99 learned */
 
 /* Which servers may serve a group. All but primary open read-only sessions. */
 enum mews_group_role {
@@ -55,6 +61,8 @@ struct mews_endpoint_config {
 	const char *name;     /* required; letters, digits, '_', '-', '.' */
 	const char *conninfo; /* required; all that libpq takes, one host */
 	uint32_t max_connections; /* of the whole fleet; 0: no cap */
+	uint32_t connect_burst;	  /* logins at a time, of the whole fleet,
+				     when it came back; grows as they succeed */
 };
 
 /* A named use of the pool, per worker. */
@@ -73,6 +81,14 @@ struct mews_group_config {
 	uint32_t queue;		     /* queries waiting, at most */
 	uint32_t idle_timeout;	     /* ms; above min_connections */
 	uint32_t max_lifetime;	     /* ms; shortened by up to a tenth */
+	uint32_t max_lag;	     /* ms a standby may be behind; 0: any */
+	uint64_t max_lag_bytes;	     /* the same in bytes of WAL; 0: any */
+	uint32_t stall_after;	     /* ms; 0: four times the p99 learned, at
+					least 20 */
+	uint32_t hedge_after;	     /* ms until a read is sent to another
+					endpoint as well; 0: never */
+	uint32_t retry_budget;	     /* per cent of the reads that may be sent
+					again; MEWS_FOREVER: none */
 	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
 	const char *const *init;     /* SQL run on each new connection */
 	size_t init_count;
@@ -84,6 +100,9 @@ struct mews_health_config {
 	uint32_t timeout;  /* ms that one probe may take */
 	uint32_t fall;	   /* failed probes until DOWN, 1..15 */
 	uint32_t rise;	   /* good probes until UP again, 1..15 */
+	uint32_t slow_start; /* ms until a server that came back has its full
+				share of reads; MEWS_FOREVER: at once */
+	uint32_t resolve;  /* ms between look-ups of host names */
 };
 
 struct mews_config {

@@ -24,6 +24,9 @@ struct mews_result;
 #define MEWS_RESULT_BINARY 0x1 /* columns arrive in binary format */
 /* Flag of any query. */
 #define MEWS_ALONE 0x2 /* shares no Sync: see batch in mews/config.h */
+/* Flag of a query in a group of role primary: take the position of its commit
+ * in the WAL, for mews_result_position(). Costs a second small query. */
+#define MEWS_POSITION 0x4
 
 /* One parameter. Make it with the helpers below. */
 struct mews_param {
@@ -66,7 +69,12 @@ struct mews_query_args {
 	const char *sql; /* parsed anew each time, one statement */
 	const struct mews_param *params;
 	int param_count;
-	unsigned flags;	     /* MEWS_ALONE; with sql: MEWS_RESULT_BINARY */
+	unsigned flags;	     /* MEWS_ALONE, MEWS_POSITION;
+				with sql: MEWS_RESULT_BINARY */
+	uint64_t after;	     /* read your writes: a position; run on a server
+				that has replayed it, or on the primary where
+				the group may use it; wait for one at most
+				timeout_ms. 0: anywhere */
 	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout */
 };
 
@@ -136,6 +144,13 @@ const char *mews_result_message(const struct mews_result *result);
 
 /** The five characters of the SQLSTATE; "" where the server gave none. */
 const char *mews_result_sqlstate(const struct mews_result *result);
+
+/**
+ * With MEWS_POSITION: up to where a server must have replayed the WAL to see
+ * what this query wrote; for after of a later read, in any worker. 0 where
+ * it is not known: the query failed, or was lost.
+ */
+uint64_t mews_result_position(const struct mews_result *result);
 
 /** Free a result of a blocking call; sets *result to NULL. */
 void mews_result_free(struct mews_result **result);

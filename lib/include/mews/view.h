@@ -26,6 +26,7 @@ struct mews_view_fleet {
 	uint32_t generation;
 	uint32_t endpoint_count;
 	uint32_t slot_count;
+	pid_t monitor_pid; /* 0: none */
 };
 
 struct mews_view_endpoint {
@@ -39,6 +40,17 @@ struct mews_view_endpoint {
 	uint32_t connections; /* of all workers */
 	uint32_t max_connections; /* 0: no cap */
 	int64_t changed_ms;	  /* since the last change; -1: never */
+	pid_t changed_by;	  /* the process that saw it; 0: none */
+	bool drained;		  /* by mews drain */
+	bool outdated;		  /* a primary, but another one's timeline is
+				     higher */
+	uint32_t cap;		  /* max_connections as it is now: lowered
+				     for a while when the server refused */
+	uint32_t rtt_us;	  /* of the last probe; 0: not measured */
+	uint32_t timeline;	  /* 0: not known */
+	uint64_t lsn;		  /* written (primary) or replayed */
+	int64_t lag_ms;		  /* -1: not known */
+	uint64_t lag_bytes;
 };
 
 struct mews_view_worker {
@@ -71,7 +83,7 @@ void mews_view_fleet(const struct mews_view *view,
 /** One endpoint; false if @index is out of range. */
 bool mews_view_endpoint(const struct mews_view *view, uint32_t index,
     struct mews_view_endpoint *out);
-/** One slot; false if @slot is out of range or free. */
+/** One slot of a worker; false if @slot is out of range or free. */
 bool mews_view_worker(const struct mews_view *view, uint32_t slot,
     struct mews_view_worker *out);
 /** "starting", "ready", "draining", "free". */
