@@ -11,7 +11,8 @@
  * least as long as the application needs it.
  *
  * Its idle timeout is for clients that do nothing. Those who do something,
- * but slowly, are found by sweep().
+ * but slowly, and those who left in a way that it overlooks, are found by
+ * sweep().
  */
 #include "front.h"
 #include "rate.h"
@@ -27,7 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SWEEP_S 1.	/* between two looks for slow clients */
+#define SWEEP_S 1.	/* between two sweeps */
 
 /* A connection. */
 struct client {
@@ -260,24 +261,43 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
 	return MHD_YES;
 }
 
-/* Close the connections of clients that are too slow. */
-static void
-on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
+/* The client's end of the connection is closed, and all of it was read. If
+ * that end came together with data, libmicrohttpd read the data only, and
+ * epoll will not tell it again. */
+static bool
+client_left(const struct client *client)
 {
-	struct front	*front = timer->data;
-	struct client	*client;
-	ev_tstamp	 before;
+	char	byte;
 
-	(void)revents;
-	before = ev_now(ev) - front->limits.request / 1000.;
+	return recv(client_socket(client), &byte, 1,
+	    MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Close the connections that wait for what will not come, or not in time. */
+static void
+sweep(struct front *front)
+{
+	ev_tstamp now = ev_now(front->ev);
+	ev_tstamp patience = front->limits.request / 1000.;
+	struct client	*client;
+
 	LIST_FOREACH(client, &front->clients, entry)
-		if (client->since < before &&
-		    (client->request == NULL ||
-			client->request->state < REQUEST_ASKED))
-			shutdown(client_socket(client), SHUT_RDWR);
+		if (client->request == NULL ||
+		    client->request->state < REQUEST_ASKED)
+			if (now - client->since > patience ||
+			    client_left(client))
+				shutdown(client_socket(client), SHUT_RDWR);
 	/* Let libmicrohttpd look at its own timeouts too. */
 	for (size_t i = 0; i < front->listener_count; i++)
 		front_due(&front->listeners[i]);
+}
+
+static void
+on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	(void)ev;
+	(void)revents;
+	sweep(timer->data);
 }
 
 void
@@ -327,6 +347,7 @@ front_drain(struct front *front)
 	LIST_FOREACH(client, &front->clients, entry)
 		if (client->request == NULL)
 			client_hear_no_more(client);
+	sweep(front);
 }
 
 bool
