@@ -42,6 +42,7 @@ struct query {
 	bool canceled;	  /* on pool->canceled; its end is CANCELED */
 	bool alone;	  /* has a Sync of its own */
 	bool slow;	  /* its statement is known to take long */
+	bool plain;	  /* run the statement's SQL, prepared or not */
 	struct mews_group *group;
 	struct mews_lease *lease; /* ON_LEASE, COMMIT */
 	const struct mews_statement *statement;
