@@ -59,6 +59,8 @@ verdict(struct probe *probe, enum health_evidence evidence)
 	if (evidence == HEALTH_REJECTED || evidence == HEALTH_TOO_MANY)
 		evidence = HEALTH_PROBE_OK;
 	endpoint_report(pool->fleet, endpoint, evidence, epoch);
+	/* When is the next one due? */
+	pool_due(pool, pool_now(pool));
 }
 
 /* What the login did so far. */
