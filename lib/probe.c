@@ -30,6 +30,13 @@ probe_stop(struct probe *probe)
 	free(probe);
 }
 
+void
+probe_extend(struct probe *probe, int64_t away_us)
+{
+	if (probe != NULL)
+		probe->until_us += away_us;
+}
+
 int
 probe_fd(const struct probe *probe)
 {
