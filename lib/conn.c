@@ -403,5 +403,6 @@ conn_lose(struct conn *conn)
 void
 conn_abandon(struct conn *conn)
 {
+	TAILQ_REMOVE(&side(conn)->conns, conn, link);
 	conn_free(conn);
 }

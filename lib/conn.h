@@ -125,7 +125,8 @@ void conn_lose(struct conn *conn);
 /* Close it properly, ending what is in flight with CANCELED. */
 void conn_cancel(struct conn *conn);
 
-/* Free it in a fork's copy: no word to the server. */
+/* Free it in a fork's copy: no word to the server, none to who asked, and
+ * nothing is given back that the parent still has. */
 void conn_abandon(struct conn *conn);
 
 #endif

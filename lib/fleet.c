@@ -12,6 +12,7 @@
 #include "resolve.h"
 #include "status.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -189,6 +190,7 @@ join(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 		atomic_store(&slot->state, MEWS_WORKER_STARTING);
 		fleet->slot = slot;
 		fleet->slot_pid = getpid();
+		fleet->pools = 0;
 		return MEWS_OK;
 	}
 	return status_set(error, MEWS_INVALID, "all %u slots of the fleet are "
@@ -228,6 +230,8 @@ mews_fleet_leave(struct mews_fleet *fleet)
 {
 	struct segment_slot *slot = own_slot(fleet);
 
+	assert((slot == NULL || fleet->pools == 0) &&
+	    "mews: close the pool before the fleet is left or destroyed");
 	fleet->slot = NULL;
 	fleet->slot_pid = 0;
 	if (slot != NULL)
@@ -268,10 +272,12 @@ mews_fleet_set_state(struct mews_fleet *fleet, enum mews_worker_state state)
 void
 mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
 {
+	struct segment_slot *slot = own_slot(fleet);
+
 	/* One writer: no need for a locked add. */
-	if (fleet->slot != NULL)
-		atomic_store_explicit(&fleet->slot->requests,
-		    atomic_load_explicit(&fleet->slot->requests,
+	if (slot != NULL)
+		atomic_store_explicit(&slot->requests,
+		    atomic_load_explicit(&slot->requests,
 			memory_order_relaxed) + count,
 		    memory_order_relaxed);
 }
@@ -279,8 +285,10 @@ mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
 void
 mews_fleet_beat(struct mews_fleet *fleet)
 {
-	if (fleet->slot != NULL)
-		atomic_store_explicit(&fleet->slot->beat_ms,
+	struct segment_slot *slot = own_slot(fleet);
+
+	if (slot != NULL)
+		atomic_store_explicit(&slot->beat_ms,
 		    segment_ms(&fleet->segment, clock_now_us()),
 		    memory_order_relaxed);
 }

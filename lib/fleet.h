@@ -21,6 +21,7 @@ struct mews_fleet {
 	bool named;		    /* some endpoint has a host name */
 	struct segment_slot *slot;  /* of this process, or NULL */
 	pid_t slot_pid;		    /* who took it: a fork does not inherit */
+	unsigned pools;		    /* open, of slot_pid */
 	mews_log_fn *log;
 	void *log_arg;
 };

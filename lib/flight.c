@@ -176,10 +176,12 @@ static bool
 send_prepare(struct conn *conn, struct query *query)
 {
 	const struct mews_statement *statement = query->statement;
-	enum prepared		     now = prepared_get(conn, statement);
+	enum prepared		     now;
 	char			     sql[40];
 
-	if (now == PREPARED_YES)
+	if (statement == NULL || query->plain)
+		return true;
+	if ((now = prepared_get(conn, statement)) == PREPARED_YES)
 		return true;
 	if (now == PREPARED_STALE) {
 		snprintf(sql, sizeof(sql), "DEALLOCATE %s", statement->name);
@@ -196,13 +198,13 @@ send_query(struct conn *conn, const struct query *query)
 {
 	const char *const *values = query->values;
 
-	if (query->statement != NULL)
+	if (query->statement != NULL && !query->plain)
 		return PQsendQueryPrepared(conn->pg, query->statement->name,
 		    query->param_count, values, query->lengths,
 		    query->formats, query->format) == 1;
-	return PQsendQueryParams(conn->pg, query->sql, query->param_count,
-	    NULL, values, query->lengths, query->formats,
-	    query->format) == 1;
+	return PQsendQueryParams(conn->pg, query->statement != NULL ?
+	    query->statement->sql : query->sql, query->param_count, NULL,
+	    values, query->lengths, query->formats, query->format) == 1;
 }
 
 /*
@@ -222,7 +224,7 @@ send_position(struct conn *conn, struct query *query)
 static bool
 is_stale(const struct conn *conn, const struct query *query)
 {
-	return query->statement != NULL &&
+	return query->statement != NULL && !query->plain &&
 	    prepared_get(conn, query->statement) == PREPARED_STALE;
 }
 
@@ -239,8 +241,7 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	}
 	if ((conn->reset_due && !send_reset(conn)) ||
 	    (begin && !conn_send_session(conn, "BEGIN")) ||
-	    (query->statement != NULL && !send_prepare(conn, query)) ||
-	    !send_query(conn, query) ||
+	    !send_prepare(conn, query) || !send_query(conn, query) ||
 	    !ring_push(conn, EXPECT_QUERY, query)) {
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 		return false;
@@ -297,7 +298,7 @@ is_stale_statement(const struct query *query, const PGresult *answer)
 {
 	const char *function;
 
-	if (query->statement == NULL)
+	if (query->statement == NULL || query->plain)
 		return false;
 	if (strcmp(sqlstate(answer), "26000") == 0)
 		return true;
@@ -402,9 +403,9 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 			prepared_set(conn, query->statement,
 			    strcmp(sqlstate(answer), "26000") == 0 ?
 			    PREPARED_NOT : PREPARED_STALE);
-			if (query->kind == QUERY_SHARED &&
-			    query->attempts == 1) {
+			if (query->kind == QUERY_SHARED) {
 				PQclear(answer);
+				query->plain = true;
 				send_again(conn, query);
 				return;
 			}
@@ -434,6 +435,14 @@ static void
 prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
 {
 	if (PQresultStatus(answer) == PGRES_COMMAND_OK) {
+		PQclear(answer);
+		return;
+	}
+	/* Late news of its absence made it twice: then it is there. */
+	if (strcmp(sqlstate(answer), "42P05") == 0 &&
+	    query->kind == QUERY_SHARED) {
+		prepared_set(conn, query->statement, PREPARED_YES);
+		query->plain = true;
 		PQclear(answer);
 		return;
 	}

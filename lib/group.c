@@ -87,14 +87,18 @@ group_close(struct mews_group *group)
 	struct conn	*conn;
 
 	for (int lane = 0; lane < GROUP_LANES; lane++)
-		while ((query = TAILQ_FIRST(&group->waiting[lane])) != NULL) {
+		while (!group->pool->abandoned &&
+		    (query = TAILQ_FIRST(&group->waiting[lane])) != NULL) {
 			group_forget(group, query);
 			query_fail(query, MEWS_CANCELED,
 			    "the pool was closed");
 		}
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		while ((conn = TAILQ_FIRST(&group->on[i].conns)) != NULL)
-			conn_cancel(conn);
+			if (group->pool->abandoned)
+				conn_abandon(conn);
+			else
+				conn_cancel(conn);
 	free(group->setup);
 }
 

@@ -111,8 +111,11 @@ abandon(struct mews_pool *pool)
 bool
 pool_ours(struct mews_pool *pool)
 {
-	if (*pool->alive)
+	if (*pool->alive) {
+		assert(pthread_equal(pool->thread, pthread_self()) &&
+		    "mews: a pool is used by the thread that opened it only");
 		return !pool->closing;
+	}
 	if (!pool->abandoned)
 		abandon(pool);
 	return false;
@@ -177,8 +180,8 @@ fill(struct mews_pool *pool, struct mews_error *error)
 		if (!group_open(&pool->groups[pool->group_count], pool,
 			pool->group_count))
 			return status_set(error, MEWS_NOMEM, "out of memory");
-	if (!pool_watch(pool, fleet_wake_fd(pool->fleet), MEWS_READ,
-		WATCH_WAKE, NULL))
+	pool->wake_fd = fleet_wake_fd(pool->fleet);
+	if (!pool_watch(pool, pool->wake_fd, MEWS_READ, WATCH_WAKE, NULL))
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	return MEWS_OK;
 }
@@ -206,11 +209,13 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
 	pool->monitor = monitor;
+	pool->thread = pthread_self();
 	pool->watch_fn = watch;
 	pool->watch_arg = watch_arg;
 	pool->now_us = clock_now_us();
 	/* Now, for the first look at every endpoint. */
 	pool->due_us = pool->now_us;
+	pool->attended_us = pool->now_us;
 	/* Unlike the segment's: the first tick acts on what is there. */
 	pool->changes =
 	    atomic_load(&fleet->segment.header->changes) - 1;
@@ -224,6 +229,7 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		pool->endpoints[i].latency_us = 500;
 		pool->endpoints[i].p99_us = 1000;
 	}
+	fleet->pools++;
 	if ((status = fill(pool, error)) == MEWS_OK)
 		*out = pool;
 	else
@@ -244,6 +250,8 @@ mews_pool_close(struct mews_pool **out)
 	    "mews: the pool cannot be closed from inside its own callback");
 	if (pool->alive != NULL && !pool_ours(pool))
 		pool->watch_fn = NULL; /* the parent's loop, not ours */
+	else
+		pool->fleet->pools--;
 	pool->closing = true;
 	while ((lease = LIST_FIRST(&pool->leases)) != NULL)
 		lease_orphan(lease);
@@ -252,8 +260,7 @@ mews_pool_close(struct mews_pool **out)
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		probe_stop(pool->endpoints[i].probe);
 	if (pool->watch_count > 0)
-		pool_watch(pool, fleet_wake_fd(pool->fleet), 0, WATCH_WAKE,
-		    NULL);
+		pool_watch(pool, pool->wake_fd, 0, WATCH_WAKE, NULL);
 	pool_free(pool);
 }
 
@@ -448,15 +455,77 @@ bury_broken(struct mews_pool *pool)
 		conn_lose(conn);
 }
 
+static int
+poll_events(int events)
+{
+	return ((events & MEWS_READ) != 0 ? POLLIN : 0) |
+	    ((events & MEWS_WRITE) != 0 ? POLLOUT : 0);
+}
+
+/* poll(2), and what became ready. */
+static void
+wait_ready(struct mews_pool *pool, int timeout_ms)
+{
+	size_t	count = pool->watch_count;
+
+	for (size_t i = 0; i < count; i++)
+		pool->polls[i] = (struct pollfd) {
+			.fd = pool->watches[i].fd,
+			.events = (short)poll_events(pool->watches[i].events),
+		};
+	if (poll(pool->polls, (nfds_t)count, timeout_ms) <= 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct pollfd p = pool->polls[i];
+
+		if (p.revents != 0)
+			mews_pool_ready(pool, p.fd,
+			    ((p.revents & ~POLLOUT) != 0 ? MEWS_READ : 0) |
+			    ((p.revents & POLLOUT) != 0 ? MEWS_WRITE : 0));
+	}
+}
+
+/*
+ * The host did something else meanwhile. That is no reason to accuse a server
+ * of having been silent: hear first what it said. Logins, which go to and
+ * fro, have as much more time; what was not even sent begins now.
+ */
+static void
+come_back(struct mews_pool *pool, int64_t away_us)
+{
+	struct conn	*conn;
+
+	wait_ready(pool, 0);
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
+		probe_extend(pool->endpoints[i].probe, away_us);
+		for (uint32_t g = 0; g < pool->group_count; g++)
+			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
+			    link)
+				if (conn->state != CONN_READY) {
+					conn->dialed_us += away_us;
+					conn->until_us += away_us;
+				} else if (conn->head_since_us >=
+				    pool->ticked_us) {
+					conn->head_since_us = pool_now(pool);
+				}
+	}
+}
+
 int
 mews_pool_tick(struct mews_pool *pool)
 {
 	struct conn	*conn;
-	int64_t		 left;
+	int64_t		 left, away_us;
 
 	if (!pool_ours(pool))
 		return -1;
+	assert(pool->depth == 0 &&
+	    "mews: a callback of the pool cannot turn its loop");
 	pool->depth++;
+	away_us = pool_now(pool) - pool->attended_us;
+	if (away_us > POOL_AWAY_US)
+		come_back(pool, away_us);
+	pool->ticked_us = pool_now(pool);
 	pool_notice(pool);
 	bury_broken(pool);
 	query_end_canceled(pool);
@@ -474,6 +543,7 @@ mews_pool_tick(struct mews_pool *pool)
 	pool->depth--;
 	pool->turn++;
 	pool->now_stale = true;
+	pool->attended_us = pool->due_us;
 	left = pool->due_us - pool->now_us;
 	if (left <= 0 || !TAILQ_EMPTY(&pool->broken))
 		return 0;
@@ -513,37 +583,18 @@ mews_pool_ready(struct mews_pool *pool, int fd, int events)
 		break;
 	}
 	}
-	pool->depth--;
+	/* What the host does next may take its time. */
+	if (--pool->depth == 0)
+		pool->now_stale = true;
 }
 
-static int
-poll_events(int events)
-{
-	return ((events & MEWS_READ) != 0 ? POLLIN : 0) |
-	    ((events & MEWS_WRITE) != 0 ? POLLOUT : 0);
-}
-
-/* poll(2), and what became ready. */
+/* A host without a loop looks after nothing until it calls again. */
 static void
-wait_ready(struct mews_pool *pool, int timeout_ms)
+leave(struct mews_pool *pool)
 {
-	size_t	count = pool->watch_count;
-
-	for (size_t i = 0; i < count; i++)
-		pool->polls[i] = (struct pollfd) {
-			.fd = pool->watches[i].fd,
-			.events = (short)poll_events(pool->watches[i].events),
-		};
-	if (poll(pool->polls, (nfds_t)count, timeout_ms) <= 0)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		const struct pollfd p = pool->polls[i];
-
-		if (p.revents != 0)
-			mews_pool_ready(pool, p.fd,
-			    ((p.revents & ~POLLOUT) != 0 ? MEWS_READ : 0) |
-			    ((p.revents & POLLOUT) != 0 ? MEWS_WRITE : 0));
-	}
+	pool->now_stale = true;
+	if (pool->watch_fn == NULL)
+		pool->attended_us = clock_now_us();
 }
 
 enum mews_status
@@ -557,6 +608,7 @@ mews_pool_turn(struct mews_pool *pool, int timeout_ms)
 	if (timeout_ms >= 0 && timeout_ms < due)
 		due = timeout_ms;
 	wait_ready(pool, due);
+	leave(pool);
 	return MEWS_OK;
 }
 
@@ -569,4 +621,5 @@ pool_wait(struct mews_pool *pool, const bool *done)
 		if (!*done)
 			wait_ready(pool, due);
 	}
+	leave(pool);
 }

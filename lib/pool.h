@@ -15,6 +15,7 @@
 #include "statement.h"
 
 #include <mews/pool.h>
+#include <pthread.h>
 
 struct conn;
 struct monitor;
@@ -51,6 +52,7 @@ struct mews_pool {
 	mews_watch_fn *watch_fn;
 	void *watch_arg;
 	const volatile char *alive; /* a page that a fork finds empty */
+	pthread_t thread;	    /* whose it is */
 	bool abandoned;		    /* a fork's copy, descriptors closed */
 	bool closing;		    /* inside mews_pool_close() */
 
@@ -58,6 +60,8 @@ struct mews_pool {
 	bool now_stale; /* the host waited since: read the clock */
 	uint32_t turn;	/* counts them */
 	int64_t due_us; /* nothing has a deadline before */
+	int64_t ticked_us;   /* the last tick */
+	int64_t attended_us; /* until then the host looks after us */
 	unsigned depth; /* > 0: inside ready, tick or a blocking call */
 
 	struct watch *watches; /* dense; by_fd tells where */
@@ -69,6 +73,7 @@ struct mews_pool {
 	struct mews_group *groups;
 	uint32_t group_count;
 	struct pool_endpoint endpoints[MEWS_ENDPOINTS_MAX];
+	int wake_fd;	  /* of our slot in the fleet */
 	uint32_t changes; /* of the segment, as last acted upon */
 	uint32_t highest_timeline; /* of a primary, then */
 	struct monitor *monitor;   /* in the monitor's process, else NULL */
@@ -94,6 +99,7 @@ struct mews_pool {
 #define POOL_STALL_US	20000	 /* a stall is this long at least */
 #define POOL_STALL_P99	4.0F	 /* times the p99 learned */
 #define POOL_GRACE_US	1000000	 /* of the watchdog, above query_timeout */
+#define POOL_AWAY_US	5000	 /* a host later than that was away */
 #define POOL_DIAL_US	3000000	 /* a login may take this long */
 
 /* May it be used: is it this process', and not being closed? In a fork's

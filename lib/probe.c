@@ -103,6 +103,13 @@ probe_stop(struct probe *probe)
 	free(probe);
 }
 
+void
+probe_extend(struct probe *probe, int64_t away_us)
+{
+	if (probe != NULL)
+		probe->until_us += away_us;
+}
+
 int
 probe_fd(const struct probe *probe)
 {
@@ -149,6 +156,8 @@ verdict(struct probe *probe, enum health_evidence evidence)
 		evidence = HEALTH_PROBE_OK;
 	endpoint_verdict(fleet, probe->endpoint, evidence, epoch);
 	probe->judged = true;
+	/* When is the next one due? */
+	pool_due(probe->pool, pool_now(probe->pool));
 }
 
 static void

@@ -28,6 +28,9 @@ void probe_scan(struct mews_pool *pool, uint32_t endpoint, int64_t now_us);
 /* Something happened on its descriptor. */
 void probe_ready(struct probe *probe);
 
+/* Nobody looked at it for so long: that does not count. NULL is a no-op. */
+void probe_extend(struct probe *probe, int64_t away_us);
+
 /* Give it up without a verdict. NULL is a no-op. */
 void probe_stop(struct probe *probe);
 

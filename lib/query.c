@@ -174,6 +174,7 @@ query_new(struct mews_group *group, enum query_kind kind,
 	query->state = QUERY_WAITING;
 	query->attempts = 0;
 	query->canceled = false;
+	query->plain = false;
 	query->slow = kind == QUERY_SHARED && args->statement != NULL &&
 	    statement_is_slow(args->statement);
 	query->alone = kind != QUERY_SHARED || query->slow ||

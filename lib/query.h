@@ -50,6 +50,7 @@ struct query {
 	uint64_t lsn;	  /* the position, once known */
 	struct query *twin;	/* the same, hedged, on another endpoint */
 	struct query *original; /* of a twin: whose answer it brings */
+	bool plain;	  /* run the statement's SQL, prepared or not */
 	struct mews_group *group;
 	struct mews_lease *lease; /* ON_LEASE, COMMIT */
 	const struct mews_statement *statement;

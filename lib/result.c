@@ -9,7 +9,8 @@
 static const struct mews_result *
 checked(const struct mews_result *result)
 {
-	assert(result != NULL && result->magic == RESULT_MAGIC &&
+	assert(result != NULL && (result->magic == RESULT_MAGIC ||
+	    result->magic == RESULT_MAGIC_KEPT) &&
 	    "mews: a result is good until its callback returns, or until "
 	    "mews_result_free()");
 	return result;
@@ -70,6 +71,7 @@ result_keep(struct mews_result *result)
 	if ((kept = malloc(sizeof(*kept))) == NULL)
 		return NULL;
 	*kept = *result;
+	kept->magic = RESULT_MAGIC_KEPT;
 	kept->text = NULL;
 	if (result->message != NULL) {
 		if ((kept->text = strdup(result->message)) == NULL) {
@@ -87,7 +89,8 @@ mews_result_free(struct mews_result **result)
 {
 	if (*result == NULL)
 		return;
-	checked(*result);
+	assert(checked(*result)->magic == RESULT_MAGIC_KEPT &&
+	    "mews: a callback does not free its result, which ends with it");
 	PQclear((*result)->pg);
 	free((*result)->text);
 	(*result)->magic = 0;

@@ -9,7 +9,8 @@
 
 #include <mews/query.h>
 
-#define RESULT_MAGIC 0x72657375u
+#define RESULT_MAGIC	  0x72657375u
+#define RESULT_MAGIC_KEPT 0x7265736bu
 
 struct mews_result {
 	uint32_t magic;
@@ -21,11 +22,12 @@ struct mews_result {
 	char *text; /* owned; what message points to, or NULL */
 };
 
-/* For a result on the stack: makes a later use of it an assertion. */
+/* For a result on the stack: makes a later use of it an assertion. The
+ * compiler must not see that nobody should read it any more. */
 static inline void
 result_close(struct mews_result *result)
 {
-	result->magic = 0;
+	*(volatile uint32_t *)&result->magic = 0;
 }
 
 /* A copy that owns @result's PGresult, which is taken from it. NULL: out of

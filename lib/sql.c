@@ -7,11 +7,9 @@
  */
 #include "sql.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 /* Statements that belong on a lease. */
 static const char *const session_words[] = {
@@ -30,20 +28,29 @@ static const char *const row_words[] = {
 /* What may stand before a parenthesis and leaves nothing in a session. */
 static const char *const harmless_calls[] = {
 	"abs", "all", "and", "any", "array", "array_agg", "as", "avg",
-	"between", "bool_and", "bool_or", "by", "case", "cast", "ceil",
+	"between", "bool_and", "bool_or", "case", "cast", "ceil",
 	"char_length", "clock_timestamp", "coalesce", "concat", "count",
 	"current_timestamp", "date_trunc", "distinct", "else", "except",
-	"exists", "extract", "filter", "floor", "from", "generate_series",
+	"exists", "extract", "floor", "from", "generate_series",
 	"greatest", "having", "in", "intersect", "join", "json_agg",
 	"json_build_object", "jsonb_agg", "jsonb_build_object", "lateral",
-	"least", "left", "length", "like", "limit", "lower", "materialized",
+	"least", "left", "length", "like", "limit", "lower",
 	"max", "md5", "min", "not", "now", "nullif", "numeric", "offset", "on",
-	"or", "over", "partition", "pg_backend_pid", "pg_is_in_recovery",
+	"or", "pg_backend_pid", "pg_is_in_recovery",
 	"pg_sleep", "random", "rank", "replace", "returning", "right",
-	"round", "row", "row_number", "select", "set", "some", "string_agg",
+	"round", "row", "row_number", "select", "some", "string_agg",
 	"substr", "substring", "sum", "then", "to_char", "to_timestamp",
 	"trim", "union", "unnest", "upper", "using", "values", "varchar",
 	"when", "where",
+};
+
+/* Before a parenthesis anybody's function, except behind these. */
+static const struct {
+	const char *call;
+	const char *behind;
+} harmless_behind[] = {
+	{ "by", "group" }, { "by", "order" }, { "by", "partition" },
+	{ "filter", ")" }, { "materialized", "as" }, { "over", ")" },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -53,11 +60,39 @@ struct word {
 	size_t length;
 };
 
+/* Bytes as PostgreSQL sees them: the host's locale has no say. */
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+is_letter(char c)
+{
+	return (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' ||
+	    (c & 0x80) != 0;
+}
+
 static bool
 is_word(struct word word, const char *name)
 {
-	return word.length == strlen(name) &&
-	    strncasecmp(word.text, name, word.length) == 0;
+	for (size_t i = 0; i < word.length; i++)
+		if (name[i] == '\0' || lower(word.text[i]) != name[i])
+			return false;
+	return name[word.length] == '\0';
 }
 
 static bool
@@ -74,10 +109,10 @@ static const char *
 skip_blank(const char *p)
 {
 	for (;;) {
-		while (isspace((unsigned char)*p))
+		while (is_blank(*p))
 			p++;
 		if (p[0] == '-' && p[1] == '-') {
-			p += strcspn(p, "\n");
+			p += strcspn(p, "\n\r");
 		} else if (p[0] == '/' && p[1] == '*') {
 			int	depth = 0;
 
@@ -116,9 +151,9 @@ skip_dollars(const char *p)
 	const char	*end = p + 1, *close;
 	size_t		 length;
 
-	while (isalnum((unsigned char)*end) || *end == '_')
+	while (is_letter(*end) || is_digit(*end))
 		end++;
-	if (*end != '$' || isdigit((unsigned char)p[1]))
+	if (*end != '$' || is_digit(p[1]))
 		return NULL;
 	length = (size_t)(end - p) + 1;
 	for (close = end + 1; *close != '\0'; close++)
@@ -130,8 +165,7 @@ skip_dollars(const char *p)
 static bool
 is_word_byte(char c)
 {
-	return isalnum((unsigned char)c) || c == '_' || c == '$' ||
-	    (c & 0x80) != 0;
+	return is_letter(c) || is_digit(c) || c == '$';
 }
 
 /* Behind the word that begins at @p; E'...' goes with its E. */
@@ -143,95 +177,125 @@ skip_word(const char *p)
 	while (is_word_byte(*at))
 		at++;
 	if (*at == '\'' && at == p + 1)
-		at = skip_quoted(at, (*p | 0x20) == 'e');
+		at = skip_quoted(at, lower(*p) == 'e');
 	return at;
 }
 
 /*
- * The next word; behind it in *p. Other tokens are skipped, but "(", ";" and
- * "quoted names" come as words of their own. Length 0: the end.
+ * The next token; behind it in *p: a word, a "quoted name", a string, or any
+ * other byte. Length 0: the end.
  */
 static struct word
 next_word(const char **p)
 {
-	const char	*at = *p, *behind;
+	const char	*at = skip_blank(*p), *behind = at;
 
-	while (*(at = skip_blank(at)) != '\0') {
-		bool	counts = true;
+	if (*at == '\'' || *at == '"')
+		behind = skip_quoted(at, false);
+	else if (is_word_byte(*at) && *at != '$')
+		behind = skip_word(at);
+	else if (*at != '\0' &&
+	    (*at != '$' || (behind = skip_dollars(at)) == NULL))
+		behind = at + 1;
+	*p = behind;
+	return (struct word) { at, (size_t)(behind - at) };
+}
 
-		if (is_word_byte(*at) && *at != '$') {
-			behind = skip_word(at);
-		} else if (*at == '\'' || *at == '"') {
-			counts = *at == '"';
-			behind = skip_quoted(at, false);
-		} else {
-			counts = *at == '(' || *at == ';';
-			if (*at != '$' || (behind = skip_dollars(at)) == NULL)
-				behind = at + 1;
-		}
-		if (counts) {
-			*p = behind;
-			return (struct word) { at, (size_t)(behind - at) };
-		}
-		at = behind;
-	}
-	*p = at;
-	return (struct word) { at, 0 };
+/*
+ * Does @last "(" call something unknown? @before stands before it. A string
+ * there is the end of U&"name" UESCAPE '!'.
+ */
+static bool
+is_call(struct word before, struct word last)
+{
+	if (*last.text != '"' && *last.text != '\'' &&
+	    !is_word_byte(*last.text))
+		return false;
+	for (size_t i = 0; i < COUNT(harmless_behind); i++)
+		if (is_word(last, harmless_behind[i].call) &&
+		    is_word(before, harmless_behind[i].behind))
+			return false;
+	/* A schema may have its own count(). */
+	return is_word(before, ".") ||
+	    !is_one_of(last, harmless_calls, COUNT(harmless_calls));
 }
 
 /* Nothing but known calls, no SELECT INTO, no second statement. */
 static bool
 leaves_nothing(const char *sql, struct word first)
 {
-	struct word	word, last = { "", 0 }, before = { "", 0 };
-	bool		insert = is_word(first, "insert") ||
-	    is_word(first, "merge");
+	struct word	word, last = first, before = { "", 0 };
+	bool		target = false; /* inside the name behind INTO */
+	bool		selects = is_word(first, "select");
+	int		depth = 0;
 
-	while ((word = next_word(&sql)).length != 0) {
-		if (*word.text == ';' && *skip_blank(sql) != '\0')
+	for (; (word = next_word(&sql)).length != 0;
+	     before = last, last = word) {
+		if (is_word(word, ";") && *skip_blank(sql) != '\0')
 			return false;
-		if (is_word(word, "insert") || is_word(word, "merge"))
-			insert = true;
-		if (is_word(word, "into") && !insert)
+		if (is_word(word, "(") && !target && is_call(before, last))
 			return false;
-		if (*word.text == '(' && last.length != 0 &&
-		    !is_word(before, "into") &&
-		    !is_one_of(last, harmless_calls, COUNT(harmless_calls)))
-			return false;
-		if (*word.text == '(' || *word.text == ';') {
-			before = last = (struct word) { "", 0 };
-		} else {
-			before = last;
-			last = word;
+		if (is_word(word, "into")) {
+			/*
+			 * Of INSERT and MERGE only. Either word may also name
+			 * a column, but not where a statement begins.
+			 */
+			if (!is_word(last, "insert") && !is_word(last, "merge"))
+				return false;
+			if (before.length != 0 && !is_word(before, "(") &&
+			    (!is_word(before, ")") || depth != 0 || selects))
+				return false;
+			target = true;
+		} else if (!is_word(word, ".") && !is_word(last, ".") &&
+		    !is_word(last, "into")) {
+			target = false;
 		}
+		if (is_word(word, "("))
+			depth++;
+		else if (is_word(word, ")"))
+			depth--;
+		else if (depth == 0 && is_word(word, "select"))
+			selects = true;
 	}
 	return true;
+}
+
+/* TEMP and its likes, behind CREATE or CREATE OR REPLACE. */
+static bool
+is_temporary(const char *p)
+{
+	struct word	word = next_word(&p);
+
+	if (is_word(word, "or")) {
+		next_word(&p);
+		word = next_word(&p);
+	}
+	return is_word(word, "temp") || is_word(word, "temporary") ||
+	    is_word(word, "local") || is_word(word, "global");
 }
 
 enum sql_effect
 sql_effect(const char *sql)
 {
 	const char	*p = sql;
-	struct word	 first, second;
+	struct word	 first;
 
 	do
 		first = next_word(&p);
-	while (first.length == 1 && (*first.text == '(' ||
-	    *first.text == ';'));
+	while (is_word(first, "(") || is_word(first, ";"));
 	if (first.length == 0)
 		return SQL_HARMLESS;
 	if (is_one_of(first, session_words, COUNT(session_words)))
 		return SQL_SESSION;
-	if (is_word(first, "create")) {
-		const char *rest = p;
-
-		second = next_word(&rest);
-		return is_word(second, "temp") ||
-		    is_word(second, "temporary") ||
-		    is_word(second, "local") || is_word(second, "global") ?
-		    SQL_SESSION : SQL_DIRTY;
-	}
+	if (is_word(first, "create"))
+		return is_temporary(p) ? SQL_SESSION : SQL_DIRTY;
 	if (!is_one_of(first, row_words, COUNT(row_words)))
+		return SQL_DIRTY;
+	/*
+	 * Where a string with a backslash ends depends on the session's
+	 * standard_conforming_strings, and on the string before it.
+	 */
+	if (strchr(sql, '\\') != NULL)
 		return SQL_DIRTY;
 	return leaves_nothing(p, first) ? SQL_HARMLESS : SQL_DIRTY;
 }

@@ -6,19 +6,26 @@
  * once per turn of the loop: the answers that queries brought in this turn
  * leave together, and so do the queries of the requests that arrived.
  *
+ * Connections are accepted here and not by libmicrohttpd, which takes ten at
+ * a time: the listening sockets are shared by all workers, and so is to be
+ * the load. A worker takes one and lets its neighbours run.
+ *
  * A connection whose request the application holds is suspended; so
  * libmicrohttpd neither closes it nor times it out, and a request lives at
  * least as long as the application needs it.
  *
  * Its idle timeout is for clients that do nothing. Those who do something,
- * but slowly, are found by sweep().
+ * but slowly, and those who left in a way that it overlooks, are found by
+ * sweep().
  */
 #include "front.h"
 #include "rate.h"
 #include "reply.h"
 #include "request.h"
 
+#include <errno.h>
 #include <microhttpd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +34,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SWEEP_S 1.	/* between two looks for slow clients */
+#define SWEEP_S 1.	/* between two sweeps */
 
 /* A connection. */
 struct client {
@@ -37,36 +44,35 @@ struct client {
 	ev_tstamp since; /* of that line, or of the wait for it */
 };
 
-struct listener {
-	struct front *front;
-	struct MHD_Daemon *daemon;
-	ev_io	 readable; /* the daemon's epoll descriptor */
-	bool	 due;	   /* the daemon has something to do */
-};
 
 struct front {
 	struct ev_loop	*ev;
+	struct MHD_Daemon *daemon;
+	ev_io	 readable;	/* the daemon's epoll descriptor */
+	bool	 due;		/* the daemon has something to do */
+	ev_idle	 again;		/* active while it is due */
+	ev_io	*listeners;	/* active while there is room for clients */
+	size_t	 listener_count; /* 0 once it drains */
+	uint32_t client_count;
 	struct mews_fleet *fleet;
 	const struct mews_app *app;
 	void	*state; /* the application's */
 	struct worker_limits limits; /* none of them zero */
 	struct log	log;
-	struct rate	messages;
+	struct rate	messages, refused;
 	struct request_store requests;
 	struct reply_desk desk;
 	LIST_HEAD(, client) clients;
-	ev_timer	sweep; /* active while there are clients */
-	ev_idle		again; /* active while a listener is due */
+	ev_timer	sweep; /* active while there are clients, or after no
+				  more could be accepted */
 	bool	stopped;       /* the application is not asked any more */
-	size_t	listener_count;
-	struct listener	listeners[];
 };
 
 void
-front_due(struct listener *listener)
+front_due(struct front *front)
 {
-	listener->due = true;
-	ev_idle_start(listener->front->ev, &listener->front->again);
+	front->due = true;
+	ev_idle_start(front->ev, &front->again);
 }
 
 static void
@@ -135,11 +141,24 @@ client_forget_request(struct client *client)
 }
 
 static void
+listen_no_more(struct front *front)
+{
+	for (size_t i = 0; i < front->listener_count; i++)
+		ev_io_stop(front->ev, &front->listeners[i]);
+}
+
+static void
+listen_again(struct front *front)
+{
+	for (size_t i = 0; i < front->listener_count; i++)
+		ev_io_start(front->ev, &front->listeners[i]);
+}
+
+static void
 on_connection(void *arg, struct MHD_Connection *connection, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
-	struct listener	*listener = arg;
-	struct front	*front = listener->front;
+	struct front	*front = arg;
 	struct client	*client;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -148,7 +167,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 			return;
 		client->connection = connection;
 		client->since = ev_now(front->ev);
-		if (LIST_EMPTY(&front->clients))
+		if (front->client_count++ == 0)
 			ev_timer_again(front->ev, &front->sweep);
 		LIST_INSERT_HEAD(&front->clients, client, entry);
 		*context = client;
@@ -160,9 +179,45 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 		LIST_REMOVE(client, entry);
 		free(client);
 		*context = NULL;
-		if (LIST_EMPTY(&front->clients))
+		if (--front->client_count == 0)
 			ev_timer_stop(front->ev, &front->sweep);
+		listen_again(front);
 	}
+}
+
+/* Take one connection, or find that a neighbour has it. */
+static void
+on_acceptable(struct ev_loop *ev, ev_io *watcher, int revents)
+{
+	struct front	*front = watcher->data;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	unsigned suppressed;
+	int	 fd;
+
+	(void)ev;
+	(void)revents;
+	fd = accept4(watcher->fd, (struct sockaddr *)&address, &length,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1) {
+		if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+		    errno != ENOMEM)
+			return;
+		if (rate_allow(&front->refused, &suppressed))
+			log_write(&front->log, MEWS_ERROR, "accept",
+			    "error=%s clients=%u suppressed=%u",
+			    strerrorname_np(errno), front->client_count,
+			    suppressed);
+		listen_no_more(front);
+		ev_timer_again(front->ev, &front->sweep);
+		return;
+	}
+	MHD_add_connection(front->daemon, fd, (struct sockaddr *)&address,
+	    length);
+	front_due(front);
+	if (front->client_count >= front->limits.connections)
+		listen_no_more(front);
+	sched_yield();
 }
 
 /* The request line was read. What this returns is what the calls about this
@@ -170,7 +225,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 static void *
 on_line(void *arg, const char *target, struct MHD_Connection *connection)
 {
-	struct listener	*listener = arg;
+	struct front	*front = arg;
 	struct client	*client = client_of(connection);
 	struct mews_request *request;
 
@@ -178,14 +233,13 @@ on_line(void *arg, const char *target, struct MHD_Connection *connection)
 		return NULL;
 	if (client->request != NULL)	/* see on_connection() */
 		client_forget_request(client);
-	request = request_new(&listener->front->requests, connection,
+	request = request_new(&front->requests, connection,
 	    target == NULL ? "" : target);
 	if (request == NULL)
 		return NULL;
-	request->desk = &listener->front->desk;
-	request->listener = listener;
+	request->desk = &front->desk;
 	client->request = request;
-	client->since = ev_now(listener->front->ev);
+	client->since = ev_now(front->ev);
 	return request;
 }
 
@@ -193,7 +247,7 @@ static void
 on_completed(void *arg, struct MHD_Connection *connection, void **context,
     enum MHD_RequestTerminationCode code)
 {
-	struct listener	*listener = arg;
+	struct front	*front = arg;
 	struct client	*client = client_of(connection);
 
 	(void)code;
@@ -201,8 +255,8 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context,
 		return;
 	*context = NULL;
 	client_forget_request(client);
-	client->since = ev_now(listener->front->ev);
-	if (listener->front->desk.draining)
+	client->since = ev_now(front->ev);
+	if (front->desk.draining)
 		client_hear_no_more(client);
 }
 
@@ -226,8 +280,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
     const char *method, const char *version, const char *bytes,
     size_t *length, void **context)
 {
-	struct listener	*listener = arg;
-	struct front	*front = listener->front;
+	struct front	*front = arg;
 	struct mews_request *request = *context;
 
 	(void)connection;
@@ -260,48 +313,63 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
 	return MHD_YES;
 }
 
-/* Close the connections of clients that are too slow. */
+/* The client's end of the connection is closed, and all of it was read. If
+ * that end came together with data, libmicrohttpd read the data only, and
+ * epoll will not tell it again. */
+static bool
+client_left(const struct client *client)
+{
+	char	byte;
+
+	return recv(client_socket(client), &byte, 1,
+	    MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Close the connections that wait for what will not come, or not in time. */
+static void
+sweep(struct front *front)
+{
+	ev_tstamp now = ev_now(front->ev);
+	ev_tstamp patience = front->limits.request / 1000.;
+	struct client	*client;
+
+	LIST_FOREACH(client, &front->clients, entry)
+		if (client->request == NULL ||
+		    client->request->state < REQUEST_ASKED)
+			if (now - client->since > patience ||
+			    client_left(client))
+				shutdown(client_socket(client), SHUT_RDWR);
+	if (front->client_count < front->limits.connections)
+		listen_again(front);
+	if (front->client_count == 0)
+		ev_timer_stop(front->ev, &front->sweep);
+	/* Let libmicrohttpd look at its own timeouts too. */
+	front_due(front);
+}
+
 static void
 on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct front	*front = timer->data;
-	struct client	*client;
-	ev_tstamp	 before;
-
+	(void)ev;
 	(void)revents;
-	before = ev_now(ev) - front->limits.request / 1000.;
-	LIST_FOREACH(client, &front->clients, entry)
-		if (client->since < before &&
-		    (client->request == NULL ||
-			client->request->state < REQUEST_ASKED))
-			shutdown(client_socket(client), SHUT_RDWR);
-	/* Let libmicrohttpd look at its own timeouts too. */
-	for (size_t i = 0; i < front->listener_count; i++)
-		front_due(&front->listeners[i]);
+	sweep(timer->data);
 }
 
 void
 front_turn(struct front *front)
 {
-	struct listener	*listener;
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	bool	due = false;
 
-	for (size_t i = 0; i < front->listener_count; i++) {
-		listener = &front->listeners[i];
-		if (listener->due) {
-			listener->due = false;
-			MHD_run(listener->daemon);
-			/* Connections that were resumed, or that have more
-			 * to read, are not seen by epoll. */
-			if (MHD_get_timeout(listener->daemon, &wait_ms) ==
-				MHD_YES && wait_ms == 0)
-				listener->due = true;
+	if (front->due) {
+		MHD_run(front->daemon);
+		/* Connections that were resumed, or that have more to read,
+		 * are not seen by epoll. */
+		if (MHD_get_timeout(front->daemon, &wait_ms) != MHD_YES ||
+		    wait_ms != 0) {
+			front->due = false;
+			ev_idle_stop(front->ev, &front->again);
 		}
-		due |= listener->due;
 	}
-	if (!due)
-		ev_idle_stop(front->ev, &front->again);
 	if (front->desk.answered != 0) {
 		mews_fleet_count_requests(front->fleet, front->desk.answered);
 		front->desk.answered = 0;
@@ -312,21 +380,18 @@ void
 front_drain(struct front *front)
 {
 	struct client	*client;
-	int	fd;
 
 	if (front->desk.draining)
 		return;
 	front->desk.draining = true;
-	for (size_t i = 0; i < front->listener_count; i++) {
-		/* Our copy must go, or nobody could bind the address anew. */
-		fd = MHD_quiesce_daemon(front->listeners[i].daemon);
-		if (fd != -1)
-			close(fd);
-		front_due(&front->listeners[i]);
-	}
+	listen_no_more(front);
+	/* Our copies must go, or nobody could bind the addresses anew. */
+	while (front->listener_count > 0)
+		close(front->listeners[--front->listener_count].fd);
 	LIST_FOREACH(client, &front->clients, entry)
 		if (client->request == NULL)
 			client_hear_no_more(client);
+	sweep(front);
 }
 
 bool
@@ -359,34 +424,43 @@ set_limits(struct worker_limits *limits, const struct worker_limits *given)
 	limits->request = limit(given->request, WORKER_REQUEST_DEFAULT);
 }
 
-static bool
-listener_open(struct listener *listener, struct front *front, int fd)
+static struct MHD_Daemon *
+start_daemon(struct front *front)
 {
-	const union MHD_DaemonInfo *info;
-	unsigned share =
-	    MAX(1, front->limits.connections / (unsigned)front->listener_count);
-
-	listener->front = front;
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL |
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
 	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-	    on_request, listener,
+	    on_request, front,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_message, front,
-	    MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, front->limits.head,
-	    MHD_OPTION_CONNECTION_LIMIT, share,
+	    MHD_OPTION_CONNECTION_LIMIT, front->limits.connections,
 	    MHD_OPTION_CONNECTION_TIMEOUT, front->limits.idle,
-	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-	    MHD_OPTION_URI_LOG_CALLBACK, on_line, listener,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, front,
+	    MHD_OPTION_URI_LOG_CALLBACK, on_line, front,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, front,
 	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
 	    MHD_OPTION_END);
-	if (listener->daemon == NULL)
-		return false;
-	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	ev_io_init(&listener->readable, on_readable, info->epoll_fd, EV_READ);
-	listener->readable.data = listener;
-	ev_io_start(front->ev, &listener->readable);
-	return true;
+}
+
+static void
+watch(struct front *front, const struct worker_args *args)
+{
+	ev_tstamp sweep_s = MIN(SWEEP_S, front->limits.request / 2000.);
+
+	ev_idle_init(&front->again, on_again);
+	ev_timer_init(&front->sweep, on_sweep, sweep_s, sweep_s);
+	front->sweep.data = front;
+	ev_io_init(&front->readable, on_readable,
+	    MHD_get_daemon_info(front->daemon,
+		MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+	front->readable.data = front;
+	ev_io_start(front->ev, &front->readable);
+	front->listener_count = args->listener_count;
+	for (size_t i = 0; i < front->listener_count; i++) {
+		ev_io_init(&front->listeners[i], on_acceptable,
+		    args->listeners[i], EV_READ);
+		front->listeners[i].data = front;
+	}
+	listen_again(front);
 }
 
 enum mews_status
@@ -395,12 +469,12 @@ front_open(struct front **out, struct ev_loop *ev,
     struct mews_error *error)
 {
 	struct front	*front;
-	ev_tstamp	 sweep_s;
 
 	*out = NULL;
-	front = calloc(1, sizeof(*front) +
-	    args->listener_count * sizeof(front->listeners[0]));
-	if (front == NULL) {
+	if ((front = calloc(1, sizeof(*front))) == NULL ||
+	    (front->listeners = calloc(args->listener_count,
+		sizeof(*front->listeners))) == NULL) {
+		free(front);
 		error->status = MEWS_NOMEM;
 		snprintf(error->message, sizeof(error->message),
 		    "no memory for the HTTP front");
@@ -413,27 +487,17 @@ front_open(struct front **out, struct ev_loop *ev,
 	front->log = args->log;
 	set_limits(&front->limits, &args->limits);
 	request_store_init(&front->requests);
-	reply_desk_init(&front->desk, &front->log, pool);
+	reply_desk_init(&front->desk, front, &front->log, pool);
 	LIST_INIT(&front->clients);
-	ev_idle_init(&front->again, on_again);
-	sweep_s = MIN(SWEEP_S, front->limits.request / 2000.);
-	ev_timer_init(&front->sweep, on_sweep, sweep_s, sweep_s);
-	front->sweep.data = front;
-	while (front->listener_count < args->listener_count) {
-		struct listener *listener =
-		    &front->listeners[front->listener_count];
-		int	fd = args->listeners[front->listener_count++];
-
-		if (listener_open(listener, front, fd))
-			continue;
-		front->listener_count--;
+	if ((front->daemon = start_daemon(front)) == NULL) {
+		free(front->listeners);
+		free(front);
 		error->status = MEWS_SYSTEM;
 		snprintf(error->message, sizeof(error->message),
-		    "libmicrohttpd cannot serve listening socket %d: see the "
-		    "event=http lines before", fd);
-		front_close(&front);
+		    "libmicrohttpd does not start: see event=http before");
 		return error->status;
 	}
+	watch(front, args);
 	*out = front;
 	return MEWS_OK;
 }
@@ -467,14 +531,13 @@ front_close(struct front **frontp)
 	front_stop(front);
 	front_turn(front);
 	abandon(front);
-	for (size_t i = 0; i < front->listener_count; i++) {
-		ev_io_stop(front->ev, &front->listeners[i].readable);
-		MHD_stop_daemon(front->listeners[i].daemon);
-	}
+	ev_io_stop(front->ev, &front->readable);
+	MHD_stop_daemon(front->daemon);
 	ev_timer_stop(front->ev, &front->sweep);
 	ev_idle_stop(front->ev, &front->again);
 	reply_desk_free(&front->desk);
 	request_store_free(&front->requests);
+	free(front->listeners);
 	free(front);
 	*frontp = NULL;
 }

@@ -1,8 +1,7 @@
 /*
  * front.h - the HTTP side of a worker.
  *
- * One libmicrohttpd daemon per listening socket, all in the worker's loop.
- * The front owns connections and requests; an application that was asked
+ * One libmicrohttpd daemon in the worker's loop. The front owns connections and requests; an application that was asked
  * holds its request until it answers.
  */
 #ifndef FRONT_H
@@ -13,7 +12,6 @@
 #include <ev.h>
 
 struct front;
-struct listener;
 
 /**
  * Listen.
@@ -45,7 +43,8 @@ void front_stop(struct front *front);
  * no-op. */
 void front_close(struct front **front);
 
-/** An answer of that listener waits to be sent in the next front_turn(). */
-void front_due(struct listener *listener);
+/** There is something to do in the next front_turn(), which is to come at
+ * once. */
+void front_due(struct front *front);
 
 #endif

@@ -18,10 +18,11 @@
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 
 void
-reply_desk_init(struct reply_desk *desk, const struct log *log,
-    struct mews_pool *pool)
+reply_desk_init(struct reply_desk *desk, struct front *front,
+    const struct log *log, struct mews_pool *pool)
 {
 	memset(desk, 0, sizeof(*desk));
+	desk->front = front;
 	desk->log = log;
 	desk->pool = pool;
 	snprintf(desk->worker, sizeof(desk->worker), "%ld", (long)getpid());
@@ -155,7 +156,7 @@ send_response(struct mews_request *request, unsigned status,
 	request->desk->answered++;
 	if (!request->inside) {
 		MHD_resume_connection(request->connection);
-		front_due(request->listener);
+		front_due(request->desk->front);
 	}
 }
 

@@ -16,6 +16,8 @@
 #include <mews/app.h>
 #include <time.h>
 
+struct front;
+
 #define REPLY_READY 8 /* static bodies whose responses are kept */
 
 /* A response to a static body, good while its Date is. */
@@ -30,6 +32,7 @@ struct reply_ready {
 
 /* One per worker, owned by its front. */
 struct reply_desk {
+	struct front *front;
 	const struct log *log;
 	struct mews_pool *pool; /* of mews_request_query() */
 	struct rate dropped;
@@ -40,8 +43,8 @@ struct reply_desk {
 	unsigned ready_next; /* to be replaced */
 };
 
-void reply_desk_init(struct reply_desk *desk, const struct log *log,
-    struct mews_pool *pool);
+void reply_desk_init(struct reply_desk *desk, struct front *front,
+    const struct log *log, struct mews_pool *pool);
 void reply_desk_free(struct reply_desk *desk);
 
 /** The worker's own answer, of status request->refused. */

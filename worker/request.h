@@ -15,7 +15,6 @@
 #include <mews/app.h>
 #include <sys/queue.h>
 
-struct listener;
 struct reply_desk;
 
 enum request_state {
@@ -40,7 +39,6 @@ struct mews_request {
 	unsigned references;
 	struct request_store *store;
 	struct reply_desk *desk;
-	struct listener *listener; /* it came by this one */
 	struct MHD_Connection *connection; /* NULL: closed */
 	const char *method;
 	const char *path;

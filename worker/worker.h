@@ -14,7 +14,7 @@
 #include <mews/app.h>
 
 /* Defaults: what a zero in struct worker_limits stands for. */
-#define WORKER_HEAD_DEFAULT	   16384
+#define WORKER_HEAD_DEFAULT	   12288
 #define WORKER_BODY_DEFAULT	   1048576
 #define WORKER_CONNECTIONS_DEFAULT 8192
 #define WORKER_IDLE_DEFAULT	   10

@@ -157,23 +157,28 @@ fleet_start(struct fleet *fleet)
 	fleet_wait(fleet_logged(fleet, "event=ready") == 1);
 }
 
-int
-fleet_wait_end(struct fleet *fleet)
+/* A pid of 0 would be all of us. */
+void
+fleet_signal(const struct fleet *fleet, int signal)
 {
-	int   status;
-	pid_t got;
-
-	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
-	ck_assert_int_eq(got, fleet->master);
-	fleet->master = 0;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+	ck_assert_int_gt(fleet->master, 0);
+	ck_assert_int_eq(kill(fleet->master, signal), 0);
 }
 
 int
 fleet_end(struct fleet *fleet, int signal)
 {
-	ck_assert_int_eq(kill(fleet->master, signal), 0);
-	return fleet_wait_end(fleet);
+	pid_t got;
+	int   status;
+
+	fleet_signal(fleet, signal);
+	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
+	ck_assert_int_eq(got, fleet->master);
+	fleet->master = 0;
+	ck_assert_msg(fleet_logged(fleet, "Sanitizer") == 0 &&
+		fleet_logged(fleet, "runtime error") == 0,
+	    "%s", fleet_log_text(fleet));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 int

@@ -59,10 +59,11 @@ void fleet_init(struct fleet *fleet, const char *more);
 void fleet_start(struct fleet *fleet);
 /** Start it and wait for nothing. */
 void fleet_launch(struct fleet *fleet);
-/** Send a signal and wait for the end; returns the exit status. */
+/** Send a signal to the master. */
+void fleet_signal(const struct fleet *fleet, int signal);
+/** The same, and wait for the end; returns the exit status. Fails if a
+ * sanitizer had something to say. */
 int fleet_end(struct fleet *fleet, int signal);
-/** Wait for the end, however it comes. */
-int fleet_wait_end(struct fleet *fleet);
 
 /** The pids of the master's children; returns how many. */
 int fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX]);

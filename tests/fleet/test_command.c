@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static struct fleet *const fleet = &(struct fleet) { .master = 0 };
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
 
 static int
 count_lines(const char *text)
@@ -191,13 +192,13 @@ START_TEST(status_works_while_everybody_hangs)
 	fleet_init(fleet, "");
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	kill(fleet->master, SIGSTOP);
+	fleet_signal(fleet, SIGSTOP);
 	kill(workers[0], SIGSTOP);
 	kill(workers[1], SIGSTOP);
 	mews(&said, "status", "-c", fleet->config, "--json", NULL);
 	ck_assert_int_eq(said.status, 0);
 	assert_json(said.out);
-	kill(fleet->master, SIGCONT);
+	fleet_signal(fleet, SIGCONT);
 	kill(workers[0], SIGCONT);
 	kill(workers[1], SIGCONT);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);

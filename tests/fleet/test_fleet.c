@@ -20,7 +20,8 @@
 
 #define LOAD_CLIENTS 8
 
-static struct fleet *const fleet = &(struct fleet) { .master = 0 };
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
 
 /* A file in the test's directory that anybody may write to. */
 static char *
@@ -93,6 +94,8 @@ START_TEST(a_fleet_that_ends_leaves_nothing_behind)
 	ck_assert(!fleet_is_alive(workers[0]));
 	ck_assert(!fleet_is_alive(workers[1]));
 	ck_assert_int_eq(fleet_logged(fleet, "event=stopped"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_exited"), 2);
+	ck_assert_int_eq(fleet_logged(fleet, " status=0 "), 2);
 	assert_nothing_left();
 }
 END_TEST
@@ -219,12 +222,12 @@ START_TEST(workers_are_not_blamed_for_a_stop_of_everybody)
 	fleet_init(fleet, "worker_timeout = 2s\n");
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	kill(fleet->master, SIGSTOP);
+	fleet_signal(fleet, SIGSTOP);
 	kill(workers[0], SIGSTOP);
 	kill(workers[1], SIGSTOP);
 	for (until = fleet_now() + 4000; fleet_now() < until;)
 		usleep(10000);
-	kill(fleet->master, SIGCONT);
+	fleet_signal(fleet, SIGCONT);
 	for (until = fleet_now() + 200; fleet_now() < until;)
 		usleep(10000);
 	kill(workers[0], SIGCONT);
@@ -247,7 +250,7 @@ START_TEST(a_second_interrupt_does_not_wait_for_a_hanging_worker)
 		_exit(fleet_get(fleet, "/hang"));
 	fleet_wait(size_of(began) == 1);
 	start = fleet_now();
-	kill(fleet->master, SIGINT);
+	fleet_signal(fleet, SIGINT);
 	fleet_wait(fleet_logged(fleet, "signal=INT") == 1);
 	ck_assert_int_eq(fleet_end(fleet, SIGINT), 0);
 	ck_assert_int_lt(fleet_now() - start, 10000);
@@ -313,13 +316,13 @@ START_TEST(one_worker_more_and_one_less)
 
 	fleet_init(fleet, "");
 	fleet_start(fleet);
-	kill(fleet->master, SIGTTIN);
+	fleet_signal(fleet, SIGTTIN);
 	fleet_wait(fleet_workers(fleet, workers) == 3);
-	kill(fleet->master, SIGTTOU);
+	fleet_signal(fleet, SIGTTOU);
 	fleet_wait(fleet_workers(fleet, workers) == 2);
-	kill(fleet->master, SIGTTOU);
+	fleet_signal(fleet, SIGTTOU);
 	fleet_wait(fleet_workers(fleet, workers) == 1);
-	kill(fleet->master, SIGTTOU);	/* the last one stays */
+	fleet_signal(fleet, SIGTTOU);	/* the last one stays */
 	fleet_wait(fleet_logged(fleet, "event=not_resized") == 1);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 1);
@@ -331,7 +334,7 @@ START_TEST(signals_without_a_meaning_end_nothing)
 {
 	fleet_init(fleet, "");
 	fleet_start(fleet);
-	kill(fleet->master, SIGUSR1);
+	fleet_signal(fleet, SIGUSR1);
 	fleet_wait(fleet_logged(fleet, "signal=USR1") == 1);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);

@@ -85,11 +85,12 @@ START_TEST(a_request_that_arrived_is_answered)
 	server_start(&server, NULL);
 	fd = client_connect(server.port);
 	client_expect_service(server.port);	/* so fd is accepted */
+	wait_until_asked();			/* and nothing is left to do */
 	/* Both are there when the worker goes on. */
-	kill(server.pid, SIGSTOP);
+	server_freeze(&server);
 	client_say(fd, GET("/now"));
 	kill(server.pid, SIGTERM);
-	kill(server.pid, SIGCONT);
+	server_thaw(&server);
 	expect_last(fd, 200, "now\n");
 	ck_assert_int_eq(server_wait(&server), 0);
 }
@@ -101,10 +102,10 @@ START_TEST(connections_not_yet_accepted_are_left_to_others)
 	int	fd;
 
 	server_start(&server, NULL);
-	kill(server.pid, SIGSTOP);
+	server_freeze(&server);
 	kill(server.pid, SIGTERM);
 	fd = client_connect(server.port);
-	kill(server.pid, SIGCONT);
+	server_thaw(&server);
 	client_say(fd, GET("/now"));
 	/* Accepted or not, the connection is not lost: the socket that it
 	 * waits at is ours. */

@@ -114,6 +114,22 @@ server_start(struct server *server, const struct server_options *options)
 	}
 }
 
+void
+server_freeze(const struct server *server)
+{
+	int	status;
+
+	ck_assert_int_eq(kill(server->pid, SIGSTOP), 0);
+	ck_assert_int_eq(waitpid(server->pid, &status, WUNTRACED), server->pid);
+	ck_assert(WIFSTOPPED(status));
+}
+
+void
+server_thaw(const struct server *server)
+{
+	ck_assert_int_eq(kill(server->pid, SIGCONT), 0);
+}
+
 int
 server_wait(struct server *server)
 {

@@ -59,6 +59,12 @@ enum mews_status mews_pool_open(struct mews_pool **out,
  * server) and set *pool to NULL; NULL *pool is a no-op. Queries not yet
  * ended end now, with MEWS_CANCELED, inside this call. From inside one of
  * the pool's callbacks it is refused by an assertion.
+ *
+ * Groups and statements of the pool are gone. A lease that is still held
+ * becomes a shell, which refuses everything and is to be ended nevertheless.
+ *
+ * In a fork's copy it frees the memory, and that is all: no callback runs,
+ * and no server hears of it.
  */
 void mews_pool_close(struct mews_pool **pool);
 

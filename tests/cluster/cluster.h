@@ -1,0 +1,128 @@
+/*
+ * cluster.h - a fleet on the servers that tests/with-servers started.
+ *
+ * A test is a process (see unit.h) and has one fleet; this module keeps it.
+ * Every wait turns the pool and has a deadline.
+ */
+#ifndef CLUSTER_H
+#define CLUSTER_H
+
+#include <mews.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CLUSTER_PATIENCE 20000 /* ms until a wait was in vain */
+#define CLUSTER_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct cluster {
+	struct mews_endpoint_config endpoints[3]; /* a, b, c */
+	struct mews_config config;
+	struct mews_fleet *fleet;
+	struct mews_view *view;
+	struct mews_pool *pool;
+	char log[65536]; /* events of this process: "event text\n" */
+};
+
+extern struct cluster cluster;
+
+/* The end of a query, and how often it was told. */
+struct asked {
+	int calls;
+	enum mews_status status;
+	bool null;	/* the value is */
+	char value[80]; /* first column of the first row, cut */
+	char endpoint[MEWS_NAME_MAX + 1];
+	char sqlstate[6];
+	char message[600];
+	mews_query_id id;
+};
+
+/*
+ * Fill cluster.config with all three servers, quick verdicts and these
+ * groups; the test changes what it likes. Then make the fleet and a view of
+ * it, then join it and open the pool.
+ */
+void cluster_prepare(const struct mews_group_config *groups, size_t count);
+void cluster_create(void);
+void cluster_join(void);
+
+/* All three steps. */
+void cluster_open(const struct mews_group_config *groups, size_t count);
+
+/* Undo whatever was done. A no-op for a second time. */
+void cluster_close(void);
+
+/* The pool's group of that name. */
+struct mews_group *cluster_group(const char *name);
+struct mews_group_stats cluster_stats(const char *name);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t cluster_now(void);
+
+/* One turn of the pool, or a nap where there is none. */
+void cluster_turn(void);
+
+/* Turn until @condition holds; fail with its text if it never does. */
+#define CLUSTER_WAIT(condition)						\
+	do {								\
+		int64_t end_ = cluster_now() + CLUSTER_PATIENCE;	\
+									\
+		while (!(condition)) {					\
+			ck_assert_msg(cluster_now() < end_,		\
+			    "waited in vain: %s", #condition);		\
+			cluster_turn();					\
+		}							\
+	} while (0)
+
+/* A mews_query_fn: keep the end in the struct asked that is @arg. */
+void cluster_note(void *arg, const struct mews_result *result);
+
+/* Send it, and fail if it is not accepted; @asked is cleared first. */
+void cluster_send(struct asked *asked, struct mews_group *group,
+    const struct mews_query_args *args);
+void cluster_send_sql(struct asked *asked, struct mews_group *group,
+    const char *sql);
+
+/* Send it and wait for its end; the blocking call. */
+struct asked cluster_run(struct mews_group *group, const char *sql);
+struct asked cluster_run_args(struct mews_group *group,
+    const struct mews_query_args *args);
+
+/* The same on a lease; where the call is refused, calls is 0. */
+struct asked cluster_on_lease(struct mews_lease *lease, const char *sql);
+struct asked cluster_commit(struct mews_lease *lease);
+struct asked cluster_rollback(struct mews_lease *lease);
+
+/* A lease, by the blocking call. */
+struct mews_lease *cluster_lease(struct mews_group *group);
+
+/* Run @sql, which must go well, and give its value: valid until the next. */
+const char *cluster_value(struct mews_group *group, const char *sql);
+
+/* Ask a server directly, past the pool; the same. */
+const char *cluster_ask(const char *server, const char *sql);
+int cluster_ask_int(const char *server, const char *sql);
+
+/* Wait until the standbys have all that a has. */
+void cluster_catch_up(void);
+
+/* config/servers: run COMMAND for the servers @names ("a b"), while the pool
+ * turns. */
+void cluster_servers(const char *command, const char *names);
+
+/* A fixture that repairs what the test before left: all run, none frozen. */
+void cluster_repair(void);
+
+/* What everybody believes of an endpoint: "up", "primary". */
+const char *cluster_state(const char *endpoint);
+const char *cluster_role(const char *endpoint);
+
+/* How often @text stands in this process' log. */
+int cluster_logged(const char *text);
+
+/* Run @fn in a child, which ends with its return; wait for its good end. */
+pid_t cluster_fork(void (*fn)(void *arg), void *arg);
+void cluster_ended_well(pid_t pid);
+
+#endif
