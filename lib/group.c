@@ -337,11 +337,14 @@ wait_over(struct mews_group *group, struct query *query)
 {
 	struct mews_group_stats	stats;
 	enum mews_status	status = MEWS_WAITED;
+	uint32_t		ready = group->count;
 	char			why[600];
 
 	mews_group_stats(group, &stats);
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		ready -= group->on[i].dialing;
 	if (group->route.count == 0 ||
-	    (stats.connections == stats.idle && group->failure[0] != '\0'))
+	    (ready == 0 && group->failure[0] != '\0'))
 		status = MEWS_UNAVAILABLE;
 	snprintf(why, sizeof(why), "%s of group %s came free in time: "
 	    "%u in use, %u idle, %u waiting, limit %u%s%s",
