@@ -126,8 +126,11 @@ count_up(unsigned count, unsigned bits)
 static struct health
 go_down(struct health health, uint32_t now_ms, uint32_t random)
 {
-	if (health.state != HEALTH_DOWN)
+	if (health.state != HEALTH_DOWN) {
 		health.epoch = (health.epoch + 1) & MASK(HEALTH_EPOCH_BITS);
+		/* The back-off begins now, however many it took to fall. */
+		health.failures = 1;
+	}
 	health.state = HEALTH_DOWN;
 	health.successes = 0;
 	health.retry_ms = now_ms + backoff(health.failures, random);
@@ -251,6 +254,19 @@ health_see_role(health_word *word, enum health_role role, unsigned epoch)
 	return change;
 }
 
+/* No rule waits for longer than half of this. */
+static uint32_t
+longest_wait(const struct health_rules *rules)
+{
+	uint32_t	most = HEALTH_BACKOFF_LAST;
+
+	if (rules->interval > most)
+		most = rules->interval;
+	if (rules->timeout > most)
+		most = rules->timeout;
+	return 2 * most;
+}
+
 uint32_t
 health_lease_due(struct health health, const struct health_rules *rules,
     uint32_t now_ms, bool panic, uint32_t probed_ms)
@@ -263,6 +279,9 @@ health_lease_due(struct health health, const struct health_rules *rules,
 	if (clock_reached(now_ms, health.retry_ms))
 		return 0;
 	left = health.retry_ms - now_ms;
+	/* Garbage, or so long ago that it looks like the future. */
+	if (left > longest_wait(rules))
+		return 0;
 	/* Up to the timeout ahead it may be a probe that runs: never two. */
 	if (!panic || left <= rules->timeout)
 		return left;

@@ -53,7 +53,7 @@ enum health_evidence {
 struct health {
 	enum health_state state;
 	enum health_role role;
-	unsigned failures;  /* in a row, saturating */
+	unsigned failures;  /* in a row, saturating; while DOWN: since then */
 	unsigned successes; /* in a row while DOWN, saturating */
 	unsigned epoch;	    /* +1 per change of role and per death; wraps */
 	uint32_t retry_ms;  /* segment time: no probe before; while a probe
