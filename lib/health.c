@@ -145,8 +145,11 @@ begin_epoch(struct health health)
 static struct health
 go_down(struct health health, uint32_t now_ms, uint32_t random)
 {
-	if (health.state != HEALTH_DOWN)
+	if (health.state != HEALTH_DOWN) {
 		health = begin_epoch(health);
+		/* The back-off begins now, however many it took to fall. */
+		health.failures = 1;
+	}
 	health.state = HEALTH_DOWN;
 	health.successes = 0;
 	set_retry(&health, now_ms + backoff(health.failures, random));
@@ -277,6 +280,19 @@ health_see_role(health_word *word, enum health_role role, unsigned epoch)
 	return change;
 }
 
+/* No rule waits for longer than half of this. */
+static uint32_t
+longest_wait(const struct health_rules *rules)
+{
+	uint32_t	most = HEALTH_BACKOFF_LAST;
+
+	if (rules->interval > most)
+		most = rules->interval;
+	if (rules->timeout > most)
+		most = rules->timeout;
+	return 2 * most;
+}
+
 uint32_t
 health_lease_due(struct health health, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
@@ -287,6 +303,10 @@ health_lease_due(struct health health, enum health_prober prober,
 
 	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR)
 		return UINT32_MAX;
+	/* Garbage, or so long ago that it looks like the future. */
+	if (!clock_reached(now_ms, when) &&
+	    when - now_ms > longest_wait(rules))
+		return 0;
 	if (panic && !health.probing && !clock_reached(again, when))
 		when = again;
 	if (prober == HEALTH_STAND_BY)

@@ -54,7 +54,7 @@ enum health_evidence {
 struct health {
 	enum health_state state;
 	enum health_role role;
-	unsigned failures;  /* in a row, saturating */
+	unsigned failures;  /* in a row, saturating; while DOWN: since then */
 	unsigned successes; /* in a row while DOWN, saturating */
 	unsigned epoch;	    /* +1 per change of role and per death; wraps */
 	bool probing;	    /* somebody holds the probe lease, until ... */

@@ -27,6 +27,26 @@ mews_param_int(int64_t value)
 	return param;
 }
 
+/* A comma, or what else the host's locale writes for the decimal point, which
+ * may be several bytes: SQL knows the point only. */
+static int
+copy_number(char *to, const char *from)
+{
+	char	*at = to;
+
+	while (*from != '\0') {
+		size_t	foreign = strcspn(from, "+-0123456789e");
+
+		if (foreign > 0)
+			*at++ = '.';
+		else
+			*at++ = *from++;
+		from += foreign;
+	}
+	*at = '\0';
+	return (int)(at - to);
+}
+
 struct mews_param
 mews_param_double(double value)
 {
@@ -37,14 +57,11 @@ mews_param_double(double value)
 	if (isinf(value))
 		return mews_param_text(value < 0 ? "-Infinity" : "Infinity");
 	for (int digits = 15; digits <= 17; digits++) {
-		char	text[32];
-		int	length = snprintf(text, sizeof(text), "%.*g", digits,
-		    value);
+		/* -1.7976931348623157e+308, and a long decimal point. */
+		char	text[48];
 
-		if (length >= (int)sizeof(param.inside))
-			break;
-		memcpy(param.inside, text, (size_t)length + 1);
-		param.length = length;
+		snprintf(text, sizeof(text), "%.*g", digits, value);
+		param.length = copy_number(param.inside, text);
 		if (strtod(text, NULL) == value)
 			break;
 	}
@@ -61,9 +78,15 @@ struct mews_param
 mews_param_text(const char *value)
 {
 	struct mews_param	param = { 0 };
+	size_t			length = value == NULL ? 0 : strlen(value);
 
 	param.value = value;
-	param.length = value == NULL ? -1 : (int32_t)strlen(value);
+	if (value == NULL)
+		param.length = -1;
+	else if (length > INT32_MAX)
+		param.length = -2; /* refused, rather than cut */
+	else
+		param.length = (int32_t)length;
 	return param;
 }
 

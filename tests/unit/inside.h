@@ -24,6 +24,13 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
+/* ck_assert() writes a mark each time: this one is for loops of thousands. */
+#define REQUIRE(condition)						\
+	do {								\
+		if (!(condition))					\
+			ck_abort_msg("not so: %s", #condition);		\
+	} while (0)
+
 /* The next number; splitmix64. */
 static inline uint64_t
 dice(uint64_t *seed)

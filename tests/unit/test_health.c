@@ -1,0 +1,861 @@
+/*
+ * test_health.c - the rules of an endpoint's health, and the word that all
+ * processes change at the same time.
+ */
+#include "inside.h"
+
+#include "health.h"
+
+#include <signal.h>
+
+static const struct health_rules rules = {
+	.interval = 1000, .timeout = 500, .fall = 2, .rise = 2,
+};
+
+#define EPOCH_MAX ((1U << HEALTH_EPOCH_BITS) - 1)
+#define COUNT_MAX 15U /* where failures and successes stay */
+
+/* When may the next probe begin? */
+enum retry {
+	KEPT,	 /* as before */
+	AT_ONCE, /* nobody waits for a verdict */
+	SOON,	 /* a quarter of the interval: make sure */
+	LATER,	 /* in an interval */
+	BACKOFF	 /* at random, later and later */
+};
+
+/* What one piece of evidence makes of each state, with 2 failures to fall and
+ * 2 successes to rise, none of them counted yet. */
+static const struct {
+	enum health_state to;
+	bool died; /* epoch + 1 */
+	enum retry retry;
+	int failures; /* then counted; -1: as before */
+} table[HEALTH_STATES][HEALTH_EVIDENCES] = {
+	[HEALTH_UNKNOWN] = {
+		[HEALTH_NOTHING] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_PROBE_OK] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_PROBE_FAILED] = { HEALTH_UNKNOWN, false, SOON, 1 },
+		[HEALTH_CONNECTED] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_REFUSED] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_NOT_READY] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_LOST] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_SHUTDOWN] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_WATCHDOG] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_CONNECT_TIMEOUT] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_STALL] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_REJECTED] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_ROLE_CHANGED] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+	},
+	[HEALTH_UP] = {
+		[HEALTH_NOTHING] = { HEALTH_UP, false, KEPT, -1 },
+		[HEALTH_PROBE_OK] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_PROBE_FAILED] = { HEALTH_SUSPECT, false, SOON, 1 },
+		[HEALTH_CONNECTED] = { HEALTH_UP, false, KEPT, -1 },
+		[HEALTH_REFUSED] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_NOT_READY] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_LOST] = { HEALTH_SUSPECT, false, AT_ONCE, 0 },
+		[HEALTH_SHUTDOWN] = { HEALTH_SUSPECT, false, AT_ONCE, 0 },
+		[HEALTH_WATCHDOG] = { HEALTH_SUSPECT, false, AT_ONCE, 0 },
+		[HEALTH_CONNECT_TIMEOUT] = { HEALTH_SUSPECT, false, AT_ONCE,
+		  0 },
+		[HEALTH_STALL] = { HEALTH_SUSPECT, false, AT_ONCE, 0 },
+		[HEALTH_REJECTED] = { HEALTH_UP, false, KEPT, -1 },
+		[HEALTH_TOO_MANY] = { HEALTH_UP, false, KEPT, -1 },
+		[HEALTH_ROLE_CHANGED] = { HEALTH_UP, false, KEPT, -1 },
+	},
+	[HEALTH_SUSPECT] = {
+		[HEALTH_NOTHING] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_PROBE_OK] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_PROBE_FAILED] = { HEALTH_SUSPECT, false, SOON, 1 },
+		[HEALTH_CONNECTED] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_REFUSED] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_NOT_READY] = { HEALTH_DOWN, true, BACKOFF, 1 },
+		[HEALTH_LOST] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_SHUTDOWN] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_WATCHDOG] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_CONNECT_TIMEOUT] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_STALL] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_REJECTED] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
+		[HEALTH_ROLE_CHANGED] = { HEALTH_SUSPECT, false, KEPT, -1 },
+	},
+	[HEALTH_DOWN] = {
+		[HEALTH_NOTHING] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_PROBE_OK] = { HEALTH_DOWN, false, SOON, -1 },
+		[HEALTH_PROBE_FAILED] = { HEALTH_DOWN, false, BACKOFF, 1 },
+		[HEALTH_CONNECTED] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_REFUSED] = { HEALTH_DOWN, false, BACKOFF, 1 },
+		[HEALTH_NOT_READY] = { HEALTH_DOWN, false, BACKOFF, 1 },
+		[HEALTH_LOST] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_SHUTDOWN] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_WATCHDOG] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_CONNECT_TIMEOUT] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_STALL] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_REJECTED] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_TOO_MANY] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_ROLE_CHANGED] = { HEALTH_DOWN, false, KEPT, -1 },
+	},
+};
+
+static void
+assert_retry(enum retry retry, struct health from, struct health to,
+    uint32_t now)
+{
+	uint32_t	wait = to.retry_ms - now;
+
+	switch (retry) {
+	case KEPT:
+		ck_assert_uint_eq(to.retry_ms, from.retry_ms);
+		break;
+	case AT_ONCE:
+		ck_assert_uint_eq(wait, 0);
+		break;
+	case SOON:
+		ck_assert_uint_eq(wait, rules.interval / 4);
+		break;
+	case LATER:
+		ck_assert_uint_eq(wait, rules.interval);
+		break;
+	case BACKOFF:
+		ck_assert_uint_ge(wait, HEALTH_BACKOFF_LEAST);
+		ck_assert_uint_le(wait, HEALTH_BACKOFF_FIRST);
+		break;
+	}
+}
+
+START_TEST(each_evidence_has_its_effect)
+{
+	enum health_state    state = (enum health_state)(_i / HEALTH_EVIDENCES);
+	enum health_evidence evidence =
+	    (enum health_evidence)(_i % HEALTH_EVIDENCES);
+	uint64_t	     seed = 3;
+
+	for (int round = 0; round < 100; round++) {
+		uint32_t	now = (uint32_t)dice(&seed);
+		struct health	to, from = health_unpack(dice(&seed));
+
+		from.state = state;
+		from.failures = from.successes = 0;
+		to = health_next(from, evidence, true, &rules, now,
+		    (uint32_t)dice(&seed));
+		ck_assert_str_eq(health_state_name(to.state),
+		    health_state_name(table[state][evidence].to));
+		ck_assert_uint_eq(to.epoch, (from.epoch +
+		    (table[state][evidence].died ? 1 : 0)) & EPOCH_MAX);
+		ck_assert_int_eq(to.role, from.role);
+		if (table[state][evidence].failures != -1)
+			ck_assert_uint_eq(to.failures,
+			    (unsigned)table[state][evidence].failures);
+		else
+			ck_assert_uint_eq(to.failures, from.failures);
+		ck_assert_uint_eq(to.successes, state == HEALTH_DOWN &&
+		    evidence == HEALTH_PROBE_OK ? 1 : 0);
+		assert_retry(table[state][evidence].retry, from, to, now);
+	}
+}
+END_TEST
+
+START_TEST(unknown_evidence_changes_nothing)
+{
+	uint64_t	seed = 4;
+
+	for (int round = 0; round < 1000; round++) {
+		struct health	from = health_unpack(dice(&seed)), to;
+
+		to = health_next(from, (enum health_evidence)
+		    (HEALTH_EVIDENCES + dice(&seed) % 1000), true, &rules, 1, 2);
+		REQUIRE(health_pack(from) == health_pack(to));
+	}
+}
+END_TEST
+
+/* An answer, even an unfriendly one, and soft evidence are no verdict. */
+START_TEST(nothing_but_a_probe_or_a_refusal_is_a_verdict)
+{
+	uint64_t	seed = 5;
+
+	for (int round = 0; round < 10000; round++) {
+		struct health	     from = health_unpack(dice(&seed)), to;
+		enum health_evidence evidence =
+		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
+
+		to = health_next(from, evidence, true, &rules, (uint32_t)
+		    dice(&seed), (uint32_t)dice(&seed));
+		if (from.state != HEALTH_DOWN && to.state == HEALTH_DOWN)
+			REQUIRE(evidence == HEALTH_PROBE_FAILED ||
+			    evidence == HEALTH_REFUSED ||
+			    evidence == HEALTH_NOT_READY);
+		if (from.state == HEALTH_DOWN && to.state != HEALTH_DOWN)
+			REQUIRE(evidence == HEALTH_PROBE_OK);
+	}
+}
+END_TEST
+
+START_TEST(it_falls_after_so_many_failed_probes)
+{
+	const struct health_rules own = {
+		.interval = 1000, .timeout = 500, .fall = (unsigned)_i,
+		.rise = 1,
+	};
+	static const enum health_state begin[] = {
+		HEALTH_UNKNOWN, HEALTH_UP, HEALTH_SUSPECT,
+	};
+
+	for (int b = 0; b < COUNT(begin); b++) {
+		struct health	health = { .state = begin[b] };
+
+		for (unsigned i = 1; i < own.fall; i++) {
+			health = health_next(health, HEALTH_PROBE_FAILED, true, &own,
+			    i, i);
+			ck_assert_int_ne(health.state, HEALTH_DOWN);
+			ck_assert_uint_eq(health.failures, i);
+			ck_assert_uint_eq(health.epoch, 0);
+		}
+		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0, 0);
+		ck_assert_int_eq(health.state, HEALTH_DOWN);
+		ck_assert_uint_eq(health.epoch, 1);
+	}
+}
+END_TEST
+
+START_TEST(it_rises_after_so_many_good_probes)
+{
+	const struct health_rules own = {
+		.interval = 1000, .timeout = 500, .fall = 1,
+		.rise = (unsigned)_i,
+	};
+	struct health	health = { .state = HEALTH_DOWN, .failures = 9 };
+
+	/* One short of it, then a failure: from the beginning again. */
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 1; i < own.rise; i++) {
+			health = health_next(health, HEALTH_PROBE_OK, true, &own, 0,
+			    0);
+			ck_assert_int_eq(health.state, HEALTH_DOWN);
+			ck_assert_uint_eq(health.successes, i);
+		}
+		if (round == 0) {
+			health = health_next(health, HEALTH_PROBE_FAILED, true, &own,
+			    0, 0);
+			ck_assert_uint_eq(health.successes, 0);
+		}
+	}
+	health = health_next(health, HEALTH_PROBE_OK, true, &own, 0, 0);
+	ck_assert_int_eq(health.state, HEALTH_UP);
+	ck_assert_uint_eq(health.failures, 0);
+	ck_assert_uint_eq(health.successes, 0);
+	ck_assert_uint_eq(health.epoch, 0);
+}
+END_TEST
+
+START_TEST(a_good_probe_forgives_the_failed_ones)
+{
+	struct health	health = { .state = HEALTH_UP };
+
+	for (int i = 0; i < 100; i++) {
+		health = health_next(health, HEALTH_PROBE_FAILED, true, &rules, 0, 0);
+		ck_assert_int_eq(health.state, HEALTH_SUSPECT);
+		health = health_next(health, HEALTH_PROBE_OK, true, &rules, 0, 0);
+		ck_assert_int_eq(health.state, HEALTH_UP);
+	}
+	ck_assert_uint_eq(health.epoch, 0);
+}
+END_TEST
+
+/* 1 s, doubled by each failure up to 30 s, whatever it took to fall. */
+START_TEST(backoff_doubles_with_full_jitter)
+{
+	static const uint32_t most[] = {
+		1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000,
+	};
+	const struct health_rules own = {
+		.interval = 1000, .timeout = 500, .fall = (unsigned)_i,
+		.rise = 1,
+	};
+	struct health	health = { .state = HEALTH_UP };
+	uint64_t	seed = 6;
+
+	for (unsigned i = 1; i < own.fall; i++)
+		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0, 0);
+	for (int death = 0; death < 40; death++) {
+		uint32_t	bound = most[death < COUNT(most) ? death :
+		    COUNT(most) - 1];
+		uint32_t	least = UINT32_MAX, longest = 0, wait;
+
+		for (int i = 0; i < 500; i++) {
+			uint32_t	now = (uint32_t)dice(&seed);
+
+			wait = health_next(health, HEALTH_PROBE_FAILED, true, &own,
+			    now, (uint32_t)dice(&seed)).retry_ms - now;
+			least = wait < least ? wait : least;
+			longest = wait > longest ? wait : longest;
+		}
+		ck_assert_uint_ge(least, HEALTH_BACKOFF_LEAST);
+		ck_assert_uint_le(longest, bound);
+		/* All of the range is used. */
+		ck_assert_uint_lt(least, HEALTH_BACKOFF_LEAST + bound / 20);
+		ck_assert_uint_gt(longest, bound - bound / 20);
+		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0,
+		    UINT32_MAX);
+		ck_assert_int_eq(health.state, HEALTH_DOWN);
+	}
+	ck_assert_uint_eq(health.failures, COUNT_MAX);
+	ck_assert_uint_eq(health.epoch, 1);
+}
+END_TEST
+
+START_TEST(the_epoch_wraps)
+{
+	struct health	health = { .state = HEALTH_UP, .epoch = EPOCH_MAX,
+		.role = HEALTH_ROLE_PRIMARY };
+
+	ck_assert_uint_eq(health_next(health, HEALTH_REFUSED, true, &rules, 0,
+	    0).epoch, 0);
+	ck_assert_uint_eq(health_next_role(health,
+	    HEALTH_ROLE_STANDBY).epoch, 0);
+}
+END_TEST
+
+START_TEST(each_word_is_unpacked_and_packed_again)
+{
+	uint64_t	seed = 7;
+
+	for (int i = 0; i < 30000; i++) {
+		uint64_t	word = dice(&seed);
+		struct health	health = health_unpack(word);
+
+		REQUIRE((unsigned)health.state < HEALTH_STATES);
+		REQUIRE((unsigned)health.role < HEALTH_ROLES);
+		REQUIRE(health.epoch <= EPOCH_MAX);
+		REQUIRE(health_pack(health) == word);
+	}
+	REQUIRE(health_pack(health_unpack(0)) == 0);
+	REQUIRE(health_unpack(0).state == HEALTH_UNKNOWN);
+	REQUIRE(health_pack(health_unpack(UINT64_MAX)) == UINT64_MAX);
+}
+END_TEST
+
+START_TEST(a_change_of_role_begins_an_epoch_but_the_first_sight_does_not)
+{
+	for (int from = 0; from < HEALTH_ROLES; from++)
+		for (int to = 0; to < HEALTH_ROLES; to++) {
+			const struct health health = {
+				.state = HEALTH_SUSPECT, .failures = 3,
+				.successes = 4, .epoch = 5, .retry_ms = 6,
+				.role = (enum health_role)from,
+			};
+			struct health wanted = health;
+			health_word   word = health_pack(health);
+			struct health_change change;
+
+			wanted.role = (enum health_role)to;
+			if (from != to && from != HEALTH_ROLE_UNKNOWN)
+				wanted.epoch++;
+			change = health_see_role(&word, wanted.role, 5);
+			ck_assert_uint_eq(word, health_pack(wanted));
+			ck_assert_uint_eq(health_pack(change.from),
+			    health_pack(health));
+			ck_assert_uint_eq(health_pack(change.to), word);
+			ck_assert_uint_eq(health_pack(health_next_role(health,
+			    wanted.role)), word);
+		}
+}
+END_TEST
+
+START_TEST(a_report_of_another_epoch_is_ignored)
+{
+	uint64_t	seed = 8;
+
+	for (int i = 0; i < 10000; i++) {
+		uint64_t	     before = dice(&seed);
+		health_word	     word = before;
+		struct health_change change;
+		unsigned	     epoch = health_unpack(before).epoch;
+		unsigned	     other = (unsigned)dice(&seed) & EPOCH_MAX;
+
+		if (other == epoch)
+			other = (epoch - 1) & EPOCH_MAX;
+		change = health_report(&word, (enum health_evidence)
+		    (dice(&seed) % HEALTH_EVIDENCES), true, other, &rules, 1, 2);
+		REQUIRE(word == before);
+		REQUIRE(health_pack(change.from) == before);
+		REQUIRE(health_pack(change.to) == before);
+		change = health_see_role(&word, (enum health_role)
+		    (dice(&seed) % HEALTH_ROLES), other);
+		REQUIRE(word == before);
+		REQUIRE(health_pack(change.to) == before);
+	}
+}
+END_TEST
+
+START_TEST(a_report_is_the_rule_applied)
+{
+	uint64_t	seed = 9;
+
+	for (int i = 0; i < 10000; i++) {
+		uint64_t	     before = dice(&seed);
+		health_word	     word = before;
+		struct health	     from = health_unpack(before);
+		enum health_evidence evidence =
+		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
+		struct health_change change = health_report(&word, evidence, true,
+		    from.epoch, &rules, 77, 88);
+
+		REQUIRE(word == health_pack(health_next(from, evidence, true,
+		    &rules, 77, 88)));
+		REQUIRE(health_pack(change.from) == before);
+		REQUIRE(health_pack(change.to) == word);
+		REQUIRE(health_pack(health_get(&word)) == word);
+	}
+}
+END_TEST
+
+START_TEST(states_roles_and_evidence_have_names)
+{
+	const char	*names[HEALTH_EVIDENCES];
+
+	for (int i = 0; i < HEALTH_EVIDENCES; i++) {
+		names[i] = health_evidence_name((enum health_evidence)i);
+		for (int j = 0; j < i; j++)
+			ck_assert_str_ne(names[i], names[j]);
+	}
+	ck_assert_str_eq(health_state_name(HEALTH_UNKNOWN), "unknown");
+	ck_assert_str_eq(health_state_name(HEALTH_UP), "up");
+	ck_assert_str_eq(health_state_name(HEALTH_SUSPECT), "suspect");
+	ck_assert_str_eq(health_state_name(HEALTH_DOWN), "down");
+	ck_assert_str_eq(health_role_name(HEALTH_ROLE_READONLY), "readonly");
+	ck_assert_str_eq(health_state_name(HEALTH_STATES), "?");
+	ck_assert_str_eq(health_state_name((enum health_state)-1), "?");
+	ck_assert_str_eq(health_role_name(HEALTH_ROLES), "?");
+	ck_assert_str_eq(health_role_name((enum health_role)-1), "?");
+	ck_assert_str_eq(health_evidence_name(HEALTH_EVIDENCES), "?");
+	ck_assert_str_eq(health_evidence_name((enum health_evidence)-1), "?");
+}
+END_TEST
+
+/* Instants of segment time, some around its end after 49 days. */
+static const uint32_t instants[] = {
+	0, 1, 1000, INT32_MAX - 100, INT32_MAX, (uint32_t)INT32_MAX + 1,
+	UINT32_MAX - 600, UINT32_MAX - 499, UINT32_MAX - 1, UINT32_MAX,
+};
+
+START_TEST(one_holds_the_probe_lease_until_it_expires)
+{
+	static const enum health_state states[] = {
+		HEALTH_UNKNOWN, HEALTH_SUSPECT, HEALTH_DOWN,
+	};
+	uint32_t	now = instants[_i];
+
+	for (int i = 0; i < COUNT(states); i++)
+		for (int panic = 0; panic <= 1; panic++) {
+			health_word word = health_pack((struct health) {
+				.state = states[i], .epoch = 7, .failures = 1,
+				.retry_ms = now + 100 });
+
+			REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + 99,
+			    panic, now - 5000));
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 100,
+			    panic, now - 5000));
+			for (uint32_t ms = 100; ms < 600; ms++)
+				REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules,
+				    now + ms, panic, now + 100));
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 600,
+			    panic, now + 100));
+			/* A lease is no evidence. */
+			REQUIRE(health_get(&word).state == states[i]);
+			REQUIRE(health_get(&word).epoch == 7);
+			REQUIRE(health_get(&word).failures == 1);
+		}
+}
+END_TEST
+
+START_TEST(what_is_up_needs_no_probe)
+{
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_UP, .retry_ms = 5 });
+
+	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, 10,
+	    true, 0), UINT32_MAX);
+	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, true, 0));
+	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, false, 0));
+}
+END_TEST
+
+/* Long back-off: without panic it is waited for; with it, one interval. */
+START_TEST(panic_probes_once_per_interval)
+{
+	uint32_t	now = instants[_i];
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_DOWN, .retry_ms = now + 30000 });
+
+	for (uint32_t ms = 0; ms < 30000; ms++)
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, false, now));
+	for (uint32_t ms = 0; ms < rules.interval; ms++)
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, true, now));
+	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, now,
+	    true, now), rules.interval);
+	REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + rules.interval, true,
+	    now));
+}
+END_TEST
+
+/*
+ * Processes that look for work every millisecond, probes that fail, that
+ * succeed now and then, and probers that die: one probe runs at a time, and
+ * whoever panics waits for no longer than one probe and one interval.
+ */
+START_TEST(never_two_probes_at_a_time)
+{
+	uint32_t	now = instants[_i], probed = now - 100000;
+	uint32_t	ends = 0, began = now;
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_DOWN, .retry_ms = now });
+	bool		runs = false, panic = false;
+	int		probes = 0;
+	uint64_t	seed = 10 + (uint64_t)_i;
+
+	for (int ms = 0; ms < 60000; ms++, now++) {
+		unsigned	epoch = health_get(&word).epoch;
+
+		if (ms % 5000 == 0)
+			panic = dice(&seed) % 2 == 0;
+		if (runs && now == ends) {
+			runs = false;
+			if (dice(&seed) % 4 != 0)
+				health_report(&word, dice(&seed) % 8 == 0 ?
+				    HEALTH_PROBE_OK : HEALTH_PROBE_FAILED, true,
+				    epoch, &rules, now, (uint32_t)dice(&seed));
+			if (health_get(&word).state == HEALTH_UP)
+				health_report(&word, HEALTH_LOST, true, epoch,
+				    &rules, now, 0);
+		}
+		if (!health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed)) {
+			if (panic && ms % 5000 > 1500)
+				REQUIRE(now - began <=
+				    rules.interval + rules.timeout);
+			continue;
+		}
+		REQUIRE(!runs);
+		runs = true;
+		probes++;
+		probed = began = now;
+		ends = now + 1 + (uint32_t)(dice(&seed) % rules.timeout);
+	}
+	ck_assert_int_gt(probes, 10);
+}
+END_TEST
+
+/* What is promised to be due later is not to be had before. */
+START_TEST(the_lease_is_due_when_it_is_said)
+{
+	uint64_t	seed = 11;
+
+	for (int i = 0; i < 30000; i++) {
+		uint32_t	now = (uint32_t)dice(&seed), due;
+		struct health	health = health_unpack(dice(&seed));
+		uint32_t	probed = now - (uint32_t)(dice(&seed) % 3000);
+		bool		panic = dice(&seed) % 2 == 0;
+		health_word	word;
+
+		health.retry_ms = now + (uint32_t)(dice(&seed) % 40000) -
+		    8000;
+		due = health_lease_due(health, HEALTH_WORKER, &rules, now, panic, probed);
+		word = health_pack(health);
+		REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed) ==
+		    (due == 0));
+		if (due == 0 || due == UINT32_MAX)
+			continue;
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + due - 1, panic,
+		    probed));
+		if (!panic)
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + due,
+			    panic, probed));
+	}
+}
+END_TEST
+
+/* No rule ever sets one so far ahead: it is garbage, or older than 24 days. */
+START_TEST(an_impossible_retry_time_puts_nothing_off)
+{
+	uint32_t	now = instants[_i];
+	struct health	health = { .state = HEALTH_DOWN };
+	health_word	word;
+
+	for (int bit = 17; bit <= 31; bit++) {
+		health.retry_ms = now + (UINT32_C(1) << bit);
+		word = health_pack(health);
+		ck_assert_uint_eq(health_lease_due(health, HEALTH_WORKER, &rules, now, false,
+		    now), 0);
+		ck_assert(health_lease(&word, HEALTH_WORKER, &rules, now, false, now));
+	}
+}
+END_TEST
+
+/* The rules know differences of times only. */
+START_TEST(the_wrap_of_time_changes_nothing)
+{
+	uint64_t	seed = 12;
+
+	for (int i = 0; i < 30000; i++) {
+		struct health	a = health_unpack(dice(&seed)), b = a;
+		uint32_t	shift = (uint32_t)dice(&seed);
+		uint32_t	now = 1000000, random = (uint32_t)dice(&seed);
+		uint32_t	probed = now - random % 5000;
+		bool		panic = random % 2 == 0;
+		enum health_evidence evidence =
+		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
+
+		a.retry_ms = now - 10000 + random % 50000;
+		b.retry_ms = a.retry_ms + shift;
+		REQUIRE(health_lease_due(a, HEALTH_WORKER, &rules, now, panic, probed) ==
+		    health_lease_due(b, HEALTH_WORKER, &rules, now + shift, panic,
+			probed + shift));
+		a = health_next(a, evidence, true, &rules, now, random);
+		b = health_next(b, evidence, true, &rules, now + shift, random);
+		a.retry_ms += shift;
+		REQUIRE(health_pack(a) == health_pack(b));
+	}
+}
+END_TEST
+
+/* --- many processes, one word --- */
+
+#define PROCESSES 7U
+#define ROUNDS	  100U
+
+struct meeting {
+	alignas(128) health_word word;
+	alignas(128) _Atomic unsigned begin; /* gates */
+	_Atomic unsigned end;
+	_Atomic unsigned won;
+	_Atomic unsigned mistakes;
+	_Atomic unsigned long changes;
+	_Atomic unsigned long reports;
+};
+
+static void
+fail_twice(void *arg, int number)
+{
+	static const struct health_rules own = {
+		.interval = 1000, .timeout = 500, .fall = 15, .rise = 1,
+	};
+	struct meeting *m = arg;
+	struct health	health;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		gate(&m->begin, PROCESSES, round);
+		for (int i = 0; i < 2; i++)
+			health_report(&m->word, HEALTH_PROBE_FAILED, true, 0, &own,
+			    0, 0);
+		gate(&m->end, PROCESSES, 2 * round);
+		health = health_get(&m->word);
+		if (health.failures != 2 * PROCESSES ||
+		    health.state != HEALTH_UNKNOWN)
+			atomic_fetch_add(&m->mistakes, 1);
+		gate(&m->end, PROCESSES, 2 * round + 1);
+		if (number == 0)
+			atomic_store(&m->word, 0);
+	}
+}
+
+START_TEST(no_failure_is_lost_between_processes)
+{
+	struct meeting	*m = shared(sizeof(*m));
+
+	in_children(PROCESSES, fail_twice, m);
+	ck_assert_uint_eq(m->mistakes, 0);
+}
+END_TEST
+
+static void
+report_refused(void *arg, int number)
+{
+	struct meeting	*m = arg;
+
+	(void)number;
+	gate(&m->begin, PROCESSES, 0);
+	for (int i = 0; i < 1000; i++)
+		health_report(&m->word, HEALTH_REFUSED, true,
+		    health_get(&m->word).epoch, &rules, 0, 0);
+}
+
+START_TEST(failures_stay_at_the_most_that_is_counted)
+{
+	struct meeting	*m = shared(sizeof(*m));
+	struct health	 health;
+
+	in_children(PROCESSES, report_refused, m);
+	health = health_get(&m->word);
+	ck_assert_uint_eq(health.failures, COUNT_MAX);
+	ck_assert_int_eq(health.state, HEALTH_DOWN);
+	ck_assert_uint_eq(health.epoch, 1);	/* many saw it, it died once */
+	ck_assert_uint_eq(health.successes, 0);
+	ck_assert_int_eq(health.role, HEALTH_ROLE_UNKNOWN);
+}
+END_TEST
+
+/* Roles flip, servers die and rise; who made a new epoch counts it. */
+static void
+flip_and_count(void *arg, int number)
+{
+	static const struct health_rules own = {
+		.interval = 1000, .timeout = 500, .fall = 1, .rise = 1,
+	};
+	struct meeting	    *m = arg;
+	struct health_change change;
+	uint64_t	     seed = 13 + (uint64_t)number;
+	unsigned long	     changes = 0;
+
+	gate(&m->begin, PROCESSES, 0);
+	for (int i = 0; i < 20000; i++) {
+		unsigned	epoch = health_get(&m->word).epoch;
+		uint64_t	what = dice(&seed);
+
+		if (what % 2 == 0)
+			change = health_see_role(&m->word, what / 2 % 2 == 0 ?
+			    HEALTH_ROLE_PRIMARY : HEALTH_ROLE_STANDBY, epoch);
+		else
+			change = health_report(&m->word, what / 2 % 2 == 0 ?
+			    HEALTH_PROBE_FAILED : HEALTH_PROBE_OK, true, epoch, &own,
+			    (uint32_t)i, (uint32_t)what);
+		changes += (change.to.epoch - change.from.epoch) & EPOCH_MAX;
+	}
+	atomic_fetch_add(&m->changes, changes);
+}
+
+START_TEST(epochs_are_counted_exactly_by_many_processes)
+{
+	struct meeting	*m = shared(sizeof(*m));
+
+	/* So that it wraps on the way. */
+	m->word = health_pack((struct health) { .epoch = EPOCH_MAX - 1000,
+		.role = HEALTH_ROLE_PRIMARY, .state = HEALTH_UP });
+	in_children(PROCESSES, flip_and_count, m);
+	ck_assert_uint_gt(m->changes, 2000);
+	ck_assert_uint_eq(health_get(&m->word).epoch,
+	    (EPOCH_MAX - 1000 + m->changes) & EPOCH_MAX);
+}
+END_TEST
+
+static void
+race_for_the_lease(void *arg, int number)
+{
+	struct meeting *m = arg;
+	uint32_t	now = UINT32_MAX - 100000; /* the clock wraps, too */
+
+	(void)number;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		gate(&m->begin, PROCESSES, round);
+		if (health_lease(&m->word, HEALTH_WORKER, &rules, now, round % 2 == 0,
+			now - rules.timeout))
+			atomic_fetch_add(&m->won, 1);
+		gate(&m->end, PROCESSES, round);
+		if (atomic_load(&m->won) != round + 1)
+			atomic_fetch_add(&m->mistakes, 1);
+		now += rules.timeout;
+	}
+}
+
+START_TEST(a_race_for_the_lease_has_one_winner)
+{
+	struct meeting	*m = shared(sizeof(*m));
+
+	m->word = health_pack((struct health) { .state = HEALTH_DOWN,
+		.retry_ms = UINT32_MAX - 100000 });
+	in_children(PROCESSES, race_for_the_lease, m);
+	ck_assert_uint_eq(m->mistakes, 0);
+	ck_assert_uint_eq(m->won, ROUNDS);
+}
+END_TEST
+
+static void
+report_forever(void *arg, int number)
+{
+	struct meeting	*m = arg;
+	uint64_t	 seed = 14 + (uint64_t)number;
+
+	for (;;) {
+		health_report(&m->word, (enum health_evidence)
+		    (dice(&seed) % HEALTH_EVIDENCES), true,
+		    health_get(&m->word).epoch, &rules, 1, 2);
+		atomic_fetch_add(&m->reports, 1);
+	}
+}
+
+START_TEST(who_is_killed_while_reporting_stops_nobody)
+{
+	struct meeting	*m = shared(sizeof(*m));
+	pid_t		 children[PROCESSES];
+	unsigned long	 reports;
+	unsigned	 epoch;
+
+	for (int round = 0; round < 10; round++) {
+		reports = atomic_load(&m->reports);
+		fork_children(children, PROCESSES, report_forever, m);
+		while (atomic_load(&m->reports) < reports + 1000)
+			sched_yield();
+		for (unsigned i = 0; i < PROCESSES; i++)
+			kill(children[i], SIGKILL);
+		for (unsigned i = 0; i < PROCESSES; i++)
+			waitpid(children[i], NULL, 0);
+		epoch = health_get(&m->word).epoch;
+		health_report(&m->word, HEALTH_REFUSED, true, epoch, &rules, 1, 2);
+		ck_assert_int_eq(health_get(&m->word).state, HEALTH_DOWN);
+		epoch = health_get(&m->word).epoch;
+		for (int i = 0; i < 2; i++)
+			health_report(&m->word, HEALTH_PROBE_OK, true, epoch, &rules,
+			    1, 2);
+		ck_assert_int_eq(health_get(&m->word).state, HEALTH_UP);
+	}
+}
+END_TEST
+
+static Suite *
+health_suite(void)
+{
+	Suite	*suite = suite_create("health");
+	TCase	*tcase = unit_case(suite, "rules");
+
+	tcase_add_loop_test(tcase, each_evidence_has_its_effect, 0,
+	    HEALTH_STATES * HEALTH_EVIDENCES);
+	tcase_add_test(tcase, unknown_evidence_changes_nothing);
+	tcase_add_test(tcase, nothing_but_a_probe_or_a_refusal_is_a_verdict);
+	tcase_add_loop_test(tcase, it_falls_after_so_many_failed_probes, 1,
+	    16);
+	tcase_add_loop_test(tcase, it_rises_after_so_many_good_probes, 1, 16);
+	tcase_add_test(tcase, a_good_probe_forgives_the_failed_ones);
+	tcase_add_loop_test(tcase, backoff_doubles_with_full_jitter, 1, 16);
+	tcase_add_test(tcase, the_epoch_wraps);
+	tcase_add_test(tcase, each_word_is_unpacked_and_packed_again);
+	tcase_add_test(tcase,
+	    a_change_of_role_begins_an_epoch_but_the_first_sight_does_not);
+	tcase_add_test(tcase, a_report_of_another_epoch_is_ignored);
+	tcase_add_test(tcase, a_report_is_the_rule_applied);
+	tcase_add_test(tcase, states_roles_and_evidence_have_names);
+
+	tcase = unit_case(suite, "lease");
+	tcase_add_loop_test(tcase, one_holds_the_probe_lease_until_it_expires,
+	    0, COUNT(instants));
+	tcase_add_test(tcase, what_is_up_needs_no_probe);
+	tcase_add_loop_test(tcase, panic_probes_once_per_interval, 0,
+	    COUNT(instants));
+	tcase_add_loop_test(tcase, never_two_probes_at_a_time, 0,
+	    COUNT(instants));
+	tcase_add_test(tcase, the_lease_is_due_when_it_is_said);
+	tcase_add_loop_test(tcase, an_impossible_retry_time_puts_nothing_off,
+	    0, COUNT(instants));
+	tcase_add_test(tcase, the_wrap_of_time_changes_nothing);
+
+	tcase = unit_case(suite, "processes");
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, no_failure_is_lost_between_processes);
+	tcase_add_test(tcase, failures_stay_at_the_most_that_is_counted);
+	tcase_add_test(tcase, epochs_are_counted_exactly_by_many_processes);
+	tcase_add_test(tcase, a_race_for_the_lease_has_one_winner);
+	tcase_add_test(tcase, who_is_killed_while_reporting_stops_nobody);
+	return suite;
+}
+
+UNIT_MAIN(health_suite)

@@ -1,0 +1,149 @@
+/*
+ * test_route.c - which endpoints may serve a group, and in which order.
+ */
+#include "inside.h"
+
+#include "route.h"
+
+#define GROUP_ROLES 4
+#define NEVER	    -1
+
+/*
+ * The tier of each server that is UP and of each that is SUSPECT, by role:
+ * a known and wanted role before one that is not known, a healthy second
+ * best before a suspect best.
+ */
+/* A route of servers that differ in nothing but their health. */
+static void
+make(struct route *route, enum mews_group_role role,
+    const struct health *healths, uint32_t count)
+{
+	const struct mews_group_config	group = { .role = role };
+	struct route_candidate		all[MEWS_ENDPOINTS_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < count; i++)
+		all[i].health = healths[i];
+	route_make(route, &group, all, count);
+}
+
+static const struct {
+	int up, suspect;
+} tiers[GROUP_ROLES][HEALTH_ROLES] = {
+	[MEWS_GROUP_ANY] = {
+		[HEALTH_ROLE_UNKNOWN] = { 4, 5 },
+		[HEALTH_ROLE_PRIMARY] = { 0, 2 },
+		[HEALTH_ROLE_STANDBY] = { 0, 2 },
+		[HEALTH_ROLE_READONLY] = { 0, 2 },
+	},
+	[MEWS_GROUP_PRIMARY] = {
+		[HEALTH_ROLE_UNKNOWN] = { 4, 5 },
+		[HEALTH_ROLE_PRIMARY] = { 0, 2 },
+		[HEALTH_ROLE_STANDBY] = { NEVER, NEVER },
+		[HEALTH_ROLE_READONLY] = { NEVER, NEVER },
+	},
+	[MEWS_GROUP_STANDBY] = {
+		[HEALTH_ROLE_UNKNOWN] = { 4, 5 },
+		[HEALTH_ROLE_PRIMARY] = { NEVER, NEVER },
+		[HEALTH_ROLE_STANDBY] = { 0, 2 },
+		[HEALTH_ROLE_READONLY] = { 0, 2 },
+	},
+	[MEWS_GROUP_PREFER_STANDBY] = {
+		[HEALTH_ROLE_UNKNOWN] = { 4, 5 },
+		[HEALTH_ROLE_PRIMARY] = { 1, 3 },
+		[HEALTH_ROLE_STANDBY] = { 0, 2 },
+		[HEALTH_ROLE_READONLY] = { 0, 2 },
+	},
+};
+
+static int
+wanted_tier(enum mews_group_role group, struct health health)
+{
+	switch (health.state) {
+	case HEALTH_UP:
+		return tiers[group][health.role].up;
+	case HEALTH_SUSPECT:
+		return tiers[group][health.role].suspect;
+	default:
+		return NEVER;	/* DOWN is dead, UNKNOWN is to be probed */
+	}
+}
+
+/* The tier that @endpoint is in. */
+static int
+tier_in(const struct route *route, int endpoint)
+{
+	int	tier = 0;
+
+	for (int i = 0; i < route->count; i++) {
+		while (i == route->tier_end[tier])
+			tier++;
+		if (route->endpoint[i] == endpoint)
+			return tier;
+	}
+	return NEVER;
+}
+
+START_TEST(role_and_state_make_the_tier)
+{
+	enum mews_group_role group = (enum mews_group_role)_i;
+	struct health	     health = { .failures = 1, .epoch = 2 };
+	struct route	     route;
+
+	for (int state = 0; state < HEALTH_STATES; state++)
+		for (int role = 0; role < HEALTH_ROLES; role++) {
+			health.state = (enum health_state)state;
+			health.role = (enum health_role)role;
+			make(&route, group, &health, 1);
+			ck_assert_msg(tier_in(&route, 0) ==
+			    wanted_tier(group, health), "%s %s for %s: %d",
+			    health_state_name(health.state),
+			    health_role_name(health.role),
+			    mews_group_role_name(group), tier_in(&route, 0));
+		}
+}
+END_TEST
+
+START_TEST(a_route_lists_each_server_once_best_first)
+{
+	struct health	healths[MEWS_ENDPOINTS_MAX];
+	struct route	route;
+	uint64_t	seed = 20;
+
+	for (int round = 0; round < 5000; round++) {
+		enum mews_group_role group =
+		    (enum mews_group_role)(dice(&seed) % GROUP_ROLES);
+		uint32_t count = (uint32_t)
+		    (dice(&seed) % (MEWS_ENDPOINTS_MAX + 1));
+		int	 usable = 0;
+
+		for (uint32_t i = 0; i < count; i++)
+			healths[i] = health_unpack(dice(&seed));
+		memset(&route, 0xa5, sizeof(route));
+		make(&route, group, healths, count);
+		for (uint32_t i = 0; i < count; i++) {
+			int tier = wanted_tier(group, healths[i]);
+
+			REQUIRE(tier_in(&route, (int)i) == tier);
+			usable += tier != NEVER;
+		}
+		REQUIRE(route.count == usable);
+		REQUIRE(route.tier_end[ROUTE_TIERS - 1] == usable);
+		for (int i = 1; i < ROUTE_TIERS; i++)
+			REQUIRE(route.tier_end[i - 1] <= route.tier_end[i]);
+	}
+}
+END_TEST
+
+static Suite *
+route_suite(void)
+{
+	Suite	*suite = suite_create("route");
+	TCase	*tcase = unit_case(suite, "tiers");
+
+	tcase_add_loop_test(tcase, role_and_state_make_the_tier, 0,
+	    GROUP_ROLES);
+	tcase_add_test(tcase, a_route_lists_each_server_once_best_first);
+	return suite;
+}
+
+UNIT_MAIN(route_suite)
