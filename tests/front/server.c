@@ -114,6 +114,34 @@ server_start(struct server *server, const struct server_options *options)
 	}
 }
 
+/* Clock ticks of user and system time. */
+static unsigned long
+server_ticks(const struct server *server)
+{
+	unsigned long user, system;
+	char	path[64];
+	FILE	*file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)server->pid);
+	ck_assert_ptr_nonnull(file = fopen(path, "r"));
+	ck_assert_int_eq(fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d "
+	    "%*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	fclose(file);
+	return user + system;
+}
+
+void
+server_expect_idle(const struct server *server)
+{
+	unsigned long before, limit;
+
+	usleep(200000);		/* what was asked before is done */
+	before = server_ticks(server);
+	limit = (unsigned long)sysconf(_SC_CLK_TCK) / 10;
+	usleep(500000);
+	ck_assert_uint_le(server_ticks(server) - before, limit);
+}
+
 void
 server_freeze(const struct server *server)
 {

@@ -42,6 +42,9 @@ int server_wait(struct server *server);
 /** End it with TERM; it must end properly, leaks included. */
 void server_stop(struct server *server);
 
+/** Fail if it is busy although nobody asks for anything. */
+void server_expect_idle(const struct server *server);
+
 /** Stop it where it is, so that what happens next happens at once for it. */
 void server_freeze(const struct server *server);
 void server_thaw(const struct server *server);
