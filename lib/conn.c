@@ -385,9 +385,11 @@ conn_lose(struct conn *conn)
 	    conn->epoch);
 	if (conn->loss == HEALTH_TOO_MANY)
 		budget_lower(group->pool->fleet, conn->endpoint);
-	if (conn->state != CONN_READY)
+	/* A login that we ended ourselves has not failed. */
+	if (conn->state == CONN_SETUP ||
+	    (conn->state == CONN_DIALING && conn->loss != HEALTH_NOTHING))
 		dial_failed(conn);
-	else if (conn->loss != HEALTH_NOTHING)
+	else if (conn->state == CONN_READY && conn->loss != HEALTH_NOTHING)
 		fleet_log(group->pool->fleet, MEWS_WARNING, "connection_lost",
 		    "endpoint=%s group=%s evidence=%s in_flight=%u "
 		    "error=\"%s\"",

@@ -215,6 +215,15 @@ listeners_bind(struct listeners *set, enum listener_kind kind,
 }
 
 void
+listeners_disown(struct listeners *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->fds[i] >= 0)
+			close(set->fds[i]);
+	set->count = 0;
+}
+
+void
 listeners_close(struct listeners *set)
 {
 	const char *path;

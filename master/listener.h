@@ -41,5 +41,7 @@ bool listeners_bind(struct listeners *set, enum listener_kind kind,
 
 /** Close all, remove the unix sockets that are still ours. */
 void listeners_close(struct listeners *set);
+/** In a child that serves nobody: close the copies, leave the files. */
+void listeners_disown(struct listeners *set);
 
 #endif

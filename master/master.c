@@ -16,6 +16,7 @@
 
 #include "fail.h"
 #include "listener.h"
+#include "monitor.h"
 #include "privileges.h"
 #include "runtime.h"
 #include "worker.h"
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <sys/param.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define QUIT_MS	     1000 /* from QUIT to KILL */
@@ -44,6 +46,7 @@ struct master {
 	struct listeners       listeners;
 	struct mews_fleet     *fleet;
 	struct workers	       workers;
+	struct workers	       monitor; /* a table of one */
 	int		       signal_fd;
 	int		       channel[2];
 	bool		       stopping;
@@ -80,6 +83,17 @@ static const struct master_signal {
  * the worker can read it, so a signal to a worker just born is not lost.
  */
 
+/* In a child: give up what is the master's alone. */
+static void
+master_disown(struct master *m, const char *process, int number)
+{
+	close(m->channel[1]);
+	close(m->signal_fd);
+	runtime_disown(&m->runtime);
+	m->log.process = process;
+	m->log.number = number;
+}
+
 static int
 master_child(void *arg, unsigned number)
 {
@@ -94,13 +108,21 @@ master_child(void *arg, unsigned number)
 		.number = number,
 	};
 
-	close(m->channel[1]);
-	close(m->signal_fd);
-	runtime_disown(&m->runtime);
-	m->log.process = "worker";
-	m->log.number = (int)number;
+	master_disown(m, "worker", (int)number);
 	args.log = m->log;
 	return worker_run(&args);
+}
+
+static int
+master_monitor_child(void *arg, unsigned number)
+{
+	struct master *m = arg; /* our copy */
+
+	(void)number; /* there is one */
+	master_disown(m, "monitor", -1);
+	listeners_disown(&m->listeners);
+	return monitor_run(m->fleet, m->config->fleet.instance,
+	    m->channel[0], &m->log);
 }
 
 /*
@@ -141,16 +163,29 @@ master_create_fleet(struct master *m, struct mews_error *error)
 		return false;
 	mews_fleet_set_log(m->fleet, log_sink, &m->log);
 	mews_fleet_set_master(m->fleet, getpid(), 1);
+	m->monitor = (struct workers) {
+		.noun = "monitor",
+		.config = m->config,
+		.log = &m->log,
+		.fleet = m->fleet,
+		.segment_path = m->runtime.segment_path,
+		.child = master_monitor_child,
+		.child_arg = m,
+		.count = 1,
+	};
 	m->workers = (struct workers) {
+		.noun = "worker",
 		.config = m->config,
 		.log = &m->log,
 		.fleet = m->fleet,
 		.segment_path = m->runtime.segment_path,
 		.child = master_child,
 		.child_arg = m,
+		.count = m->config->workers,
 		.slots = fleet.workers,
 	};
-	return workers_init(&m->workers) || fail(error, "out of memory");
+	return (workers_init(&m->workers) && workers_init(&m->monitor)) ||
+	    fail(error, "out of memory");
 }
 
 static bool
@@ -214,7 +249,8 @@ master_wait(struct master *m)
 	struct signalfd_siginfo	    got;
 	unsigned		    want = 0;
 
-	poll(&pfd, 1, workers_due(&m->workers));
+	poll(&pfd, 1,
+	    MIN(workers_due(&m->workers), workers_due(&m->monitor)));
 	while (read(m->signal_fd, &got, sizeof(got)) == sizeof(got)) {
 		for (s = master_signals; s->number != 0; s++)
 			if (s->number == (int)got.ssi_signo)
@@ -248,20 +284,32 @@ master_resize(struct master *m, bool more)
 	    m->workers.count, m->workers.slots);
 }
 
+/* Wait for all that ended. */
+static void
+master_reap(struct master *m)
+{
+	pid_t pid;
+	int   wait_status;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		if (!workers_bury(&m->workers, pid, wait_status))
+			workers_bury(&m->monitor, pid, wait_status);
+}
+
 static void
 master_loop(struct master *m)
 {
 	unsigned want;
 	bool	 quit, stop;
 
-	while (!workers_gone(&m->workers)) {
+	while (!workers_gone(&m->workers) || !workers_gone(&m->monitor)) {
 		want = master_wait(m);
 		quit = (want & WANT_QUIT) != 0 ||
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);
 		stop = (want & (WANT_STOP | WANT_INTERRUPT)) != 0;
 
 		if (want & WANT_REAP)
-			workers_reap(&m->workers);
+			master_reap(m);
 		if (quit)
 			master_stop(m, SIGQUIT, QUIT_MS);
 		else if (stop && !m->stopping)
@@ -270,8 +318,14 @@ master_loop(struct master *m)
 			master_resize(m, true);
 		if ((want & WANT_FEWER) && !m->stopping)
 			master_resize(m, false);
+		/* It watches over the workers until the last has ended. */
+		if (m->stopping && workers_gone(&m->workers) &&
+		    m->monitor.count > 0)
+			workers_stop(&m->monitor, SIGTERM, QUIT_MS);
 		workers_watch(&m->workers);
+		workers_watch(&m->monitor);
 		workers_start(&m->workers);
+		workers_start(&m->monitor);
 	}
 }
 
@@ -280,6 +334,7 @@ master_close(struct master *m)
 {
 	listeners_close(&m->listeners);
 	workers_free(&m->workers);
+	workers_free(&m->monitor);
 	mews_fleet_destroy(&m->fleet);
 	runtime_release(&m->runtime);
 	close(m->signal_fd);
@@ -301,6 +356,7 @@ master_run(const struct config *config, const struct mews_app *app,
 	bool started;
 
 	TAILQ_INIT(&m.workers.list);
+	TAILQ_INIT(&m.monitor.list);
 	if ((started = master_open(&m, error))) {
 		setproctitle("master (%s)", config->fleet.instance);
 		master_announce(&m);

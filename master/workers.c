@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ workers_init(struct workers *workers)
 	TAILQ_INIT(&workers->list);
 	workers->began = process_now();
 	workers->watched_at = workers->awake_since = workers->began;
-	for (; workers->count < workers->config->workers; workers->count++)
+	for (unsigned i = 0; i < workers->count; i++)
 		if (process_add(&workers->list) == NULL)
 			return false;
 	return true;
@@ -46,6 +47,28 @@ workers_free(struct workers *workers)
 
 	TAILQ_FOREACH_SAFE(p, &workers->list, entry, next)
 		process_remove(&workers->list, p);
+}
+
+/* One line: event NOUN_WHAT, about that process, and what @format says. */
+static void
+workers_log(const struct workers *workers, enum mews_log_level level,
+    const struct process *p, const char *what, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+static void
+workers_log(const struct workers *workers, enum mews_log_level level,
+    const struct process *p, const char *what, const char *format, ...)
+{
+	char	event[64], text[512];
+	va_list ap;
+
+	snprintf(event, sizeof(event), "%s_%s", workers->noun, what);
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	log_write(workers->log, level, event, "%s=%u %s_pid=%jd%s%s",
+	    workers->noun, p->number, workers->noun, (intmax_t)p->pid,
+	    text[0] == '\0' ? "" : " ", text);
 }
 
 /*
@@ -62,15 +85,13 @@ workers_fork(struct workers *workers, struct process *p)
 		exit(workers->child(workers->child_arg, p->number));
 	if (pid > 0) {
 		process_forked(p, pid, process_now());
-		log_write(workers->log, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
-		    "worker_started", "worker=%u worker_pid=%jd", p->number,
-		    (intmax_t)pid);
+		workers_log(workers, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
+		    p, "started", "%s", "");
 		return;
 	}
 	log_quote(why, sizeof(why), strerror(errno));
 	process_ended(p, process_now());
-	log_write(workers->log, MEWS_ERROR, "fork_failed",
-	    "worker=%u error=%s", p->number, why);
+	workers_log(workers, MEWS_ERROR, p, "fork_failed", "error=%s", why);
 }
 
 void
@@ -100,47 +121,38 @@ workers_complain(struct workers *workers)
 		if (p->deaths == 0)
 			return;
 	workers->complained = true;
-	log_write(workers->log, MEWS_ERROR, "no_worker_starts",
-	    "workers=%u hint=\"what each of them said is above; "
-	    "trying again\"", workers->count);
+	log_write(workers->log, MEWS_ERROR, "none_starts",
+	    "%ss=%u hint=\"what each of them said is above; "
+	    "trying again\"", workers->noun, workers->count);
 }
 
-static void
+bool
 workers_bury(struct workers *workers, pid_t pid, int wait_status)
 {
 	struct process *p;
 	int64_t		now = process_now(), ran;
 	char		end[64];
 
-	mews_fleet_reap(workers->fleet, pid);
 	if ((p = process_find(&workers->list, pid)) == NULL)
-		return;
+		return false;
+	mews_fleet_reap(workers->fleet, pid);
 	process_end_text(end, sizeof(end), wait_status);
 	ran = now - p->started;
-	process_ended(p, now);
 	if (p->retired) {
-		log_write(workers->log,
-		    wait_status == 0 ? MEWS_DEBUG : MEWS_WARNING,
-		    "worker_exited", "worker=%u worker_pid=%jd %s ran_ms=%jd",
-		    p->number, (intmax_t)pid, end, (intmax_t)ran);
+		workers_log(workers,
+		    wait_status == 0 ? MEWS_DEBUG : MEWS_WARNING, p, "exited",
+		    "%s ran_ms=%jd", end, (intmax_t)ran);
 		process_remove(&workers->list, p);
-		return;
+		return true;
 	}
-	log_write(workers->log, MEWS_WARNING, "worker_exited",
-	    "worker=%u worker_pid=%jd %s ran_ms=%jd deaths=%u "
-	    "restart_in_ms=%jd", p->number, (intmax_t)pid, end, (intmax_t)ran,
+	process_ended(p, now);
+	p->pid = pid; /* to be named once more */
+	workers_log(workers, MEWS_WARNING, p, "exited",
+	    "%s ran_ms=%jd deaths=%u restart_in_ms=%jd", end, (intmax_t)ran,
 	    p->deaths, (intmax_t)(p->start_at - now));
+	p->pid = 0;
 	workers_complain(workers);
-}
-
-void
-workers_reap(struct workers *workers)
-{
-	pid_t pid;
-	int   wait_status;
-
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-		workers_bury(workers, pid, wait_status);
+	return true;
 }
 
 /*
@@ -154,17 +166,16 @@ workers_note_ready(struct workers *workers, struct process *p, int64_t now)
 		return;
 	process_ready(p);
 	workers->any_ready = true;
-	log_write(workers->log, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
-	    "worker_ready", "worker=%u worker_pid=%jd start_ms=%jd",
-	    p->number, (intmax_t)p->pid, (intmax_t)(now - p->started));
+	workers_log(workers, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG, p,
+	    "ready", "start_ms=%jd", (intmax_t)(now - p->started));
 	if (workers->all_ready)
 		return;
 	TAILQ_FOREACH(p, &workers->list, entry)
 		if (p->state != PROCESS_READY)
 			return;
 	workers->all_ready = true;
-	log_write(workers->log, MEWS_INFO, "ready", "workers=%u start_ms=%jd",
-	    workers->count, (intmax_t)(now - workers->began));
+	log_write(workers->log, MEWS_INFO, "ready", "%ss=%u start_ms=%jd",
+	    workers->noun, workers->count, (intmax_t)(now - workers->began));
 }
 
 /* What its slot says of a worker, as logfmt; "" if it has none. */
@@ -216,9 +227,8 @@ workers_check_heartbeat(struct workers *workers, struct process *p,
 		return;
 	process_doing(doing, sizeof(doing), p->pid);
 	workers_slot_text(workers, p->pid, slot, sizeof(slot));
-	log_write(workers->log, MEWS_ERROR, "worker_hangs",
-	    "worker=%u worker_pid=%jd silent_ms=%jd worker_timeout_ms=%u "
-	    "%s%s action=kill", p->number, (intmax_t)p->pid,
+	workers_log(workers, MEWS_ERROR, p, "hangs",
+	    "silent_ms=%jd worker_timeout_ms=%u %s%s action=kill",
 	    (intmax_t)silent, limit, doing, slot);
 	process_kill(p, now);
 }
@@ -230,10 +240,9 @@ workers_check_deadline(struct workers *workers, struct process *p,
 {
 	if (process_due(p) > now || p->state == PROCESS_ABSENT)
 		return true;
-	log_write(workers->log, MEWS_WARNING,
-	    p->state == PROCESS_KILLED ? "worker_stuck" : "worker_overdue",
-	    "worker=%u worker_pid=%jd action=%s", p->number,
-	    (intmax_t)p->pid, p->state == PROCESS_KILLED ? "none" : "kill");
+	workers_log(workers, MEWS_WARNING, p,
+	    p->state == PROCESS_KILLED ? "stuck" : "overdue", "action=%s",
+	    p->state == PROCESS_KILLED ? "none" : "kill");
 	if (p->state == PROCESS_STOPPING) {
 		process_kill(p, now);
 		return true;

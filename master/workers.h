@@ -1,5 +1,5 @@
 /*
- * workers.h - the master's table of workers.
+ * workers.h - the master's table of workers; the monitor has one of its own.
  *
  * One struct process per place; a place lives longer than the processes that
  * fill it. Whoever forks, buries, kills or counts workers does it in here.
@@ -13,6 +13,7 @@
 typedef int workers_child_fn(void *arg, unsigned number);
 
 struct workers {
+	const char	    *noun; /* "worker" or "monitor", for the log */
 	const struct config *config;
 	const struct log    *log;
 	struct mews_fleet   *fleet;
@@ -20,7 +21,7 @@ struct workers {
 	struct process_list  list;
 	workers_child_fn    *child;
 	void		    *child_arg;
-	unsigned	     count; /* that are to run */
+	unsigned	     count; /* that are to run; set before init */
 	unsigned	     slots; /* of the segment */
 	int64_t		     began;
 	int64_t		     watched_at;  /* the last workers_watch() */
@@ -30,16 +31,16 @@ struct workers {
 	bool		     complained;  /* that none gets ready */
 };
 
-/** Make config->workers places; what comes from elsewhere is set
- * already. False: out of memory. */
+/** Make the places; what comes from elsewhere is set already. False: out of
+ * memory. */
 bool workers_init(struct workers *workers);
 /** Free the table; kills nobody. */
 void workers_free(struct workers *workers);
 
 /** Fork those that are due. Returns only in the parent. */
 void workers_start(struct workers *workers);
-/** Wait for all that ended, and clear their slots. */
-void workers_reap(struct workers *workers);
+/** It ended: plan its successor. False: it is none of these. */
+bool workers_bury(struct workers *workers, pid_t pid, int wait_status);
 /** See who became ready, who hangs, whose time is over. */
 void workers_watch(struct workers *workers);
 /** Milliseconds until one of these three has something to do. */
