@@ -50,6 +50,10 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 	memset(segment, 0, sizeof(*segment));
 	fd = path == NULL ? memfd_create("mews", MFD_CLOEXEC) :
 	    open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1 && errno == EEXIST)
+		return status_set(error, MEWS_SYSTEM, "the segment %s is "
+		    "there already: its fleet runs, or crashed; remove the "
+		    "file if it does not run", path);
 	if (fd == -1)
 		return status_set(error, MEWS_SYSTEM,
 		    "cannot create the segment %s: %s",
@@ -151,7 +155,10 @@ segment_close(struct segment *segment)
 uint32_t
 segment_ms(const struct segment *segment, int64_t now_us)
 {
-	return (uint32_t)((now_us - segment->header->made_us) / 1000);
+	/* Unsigned, as made_us may be anything. */
+	uint64_t us = (uint64_t)now_us - (uint64_t)segment->header->made_us;
+
+	return (uint32_t)(us / 1000);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "worker.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -246,6 +247,33 @@ open_standard_descriptors(void)
 		close(fd);
 }
 
+/*
+ * Make room for setproctitle(3), and return the arguments, moved elsewhere.
+ *
+ * The kernel shows a title up to its end if the last byte of the arguments
+ * was overwritten. libbsd takes the first argument for all of them, and
+ * would leave its mark in the middle of what ps shows; so join them.
+ */
+static char **
+make_title_room(int argc, char **argv)
+{
+	static char   name[] = "mews";
+	static char **moved; /* lives as long as the process */
+
+	if ((moved = calloc((size_t)argc + 1, sizeof(*moved))) == NULL)
+		err(EXIT_FAILURE, NULL);
+	for (int i = 0; i < argc; i++)
+		if ((moved[i] = strdup(argv[i])) == NULL)
+			err(EXIT_FAILURE, NULL);
+	setprogname(name);
+	program_invocation_name = name;
+	for (int i = 1; i < argc; i++)
+		if (argv[i] == argv[i - 1] + strlen(moved[i - 1]) + 1)
+			argv[i][-1] = ' ';
+	setproctitle_init(argc, argv, environ);
+	return moved;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -253,7 +281,7 @@ main(int argc, char **argv)
 	struct options	      options = { 0 };
 
 	open_standard_descriptors();
-	setproctitle_init(argc, argv, environ);
+	argv = make_title_room(argc, argv);
 	if (argc < 2)
 		usage_error("a command is missing");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {

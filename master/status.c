@@ -138,9 +138,9 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	else
 		fprintf(out, "master %jd%s", (intmax_t)fleet->master_pid,
 		    alive ? "" : " IS DEAD");
-	fprintf(out, ", up %s, generation %" PRIu32 ", %u of %u workers ready\n",
+	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready\n",
 	    span_text(span, sizeof(span), fleet->uptime_ms),
-	    fleet->generation, ready, all);
+	    fleet->generation, all, ready);
 }
 
 static bool

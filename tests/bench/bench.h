@@ -32,10 +32,12 @@ struct bench {
 	unsigned connections; /* of all endpoints together */
 	unsigned inflight;
 	unsigned endpoints; /* the same server under so many names */
+	bool count_sends;   /* instructions: of the calls that send, only */
 	bool measuring;	    /* warm, and what happens now is counted */
 	bool stop;	    /* send no more */
 	uint64_t limit;	    /* nor more than so many */
 	uint64_t sent, ended;
+	unsigned warnings; /* of the library: the figures may be worthless */
 	uint32_t dice;
 	unsigned sum; /* of what came, so that nobody can leave it out */
 };

@@ -47,6 +47,8 @@ static const char usage[] =
     "  --count-instructions print instructions per query, counted in a copy\n"
     "                       of this program under valgrind --tool=callgrind,\n"
     "                       in the measured loop only (--queries, 20000)\n"
+    "  --count-sends        the same, of the calls that send only: what it\n"
+    "                       costs to choose a connection, and libpq's part\n"
     "  --profile FILE       keep callgrind's file, for callgrind_annotate\n"
     "\n"
     "Prints a line of KEY=VALUE. What the pool costs above libpq is the\n"
@@ -131,6 +133,7 @@ parse(struct options *o, int argc, char **argv)
 		{ "raw", no_argument, NULL, 'r' },
 		{ "count-allocations", no_argument, NULL, 'a' },
 		{ "count-instructions", no_argument, NULL, 'i' },
+		{ "count-sends", no_argument, NULL, 'o' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -175,6 +178,10 @@ parse(struct options *o, int argc, char **argv)
 		case 'i':
 			o->count_instructions = true;
 			break;
+		case 'o':
+			o->count_instructions = true;
+			o->bench.count_sends = true;
+			break;
 		case 'p':
 			o->profile = optarg;
 			break;
@@ -195,9 +202,10 @@ settle(struct options *o)
 
 	if (b->conninfo == NULL && (b->conninfo = getenv("MEWS_A")) == NULL)
 		misuse("--conninfo is missing", NULL);
-	if (o->raw && (b->mode >= BENCH_EMPTY || b->endpoints > 1))
-		misuse("--raw knows neither endpoints nor modes without "
-		    "queries", NULL);
+	if (o->raw && (b->mode >= BENCH_EMPTY || b->endpoints > 1 ||
+	    b->count_sends))
+		misuse("--raw has nothing to do with endpoints, --count-sends "
+		    "and modes without queries", NULL);
 	if (b->mode == BENCH_SINGLE || b->mode == BENCH_LEASE ||
 	    (b->mode == BENCH_EMPTY && b->inflight > b->connections))
 		b->inflight = b->connections;
@@ -249,11 +257,11 @@ measure(struct options *o, const struct bench_side *side, void *handle)
 		return now() - began;
 	}
 	b->limit = o->queries;
-	if (o->count_instructions)
+	if (o->count_instructions && !b->count_sends)
 		bench_instructions_start();
 	while (b->ended < b->limit)
 		side->turn(handle);
-	if (o->count_instructions)
+	if (o->count_instructions && !b->count_sends)
 		bench_instructions_stop();
 	return now() - began;
 }
@@ -271,14 +279,16 @@ run(struct options *o)
 	warm_up(o, side, handle);
 	if (o->count_allocations && !bench_allocations_start())
 		errx(1, "this build cannot count allocations");
+	b->measuring = true;
 	seconds = measure(o, side, handle);
+	b->measuring = false;
 	ended = b->ended;
 	if (o->count_allocations)
 		allocations = bench_allocations_stop();
 	drain(b, side, handle);
 	side->close(handle);
 
-	printf("qps=%.0f", (double)ended / seconds);
+	printf("qps=%.0f warnings=%u", (double)ended / seconds, b->warnings);
 	if (o->count_allocations)
 		printf(" allocations=%.3f allocations_libpq=%.3f",
 		    (double)allocations.others / (double)ended,

@@ -178,7 +178,11 @@ class Programs:
 				args.append(value)
 		if raw:
 			args.append("--raw")
-		return pairs(run(args, seconds=120))
+		result = pairs(run(args, seconds=120))
+		if result.get("warnings"):
+			say(*args[1:], "had", int(result["warnings"]),
+			    "warnings")
+		return result
 
 
 def microseconds(text):

@@ -164,7 +164,7 @@ START_TEST(status_shows_a_fleet_to_people_and_programs)
 	ck_assert_str_eq(said.err, "");
 	snprintf(pid, sizeof(pid), "master %jd,", (intmax_t)fleet->master);
 	ck_assert_ptr_nonnull(strstr(said.out, pid));
-	ck_assert_ptr_nonnull(strstr(said.out, "2 of 2 workers ready"));
+	ck_assert_ptr_nonnull(strstr(said.out, "2 workers, 2 ready"));
 	for (line = strtok_r(said.out, "\n", &rest); line != NULL;
 	    line = strtok_r(NULL, "\n", &rest))
 		ck_assert_uint_le(strlen(line), 100);

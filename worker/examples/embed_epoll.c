@@ -235,8 +235,11 @@ main(int argc, char **argv)
 		endpoints[config.endpoint_count++] =
 		    (struct mews_endpoint_config) {
 			.name = names[i], .conninfo = argv[i + 1] };
+	if (config.runtime_file != NULL)
+		unlink(config.runtime_file); /* a crash would leave it */
 	if (mews_fleet_create(&host.fleet, &config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_fleet_set_master(host.fleet, getpid(), 0);
 	sigemptyset(&host.signals);
 	sigaddset(&host.signals, SIGCHLD);
 	sigaddset(&host.signals, SIGINT);

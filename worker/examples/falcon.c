@@ -389,8 +389,11 @@ create_fleet(int argc, char **argv)
 		endpoints[config.endpoint_count++] =
 		    (struct mews_endpoint_config) {
 			.name = names[i], .conninfo = argv[i + 1] };
+	if (config.runtime_file != NULL)
+		unlink(config.runtime_file); /* a crash would leave it */
 	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_fleet_set_master(fleet, getpid(), 0);
 	mews_fleet_set_log(fleet, on_log, NULL);
 	return fleet;
 }

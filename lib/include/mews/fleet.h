@@ -43,10 +43,15 @@ enum mews_worker_state {
  * Make the segment, and look up the endpoints' addresses once (this may
  * block on DNS; nothing is logged in). Call it before the first fork.
  *
- * @out  set on MEWS_OK; end it with mews_fleet_destroy().
+ * A runtime_file that exists already is refused, as its fleet may be running.
+ * A host that crashed leaves it behind: one that knows that it is the only
+ * host removes it first.
+ *
+ * @out    set on MEWS_OK, else NULL; end it with mews_fleet_destroy().
+ * @error  says which field or call; may be NULL, as everywhere.
  *
  * Returns MEWS_OK, MEWS_INVALID (configuration or ABI), MEWS_NOMEM or
- * MEWS_SYSTEM; @error then says which field or call.
+ * MEWS_SYSTEM.
  */
 enum mews_status mews_fleet_create(struct mews_fleet **out,
     const struct mews_config *config, struct mews_error *error);
