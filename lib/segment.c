@@ -155,10 +155,10 @@ segment_close(struct segment *segment)
 uint32_t
 segment_ms(const struct segment *segment, int64_t now_us)
 {
-	/* Unsigned, as made_us may be anything. */
+	/* Wrapping, as what a file says may be anything. */
 	uint64_t us = (uint64_t)now_us - (uint64_t)segment->header->made_us;
 
-	return (uint32_t)(us / 1000);
+	return (uint32_t)((int64_t)us / 1000);
 }
 
 void

@@ -1,0 +1,386 @@
+/*
+ * test_segment.c - the file that a fleet shares: made, mapped, believed.
+ */
+#include "inside_fleet.h"
+
+#include "segment.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+static struct segment	 segment;
+static struct mews_error error;
+
+static size_t
+size_of(uint32_t endpoints, uint32_t slots)
+{
+	return sizeof(struct segment_header) +
+	    endpoints * sizeof(struct segment_endpoint) +
+	    slots * sizeof(struct segment_slot);
+}
+
+/* A good one, of 3 endpoints and 4 slots, in @file; its size. */
+static size_t
+make_good(void)
+{
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
+	    MEWS_OK);
+	return segment.size;
+}
+
+static void
+assert_refused(enum mews_status status, const char *why)
+{
+	struct segment	opened;
+
+	memset(&opened, 0xa5, sizeof(opened));
+	memset(&error, 0, sizeof(error));
+	ck_assert_int_eq(segment_open(&opened, file, &error), status);
+	ck_assert_int_eq(error.status, status);
+	ck_assert_msg(strstr(error.message, why) != NULL, "\"%s\", not: %s",
+	    error.message, why);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	ck_assert_ptr_null(opened.header);
+	segment_close(&opened);
+	ck_assert_int_eq(segment_open(&opened, file, NULL), status);
+}
+
+START_TEST(a_new_segment_is_zero_but_for_its_header)
+{
+	static const struct segment_slot     no_slot;
+	static const struct segment_endpoint no_endpoint;
+
+	ck_assert_int_eq(segment_make(&segment, NULL, "shop",
+	    MEWS_ENDPOINTS_MAX, MEWS_WORKERS_MAX, NULL), MEWS_OK);
+	ck_assert_uint_eq(segment.header->magic, SEGMENT_MAGIC);
+	ck_assert_uint_eq(segment.header->abi, SEGMENT_ABI);
+	ck_assert_str_eq(segment.header->instance, "shop");
+	ck_assert_uint_eq(segment.endpoint_count, MEWS_ENDPOINTS_MAX);
+	ck_assert_uint_eq(segment.slot_count, MEWS_WORKERS_MAX);
+	ck_assert_uint_eq(segment.size, size_of(MEWS_ENDPOINTS_MAX,
+	    MEWS_WORKERS_MAX));
+	for (int i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		ck_assert_mem_eq(&segment.endpoints[i], &no_endpoint,
+		    sizeof(no_endpoint));
+	for (int i = 0; i < MEWS_WORKERS_MAX; i++)
+		ck_assert_mem_eq(&segment.slots[i], &no_slot, sizeof(no_slot));
+	segment_close(&segment);
+	ck_assert_ptr_null(segment.header);
+	segment_close(&segment);
+}
+END_TEST
+
+START_TEST(words_of_different_writers_share_no_line)
+{
+	uintptr_t	at;
+
+	make_good();
+	at = (uintptr_t)segment.header;
+	ck_assert_uint_eq(at % SEGMENT_LINE, 0);
+	ck_assert_uint_eq(offsetof(struct segment_header, changes) %
+	    SEGMENT_LINE, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq((uintptr_t)&segment.endpoints[i] %
+		    SEGMENT_LINE, 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq((uintptr_t)&segment.slots[i] % SEGMENT_LINE,
+		    0);
+	ck_assert_uint_eq((uintptr_t)&segment.slots[4], at + segment.size);
+	segment_close(&segment);
+}
+END_TEST
+
+START_TEST(the_file_is_private_and_of_the_right_size)
+{
+	struct stat	st;
+
+	umask(0);
+	make_good();
+	ck_assert_int_eq(stat(file, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(st.st_size, (off_t)size_of(3, 4));
+	segment_close(&segment);
+	ck_assert(file_exists());
+}
+END_TEST
+
+START_TEST(who_opens_it_sees_what_the_others_write)
+{
+	struct segment	opened;
+
+	make_good();
+	ck_assert_int_eq(segment_open(&opened, file, &error), MEWS_OK);
+	ck_assert_uint_eq(opened.endpoint_count, 3);
+	ck_assert_uint_eq(opened.slot_count, 4);
+	ck_assert_str_eq(opened.header->instance, "shop");
+	atomic_store(&segment.slots[3].connections[MEWS_ENDPOINTS_MAX - 1], 9);
+	ck_assert_uint_eq(opened.slots[3].connections[MEWS_ENDPOINTS_MAX - 1],
+	    9);
+	/* And cannot write itself. */
+	ck_assert_int_eq(mprotect(opened.header, opened.size,
+	    PROT_READ | PROT_WRITE), -1);
+	ck_assert_int_eq(errno, EACCES);
+	segment_close(&opened);
+	segment_close(&segment);
+}
+END_TEST
+
+START_TEST(a_file_that_exists_is_not_touched)
+{
+	char	text[16];
+	FILE   *in;
+
+	write_bytes("precious", 9);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
+	    MEWS_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	ck_assert_ptr_nonnull(strstr(error.message, "there already"));
+	ck_assert_ptr_null(segment.header);
+	ck_assert_ptr_nonnull(in = fopen(file, "r"));
+	ck_assert_uint_eq(fread(text, 1, sizeof(text), in), 9);
+	ck_assert_str_eq(text, "precious");
+	fclose(in);
+}
+END_TEST
+
+START_TEST(without_room_no_file_is_left)
+{
+	const struct rlimit small = { 4096, 4096 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 256, &error),
+	    MEWS_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	ck_assert_ptr_null(segment.header);
+	ck_assert(!file_exists());
+}
+END_TEST
+
+START_TEST(what_is_missing_is_named)
+{
+	assert_refused(MEWS_SYSTEM, strerror(ENOENT));
+	strcat(directory, "/none");
+	snprintf(file, sizeof(file), "%s/x", directory);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
+	    MEWS_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	directory[strlen(directory) - strlen("/none")] = '\0';
+}
+END_TEST
+
+START_TEST(what_may_not_be_read_is_named)
+{
+	make_good();
+	segment_close(&segment);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	else
+		ck_assert_int_eq(chmod(file, 0), 0);
+	assert_refused(MEWS_SYSTEM, strerror(EACCES));
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+START_TEST(a_directory_is_no_segment)
+{
+	ck_assert_int_eq(mkdir(file, 0700), 0);
+	assert_refused(MEWS_INVALID, "not a segment");
+	ck_assert_int_eq(rmdir(file), 0);
+}
+END_TEST
+
+START_TEST(a_truncated_file_is_refused)
+{
+	size_t	size = make_good();
+
+	segment_close(&segment);
+	while (size > 0) {
+		size -= size < 61 ? size : 61;
+		ck_assert_int_eq(truncate(file, (off_t)size), 0);
+		assert_refused(MEWS_INVALID,
+		    size < sizeof(struct segment_header) ? "not a segment" :
+		    "damaged");
+	}
+}
+END_TEST
+
+/* A header of one's own: what must be in it, and what is said if not. */
+static const struct {
+	size_t offset;	  /* of a field of 32 bits */
+	uint32_t value;
+	const char *why;
+} headers[] = {
+	{ offsetof(struct segment_header, magic), 0, "not a segment" },
+	{ offsetof(struct segment_header, magic) + 4, 1, "not a segment" },
+	{ offsetof(struct segment_header, abi), SEGMENT_ABI + 1,
+	  "another version" },
+	{ offsetof(struct segment_header, abi), 0, "another version" },
+	{ offsetof(struct segment_header, header_size), 0, "damaged" },
+	{ offsetof(struct segment_header, header_size),
+	  sizeof(struct segment_header) + 1, "damaged" },
+	{ offsetof(struct segment_header, endpoint_size), 0, "damaged" },
+	{ offsetof(struct segment_header, endpoint_size), UINT32_MAX,
+	  "damaged" },
+	{ offsetof(struct segment_header, slot_size), 0, "damaged" },
+	{ offsetof(struct segment_header, slot_size),
+	  sizeof(struct segment_slot) - 1, "damaged" },
+	{ offsetof(struct segment_header, endpoint_count), 4, "damaged" },
+	{ offsetof(struct segment_header, endpoint_count),
+	  MEWS_ENDPOINTS_MAX + 1, "damaged" },
+	{ offsetof(struct segment_header, endpoint_count), UINT32_MAX,
+	  "damaged" },
+	{ offsetof(struct segment_header, slot_count), 5, "damaged" },
+	{ offsetof(struct segment_header, slot_count), MEWS_WORKERS_MAX + 1,
+	  "damaged" },
+	{ offsetof(struct segment_header, slot_count), UINT32_MAX, "damaged" },
+};
+
+START_TEST(each_field_of_the_header_is_checked)
+{
+	make_good();
+	memcpy((char *)segment.header + headers[_i].offset,
+	    &headers[_i].value, sizeof(headers[_i].value));
+	segment_close(&segment);
+	assert_refused(MEWS_INVALID, headers[_i].why);
+}
+END_TEST
+
+START_TEST(counts_are_limited_even_where_the_file_is_long_enough)
+{
+	make_good();
+	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX + 1;
+	segment_close(&segment);
+	ck_assert_int_eq(truncate(file, 1 << 20), 0);
+	assert_refused(MEWS_INVALID, "damaged");
+}
+END_TEST
+
+START_TEST(a_segment_of_another_abi_names_both)
+{
+	char	found[32], own[32];
+
+	make_good();
+	segment.header->abi = 77;
+	/* Whatever else that version changed. */
+	segment.header->slot_size = segment.header->slot_count = 999;
+	segment_close(&segment);
+	snprintf(found, sizeof(found), "ABI %d", 77);
+	snprintf(own, sizeof(own), "reads %d", SEGMENT_ABI);
+	assert_refused(MEWS_INVALID, found);
+	assert_refused(MEWS_INVALID, own);
+}
+END_TEST
+
+/* Random bytes, ever more of them behind a header that looks good. */
+START_TEST(garbage_is_refused_or_within_bounds)
+{
+	union {
+		struct segment_header header;
+		char bytes[16384];
+	} good, bad;
+	struct segment	opened;
+	uint64_t	seed = 40;
+	int		accepted = 0;
+
+	make_good();
+	ck_assert_uint_le(segment.size, sizeof(good));
+	memset(&good, 0, sizeof(good));
+	memcpy(good.bytes, segment.header, segment.size);
+	segment_close(&segment);
+	unlink(file);
+	for (int round = 0; round < 500; round++) {
+		size_t	from = dice(&seed) % 160, size;
+
+		bad = good;
+		size = dice(&seed) % (sizeof(bad) - from);
+		fill_randomly(bad.bytes + from, size, &seed);
+		write_bytes(bad.bytes, dice(&seed) % sizeof(bad));
+		if (segment_open(&opened, file, &error) != MEWS_OK)
+			continue;
+		accepted++;
+		REQUIRE(opened.endpoint_count <= MEWS_ENDPOINTS_MAX);
+		REQUIRE(opened.slot_count <= MEWS_WORKERS_MAX);
+		REQUIRE((char *)&opened.slots[opened.slot_count] <=
+		    (char *)opened.header + opened.size);
+		segment_close(&opened);
+	}
+	ck_assert_int_gt(accepted, 10);
+}
+END_TEST
+
+START_TEST(segment_time_begins_at_zero_and_wraps)
+{
+	struct segment_header header = { .made_us = INT64_C(1) << 40 };
+	const struct segment  s = { .header = &header };
+	int64_t		      now = header.made_us;
+
+	ck_assert_uint_eq(segment_ms(&s, now), 0);
+	ck_assert_uint_eq(segment_ms(&s, now + 999), 0);
+	ck_assert_uint_eq(segment_ms(&s, now + 1000), 1);
+	ck_assert_uint_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX),
+	    UINT32_MAX);
+	/* After 49 days. */
+	ck_assert_uint_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX +
+	    6000), 5);
+	/* A file may say anything. */
+	header.made_us = INT64_MIN;
+	segment_ms(&s, now);
+	header.made_us = INT64_MAX;
+	segment_ms(&s, -now);
+}
+END_TEST
+
+START_TEST(a_cleared_slot_is_a_new_slot)
+{
+	static const uint32_t	nothing[MEWS_ENDPOINTS_MAX];
+	struct segment_slot    *slot;
+	uint64_t		seed = 41;
+
+	make_good();
+	slot = &segment.slots[2];
+	fill_randomly(slot, sizeof(*slot), &seed);
+	segment_clear_slot(slot);
+	ck_assert_int_eq(slot->pid, 0);
+	ck_assert_uint_eq(slot->state, MEWS_WORKER_FREE);
+	ck_assert_uint_eq(slot->requests, 0);
+	ck_assert_uint_eq(slot->queries, 0);
+	ck_assert_uint_eq(slot->errors, 0);
+	ck_assert_uint_eq(slot->waiting, 0);
+	ck_assert_uint_eq(slot->in_flight, 0);
+	ck_assert_mem_eq(slot->connections, nothing, sizeof(nothing));
+	segment_close(&segment);
+}
+END_TEST
+
+static Suite *
+segment_suite(void)
+{
+	Suite	*suite = suite_create("segment");
+	TCase	*tcase = unit_case(suite, "file");
+
+	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+	tcase_add_test(tcase, a_new_segment_is_zero_but_for_its_header);
+	tcase_add_test(tcase, words_of_different_writers_share_no_line);
+	tcase_add_test(tcase, the_file_is_private_and_of_the_right_size);
+	tcase_add_test(tcase, who_opens_it_sees_what_the_others_write);
+	tcase_add_test(tcase, a_file_that_exists_is_not_touched);
+	tcase_add_test(tcase, without_room_no_file_is_left);
+	tcase_add_test(tcase, what_is_missing_is_named);
+	tcase_add_test(tcase, what_may_not_be_read_is_named);
+	tcase_add_test(tcase, a_directory_is_no_segment);
+	tcase_add_test(tcase, a_truncated_file_is_refused);
+	tcase_add_loop_test(tcase, each_field_of_the_header_is_checked, 0,
+	    COUNT(headers));
+	tcase_add_test(tcase,
+	    counts_are_limited_even_where_the_file_is_long_enough);
+	tcase_add_test(tcase, a_segment_of_another_abi_names_both);
+	tcase_add_test(tcase, garbage_is_refused_or_within_bounds);
+	tcase_add_test(tcase, segment_time_begins_at_zero_and_wraps);
+	tcase_add_test(tcase, a_cleared_slot_is_a_new_slot);
+	return suite;
+}
+
+UNIT_MAIN(segment_suite)
