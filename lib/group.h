@@ -10,6 +10,8 @@
 #include "pool.h"
 #include "route.h"
 
+#include <assert.h>
+
 /* The group's connections to one endpoint. */
 struct group_endpoint {
 	struct conn_list conns; /* by link */
@@ -68,6 +70,15 @@ void group_rethink(struct mews_group *group);
 void group_scan(struct mews_group *group, int64_t now_us);
 /* Is somebody waiting while no endpoint can be used? */
 bool group_panics(const struct mews_group *group);
+
+/* The pool of a host's group, which is NULL where a name was wrong. */
+static inline struct mews_pool *
+group_pool(const struct mews_group *group)
+{
+	assert(group != NULL &&
+	    "mews: mews_pool_group() knows no group of that name");
+	return group->pool;
+}
 
 /* Refuse a call: keep the sentence for mews_group_message(). */
 enum mews_status group_refuse(struct mews_group *group,
