@@ -43,7 +43,7 @@ lease_done(void *arg, struct mews_lease *lease,
 static enum mews_status
 may_block(struct mews_group *group)
 {
-	if (group->pool->depth == 0)
+	if (group_pool(group)->depth == 0)
 		return MEWS_OK;
 	return group_refuse(group, MEWS_INVALID, "a blocking call inside a "
 	    "callback of the pool: use the asynchronous one");

@@ -10,6 +10,8 @@
 #include "pool.h"
 #include "route.h"
 
+#include <assert.h>
+
 /* The group's connections to one endpoint. */
 struct group_endpoint {
 	struct conn_list conns; /* by link */
@@ -93,6 +95,15 @@ group_stall_us(const struct mews_group *group,
 	return group->config->stall_after != 0 ?
 	    (int64_t)group->config->stall_after * 1000 :
 	    pool_stall_us(endpoint);
+}
+
+/* The pool of a host's group, which is NULL where a name was wrong. */
+static inline struct mews_pool *
+group_pool(const struct mews_group *group)
+{
+	assert(group != NULL &&
+	    "mews: mews_pool_group() knows no group of that name");
+	return group->pool;
 }
 
 /* Refuse a call: keep the sentence for mews_group_message(). */

@@ -137,7 +137,7 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	struct query	       *query;
 	enum mews_status	status;
 
-	if (!pool_ours(group->pool))
+	if (!pool_ours(group_pool(group)))
 		return group_refuse(group, MEWS_INVALID,
 		    "the pool belongs to another process, or is closing");
 	if (fn == NULL)
@@ -229,6 +229,9 @@ finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
 
 	if (status != MEWS_OK)
 		return status;
+	if (fn == NULL)
+		return group_refuse(lease->group, MEWS_INVALID,
+		    "the end of a transaction needs a callback");
 	status = send(lease, kind, &args, false, fn, arg, NULL);
 	if (status == MEWS_OK) {
 		lease->transaction = false;
@@ -267,8 +270,8 @@ mews_lease_end(struct mews_lease **lease)
 	if (l == NULL)
 		return;
 	checked(l);
-	if (l->group != NULL && pool_ours(l->group->pool)) {
-		if ((conn = l->conn) != NULL) {
+	if (l->group != NULL) {
+		if (pool_ours(l->group->pool) && (conn = l->conn) != NULL) {
 			open = l->transaction || l->in_flight > 0 ||
 			    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
 			part(l);

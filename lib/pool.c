@@ -111,6 +111,8 @@ abandon(struct mews_pool *pool)
 bool
 pool_ours(struct mews_pool *pool)
 {
+	assert(pool != NULL && "mews: a pool is there after mews_pool_open() "
+	    "and until mews_pool_close()");
 	if (*pool->alive) {
 		assert(pthread_equal(pool->thread, pthread_self()) &&
 		    "mews: a pool is used by the thread that opened it only");
@@ -253,6 +255,7 @@ mews_pool_close(struct mews_pool **out)
 	else
 		pool->fleet->pools--;
 	pool->closing = true;
+	pool->depth++; /* callbacks run in here */
 	while ((lease = LIST_FIRST(&pool->leases)) != NULL)
 		lease_orphan(lease);
 	for (uint32_t i = 0; i < pool->group_count; i++)

@@ -339,7 +339,7 @@ enum mews_status
 mews_query_send(struct mews_group *group, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg, mews_query_id *id)
 {
-	struct mews_pool       *pool = group->pool;
+	struct mews_pool       *pool = group_pool(group);
 	struct query	       *query;
 	const char	       *mistake;
 	enum mews_status	status;

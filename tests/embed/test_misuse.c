@@ -1,0 +1,696 @@
+/*
+ * test_misuse.c - what a host must not do is a clear status or an assertion
+ * with a sentence.
+ */
+#include "host.h"
+
+#include <mews.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct mews_fleet *fleet;
+static struct mews_pool *pool;
+static struct mews_group *group, *transactions;
+static struct mews_query_args one = { .sql = "SELECT 1" };
+
+static char log_text[16384]; /* all that the fleet logged */
+
+static void
+keep_log(void *arg, enum mews_log_level level, const char *event,
+    const char *text)
+{
+	size_t	length = strlen(log_text);
+
+	(void)arg;
+	(void)level;
+	snprintf(log_text + length, sizeof(log_text) - length, "%s %s\n",
+	    event, text);
+}
+
+static void
+create_fleet(void)
+{
+	static struct mews_endpoint_config endpoints[] = {
+		{ .name = "a" }, { .name = "b" }, { .name = "c" } };
+	static const struct mews_group_config groups[] = {
+		{ .name = "any" },
+		{ .name = "transactions", .autocommit = MEWS_OFF } };
+	const struct mews_config config = { .abi = MEWS_ABI,
+		.instance = "misuse", .workers = 2, .endpoints = endpoints,
+		.endpoint_count = 3, .groups = groups, .group_count = 2,
+		.health = { .interval = 100, .timeout = 100 } };
+	struct mews_error error;
+
+	endpoints[0].conninfo = getenv("MEWS_A");
+	endpoints[1].conninfo = getenv("MEWS_B");
+	endpoints[2].conninfo = getenv("MEWS_C");
+	ck_assert_msg(mews_fleet_create(&fleet, &config, &error) == MEWS_OK,
+	    "%s", error.message);
+	mews_fleet_set_log(fleet, keep_log, NULL);
+}
+
+static void
+open_pool(void)
+{
+	struct mews_error	error;
+
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_OK);
+	ck_assert_int_eq(mews_pool_open(&pool, fleet, NULL, NULL, &error),
+	    MEWS_OK);
+	group = mews_pool_group(pool, "any");
+	transactions = mews_pool_group(pool, "transactions");
+}
+
+static void
+setup(void)
+{
+	create_fleet();
+	open_pool();
+}
+
+static void
+teardown(void)
+{
+	mews_pool_close(&pool);
+	mews_fleet_destroy(&fleet);
+}
+
+static void
+run_ok(void)
+{
+	struct mews_result	*result;
+
+	ck_assert_msg(mews_query_run(group, &one, &result) == MEWS_OK, "%s",
+	    mews_group_message(group));
+	mews_result_free(&result);
+}
+
+static struct mews_lease *
+borrow(void)
+{
+	struct mews_lease	*lease;
+
+	ck_assert_msg(mews_lease_wait(transactions, 0, &lease) == MEWS_OK,
+	    "%s", mews_group_message(transactions));
+	return lease;
+}
+
+/*
+ * Statuses.
+ */
+
+/* Exit with 0 if all that a child tries with its copy is refused. */
+static void
+use_copy(struct mews_lease *lease)
+{
+	struct mews_statement	*statement;
+	struct mews_lease	*other;
+	struct mews_result	*result;
+
+	ck_assert_int_eq(mews_query_run(group, &one, &result), MEWS_INVALID);
+	ck_assert_ptr_null(result);
+	ck_assert_ptr_nonnull(strstr(mews_group_message(group),
+	    "belongs to another process"));
+	ck_assert_int_eq(mews_lease_wait(group, 0, &other), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_query_run(lease, &one, &result),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_commit_run(lease, &result),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_statement_register(&statement, pool, "SELECT 1",
+	    0), MEWS_INVALID);
+	ck_assert_int_eq(mews_query_cancel(pool, 1), MEWS_INVALID);
+	ck_assert_int_eq(mews_pool_turn(pool, 0), MEWS_INVALID);
+	ck_assert_int_eq(mews_pool_tick(pool), -1);
+	mews_lease_end(&lease);
+	mews_pool_close(&pool);
+	mews_fleet_count_requests(fleet, 1000);
+	mews_fleet_leave(fleet);
+}
+
+static void
+count(void *arg, const struct mews_result *result)
+{
+	(void)result;
+	++*(int *)arg;
+}
+
+static void
+wait_child(pid_t child)
+{
+	int	status;
+
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+START_TEST(a_forks_copy_is_refused_and_the_parent_unharmed)
+{
+	struct mews_lease	*lease;
+	struct mews_result	*result;
+	struct mews_group_stats	 before, after;
+	static int		 calls;
+	pid_t			 child;
+
+	run_ok();
+	lease = borrow();
+	ck_assert_int_eq(mews_lease_query_run(lease, &one, &result), MEWS_OK);
+	mews_result_free(&result);
+	ck_assert_int_eq(mews_query_send(group,
+	    &(struct mews_query_args) { .sql = "SELECT pg_sleep(0.2)" },
+	    count, &calls, NULL), MEWS_OK);
+	ck_assert_int_eq(mews_pool_turn(pool, 0), MEWS_OK);
+	mews_group_stats(group, &before);
+	if ((child = fork()) == 0) {
+		use_copy(lease);
+		_exit(calls);
+	}
+	wait_child(child);
+	HOST_WAIT(mews_pool_turn(pool, 10) == MEWS_OK && calls == 1);
+	ck_assert_int_eq(mews_lease_commit_run(lease, &result), MEWS_OK);
+	mews_result_free(&result);
+	mews_lease_end(&lease);
+	mews_group_stats(group, &after);
+	ck_assert_uint_eq(after.errors, before.errors);
+	ck_assert_ptr_null(strstr(log_text, "connection_lost"));
+}
+END_TEST
+
+START_TEST(a_child_may_have_a_pool_of_its_own)
+{
+	pid_t	child;
+
+	run_ok();
+	if ((child = fork()) == 0) {
+		mews_pool_close(&pool);
+		open_pool();
+		run_ok();
+		teardown();
+		_exit(0);
+	}
+	wait_child(child);
+	mews_fleet_reap(fleet, child);
+	run_ok();
+}
+END_TEST
+
+START_TEST(a_lease_kept_beyond_the_pool_is_a_shell)
+{
+	struct mews_lease	*lease = borrow();
+	struct mews_result	*result;
+	int			 calls = 0;
+
+	mews_pool_close(&pool);
+	ck_assert_int_eq(mews_lease_query_run(lease, &one, &result),
+	    MEWS_INVALID);
+	ck_assert_ptr_null(result);
+	ck_assert_int_eq(mews_lease_query(lease, &one, count, &calls, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_commit(lease, count, &calls),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_rollback_run(lease, &result),
+	    MEWS_INVALID);
+	ck_assert_str_eq(mews_lease_endpoint(lease), "");
+	mews_lease_end(&lease);
+	ck_assert_ptr_null(lease);
+	mews_lease_end(&lease);
+	mews_pool_close(&pool);
+	ck_assert_int_eq(calls, 0);
+}
+END_TEST
+
+struct nested {
+	bool called;
+	enum mews_status status, lease, turn;
+	char message[200];
+};
+
+static void
+block_inside(void *arg, const struct mews_result *result)
+{
+	struct nested		*nested = arg;
+	struct mews_result	*other;
+	struct mews_lease	*lease;
+
+	(void)result;
+	nested->called = true;
+	nested->status = mews_query_run(group, &one, &other);
+	snprintf(nested->message, sizeof(nested->message), "%s",
+	    mews_group_message(group));
+	nested->lease = mews_lease_wait(group, 0, &lease);
+	nested->turn = mews_pool_turn(pool, 0);
+}
+
+START_TEST(a_blocking_call_inside_a_callback_is_invalid)
+{
+	struct nested	nested = { .called = false };
+
+	ck_assert_int_eq(mews_query_send(group, &one, block_inside, &nested,
+	    NULL), MEWS_OK);
+	HOST_WAIT(mews_pool_turn(pool, 10) == MEWS_OK && nested.called);
+	ck_assert_int_eq(nested.status, MEWS_INVALID);
+	ck_assert_int_eq(nested.lease, MEWS_INVALID);
+	ck_assert_int_eq(nested.turn, MEWS_INVALID);
+	ck_assert_ptr_nonnull(strstr(nested.message,
+	    "a blocking call inside a callback"));
+}
+END_TEST
+
+static void
+end_lease(void *lease, const struct mews_result *result)
+{
+	(void)result;
+	mews_lease_end(lease);
+}
+
+START_TEST(a_callback_may_end_its_own_lease)
+{
+	struct mews_lease	*lease = borrow();
+
+	ck_assert_int_eq(mews_lease_query(lease, &one, end_lease, &lease,
+	    NULL), MEWS_OK);
+	HOST_WAIT(mews_pool_turn(pool, 10) == MEWS_OK && lease == NULL);
+	lease = borrow();
+	mews_lease_end(&lease);
+}
+END_TEST
+
+struct canceler {
+	mews_query_id id;
+	int calls;
+	enum mews_status status;
+};
+
+static void
+cancel_itself(void *arg, const struct mews_result *result)
+{
+	struct canceler	*canceler = arg;
+
+	(void)result;
+	canceler->calls++;
+	canceler->status = mews_query_cancel(pool, canceler->id);
+}
+
+START_TEST(a_callback_cannot_cancel_its_own_query)
+{
+	struct canceler	canceler = { .calls = 0 };
+
+	ck_assert_int_eq(mews_query_send(group, &one, cancel_itself,
+	    &canceler, &canceler.id), MEWS_OK);
+	HOST_WAIT(mews_pool_turn(pool, 10) == MEWS_OK && canceler.calls == 1);
+	ck_assert_int_eq(canceler.status, MEWS_INVALID);
+	ck_assert_int_eq(mews_query_cancel(pool, canceler.id), MEWS_INVALID);
+	run_ok();
+	ck_assert_int_eq(canceler.calls, 1);
+}
+END_TEST
+
+struct last_words {
+	enum mews_status status, again;
+};
+
+static void
+ask_again(void *arg, const struct mews_result *result)
+{
+	struct last_words	*last = arg;
+
+	last->status = mews_result_status(result);
+	last->again = mews_query_send(group, &one, ask_again, arg, NULL);
+}
+
+START_TEST(a_closing_pool_takes_nothing_more)
+{
+	struct last_words	last;
+
+	ck_assert_int_eq(mews_query_send(group, &one, ask_again, &last,
+	    NULL), MEWS_OK);
+	mews_pool_close(&pool);
+	ck_assert_int_eq(last.status, MEWS_CANCELED);
+	ck_assert_int_eq(last.again, MEWS_INVALID);
+}
+END_TEST
+
+START_TEST(another_abi_is_refused)
+{
+	struct mews_config config = { .abi = MEWS_ABI + 1, .instance = "x" };
+	struct mews_fleet *other = fleet;
+	struct mews_error  error;
+
+	ck_assert_int_eq(mews_fleet_create(&other, &config, &error),
+	    MEWS_INVALID);
+	ck_assert_ptr_null(other);
+	ck_assert_int_eq(error.status, MEWS_INVALID);
+	ck_assert_msg(strstr(error.message, "abi: ") != NULL &&
+	    strstr(error.message, "1") != NULL &&
+	    strstr(error.message, "2") != NULL, "%s", error.message);
+	config.abi = 0;
+	ck_assert_int_eq(mews_fleet_create(&other, &config, NULL),
+	    MEWS_INVALID);
+}
+END_TEST
+
+START_TEST(a_statement_of_another_pool_is_invalid)
+{
+	struct mews_pool	*other;
+	struct mews_statement	*statement;
+	struct mews_error	 error;
+	struct mews_query_args	 args = { 0 };
+	struct mews_result	*result;
+
+	ck_assert_int_eq(mews_pool_open(&other, fleet, NULL, NULL, &error),
+	    MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, other,
+	    "SELECT 1", 0), MEWS_OK);
+	args.statement = statement;
+	ck_assert_int_eq(mews_query_run(group, &args, &result),
+	    MEWS_INVALID);
+	ck_assert_ptr_nonnull(strstr(mews_group_message(group),
+	    "another pool"));
+	mews_pool_close(&other);
+}
+END_TEST
+
+START_TEST(bad_arguments_are_invalid)
+{
+	const struct mews_param too_short = { .value = "", .length = -2 };
+	const struct mews_query_args bad[] = {
+		{ 0 },
+		{ .sql = "SELECT 1", .param_count = -1 },
+		{ .sql = "SELECT 1", .param_count = 1 },
+		{ .sql = "SELECT 1", .param_count = MEWS_PARAMS_MAX + 1 },
+		{ .sql = "SELECT 1", .flags = 0x10 },
+		{ .sql = "SELECT $1", .params = &too_short,
+		    .param_count = 1 },
+		{ .sql = "BEGIN" },
+		{ .sql = "SET search_path = x" },
+	};
+	struct mews_result *result;
+	struct mews_lease *lease;
+	struct mews_statement *statement;
+	int	calls = 0;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(mews_query_run(group, &bad[i], &result),
+		    MEWS_INVALID);
+		ck_assert_ptr_null(result);
+		ck_assert_int_gt((int)strlen(mews_group_message(group)), 20);
+	}
+	ck_assert_int_eq(mews_query_send(group, NULL, count, &calls, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_query_send(group, &one, NULL, NULL, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_begin(group, 0, NULL, NULL, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_query_run(transactions, &one, &result),
+	    MEWS_INVALID);
+	ck_assert_ptr_nonnull(strstr(mews_group_message(transactions),
+	    "lease"));
+	ck_assert_int_eq(mews_statement_register(&statement, pool, NULL, 0),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_statement_register(&statement, pool,
+	    "SELECT 1", 0x10), MEWS_INVALID);
+	ck_assert_ptr_null(statement);
+	ck_assert_ptr_null(mews_pool_group(pool, "no such group"));
+	ck_assert_int_eq(mews_query_cancel(pool, 0), MEWS_INVALID);
+	ck_assert_int_eq(mews_query_cancel(pool, UINT64_MAX), MEWS_INVALID);
+	lease = borrow();
+	ck_assert_int_eq(mews_lease_commit(lease, NULL, NULL), MEWS_INVALID);
+	mews_lease_end(&lease);
+	mews_pool_ready(pool, -1, MEWS_READ);
+	mews_pool_ready(pool, 1000000, MEWS_READ);
+	mews_pool_ready(pool, STDIN_FILENO, MEWS_READ);
+	ck_assert_int_eq(calls, 0);
+	run_ok();
+}
+END_TEST
+
+START_TEST(a_pool_needs_a_slot)
+{
+	struct mews_pool	*other = pool;
+	struct mews_error	 error;
+
+	create_fleet();
+	ck_assert_int_eq(mews_pool_open(&other, fleet, NULL, NULL, &error),
+	    MEWS_INVALID);
+	ck_assert_ptr_null(other);
+	ck_assert_ptr_nonnull(strstr(error.message, "mews_fleet_join()"));
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_OK);
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_INVALID);
+	ck_assert_ptr_nonnull(strstr(error.message, "already"));
+	mews_fleet_destroy(&fleet);
+	mews_fleet_destroy(&fleet);
+}
+END_TEST
+
+/* A host that computes between its queries; it is not the servers that are
+ * silent then. */
+START_TEST(a_host_that_was_away_accuses_nobody)
+{
+	for (int i = 0; i < 10; i++) {
+		run_ok();
+		poll(NULL, 0, 150);	/* a probe may take 100 */
+	}
+	ck_assert_msg(strstr(log_text, "to=suspect") == NULL &&
+	    strstr(log_text, "to=down") == NULL, "%s", log_text);
+	ck_assert_ptr_nonnull(strstr(log_text, "to=up"));
+}
+END_TEST
+
+/* The same between sending and the loop. */
+START_TEST(a_host_that_dawdles_before_its_loop_accuses_nobody)
+{
+	int	calls = 0;
+
+	run_ok();
+	for (int i = 1; i <= 10; i++) {
+		ck_assert_int_eq(mews_query_send(group, &one, count, &calls,
+		    NULL), MEWS_OK);
+		poll(NULL, 0, 60);
+		HOST_WAIT(mews_pool_turn(pool, 10) == MEWS_OK && calls == i);
+	}
+	ck_assert_msg(strstr(log_text, "to=suspect") == NULL &&
+	    strstr(log_text, "to=down") == NULL, "%s", log_text);
+}
+END_TEST
+
+/*
+ * Assertions. Each function runs in a process of its own, and dies.
+ */
+
+static const struct mews_result *kept;
+
+static void
+keep(void *arg, const struct mews_result *result)
+{
+	*(bool *)arg = true;
+	kept = result;
+}
+
+static void
+use_result_late(void)
+{
+	bool	called = false;
+
+	mews_query_send(group, &one, keep, &called, NULL);
+	while (!called)
+		mews_pool_turn(pool, 10);
+	mews_result_status(kept);
+}
+
+static void
+free_result(void *arg, const struct mews_result *result)
+{
+	struct mews_result *own = (struct mews_result *)(uintptr_t)result;
+
+	(void)arg;
+	mews_result_free(&own);
+}
+
+static void
+close_pool(void *arg, const struct mews_result *result)
+{
+	struct mews_pool *same = arg;
+
+	(void)result;
+	mews_pool_close(&same);
+}
+
+static void
+tick_pool(void *arg, const struct mews_result *result)
+{
+	(void)arg;
+	(void)result;
+	mews_pool_tick(pool);
+}
+
+static void
+run_callback(mews_query_fn *fn)
+{
+	bool	called = false;
+
+	mews_query_send(group, &one, fn, pool, NULL);
+	mews_query_send(group, &one, keep, &called, NULL);
+	while (!called)
+		mews_pool_turn(pool, 10);
+}
+
+static void
+free_result_in_callback(void)
+{
+	run_callback(free_result);
+}
+
+static void
+close_pool_in_callback(void)
+{
+	run_callback(close_pool);
+}
+
+static void
+tick_in_callback(void)
+{
+	run_callback(tick_pool);
+}
+
+static void
+close_pool_while_it_closes(void)
+{
+	mews_query_send(group, &one, close_pool, pool, NULL);
+	mews_pool_close(&pool);
+}
+
+static void
+destroy_fleet_before_pool(void)
+{
+	mews_fleet_destroy(&fleet);
+}
+
+static void
+leave_fleet_before_pool(void)
+{
+	mews_fleet_leave(fleet);
+}
+
+static void
+use_null_group(void)
+{
+	struct mews_result	*result;
+
+	mews_query_run(mews_pool_group(pool, "typo"), &one, &result);
+}
+
+static void
+use_closed_pool(void)
+{
+	mews_pool_close(&pool);
+	mews_pool_tick(pool);
+}
+
+static void
+use_null_result(void)
+{
+	mews_result_status(NULL);
+}
+
+static void *
+tick_there(void *arg)
+{
+	(void)arg;
+	mews_pool_tick(pool);
+	return NULL;
+}
+
+static void
+use_from_second_thread(void)
+{
+	pthread_t	thread;
+
+	pthread_create(&thread, NULL, tick_there, NULL);
+	pthread_join(thread, NULL);
+}
+
+static const struct {
+	void (*misuse)(void);
+	const char *sentence;
+} deaths[] = {
+	{ use_result_late, "a result is good until its callback returns" },
+	{ use_null_result, "a result is good until its callback returns" },
+	{ free_result_in_callback, "a callback does not free its result" },
+	{ close_pool_in_callback, "cannot be closed from inside its own" },
+	{ close_pool_while_it_closes, "cannot be closed from inside its own" },
+	{ tick_in_callback, "a callback of the pool cannot turn its loop" },
+	{ destroy_fleet_before_pool, "close the pool before the fleet" },
+	{ leave_fleet_before_pool, "close the pool before the fleet" },
+	{ use_null_group, "mews_pool_group() knows no group of that name" },
+	{ use_closed_pool, "a pool is there after mews_pool_open()" },
+	{ use_from_second_thread, "by the thread that opened it only" },
+};
+
+#define DEATHS ((int)(sizeof(deaths) / sizeof(deaths[0])))
+
+START_TEST(misuse_dies_with_a_sentence)
+{
+	char	text[4096];
+	size_t	length = 0;
+	ssize_t	got;
+	int	tube[2], status;
+	pid_t	child;
+
+	ck_assert_int_eq(pipe(tube), 0);
+	if ((child = fork()) == 0) {
+		dup2(tube[1], STDERR_FILENO);
+		close(tube[0]);
+		close(tube[1]);
+		setup();
+		deaths[_i].misuse();
+		_exit(0);
+	}
+	close(tube[1]);
+	while ((got = read(tube[0], text + length,
+	    sizeof(text) - 1 - length)) > 0)
+		length += (size_t)got;
+	text[length] = '\0';
+	close(tube[0]);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
+	    "status %#x: %s", (unsigned)status, text);
+	ck_assert_msg(strstr(text, deaths[_i].sentence) != NULL, "%s", text);
+}
+END_TEST
+
+static Suite *
+misuse_suite(void)
+{
+	Suite  *suite = suite_create("misuse");
+	TCase  *statuses = unit_case(suite, "statuses");
+	TCase  *assertions = unit_case(suite, "assertions");
+
+	tcase_add_checked_fixture(statuses, setup, teardown);
+	tcase_set_timeout(statuses, 60);
+	tcase_add_test(statuses,
+	    a_forks_copy_is_refused_and_the_parent_unharmed);
+	tcase_add_test(statuses, a_child_may_have_a_pool_of_its_own);
+	tcase_add_test(statuses, a_lease_kept_beyond_the_pool_is_a_shell);
+	tcase_add_test(statuses,
+	    a_blocking_call_inside_a_callback_is_invalid);
+	tcase_add_test(statuses, a_callback_may_end_its_own_lease);
+	tcase_add_test(statuses, a_callback_cannot_cancel_its_own_query);
+	tcase_add_test(statuses, a_closing_pool_takes_nothing_more);
+	tcase_add_test(statuses, another_abi_is_refused);
+	tcase_add_test(statuses, a_statement_of_another_pool_is_invalid);
+	tcase_add_test(statuses, bad_arguments_are_invalid);
+	tcase_add_test(statuses, a_host_that_was_away_accuses_nobody);
+	tcase_add_test(statuses,
+	    a_host_that_dawdles_before_its_loop_accuses_nobody);
+	tcase_add_test(assertions, a_pool_needs_a_slot);
+	tcase_add_loop_test(assertions, misuse_dies_with_a_sentence, 0,
+	    DEATHS);
+	return suite;
+}
+
+UNIT_MAIN(misuse_suite)
