@@ -9,12 +9,17 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <string.h>
 
+/* What dlerror() says begins with the path, most of the time. */
 static bool
 refuse(struct mews_error *error, const char *path, const char *why)
 {
+	bool named = strncmp(why, path, strlen(path)) == 0;
+
 	error->status = MEWS_INVALID;
-	snprintf(error->message, sizeof(error->message), "%s: %s", path, why);
+	snprintf(error->message, sizeof(error->message), "%s%s%s",
+	    named ? "" : path, named ? "" : ": ", why);
 	return false;
 }
 
@@ -24,12 +29,11 @@ application_load(const char *path, const struct mews_app **out,
 {
 	const struct mews_app *app;
 	const char *why;
-	char	 text[128];
-	void	*object;
+	char text[128];
+	void *object;
 
 	*out = NULL;
 	if ((object = dlopen(path, RTLD_NOW | RTLD_LOCAL)) == NULL) {
-		/* dlerror() names the path itself, most of the time. */
 		why = dlerror();
 		return refuse(error, path,
 		    why == NULL ? "cannot be loaded" : why);
@@ -39,7 +43,7 @@ application_load(const char *path, const struct mews_app **out,
 	else if (app->abi != MEWS_APP_ABI) {
 		snprintf(text, sizeof(text),
 		    "was built for version %u of mews/app.h, this is %u; "
-		    "build it anew", app->abi, MEWS_APP_ABI);
+		    "build it anew", app->abi, (unsigned)MEWS_APP_ABI);
 		why = text;
 	} else if (app->name == NULL || app->name[0] == '\0')
 		why = "mews_app has no name";

@@ -66,7 +66,7 @@ void *
 arena_alloc(struct arena *arena, size_t size)
 {
 	struct arena_block *block;
-	void	*memory;
+	void *memory;
 
 	if (size > SIZE_MAX - alignof(max_align_t))
 		return NULL;
@@ -91,7 +91,7 @@ arena_alloc(struct arena *arena, size_t size)
 char *
 arena_copy(struct arena *arena, const void *bytes, size_t length)
 {
-	char	*copy;
+	char *copy;
 
 	if (length == SIZE_MAX ||
 	    (copy = arena_alloc(arena, length + 1)) == NULL)

@@ -46,26 +46,28 @@ struct client {
 
 
 struct front {
-	struct ev_loop	*ev;
+	struct ev_loop *ev;
 	struct MHD_Daemon *daemon;
-	ev_io	 readable;	/* the daemon's epoll descriptor */
-	bool	 due;		/* the daemon has something to do */
-	ev_idle	 again;		/* active while it is due */
-	ev_io	*listeners;	/* active while there is room for clients */
-	size_t	 listener_count; /* 0 once it drains */
-	uint32_t client_count;
+	ev_io readable; /* the daemon's epoll descriptor */
+	bool due;	/* the daemon has something to do */
+	ev_idle again;	/* active while it is due */
+	ev_io *listeners; /* active while there is room for clients */
+	size_t listener_count; /* 0 once it drains */
+
 	struct mews_fleet *fleet;
 	const struct mews_app *app;
-	void	*state; /* the application's */
+	void *state; /* the application's */
+	bool stopped; /* the application is not asked any more */
 	struct worker_limits limits; /* none of them zero */
-	struct log	log;
-	struct rate	messages, refused;
+	struct log log;
+	struct rate messages, refused;
+
 	struct request_store requests;
 	struct reply_desk desk;
 	LIST_HEAD(, client) clients;
-	ev_timer	sweep; /* active while there are clients, or after no
-				  more could be accepted */
-	bool	stopped;       /* the application is not asked any more */
+	uint32_t client_count;
+	ev_timer sweep; /* active while there are clients, or after one could
+			   not be accepted */
 };
 
 void
@@ -95,8 +97,8 @@ on_again(struct ev_loop *ev, ev_idle *watcher, int revents)
 static void
 on_message(void *arg, const char *format, va_list args)
 {
-	struct front	*front = arg;
-	char	 text[256], quoted[300];
+	struct front *front = arg;
+	char text[256], quoted[300];
 	unsigned suppressed;
 
 	if (!rate_allow(&front->messages, &suppressed))
@@ -158,8 +160,8 @@ static void
 on_connection(void *arg, struct MHD_Connection *connection, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
-	struct front	*front = arg;
-	struct client	*client;
+	struct front *front = arg;
+	struct client *client;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		/* Without memory its first request is refused. */
@@ -189,11 +191,11 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 static void
 on_acceptable(struct ev_loop *ev, ev_io *watcher, int revents)
 {
-	struct front	*front = watcher->data;
+	struct front *front = watcher->data;
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
 	unsigned suppressed;
-	int	 fd;
+	int fd;
 
 	(void)ev;
 	(void)revents;
@@ -225,8 +227,8 @@ on_acceptable(struct ev_loop *ev, ev_io *watcher, int revents)
 static void *
 on_line(void *arg, const char *target, struct MHD_Connection *connection)
 {
-	struct front	*front = arg;
-	struct client	*client = client_of(connection);
+	struct front *front = arg;
+	struct client *client = client_of(connection);
 	struct mews_request *request;
 
 	if (client == NULL)
@@ -247,8 +249,8 @@ static void
 on_completed(void *arg, struct MHD_Connection *connection, void **context,
     enum MHD_RequestTerminationCode code)
 {
-	struct front	*front = arg;
-	struct client	*client = client_of(connection);
+	struct front *front = arg;
+	struct client *client = client_of(connection);
 
 	(void)code;
 	if (*context == NULL)
@@ -280,7 +282,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
     const char *method, const char *version, const char *bytes,
     size_t *length, void **context)
 {
-	struct front	*front = arg;
+	struct front *front = arg;
 	struct mews_request *request = *context;
 
 	(void)connection;
@@ -319,7 +321,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
 static bool
 client_left(const struct client *client)
 {
-	char	byte;
+	char byte;
 
 	return recv(client_socket(client), &byte, 1,
 	    MSG_PEEK | MSG_DONTWAIT) == 0;
@@ -331,7 +333,7 @@ sweep(struct front *front)
 {
 	ev_tstamp now = ev_now(front->ev);
 	ev_tstamp patience = front->limits.request / 1000.;
-	struct client	*client;
+	struct client *client;
 
 	LIST_FOREACH(client, &front->clients, entry)
 		if (client->request == NULL ||
@@ -379,7 +381,7 @@ front_turn(struct front *front)
 void
 front_drain(struct front *front)
 {
-	struct client	*client;
+	struct client *client;
 
 	if (front->desk.draining)
 		return;
@@ -468,7 +470,7 @@ front_open(struct front **out, struct ev_loop *ev,
     const struct worker_args *args, struct mews_pool *pool, void *state,
     struct mews_error *error)
 {
-	struct front	*front;
+	struct front *front;
 
 	*out = NULL;
 	if ((front = calloc(1, sizeof(*front))) == NULL ||
@@ -506,7 +508,7 @@ front_open(struct front **out, struct ev_loop *ev,
 static void
 abandon(struct front *front)
 {
-	struct client	*client;
+	struct client *client;
 	unsigned count = 0;
 
 	LIST_FOREACH(client, &front->clients, entry)
@@ -524,7 +526,7 @@ abandon(struct front *front)
 void
 front_close(struct front **frontp)
 {
-	struct front	*front = *frontp;
+	struct front *front = *frontp;
 
 	if (front == NULL)
 		return;

@@ -1,8 +1,9 @@
 /*
  * front.h - the HTTP side of a worker.
  *
- * One libmicrohttpd daemon in the worker's loop. The front owns connections and requests; an application that was asked
- * holds its request until it answers.
+ * One libmicrohttpd daemon in the worker's loop. The front owns connections
+ * and requests; an application that was asked holds its request until it
+ * answers.
  */
 #ifndef FRONT_H
 #define FRONT_H

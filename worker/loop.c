@@ -11,17 +11,17 @@
 #include <string.h>
 
 struct loop {
-	struct ev_loop	 *ev;
+	struct ev_loop *ev;
 	struct mews_pool *pool;
-	ev_timer	  deadline; /* only ends the wait: loop_turn() acts */
-	ev_io	**watchers;	    /* by descriptor; NULL: never seen */
-	size_t	  watcher_count;
+	ev_timer deadline; /* only ends the wait: loop_turn() acts */
+	ev_io **watchers; /* by descriptor; NULL: never seen */
+	size_t watcher_count;
 };
 
 static void
 on_ready(struct ev_loop *ev, ev_io *watcher, int revents)
 {
-	struct loop	*loop = watcher->data;
+	struct loop *loop = watcher->data;
 
 	(void)ev;
 	mews_pool_ready(loop->pool, watcher->fd,
@@ -42,8 +42,8 @@ on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
 static ev_io *
 watcher_of(struct loop *loop, int fd)
 {
-	size_t	  index = (size_t)fd, count = loop->watcher_count;
-	ev_io	**watchers;
+	size_t index = (size_t)fd, count = loop->watcher_count;
+	ev_io **watchers;
 
 	if (index >= count) {
 		while (index >= count)
@@ -68,9 +68,9 @@ watcher_of(struct loop *loop, int fd)
 void
 loop_watch(void *arg, int fd, int events)
 {
-	struct loop	*loop = arg;
-	ev_io		*watcher;
-	int		 wanted = 0;
+	struct loop *loop = arg;
+	ev_io *watcher;
+	int wanted = 0;
 
 	assert(fd >= 0 && "the pool watches a descriptor");
 	watcher = watcher_of(loop, fd);
@@ -101,7 +101,7 @@ loop_set_pool(struct loop *loop, struct mews_pool *pool)
 void
 loop_turn(struct loop *loop)
 {
-	int	wait_ms;
+	int wait_ms;
 
 	if (loop->pool == NULL)
 		return;
@@ -116,7 +116,7 @@ loop_turn(struct loop *loop)
 struct loop *
 loop_open(struct ev_loop *ev)
 {
-	struct loop	*loop = calloc(1, sizeof(*loop));
+	struct loop *loop = calloc(1, sizeof(*loop));
 
 	if (loop == NULL)
 		return NULL;
@@ -128,7 +128,7 @@ loop_open(struct ev_loop *ev)
 void
 loop_close(struct loop **loopp)
 {
-	struct loop	*loop = *loopp;
+	struct loop *loop = *loopp;
 
 	if (loop == NULL)
 		return;

@@ -8,7 +8,7 @@
 bool
 rate_allow(struct rate *rate, unsigned *suppressed)
 {
-	time_t	now = time(NULL);
+	time_t now = time(NULL);
 
 	if (now != rate->second) {
 		rate->second = now;

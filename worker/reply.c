@@ -54,7 +54,7 @@ static void
 add_date(struct MHD_Response *response, time_t second)
 {
 	struct tm tm;
-	char	date[32];
+	char date[32];
 
 	if (gmtime_r(&second, &tm) != NULL &&
 	    strftime(date, sizeof(date), "%a, %d %b %Y %T GMT", &tm) != 0)
@@ -69,8 +69,8 @@ static_response(struct reply_desk *desk, unsigned status, const char *type,
 {
 	struct reply_ready *ready;
 	struct MHD_Response *response;
-	time_t	now = time(NULL);
-	size_t	i;
+	time_t now = time(NULL);
+	size_t i;
 
 	for (i = 0; i < REPLY_READY; i++) {
 		ready = &desk->ready[i];
@@ -208,7 +208,7 @@ mews_reply_header(struct mews_request *request, const char *name,
     const char *value)
 {
 	struct request_header *header;
-	char	 quoted[80];
+	char quoted[80];
 	unsigned suppressed;
 
 	assert(request->state == REQUEST_ASKED &&
@@ -246,9 +246,9 @@ mews_reply_status(struct mews_request *request, enum mews_status status,
 {
 	static const char fallback[] = "NOMEM\n";
 	const char *name = mews_status_name(status);
-	size_t	 room = strlen(name) + strlen(message) + sizeof(": \n");
-	char	*body = arena_alloc(&request->arena, room);
-	int	 length;
+	size_t room = strlen(name) + strlen(message) + sizeof(": \n");
+	char *body = arena_alloc(&request->arena, room);
+	int length;
 
 	if (body == NULL) {
 		mews_reply(request, MHD_HTTP_SERVICE_UNAVAILABLE, TEXT_PLAIN,

@@ -238,8 +238,8 @@ request_head(struct mews_request *request, const char *method,
 static bool
 body_reserve(struct mews_request *request, size_t length)
 {
-	size_t	 room = request->body_room;
-	char	*body;
+	size_t room = request->body_room;
+	char *body;
 
 	if (length <= room)
 		return true;
@@ -344,8 +344,8 @@ bool
 mews_request_gone(const struct mews_request *request)
 {
 	const union MHD_ConnectionInfo *info;
-	char	byte;
-	ssize_t	n;
+	char byte;
+	ssize_t n;
 
 	if (request->connection == NULL)
 		return true;

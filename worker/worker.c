@@ -29,21 +29,21 @@
 
 struct mews_worker {
 	struct worker_args args;
-	struct ev_loop	*ev;
-	struct loop	*loop;
+	struct ev_loop *ev;
+	struct loop *loop;
 	struct mews_pool *pool;
-	struct front	*front;
-	void	*state; /* the application's */
-	bool	 joined;
-	bool	 started; /* the application was */
-	int	 signals; /* signalfd(2); -1: none */
+	struct front *front;
+	void *state; /* the application's */
+	bool joined;
+	bool started; /* the application was */
+	int signals; /* signalfd(2); -1: none */
 
-	bool	 stop; /* asked to end properly */
-	bool	 quit; /* asked to end now */
-	bool	 draining;
+	bool stop; /* asked to end properly */
+	bool quit; /* asked to end now */
+	bool draining;
 
-	ev_io	 signal_ready;
-	ev_io	 channel_ready;
+	ev_io signal_ready;
+	ev_io channel_ready;
 	ev_timer beat;
 	ev_timer patience; /* runs out while draining */
 	ev_prepare turn;
@@ -70,7 +70,7 @@ open_signals(void)
 	static const int ignored[] = { SIGHUP, SIGPIPE, SIGTTIN, SIGTTOU,
 		SIGUSR1, SIGUSR2 };
 	struct sigaction action = { .sa_handler = SIG_IGN };
-	sigset_t	 ours;
+	sigset_t ours;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		sigaction(ignored[i], &action, NULL);
@@ -95,7 +95,7 @@ raise_files(struct worker_args *args)
 {
 	const struct mews_config *fleet = &args->config->fleet;
 	struct rlimit files;
-	rlim_t	spoken_for = FILES_SPARE;
+	rlim_t spoken_for = FILES_SPARE;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return;
@@ -135,7 +135,7 @@ static void
 on_channel(struct ev_loop *ev, ev_io *watcher, int revents)
 {
 	struct mews_worker *worker = watcher->data;
-	char	 byte;
+	char byte;
 
 	(void)revents;
 	if (read(watcher->fd, &byte, 1) == 1)
@@ -223,7 +223,7 @@ on_turn(struct ev_loop *ev, ev_prepare *prepare, int revents)
 static void
 watch(struct mews_worker *worker)
 {
-	double	beat_s = worker->args.config->worker_timeout / 4000.;
+	double beat_s = worker->args.config->worker_timeout / 4000.;
 
 	ev_io_init(&worker->signal_ready, on_signal, worker->signals, EV_READ);
 	worker->signal_ready.data = worker;
@@ -248,7 +248,7 @@ static bool
 fail(struct mews_worker *worker, const char *what,
     const struct mews_error *error)
 {
-	char	quoted[600];
+	char quoted[600];
 
 	log_write(&worker->args.log, MEWS_ERROR, "worker_start_failed",
 	    "step=%s status=%s error=%s", what, mews_status_name(error->status),
@@ -315,7 +315,7 @@ int
 worker_run(const struct worker_args *args)
 {
 	struct mews_worker worker = { .args = *args, .signals = -1 };
-	bool	started;
+	bool started;
 
 	/* Should the master die before this line, the channel tells. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);

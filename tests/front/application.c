@@ -3,6 +3,8 @@
  *
  *	/now			"now\n", at once
  *	/later			"later\n", after 100 ms
+ *	/watched		the same, and counts the clients that left
+ *	/left			their number
  *	/never			is not answered before the worker gives it up
  *	/method			the method
  *	/param?name=V		V, or 404 without it
@@ -15,7 +17,21 @@
  */
 #include "server.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* What the worker keeps for us. */
+struct test_state {
+	struct mews_pool *pool;
+	unsigned left; /* clients, before /watched was answered */
+};
+
+/* A request of /watched. */
+struct watched {
+	struct test_state *state;
+	struct mews_request *request;
+};
 
 static void
 reply_text(struct mews_request *request, unsigned status, const char *text)
@@ -45,12 +61,45 @@ answer_after(struct mews_request *request, uint32_t ms)
 }
 
 static void
+on_watched(void *arg, const struct mews_result *result)
+{
+	struct watched *watched = arg;
+
+	if (mews_request_gone(watched->request))
+		watched->state->left++;
+	on_later(watched->request, result);
+}
+
+static void
+answer_watched(struct test_state *state, struct mews_request *request)
+{
+	struct mews_query_args args = { .sql = "SELECT 1", .timeout_ms = 100 };
+	struct watched *watched = mews_request_alloc(request,
+	    sizeof(*watched));
+
+	*watched = (struct watched){ .state = state, .request = request };
+	if (mews_query_send(mews_pool_group(state->pool, "read"), &args,
+		on_watched, watched, NULL) != MEWS_OK)
+		reply_text(request, 503, "not sent\n");
+}
+
+static void
+answer_left(struct test_state *state, struct mews_request *request)
+{
+	char	text[16];
+
+	snprintf(text, sizeof(text), "%u", state->left);
+	reply_text(request, 200, text);
+}
+
+static void
 answer_big(struct mews_request *request)
 {
 	char	*body = mews_request_alloc(request, TEST_BIG);
 
 	memset(body, 'x', TEST_BIG);
-	mews_reply(request, 200, "text/plain", body, TEST_BIG, MEWS_BODY_REQUEST);
+	mews_reply(request, 200, "text/plain", body, TEST_BIG,
+	    MEWS_BODY_REQUEST);
 }
 
 static void
@@ -81,7 +130,6 @@ test_request(void *state, struct mews_request *request)
 	const char *body;
 	size_t	length;
 
-	(void)state;
 	if (strcmp(path, "/method") == 0)
 		reply_text(request, 200, method);
 	else if (strcmp(path, "/echo") == 0) {
@@ -95,6 +143,10 @@ test_request(void *state, struct mews_request *request)
 		    MEWS_BODY_STATIC);
 	else if (strcmp(path, "/later") == 0)
 		answer_after(request, 100);
+	else if (strcmp(path, "/watched") == 0)
+		answer_watched(state, request);
+	else if (strcmp(path, "/left") == 0)
+		answer_left(state, request);
 	else if (strcmp(path, "/never") == 0)
 		answer_after(request, 3600000);
 	else if (strcmp(path, "/param") == 0)
@@ -114,6 +166,20 @@ test_request(void *state, struct mews_request *request)
 	}
 }
 
+static enum mews_status
+test_start(struct mews_worker *worker, void **out, struct mews_error *error)
+{
+	struct test_state *state = calloc(1, sizeof(*state));
+
+	(void)error;
+	if (state == NULL)
+		return MEWS_NOMEM;
+	state->pool = mews_worker_pool(worker);
+	*out = state;
+	return MEWS_OK;
+}
+
 const struct mews_app test_app = {
-	.abi = MEWS_APP_ABI, .name = "test", .request = test_request
+	.abi = MEWS_APP_ABI, .name = "test",
+	.start = test_start, .request = test_request, .stop = free
 };

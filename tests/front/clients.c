@@ -219,6 +219,26 @@ START_TEST(clients_may_leave_before_their_answer)
 }
 END_TEST
 
+START_TEST(an_application_can_see_that_a_client_left)
+{
+	struct answer answer;
+	int	fds[3];
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = client_connect(server.port);
+		client_say(fds[i], GET("/watched"));
+	}
+	usleep(30000);
+	close(fds[0]);
+	client_reset(fds[1]);
+	expect(fds[2], "GET", 200, "later\n");
+	close(fds[2]);
+	usleep(100000);
+	client_ask(server.port, GET("/left"), &answer);
+	ck_assert_str_eq(answer.body, "2");
+}
+END_TEST
+
 START_TEST(clients_may_leave_in_the_middle_of_a_request)
 {
 	static const char request[] = "POST /echo HTTP/1.1\r\nHost: test\r\n"
@@ -382,6 +402,7 @@ clients_suite(void)
 	tcase_add_test(usual, each_answer_names_the_worker);
 	tcase_add_test(usual, many_connections_are_served_at_once);
 	tcase_add_test(usual, clients_may_leave_before_their_answer);
+	tcase_add_test(usual, an_application_can_see_that_a_client_left);
 	tcase_add_test(usual, clients_may_leave_in_the_middle_of_a_request);
 
 	tcase_set_timeout(strict, 60);

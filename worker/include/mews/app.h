@@ -65,7 +65,10 @@ const char *mews_request_body(const struct mews_request *request,
     size_t *length);
 /** Memory that is freed with the request. NULL: out of memory. */
 void *mews_request_alloc(struct mews_request *request, size_t size);
-/** True once the client went away; the reply is still due, and dropped. */
+/**
+ * True once the client has closed its side, so an answer is most likely in
+ * vain; it is still due. Asks the kernel each time.
+ */
 bool mews_request_gone(const struct mews_request *request);
 
 /**
