@@ -100,6 +100,35 @@ START_TEST(a_fleet_that_ends_leaves_nothing_behind)
 }
 END_TEST
 
+static void
+assert_title(pid_t pid, const char *title)
+{
+	char  path[64], line[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%jd/cmdline", (intmax_t)pid);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	/* Nothing behind it but its own end. */
+	ck_assert_uint_eq(fread(line, 1, sizeof(line), f), strlen(title) + 1);
+	ck_assert_str_eq(line, title);
+	fclose(f);
+}
+
+START_TEST(everybody_is_known_by_name)
+{
+	pid_t workers[FLEET_WORKERS_MAX];
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	assert_title(fleet->master, "mews: master (test)");
+	assert_title(workers[0], "mews: worker 0 (test)");
+	assert_title(workers[1], "mews: worker 1 (test)");
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(a_second_start_is_refused_and_told_the_pid)
 {
 	struct said said;
@@ -445,6 +474,7 @@ fleet_suite(void)
 	    fleet_remove_base);
 	tcase_add_loop_test(tcase, a_fleet_that_ends_leaves_nothing_behind, 0,
 	    2);
+	tcase_add_test(tcase, everybody_is_known_by_name);
 	tcase_add_test(tcase, a_second_start_is_refused_and_told_the_pid);
 	tcase_add_test(tcase,
 	    workers_die_with_their_master_and_the_next_one_starts);
