@@ -519,6 +519,15 @@ segment_ended(struct conn *conn)
 		tell(conn, query, answer);
 }
 
+static bool
+is_copy(const PGresult *answer)
+{
+	ExecStatusType	status = PQresultStatus(answer);
+
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
+	    status == PGRES_COPY_BOTH;
+}
+
 /* One step of libpq's answers; NULL ends a command's. False: no progress. */
 static bool
 take(struct conn *conn, PGresult *answer)
@@ -570,6 +579,13 @@ take(struct conn *conn, PGresult *answer)
 		conn->held_answer = answer;
 		return true;
 	}
+	if (is_copy(answer)) {
+		/* libpq would say so for ever. */
+		conn_break(conn, HEALTH_NOTHING,
+		    "COPY from and to the client is not possible here");
+		PQclear(answer);
+		return true;
+	}
 	PQclear(conn->answer);
 	conn->answer = answer;
 	return true;
@@ -608,6 +624,11 @@ check_role(struct conn *conn)
 	    conn->dial.role == HEALTH_ROLE_READONLY)
 		role = HEALTH_ROLE_READONLY;
 	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)
+		return;
+	/* What a lease set for its own session is not the server's. */
+	if (role != HEALTH_ROLE_STANDBY &&
+	    conn->dial.role != HEALTH_ROLE_STANDBY &&
+	    (conn->lease != NULL || conn->reset_due || conn->sessions > 0))
 		return;
 	conn->dial.role = role;
 	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);

@@ -372,7 +372,7 @@ scan_waiting(struct mews_group *group, int64_t now_us)
 		}
 }
 
-/* Too old, or idle for too long? */
+/* Idle for too long? */
 static void
 scan_idle(struct conn *conn, int64_t now_us)
 {
@@ -380,11 +380,6 @@ scan_idle(struct conn *conn, int64_t now_us)
 	uint32_t	   idle = group->config->idle_timeout;
 	int64_t		   idle_until = POOL_NEVER;
 
-	if (conn->expires_us <= now_us) {
-		supply_retire(conn);
-		return;
-	}
-	pool_due(group->pool, conn->expires_us);
 	if (idle == MEWS_FOREVER || !conn_is_idle(conn) ||
 	    conn->lease != NULL ||
 	    group->count <= group->config->min_connections)
@@ -403,7 +398,7 @@ scan_conn(struct conn *conn, int64_t now_us)
 	uint32_t		 timeout = group->config->query_timeout;
 	int64_t			 until;
 
-	if (conn->broken || conn->retiring)
+	if (conn->broken)
 		return;
 	if (conn->state != CONN_READY) {
 		if (conn->until_us <= now_us) {
@@ -418,8 +413,13 @@ scan_conn(struct conn *conn, int64_t now_us)
 	}
 	if (conn->lease != NULL)
 		lease_scan(conn->lease, now_us);
+	if (conn->expires_us > now_us)
+		pool_due(group->pool, conn->expires_us);
+	else if (!conn->retiring)
+		supply_retire(conn);
 	if (conn->head == conn->tail) {
-		scan_idle(conn, now_us);
+		if (!conn->retiring)
+			scan_idle(conn, now_us);
 	} else if (timeout != MEWS_FOREVER) {
 		until = conn->head_since_us + (int64_t)timeout * 1000 +
 		    POOL_GRACE_US;

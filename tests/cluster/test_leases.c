@@ -1,0 +1,734 @@
+/*
+ * test_leases.c - a connection of one's own: its transactions end as they
+ * should, and what it leaves behind reaches nobody.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct mews_group_config groups[] = {
+	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .autocommit = MEWS_OFF },
+	{ .name = "auto", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
+	{ .name = "two", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
+	{ .name = "brief", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .autocommit = MEWS_OFF, .query_timeout = 300 },
+	{ .name = "aging", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .autocommit = MEWS_OFF, .query_timeout = 300, .max_lifetime = 100 },
+	{ .name = "read", .role = MEWS_GROUP_STANDBY },
+};
+
+static void
+made(void)
+{
+	cluster_ask("a", "drop table if exists kept;"
+	    "create table kept (at serial, id int "
+	    "unique deferrable initially deferred)");
+	cluster_open(groups, CLUSTER_COUNT(groups));
+}
+
+/* How many rows others see. */
+static int
+kept(void)
+{
+	return cluster_ask_int("a", "select count(*) from kept");
+}
+
+/* Run it on the lease, well. */
+static const char *
+do_on(struct mews_lease *lease, const char *sql)
+{
+	static struct asked	asked;
+
+	asked = cluster_on_lease(lease, sql);
+	ck_assert_msg(asked.status == MEWS_OK, "%s: %s: %s", sql,
+	    mews_status_name(asked.status), asked.message);
+	return asked.value;
+}
+
+static void
+insert(struct mews_lease *lease, int id)
+{
+	char	sql[60];
+
+	snprintf(sql, sizeof(sql), "insert into kept (id) values (%d)", id);
+	do_on(lease, sql);
+}
+
+/* Transactions. */
+
+START_TEST(a_commit_keeps_and_a_rollback_does_not)
+{
+	struct mews_lease	*lease = cluster_lease(cluster_group("manual"));
+
+	insert(lease, 1);
+	ck_assert_int_eq(kept(), 0);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 1);
+	insert(lease, 2);
+	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 1);
+	insert(lease, 3);
+	ck_assert_int_eq(kept(), 1);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 2);
+	mews_lease_end(&lease);
+	ck_assert_ptr_null(lease);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(without_autocommit_each_query_is_in_a_transaction)
+{
+	static const char *const xid = "select pg_current_xact_id()";
+	struct mews_lease	*lease = cluster_lease(cluster_group("manual"));
+	char			 first[80];
+
+	strcpy(first, do_on(lease, xid));
+	ck_assert_str_eq(do_on(lease, xid), first);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_str_ne(do_on(lease, xid), first);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(with_autocommit_a_transaction_begins_where_it_is_asked_for)
+{
+	struct mews_lease	*lease = cluster_lease(cluster_group("auto"));
+
+	insert(lease, 1);
+	ck_assert_int_eq(kept(), 1);
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	insert(lease, 2);
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	insert(lease, 3);
+	ck_assert_int_eq(kept(), 1);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 3);
+	insert(lease, 4);
+	ck_assert_int_eq(kept(), 4);
+	/* One in which nothing ran. */
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	insert(lease, 5);
+	ck_assert_int_eq(kept(), 5);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(a_transaction_in_which_a_query_failed_keeps_nothing)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
+	struct asked	   asked;
+
+	insert(lease, 1);
+	asked = cluster_on_lease(lease, "select 1/0");
+	ck_assert_int_eq(asked.status, MEWS_SQL);
+	ck_assert_str_eq(asked.sqlstate, "22012");
+	asked = cluster_on_lease(lease, "insert into kept (id) values (2)");
+	ck_assert_int_eq(asked.status, MEWS_SQL);
+	ck_assert_str_eq(asked.sqlstate, "25P02");
+	asked = cluster_commit(lease);
+	ck_assert_int_eq(asked.status, MEWS_SQL);
+	ck_assert_ptr_nonnull(strstr(asked.message, "rolled back"));
+	ck_assert_int_eq(kept(), 0);
+	/* The next one is as good as new. */
+	insert(lease, 3);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 1);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(a_commit_that_fails_says_so)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
+	struct asked	   asked;
+
+	insert(lease, 1);
+	insert(lease, 1);
+	asked = cluster_commit(lease);
+	ck_assert_int_eq(asked.status, MEWS_SQL);
+	ck_assert_str_eq(asked.sqlstate, "23505");
+	ck_assert_int_eq(kept(), 0);
+	insert(lease, 2);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(kept(), 1);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(queries_in_flight_on_a_lease_end_in_their_order)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
+	struct asked	   asked[50], commit = { 0 };
+	char		   sql[100];
+
+	memset(asked, 0, sizeof(asked));
+	for (int i = 0; i < 50; i++) {
+		struct mews_query_args args = { .sql = sql };
+
+		snprintf(sql, sizeof(sql), "insert into kept (id) values (%d) "
+		    "returning (select count(*) from kept)", i);
+		ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note,
+		    &asked[i], NULL), MEWS_OK);
+	}
+	ck_assert_int_eq(mews_lease_commit(lease, cluster_note, &commit),
+	    MEWS_OK);
+	CLUSTER_WAIT(commit.calls == 1);
+	ck_assert_int_eq(commit.status, MEWS_OK);
+	for (int i = 0; i < 50; i++) {
+		ck_assert_int_eq(asked[i].calls, 1);
+		ck_assert_int_eq(atoi(asked[i].value), i);
+	}
+	ck_assert_int_eq(kept(), 50);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+/* The many ways in which a transaction is abandoned. */
+
+START_TEST(a_lease_that_ends_without_commit_keeps_nothing)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
+
+	insert(lease, 1);
+	mews_lease_end(&lease);
+	lease = cluster_lease(cluster_group("manual"));
+	ck_assert_str_eq(do_on(lease, "select count(*) from kept"), "0");
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 0);
+	ck_assert_uint_eq(cluster_stats("manual").opened, 1);
+}
+END_TEST
+
+START_TEST(a_lease_that_ends_with_queries_in_flight_keeps_nothing)
+{
+	struct mews_query_args args = { .sql = "insert into kept (id) "
+		"select 1 from pg_sleep(0.2)" };
+	struct mews_lease     *lease = cluster_lease(cluster_group("manual"));
+	struct asked	       asked = { 0 };
+
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
+	    NULL), MEWS_OK);
+	mews_lease_end(&lease);
+	lease = cluster_lease(cluster_group("manual"));
+	ck_assert_int_eq(asked.calls, 1);
+	ck_assert_int_eq(asked.status, MEWS_OK);
+	ck_assert_str_eq(do_on(lease, "select count(*) from kept"), "0");
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(a_transaction_begun_by_hand_is_rolled_back_as_well)
+{
+	struct mews_lease	*lease = cluster_lease(cluster_group("auto"));
+
+	do_on(lease, "begin");
+	insert(lease, 1);
+	mews_lease_end(&lease);
+	ck_assert_str_eq(cluster_value(cluster_group("auto"),
+	    "select count(*) from kept"), "0");
+	/* And one that was ended by hand needs none. */
+	lease = cluster_lease(cluster_group("manual"));
+	insert(lease, 2);
+	do_on(lease, "commit");
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 1);
+	lease = cluster_lease(cluster_group("manual"));
+	insert(lease, 3);
+	ck_assert_int_eq(kept(), 1);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+START_TEST(a_forgotten_lease_is_taken_away)
+{
+	const char	  *name = _i == 0 ? "brief" : "aging";
+	struct mews_lease *lease = cluster_lease(cluster_group(name));
+	struct mews_lease *next;
+
+	insert(lease, 1);
+	/* The next one gets it, once the first is found to be forgotten. */
+	next = cluster_lease(cluster_group(name));
+	ck_assert_int_eq(cluster_logged("lease_forgotten"), 1);
+	ck_assert_str_eq(do_on(next, "select count(*) from kept"), "0");
+	mews_lease_end(&next);
+	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
+	    MEWS_UNAVAILABLE);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_UNAVAILABLE);
+	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_UNAVAILABLE);
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(mews_group_message(cluster_group(name)),
+	    "gone"));
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 0);
+}
+END_TEST
+
+START_TEST(a_lease_in_use_is_not_forgotten)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("brief"));
+	int64_t		   end = cluster_now() + 1000;
+
+	insert(lease, 1);
+	while (cluster_now() < end)
+		do_on(lease, "select pg_sleep(0.1)");
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 1);
+	ck_assert_int_eq(cluster_logged("lease_forgotten"), 0);
+}
+END_TEST
+
+START_TEST(closing_the_pool_keeps_nothing)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
+
+	insert(lease, 1);
+	mews_pool_close(&cluster.pool);
+	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
+	    MEWS_INVALID);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_INVALID);
+	ck_assert_str_eq(mews_lease_endpoint(lease), "");
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
+	    "pg_stat_activity where application_name = 'mews:cluster'") == 0);
+	ck_assert_int_eq(kept(), 0);
+}
+END_TEST
+
+static void
+insert_and_hang(void *arg)
+{
+	struct mews_lease	*lease;
+
+	cluster_join();
+	lease = cluster_lease(cluster_group("manual"));
+	insert(lease, 1);
+	if (write(*(int *)arg, "x", 1) == 1)
+		pause();
+}
+
+START_TEST(a_killed_process_keeps_nothing)
+{
+	struct mews_view_worker seen;
+	int			told[2], status;
+	char			byte;
+	pid_t			pid;
+
+	cluster_close();
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	ck_assert_int_eq(pipe(told), 0);
+	pid = cluster_fork(insert_and_hang, &told[1]);
+	close(told[1]);
+	ck_assert_int_eq(read(told[0], &byte, 1), 1);
+	close(told[0]);
+	ck_assert_int_eq(cluster_ask_int("a", "select count(*) from "
+	    "pg_stat_activity where state = 'idle in transaction'"), 1);
+	ck_assert(mews_view_worker(cluster.view, 0, &seen));
+	ck_assert_int_eq(seen.pid, pid);
+	ck_assert_uint_eq(seen.connections[0], 1);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(mews_fleet_reap(cluster.fleet, pid));
+	ck_assert(!mews_view_worker(cluster.view, 0, &seen));
+	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
+	    "pg_stat_activity where state = 'idle in transaction'") == 0);
+	ck_assert_int_eq(kept(), 0);
+}
+END_TEST
+
+/* What is left in the session. */
+
+static const struct {
+	const char *leave; /* on the lease */
+	const char *look;  /* by the next user: "t" if it is clean */
+} leaks[] = {
+	{ "set search_path = nowhere",
+	  "select current_setting('search_path') like '%public'" },
+	{ "set statement_timeout = 1234",
+	  "select current_setting('statement_timeout') = '30s'" },
+	{ "select set_config('mews.leak', 'x', false)",
+	  "select coalesce(current_setting('mews.leak', true), '') = ''" },
+	{ "with x as (select set_config('mews.leak', 'x', false)) select "
+	  "from x",
+	  "select coalesce(current_setting('mews.leak', true), '') = ''" },
+	{ "do $$ begin perform set_config('mews.leak', 'x', false); end $$",
+	  "select coalesce(current_setting('mews.leak', true), '') = ''" },
+	{ "select leaking()",
+	  "select coalesce(current_setting('mews.leak', true), '') = ''" },
+	{ "set session characteristics as transaction read only",
+	  "select current_setting('transaction_read_only') = 'off'" },
+	{ "set role pg_monitor", "select current_user = 'mews'" },
+	{ "set session authorization pg_monitor",
+	  "select session_user = 'mews'" },
+	{ "create temp table leak (x int)",
+	  "select to_regclass('leak') is null" },
+	{ "create table pg_temp.leak (x int)",
+	  "select to_regclass('pg_temp.leak') is null" },
+	{ "select 1 as x into temp leak",
+	  "select to_regclass('leak') is null" },
+	{ "select pg_advisory_lock(42)",
+	  "select count(*) = 0 from pg_locks where locktype = 'advisory'" },
+	{ "prepare leak as select 1",
+	  "select count(*) = 0 from pg_prepared_statements "
+	  "where name = 'leak'" },
+	{ "declare leak cursor with hold for select 1",
+	  "select count(*) = 0 from pg_cursors where name = 'leak'" },
+	{ "listen leak", "select count(*) = 0 from pg_listening_channels()" },
+};
+
+/* How the lease ends. */
+enum parting { COMMITTED, OPEN, FAILED, NO_TRANSACTION, PARTINGS };
+
+START_TEST(what_a_lease_leaves_behind_reaches_nobody)
+{
+	struct mews_group      *group = cluster_group("auto");
+	struct mews_statement  *statement;
+	struct mews_query_args	args = { 0 };
+	struct mews_lease      *lease;
+	struct asked		asked;
+	char			pid[80];
+	const char	       *leave = leaks[_i].leave;
+
+	cluster_ask("a", "create or replace function leaking() returns text "
+	    "language sql as "
+	    "$$ select set_config('mews.leak', 'x', false) $$");
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
+	    "select 'still there'", 0), MEWS_OK);
+	args.statement = statement;
+	strcpy(pid, cluster_value(group, "select pg_backend_pid()"));
+	for (int how = 0; how < PARTINGS * 2; how++) {
+		enum parting parting = (enum parting)(how / 2);
+
+		cluster_run_args(group, &args);
+		lease = cluster_lease(group);
+		if (parting != NO_TRANSACTION)
+			ck_assert_int_eq(mews_lease_transaction(lease),
+			    MEWS_OK);
+		do_on(lease, leave);
+		if (parting == FAILED)
+			ck_assert_int_eq(cluster_on_lease(lease, "select 1/0")
+			    .status, MEWS_SQL);
+		if (parting == COMMITTED)
+			ck_assert_int_eq(cluster_commit(lease).status,
+			    MEWS_OK);
+		mews_lease_end(&lease);
+		/* The next user shares the connection, or leases it. */
+		if (how % 2 == 0) {
+			asked = cluster_run(group, leaks[_i].look);
+		} else {
+			lease = cluster_lease(group);
+			asked = cluster_on_lease(lease, leaks[_i].look);
+			mews_lease_end(&lease);
+		}
+		ck_assert_msg(asked.status == MEWS_OK &&
+		    strcmp(asked.value, "t") == 0, "%s, %d: %s %s",
+		    leaks[_i].leave, how, asked.value, asked.message);
+		ck_assert_str_eq(cluster_run_args(group, &args).value,
+		    "still there");
+		ck_assert_str_eq(cluster_value(group,
+		    "select pg_backend_pid()"), pid);
+	}
+}
+END_TEST
+
+START_TEST(the_session_of_a_harmless_lease_is_kept_as_it_is)
+{
+	static const char *const harmless[] = { "select 1",
+		"insert into kept (id) values (1)",
+		"update kept set id = id + 1 where id > 0 returning id",
+		"delete from kept where id in (select max(id) from kept)",
+		"select count(*) from pg_prepared_statements" };
+	struct mews_group      *group = cluster_group("auto");
+	struct mews_statement  *statement;
+	struct mews_query_args	args = { 0 };
+	struct mews_lease      *lease;
+
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
+	    "select 1", 0), MEWS_OK);
+	args.statement = statement;
+	cluster_run_args(group, &args);
+	for (size_t i = 0; i < CLUSTER_COUNT(harmless); i++) {
+		lease = cluster_lease(group);
+		ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+		do_on(lease, harmless[i]);
+		mews_lease_end(&lease);
+		ck_assert_str_eq(cluster_value(group,
+		    "select count(*) from pg_prepared_statements"), "1");
+	}
+	lease = cluster_lease(group);
+	do_on(lease, "set search_path = public");
+	mews_lease_end(&lease);
+	ck_assert_str_eq(cluster_value(group,
+	    "select count(*) from pg_prepared_statements"), "0");
+}
+END_TEST
+
+START_TEST(a_statement_may_be_first_used_on_a_lease)
+{
+	struct mews_statement  *statement;
+	struct mews_query_args	args = { 0 };
+	struct mews_result     *result;
+	struct mews_lease      *lease;
+
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
+	    "select 'prepared'", 0), MEWS_OK);
+	args.statement = statement;
+	for (int i = 0; i < 3; i++) {
+		lease = cluster_lease(cluster_group("manual"));
+		for (int k = 0; k < 2; k++) {
+			ck_assert_int_eq(mews_lease_query_run(lease, &args,
+			    &result), MEWS_OK);
+			ck_assert_str_eq(PQgetvalue(mews_result_pg(result), 0,
+			    0), "prepared");
+			mews_result_free(&result);
+		}
+		/* The transaction that is undone does not take it along. */
+		if (i == 1)
+			ck_assert_int_eq(cluster_on_lease(lease, "select 1/0")
+			    .status, MEWS_SQL);
+		ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
+		mews_lease_end(&lease);
+	}
+}
+END_TEST
+
+/* Sharing. */
+
+START_TEST(nobody_else_runs_on_a_leased_connection)
+{
+	struct mews_group *group = cluster_group("two");
+	struct mews_lease *lease = cluster_lease(group);
+	char		   pid[80];
+
+	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	for (int i = 0; i < 50; i++)
+		ck_assert_str_ne(cluster_value(group,
+		    "select pg_backend_pid()"), pid);
+	ck_assert_uint_eq(cluster_stats("two").leased, 1);
+	ck_assert_str_eq(do_on(lease, "select pg_backend_pid()"), pid);
+	mews_lease_end(&lease);
+	ck_assert_uint_eq(cluster_stats("two").leased, 0);
+}
+END_TEST
+
+static void
+insert_granted(void *arg, struct mews_lease *lease,
+    const struct mews_result *result)
+{
+	struct mews_query_args	args = {
+		.sql = "insert into kept (id) values (2)" };
+
+	ck_assert_ptr_nonnull(lease);
+	ck_assert_int_eq(mews_result_status(result), MEWS_OK);
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, arg,
+	    NULL), MEWS_OK);
+	mews_lease_end(&lease);
+}
+
+START_TEST(leases_and_queries_wait_in_one_line)
+{
+	struct mews_group *group = cluster_group("auto");
+	struct mews_lease *held = cluster_lease(group);
+	struct asked	   one, two = { 0 }, three;
+
+	cluster_send_sql(&one, group, "insert into kept (id) values (1)");
+	ck_assert_int_eq(mews_lease_begin(group, 0, insert_granted, &two,
+	    NULL), MEWS_OK);
+	cluster_send_sql(&three, group, "insert into kept (id) values (3)");
+	ck_assert_uint_eq(cluster_stats("auto").waiting, 3);
+	insert(held, 0);
+	ck_assert_int_eq(one.calls, 0);
+	mews_lease_end(&held);
+	CLUSTER_WAIT(three.calls == 1);
+	ck_assert_int_eq(one.calls, 1);
+	ck_assert_int_eq(two.calls, 1);
+	ck_assert_str_eq(cluster_ask("a",
+	    "select string_agg(id::text, ',' order by at) from kept"),
+	    "0,1,2,3");
+}
+END_TEST
+
+static void
+note_refusal(void *arg, struct mews_lease *lease,
+    const struct mews_result *result)
+{
+	cluster_note(arg, result);
+	mews_lease_end(&lease);
+}
+
+START_TEST(a_wait_for_a_lease_can_be_given_up)
+{
+	struct mews_group *group = cluster_group("auto");
+	struct mews_lease *held = cluster_lease(group);
+	struct asked	   given_up = { 0 }, stays = { 0 };
+
+	ck_assert_int_eq(mews_lease_begin(group, 0, note_refusal, &given_up,
+	    &given_up.id), MEWS_OK);
+	ck_assert_int_eq(mews_lease_begin(group, 0, note_refusal, &stays,
+	    &stays.id), MEWS_OK);
+	ck_assert_int_eq(mews_query_cancel(cluster.pool, given_up.id),
+	    MEWS_OK);
+	ck_assert_int_eq(given_up.calls, 0);
+	mews_lease_end(&held);
+	CLUSTER_WAIT(stays.calls == 1);
+	ck_assert_int_eq(stays.status, MEWS_OK);
+	ck_assert_int_eq(given_up.calls, 1);
+	ck_assert_int_eq(given_up.status, MEWS_CANCELED);
+	ck_assert_uint_eq(cluster_stats("auto").leased, 0);
+}
+END_TEST
+
+START_TEST(a_query_on_a_lease_can_be_given_up)
+{
+	struct mews_query_args args = { .sql = "select pg_sleep(0.2)" };
+	struct mews_lease     *lease = cluster_lease(cluster_group("manual"));
+	struct asked	       asked = { 0 };
+
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
+	    &asked.id), MEWS_OK);
+	ck_assert_int_eq(mews_query_cancel(cluster.pool, asked.id), MEWS_OK);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_int_eq(asked.status, MEWS_CANCELED);
+	insert(lease, 1);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	ck_assert_int_eq(asked.calls, 1);
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 1);
+}
+END_TEST
+
+START_TEST(a_lease_of_a_reader_group_reads)
+{
+	struct mews_lease	*lease = cluster_lease(cluster_group("read"));
+	const char		*endpoint = mews_lease_endpoint(lease);
+
+	ck_assert(strcmp(endpoint, "b") == 0 || strcmp(endpoint, "c") == 0);
+	ck_assert_str_eq(do_on(lease, "select pg_is_in_recovery()"), "t");
+	ck_assert_str_eq(cluster_on_lease(lease,
+	    "delete from world").sqlstate, "25006");
+	mews_lease_end(&lease);
+}
+END_TEST
+
+/* A connection that dies. */
+
+static void
+terminate(const char *pid)
+{
+	char	sql[100];
+
+	snprintf(sql, sizeof(sql), "select pg_terminate_backend(%s, 10000)",
+	    pid);
+	ck_assert_str_eq(cluster_ask("a", sql), "t");
+}
+
+START_TEST(a_lease_whose_connection_died_is_of_no_more_use)
+{
+	struct mews_query_args args = { .sql = "select pg_sleep(20)" };
+	struct mews_lease     *lease = cluster_lease(cluster_group("manual"));
+	struct asked	       asked[3] = { 0 };
+	char		       pid[80];
+
+	insert(lease, 1);
+	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	for (int i = 0; _i == 0 && i < 3; i++)
+		ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note,
+		    &asked[i], NULL), MEWS_OK);
+	mews_pool_turn(cluster.pool, 0);
+	terminate(pid);
+	for (int i = 0; _i == 0 && i < 3; i++) {
+		CLUSTER_WAIT(asked[i].calls == 1);
+		ck_assert_int_eq(asked[i].status, MEWS_LOST);
+	}
+	/* Found out by the next call, or told before. */
+	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
+	    MEWS_UNAVAILABLE);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_UNAVAILABLE);
+	ck_assert_str_eq(mews_lease_endpoint(lease), "a");
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 0);
+	lease = cluster_lease(cluster_group("manual"));
+	insert(lease, 2);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_int_eq(kept(), 1);
+}
+END_TEST
+
+/* libpq cannot copy in a pipeline; but nobody must hang for it. */
+START_TEST(copy_is_no_query)
+{
+	static const char *const sql[] = { "copy world to stdout",
+		"copy kept from stdin" };
+	struct mews_lease	*lease = cluster_lease(cluster_group("auto"));
+	struct asked		 asked = cluster_on_lease(lease, sql[_i]);
+
+	ck_assert_int_ne(asked.status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_str_eq(cluster_value(cluster_group("auto"), "select 1"),
+	    "1");
+}
+END_TEST
+
+static Suite *
+leases_suite(void)
+{
+	Suite *suite = suite_create("leases");
+	TCase *transactions = unit_case(suite, "transactions");
+	TCase *abandoned = unit_case(suite, "abandoned");
+	TCase *left = unit_case(suite, "left behind");
+	TCase *sharing = unit_case(suite, "sharing");
+	TCase *lost = unit_case(suite, "lost");
+	TCase *cases[] = { transactions, abandoned, left, sharing, lost };
+
+	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
+		tcase_add_checked_fixture(cases[i], made, cluster_close);
+		tcase_set_timeout(cases[i], 60);
+	}
+	tcase_add_test(transactions, a_commit_keeps_and_a_rollback_does_not);
+	tcase_add_test(transactions,
+	    without_autocommit_each_query_is_in_a_transaction);
+	tcase_add_test(transactions,
+	    with_autocommit_a_transaction_begins_where_it_is_asked_for);
+	tcase_add_test(transactions,
+	    a_transaction_in_which_a_query_failed_keeps_nothing);
+	tcase_add_test(transactions, a_commit_that_fails_says_so);
+	tcase_add_test(transactions,
+	    queries_in_flight_on_a_lease_end_in_their_order);
+	tcase_add_test(abandoned,
+	    a_lease_that_ends_without_commit_keeps_nothing);
+	tcase_add_test(abandoned,
+	    a_lease_that_ends_with_queries_in_flight_keeps_nothing);
+	tcase_add_test(abandoned,
+	    a_transaction_begun_by_hand_is_rolled_back_as_well);
+	tcase_add_loop_test(abandoned, a_forgotten_lease_is_taken_away, 0, 2);
+	tcase_add_test(abandoned, a_lease_in_use_is_not_forgotten);
+	tcase_add_test(abandoned, closing_the_pool_keeps_nothing);
+	tcase_add_test(abandoned, a_killed_process_keeps_nothing);
+	tcase_add_loop_test(left, what_a_lease_leaves_behind_reaches_nobody, 0,
+	    CLUSTER_COUNT(leaks));
+	tcase_add_test(left, the_session_of_a_harmless_lease_is_kept_as_it_is);
+	tcase_add_test(left, a_statement_may_be_first_used_on_a_lease);
+	tcase_add_test(sharing, nobody_else_runs_on_a_leased_connection);
+	tcase_add_test(sharing, leases_and_queries_wait_in_one_line);
+	tcase_add_test(sharing, a_wait_for_a_lease_can_be_given_up);
+	tcase_add_test(sharing, a_query_on_a_lease_can_be_given_up);
+	tcase_add_test(sharing, a_lease_of_a_reader_group_reads);
+	tcase_add_loop_test(lost,
+	    a_lease_whose_connection_died_is_of_no_more_use, 0, 2);
+	tcase_add_loop_test(lost, copy_is_no_query, 0, 2);
+	return suite;
+}
+
+UNIT_MAIN(leases_suite)
