@@ -36,14 +36,14 @@ assert_refused(enum mews_status status, const char *why)
 
 	memset(&opened, 0xa5, sizeof(opened));
 	memset(&error, 0, sizeof(error));
-	ck_assert_int_eq(segment_open(&opened, file, &error), status);
+	ck_assert_int_eq(segment_open(&opened, file, false, &error), status);
 	ck_assert_int_eq(error.status, status);
 	ck_assert_msg(strstr(error.message, why) != NULL, "\"%s\", not: %s",
 	    error.message, why);
 	ck_assert_ptr_nonnull(strstr(error.message, file));
 	ck_assert_ptr_null(opened.header);
 	segment_close(&opened);
-	ck_assert_int_eq(segment_open(&opened, file, NULL), status);
+	ck_assert_int_eq(segment_open(&opened, file, false, NULL), status);
 }
 
 START_TEST(a_new_segment_is_zero_but_for_its_header)
@@ -110,7 +110,7 @@ START_TEST(who_opens_it_sees_what_the_others_write)
 	struct segment	opened;
 
 	make_good();
-	ck_assert_int_eq(segment_open(&opened, file, &error), MEWS_OK);
+	ck_assert_int_eq(segment_open(&opened, file, false, &error), MEWS_OK);
 	ck_assert_uint_eq(opened.endpoint_count, 3);
 	ck_assert_uint_eq(opened.slot_count, 4);
 	ck_assert_str_eq(opened.header->instance, "shop");
@@ -298,7 +298,7 @@ START_TEST(garbage_is_refused_or_within_bounds)
 		size = dice(&seed) % (sizeof(bad) - from);
 		fill_randomly(bad.bytes + from, size, &seed);
 		write_bytes(bad.bytes, dice(&seed) % sizeof(bad));
-		if (segment_open(&opened, file, &error) != MEWS_OK)
+		if (segment_open(&opened, file, false, &error) != MEWS_OK)
 			continue;
 		accepted++;
 		REQUIRE(opened.endpoint_count <= MEWS_ENDPOINTS_MAX);
@@ -342,7 +342,7 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 	make_good();
 	slot = &segment.slots[2];
 	fill_randomly(slot, sizeof(*slot), &seed);
-	segment_clear_slot(slot);
+	segment_clear_slot(&segment, slot);
 	ck_assert_int_eq(slot->pid, 0);
 	ck_assert_uint_eq(slot->state, MEWS_WORKER_FREE);
 	ck_assert_uint_eq(slot->requests, 0);
