@@ -58,7 +58,8 @@ enum mews_status mews_fleet_create(struct mews_fleet **out,
 
 /**
  * Unmap the segment and set *fleet to NULL; NULL *fleet is a no-op. In the
- * process that created it the file is removed too. Close the pool first.
+ * process that created it the file is removed too. A pool of this process
+ * that is still open is refused by an assertion.
  */
 void mews_fleet_destroy(struct mews_fleet **fleet);
 
@@ -73,7 +74,8 @@ void mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg);
 enum mews_status mews_fleet_join(struct mews_fleet *fleet,
     struct mews_error *error);
 
-/** Give the slot back. A no-op where this process holds none. */
+/** Give the slot back; close the pool first, as above. A no-op where this
+ * process holds none. */
 void mews_fleet_leave(struct mews_fleet *fleet);
 
 /**

@@ -45,7 +45,12 @@ typedef void mews_lease_fn(void *arg, struct mews_lease *lease,
 enum mews_status mews_lease_begin(struct mews_group *group,
     uint32_t timeout_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
 
-/** The same, waiting for it. *out is set on MEWS_OK. */
+/**
+ * The same, waiting for it. *out is set on MEWS_OK, else NULL.
+ *
+ * Returns what mews_lease_begin() does, or how the wait ended: MEWS_WAITED or
+ * MEWS_UNAVAILABLE; mews_group_message() says why.
+ */
 enum mews_status mews_lease_wait(struct mews_group *group,
     uint32_t timeout_ms, struct mews_lease **out);
 
@@ -54,8 +59,8 @@ enum mews_status mews_lease_wait(struct mews_group *group,
  * transaction is open its outcome is that of the transaction.
  *
  * Returns MEWS_OK, MEWS_UNAVAILABLE (the connection was lost, or taken away,
- * since: everything of the open transaction is undone), MEWS_INVALID or
- * MEWS_NOMEM.
+ * since: everything of the open transaction is undone), MEWS_INVALID (also
+ * where its pool was closed) or MEWS_NOMEM.
  */
 enum mews_status mews_lease_query(struct mews_lease *lease,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
@@ -90,7 +95,7 @@ enum mews_status mews_lease_rollback(struct mews_lease *lease,
 enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
     struct mews_result **out);
 
-/** The endpoint's name. */
+/** The endpoint's name; "" where its pool was closed. */
 const char *mews_lease_endpoint(const struct mews_lease *lease);
 
 /**

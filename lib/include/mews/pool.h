@@ -12,9 +12,10 @@
  * of the loop leaves together. A host without a loop gives no watch() and
  * uses the blocking calls, which poll(2) the pool's own descriptors.
  *
- * A pool belongs to the process that opened it and is not for threads. After
- * a fork the child's copy refuses every call with MEWS_INVALID; the first
- * such call closes its descriptors without a word to the servers.
+ * A pool belongs to the thread that opened it: a call from another one is
+ * refused by an assertion. After a fork the child's copy refuses every call
+ * with MEWS_INVALID; the first such call closes its descriptors without a
+ * word to the servers.
  */
 #ifndef MEWS_POOL_H
 #define MEWS_POOL_H
@@ -68,26 +69,42 @@ enum mews_status mews_pool_open(struct mews_pool **out,
  */
 void mews_pool_close(struct mews_pool **pool);
 
-/** Something happened on @fd. Descriptors that are not the pool's: a no-op. */
+/**
+ * Something happened on @fd. Errors and hang-ups are MEWS_READ. Callbacks run
+ * in here. A descriptor that is not the pool's, or an event that is over by
+ * now, does no harm.
+ */
 void mews_pool_ready(struct mews_pool *pool, int fd, int events);
 
 /**
  * Send what this turn asked for, act on deadlines, beat. Callbacks run in
- * here. Returns the milliseconds until it must be called again, -1: only
- * after something happened; 0: at once.
+ * here; none of them may call it, which is refused by an assertion.
+ *
+ * Returns the milliseconds until it must be called again; 0: at once. -1 in
+ * a fork's copy only.
  */
 int mews_pool_tick(struct mews_pool *pool);
 
-/** Wait for descriptors with poll(2), at most @timeout_ms (-1: no limit),
- * then act: one turn of a loop for hosts that have none. */
+/**
+ * One turn of a loop, for hosts that have none: send, wait for descriptors
+ * with poll(2), and act. Waits no longer than @timeout_ms (-1: no limit) and
+ * than until the next deadline.
+ *
+ * A host of blocking calls may go away for as long as it likes. While it is
+ * away idle connections stay open and nothing is probed by it; a turn with
+ * timeout 0, every second or so, is enough to look after both.
+ *
+ * Returns MEWS_OK, or MEWS_INVALID: inside a callback, or in a fork's copy.
+ */
 enum mews_status mews_pool_turn(struct mews_pool *pool, int timeout_ms);
 
 /** The group of that name, or NULL. Lives as long as the pool. */
 struct mews_group *mews_pool_group(struct mews_pool *pool, const char *name);
 
 /**
- * Why the last call on this group returned something else than MEWS_OK: a
- * sentence; "" if none did. Lives until the next call on the group.
+ * Why the last call on this group, or on a lease of it, returned something
+ * else than MEWS_OK without giving a result: a sentence; "" if none did.
+ * Lives until the next such call.
  */
 const char *mews_group_message(const struct mews_group *group);
 

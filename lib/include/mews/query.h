@@ -42,9 +42,11 @@ struct mews_param mews_param_int(int64_t value);
 struct mews_param mews_param_double(double value);
 /** true or false. */
 struct mews_param mews_param_bool(bool value);
-/** A NUL-terminated string, read when the query is sent; NULL: SQL NULL. */
+/** A NUL-terminated string, copied by the call that takes the query, and not
+ * before; NULL: SQL NULL. */
 struct mews_param mews_param_text(const char *value);
-/** Bytes in binary format (bytea, or a type's binary form), read likewise. */
+/** Bytes in binary format (bytea, or a type's binary form), copied likewise;
+ * NULL: SQL NULL. */
 struct mews_param mews_param_bytes(const void *value, int32_t length);
 /** SQL NULL. */
 struct mews_param mews_param_null(void);
@@ -81,8 +83,9 @@ struct mews_query_args {
 /**
  * How a query ended. Runs exactly once for each query that was accepted, on
  * the loop (mews_pool_ready, mews_pool_tick) or inside a blocking call, never
- * inside the call that sent it. May call the pool, but not a blocking call
- * and not mews_pool_close().
+ * inside the call that sent it. May call the pool, but no blocking call (it
+ * returns MEWS_INVALID), and neither mews_pool_tick() nor mews_pool_close()
+ * (these are assertions).
  *
  * @result  ends with the callback.
  */
@@ -120,9 +123,11 @@ enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
  * progress meanwhile (callbacks of other queries run in here).
  *
  * @out  the result, also of a query that failed; to be freed with
- *       mews_result_free(). NULL where the query was not accepted.
+ *       mews_result_free(). NULL where the query was not accepted, and
+ *       mews_group_message() says why; or there is no memory for it.
  *
- * Returns the query's status. MEWS_INVALID inside a callback of the pool.
+ * Returns the query's status, or that of mews_query_send(). MEWS_INVALID
+ * inside a callback of the pool.
  */
 enum mews_status mews_query_run(struct mews_group *group,
     const struct mews_query_args *args, struct mews_result **out);
@@ -136,10 +141,12 @@ enum mews_status mews_result_status(const struct mews_result *result);
  */
 const PGresult *mews_result_pg(const struct mews_result *result);
 
-/** The endpoint it was sent to last, "" if it never was. */
+/** The endpoint it was sent to last, "" if it never was. Lives as long as the
+ * fleet. */
 const char *mews_result_endpoint(const struct mews_result *result);
 
-/** One sentence on why it did not end with MEWS_OK; "" if it did. */
+/** One sentence on why it did not end with MEWS_OK; "" if it did. It and the
+ * SQLSTATE live as long as @result. */
 const char *mews_result_message(const struct mews_result *result);
 
 /** The five characters of the SQLSTATE; "" where the server gave none. */
@@ -152,7 +159,8 @@ const char *mews_result_sqlstate(const struct mews_result *result);
  */
 uint64_t mews_result_position(const struct mews_result *result);
 
-/** Free a result of a blocking call; sets *result to NULL. */
+/** Free a result of a blocking call and set *result to NULL; NULL *result is
+ * a no-op. A callback's result is refused by an assertion. */
 void mews_result_free(struct mews_result **result);
 
 #pragma GCC visibility pop
