@@ -49,6 +49,10 @@ mistake(struct check *check, const char *field, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	/* One line, whatever the name or libpq's words hold. */
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
 	found = (struct mews_config_mistake) {
 		.endpoint = check->endpoint,
 		.group = check->group,
@@ -140,11 +144,11 @@ static void
 check_endpoints(struct check *check, const struct mews_config *config)
 {
 	if (config->endpoints == NULL || config->endpoint_count == 0) {
-		mistake(check, "endpoint", "at least one endpoint is needed");
+		mistake(check, "endpoints", "at least one endpoint is needed");
 		return;
 	}
 	if (config->endpoint_count > MEWS_ENDPOINTS_MAX)
-		mistake(check, "endpoint", "%zu endpoints; allowed are %d",
+		mistake(check, "endpoints", "%zu endpoints; allowed are %d",
 		    config->endpoint_count, MEWS_ENDPOINTS_MAX);
 	for (size_t i = 0; i < config->endpoint_count; i++) {
 		const struct mews_endpoint_config *e = &config->endpoints[i];
@@ -223,11 +227,11 @@ static void
 check_groups(struct check *check, const struct mews_config *config)
 {
 	if (config->groups == NULL || config->group_count == 0) {
-		mistake(check, "group", "at least one group is needed");
+		mistake(check, "groups", "at least one group is needed");
 		return;
 	}
 	if (config->group_count > MEWS_GROUPS_MAX)
-		mistake(check, "group", "%zu groups; allowed are %d",
+		mistake(check, "groups", "%zu groups; allowed are %d",
 		    config->group_count, MEWS_GROUPS_MAX);
 	for (size_t i = 0; i < config->group_count; i++) {
 		const struct mews_group_config *g = &config->groups[i];

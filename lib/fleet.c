@@ -241,7 +241,8 @@ mews_fleet_leave(struct mews_fleet *fleet)
 static struct segment_slot *
 slot_of(const struct mews_fleet *fleet, pid_t pid)
 {
-	for (uint32_t i = 0; i < fleet->segment.slot_count; i++)
+	/* 0 is in the free ones. */
+	for (uint32_t i = 0; pid > 0 && i < fleet->segment.slot_count; i++)
 		if (atomic_load(&fleet->segment.slots[i].pid) == (int32_t)pid)
 			return &fleet->segment.slots[i];
 	return NULL;
@@ -250,7 +251,7 @@ slot_of(const struct mews_fleet *fleet, pid_t pid)
 bool
 mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 {
-	struct segment_slot *slot = pid > 0 ? slot_of(fleet, pid) : NULL;
+	struct segment_slot *slot = slot_of(fleet, pid);
 
 	if (slot == NULL)
 		return false;

@@ -83,12 +83,16 @@ void
 mews_view_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 {
 	const struct segment_header *header = view->segment.header;
+	int64_t			     made_us, now_us;
 
 	memset(out, 0, sizeof(*out));
 	copy_name(out->instance, header->instance);
 	out->master_pid = atomic_load(&header->master_pid);
 	out->generation = atomic_load(&header->generation);
-	out->uptime_ms = (clock_now_us() - header->made_us) / 1000;
+	made_us = header->made_us;
+	now_us = clock_now_us();
+	if (made_us > 0 && made_us < now_us)
+		out->uptime_ms = (now_us - made_us) / 1000;
 	out->endpoint_count = view->segment.endpoint_count;
 	/* The last slot is the monitor's. */
 	out->slot_count = view->segment.slot_count - 1;
@@ -169,7 +173,7 @@ mews_view_worker(const struct mews_view *view, uint32_t slot,
 		return false;
 	s = &view->segment.slots[slot];
 	memset(out, 0, sizeof(*out));
-	if ((out->pid = atomic_load(&s->pid)) == 0)
+	if ((out->pid = atomic_load(&s->pid)) <= 0)
 		return false;
 	out->state = (enum mews_worker_state)atomic_load(&s->state);
 	out->uptime_ms = age(view, atomic_load(&s->joined_ms));
