@@ -1,0 +1,217 @@
+/*
+ * test_health_lease.c - the right to probe: one at a time, and when.
+ */
+#include "inside.h"
+
+#include "health.h"
+
+static const struct health_rules rules = {
+	.interval = 1000, .timeout = 500, .fall = 2, .rise = 2,
+};
+
+/* Instants of segment time, some around its end after 49 days. */
+static const uint32_t instants[] = {
+	0, 1, 1000, INT32_MAX - 100, INT32_MAX, (uint32_t)INT32_MAX + 1,
+	UINT32_MAX - 600, UINT32_MAX - 499, UINT32_MAX - 1, UINT32_MAX,
+};
+
+START_TEST(one_holds_the_probe_lease_until_it_expires)
+{
+	static const enum health_state states[] = {
+		HEALTH_UNKNOWN, HEALTH_SUSPECT, HEALTH_DOWN,
+	};
+	uint32_t	now = instants[_i];
+
+	for (int i = 0; i < COUNT(states); i++)
+		for (int panic = 0; panic <= 1; panic++) {
+			health_word word = health_pack((struct health) {
+				.state = states[i], .epoch = 7, .failures = 1,
+				.retry_ms = now + 100 });
+
+			REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + 99,
+			    panic, now - 5000));
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 100,
+			    panic, now - 5000));
+			for (uint32_t ms = 100; ms < 600; ms++)
+				REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules,
+				    now + ms, panic, now + 100));
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 600,
+			    panic, now + 100));
+			/* A lease is no evidence. */
+			REQUIRE(health_get(&word).state == states[i]);
+			REQUIRE(health_get(&word).epoch == 7);
+			REQUIRE(health_get(&word).failures == 1);
+		}
+}
+END_TEST
+
+START_TEST(what_is_up_needs_no_probe)
+{
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_UP, .retry_ms = 5 });
+
+	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, 10,
+	    true, 0), UINT32_MAX);
+	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, true, 0));
+	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, false, 0));
+}
+END_TEST
+
+/* Long back-off: without panic it is waited for; with it, one interval. */
+START_TEST(panic_probes_once_per_interval)
+{
+	uint32_t	now = instants[_i];
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_DOWN, .retry_ms = now + 30000 });
+
+	for (uint32_t ms = 0; ms < 30000; ms++)
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, false, now));
+	for (uint32_t ms = 0; ms < rules.interval; ms++)
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, true, now));
+	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, now,
+	    true, now), rules.interval);
+	REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + rules.interval, true,
+	    now));
+}
+END_TEST
+
+/*
+ * Processes that look for work every millisecond, probes that fail, that
+ * succeed now and then, and probers that die: one probe runs at a time, and
+ * whoever panics waits for no longer than one probe and one interval.
+ */
+START_TEST(never_two_probes_at_a_time)
+{
+	uint32_t	now = instants[_i], probed = now - 100000;
+	uint32_t	ends = 0, began = now;
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_DOWN, .retry_ms = now });
+	bool		runs = false, panic = false;
+	int		probes = 0;
+	uint64_t	seed = 10 + (uint64_t)_i;
+
+	for (int ms = 0; ms < 60000; ms++, now++) {
+		unsigned	epoch = health_get(&word).epoch;
+
+		if (ms % 5000 == 0)
+			panic = dice(&seed) % 2 == 0;
+		if (runs && now == ends) {
+			runs = false;
+			if (dice(&seed) % 4 != 0)
+				health_report(&word, dice(&seed) % 8 == 0 ?
+				    HEALTH_PROBE_OK : HEALTH_PROBE_FAILED, true,
+				    epoch, &rules, now, (uint32_t)dice(&seed));
+			if (health_get(&word).state == HEALTH_UP)
+				health_report(&word, HEALTH_LOST, true, epoch,
+				    &rules, now, 0);
+		}
+		if (!health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed)) {
+			if (panic && ms % 5000 > 1500)
+				REQUIRE(now - began <=
+				    rules.interval + rules.timeout);
+			continue;
+		}
+		REQUIRE(!runs);
+		runs = true;
+		probes++;
+		probed = began = now;
+		ends = now + 1 + (uint32_t)(dice(&seed) % rules.timeout);
+	}
+	ck_assert_int_gt(probes, 10);
+}
+END_TEST
+
+/* What is promised to be due later is not to be had before. */
+START_TEST(the_lease_is_due_when_it_is_said)
+{
+	uint64_t	seed = 11;
+
+	for (int i = 0; i < 30000; i++) {
+		uint32_t	now = (uint32_t)dice(&seed), due;
+		struct health	health = health_unpack(dice(&seed));
+		uint32_t	probed = now - (uint32_t)(dice(&seed) % 3000);
+		bool		panic = dice(&seed) % 2 == 0;
+		health_word	word;
+
+		health.retry_ms = now + (uint32_t)(dice(&seed) % 40000) -
+		    8000;
+		due = health_lease_due(health, HEALTH_WORKER, &rules, now, panic, probed);
+		word = health_pack(health);
+		REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed) ==
+		    (due == 0));
+		if (due == 0 || due == UINT32_MAX)
+			continue;
+		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + due - 1, panic,
+		    probed));
+		if (!panic)
+			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + due,
+			    panic, probed));
+	}
+}
+END_TEST
+
+/* No rule ever sets one so far ahead: it is garbage, or older than 24 days. */
+START_TEST(an_impossible_retry_time_puts_nothing_off)
+{
+	uint32_t	now = instants[_i];
+	struct health	health = { .state = HEALTH_DOWN };
+	health_word	word;
+
+	for (int bit = 17; bit <= 31; bit++) {
+		health.retry_ms = now + (UINT32_C(1) << bit);
+		word = health_pack(health);
+		ck_assert_uint_eq(health_lease_due(health, HEALTH_WORKER, &rules, now, false,
+		    now), 0);
+		ck_assert(health_lease(&word, HEALTH_WORKER, &rules, now, false, now));
+	}
+}
+END_TEST
+
+/* The rules know differences of times only. */
+START_TEST(the_wrap_of_time_changes_nothing)
+{
+	uint64_t	seed = 12;
+
+	for (int i = 0; i < 30000; i++) {
+		struct health	a = health_unpack(dice(&seed)), b = a;
+		uint32_t	shift = (uint32_t)dice(&seed);
+		uint32_t	now = 1000000, random = (uint32_t)dice(&seed);
+		uint32_t	probed = now - random % 5000;
+		bool		panic = random % 2 == 0;
+		enum health_evidence evidence =
+		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
+
+		a.retry_ms = now - 10000 + random % 50000;
+		b.retry_ms = a.retry_ms + shift;
+		REQUIRE(health_lease_due(a, HEALTH_WORKER, &rules, now, panic, probed) ==
+		    health_lease_due(b, HEALTH_WORKER, &rules, now + shift, panic,
+			probed + shift));
+		a = health_next(a, evidence, true, &rules, now, random);
+		b = health_next(b, evidence, true, &rules, now + shift, random);
+		a.retry_ms += shift;
+		REQUIRE(health_pack(a) == health_pack(b));
+	}
+}
+END_TEST
+
+static Suite *
+health_lease_suite(void)
+{
+	Suite	*suite = suite_create("health lease");
+	TCase	*tcase = unit_case(suite, "lease");
+
+	tcase_add_loop_test(tcase, one_holds_the_probe_lease_until_it_expires,
+	    0, COUNT(instants));
+	tcase_add_test(tcase, what_is_up_needs_no_probe);
+	tcase_add_loop_test(tcase, panic_probes_once_per_interval, 0,
+	    COUNT(instants));
+	tcase_add_loop_test(tcase, never_two_probes_at_a_time, 0,
+	    COUNT(instants));
+	tcase_add_test(tcase, the_lease_is_due_when_it_is_said);
+	tcase_add_loop_test(tcase, an_impossible_retry_time_puts_nothing_off,
+	    0, COUNT(instants));
+	tcase_add_test(tcase, the_wrap_of_time_changes_nothing);
+	return suite;
+}
+
+UNIT_MAIN(health_lease_suite)

@@ -1,0 +1,557 @@
+/*
+ * test_slots.c - who is in a fleet, and what the dead give back.
+ */
+#include "inside_fleet.h"
+
+#include "budget.h"
+#include "endpoint.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#define WORKERS 8
+
+static struct mews_fleet *fleet;
+static struct mews_error  error;
+
+static void
+make_fleet(void)
+{
+	fleet = fleet_of(NULL, WORKERS, 5);
+}
+
+static void
+destroy_fleet(void)
+{
+	mews_fleet_destroy(&fleet);
+	ck_assert_ptr_null(fleet);
+	mews_fleet_destroy(&fleet);
+}
+
+static int
+slots_taken(void)
+{
+	int	taken = 0;
+
+	for (int i = 0; i < WORKERS; i++)
+		taken += atomic_load(&fleet->segment.slots[i].pid) != 0;
+	return taken;
+}
+
+static void
+join(void)
+{
+	ck_assert_msg(mews_fleet_join(fleet, &error) == MEWS_OK, "%s",
+	    error.message);
+}
+
+/* --- create and destroy --- */
+
+/* What mews_fleet_create() is given, by field, and what it then says. */
+static const struct {
+	struct mews_config config;
+	const char *why;
+} refused[] = {
+	{ { .abi = MEWS_ABI + 1 }, "abi: compiled with" },
+	{ { .abi = MEWS_ABI }, "instance: the fleet needs a name" },
+	{ { .abi = MEWS_ABI, .instance = "x" }, "workers: workers is 0" },
+	{ { .abi = MEWS_ABI, .instance = "x", .workers = 1 },
+	  "endpoints: at least one" },
+	{ { .abi = MEWS_ABI, .instance = "x", .workers = 1,
+	    .endpoint_count = 2, .endpoints =
+	    (const struct mews_endpoint_config[]) {
+		{ .name = "a", .conninfo = "host=x" }, { .name = "b" } } },
+	  "endpoints[1].conninfo: an endpoint needs" },
+	{ { .abi = MEWS_ABI, .instance = "x", .workers = 1,
+	    .endpoint_count = 1, .endpoints =
+	    (const struct mews_endpoint_config[]) {
+		{ .name = "a", .conninfo = "host=x" } },
+	    .group_count = 1, .groups = (const struct mews_group_config[]) {
+		{ .name = "g", .connection_count = 2000 } } },
+	  "groups[0].connection_count: " },
+};
+
+START_TEST(a_bad_configuration_makes_no_fleet_and_is_explained)
+{
+	struct mews_config config = refused[_i].config;
+
+	config.runtime_file = file;
+	fleet = (struct mews_fleet *)&config;
+	ck_assert_int_eq(mews_fleet_create(&fleet, &config, &error),
+	    MEWS_INVALID);
+	ck_assert_ptr_null(fleet);
+	ck_assert_int_eq(error.status, MEWS_INVALID);
+	ck_assert_msg(strncmp(error.message, refused[_i].why,
+	    strlen(refused[_i].why)) == 0, "%s", error.message);
+	ck_assert(!file_exists());
+	ck_assert_int_eq(mews_fleet_create(&fleet, &config, NULL),
+	    MEWS_INVALID);
+}
+END_TEST
+
+START_TEST(the_file_of_another_fleet_is_left_alone)
+{
+	const struct mews_endpoint_config a = { .name = "a",
+		.conninfo = "host=/nowhere" };
+	const struct mews_group_config g = { .name = "g" };
+	const struct mews_config config = {
+		.abi = MEWS_ABI, .instance = "x", .workers = 1,
+		.runtime_file = file, .endpoints = &a, .endpoint_count = 1,
+		.groups = &g, .group_count = 1,
+	};
+	struct mews_fleet *second;
+
+	fleet = fleet_of(file, WORKERS, 5);
+	ck_assert_int_eq(mews_fleet_create(&second, &config, &error),
+	    MEWS_SYSTEM);
+	ck_assert_ptr_null(second);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	ck_assert(file_exists());
+	destroy_fleet();
+	ck_assert(!file_exists());
+	ck_assert_int_eq(mews_fleet_create(&fleet, &config, &error), MEWS_OK);
+	destroy_fleet();
+	ck_assert(!file_exists());
+}
+END_TEST
+
+START_TEST(what_fails_half_way_leaves_nothing)
+{
+	const struct mews_endpoint_config a = { .name = "a",
+		.conninfo = "host=/nowhere" };
+	const struct mews_group_config g = { .name = "g" };
+	const struct mews_config config = {
+		.abi = MEWS_ABI, .instance = "x", .workers = 100,
+		.runtime_file = file, .endpoints = &a, .endpoint_count = 1,
+		.groups = &g, .group_count = 1,
+	};
+	int	free_fd = dup(0);
+	const struct rlimit few = { (rlim_t)free_fd + 50,
+		(rlim_t)free_fd + 50 };
+
+	close(free_fd);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(mews_fleet_create(&fleet, &config, &error),
+	    MEWS_SYSTEM);
+	ck_assert_ptr_null(fleet);
+	ck_assert_ptr_nonnull(strstr(error.message, "100 workers"));
+	ck_assert_ptr_nonnull(strstr(error.message, strerror(EMFILE)));
+	ck_assert(!file_exists());
+	ck_assert_int_eq(dup(0), free_fd);
+}
+END_TEST
+
+static void
+destroy_copy(void *arg, int number)
+{
+	struct mews_fleet *copy = arg;
+
+	(void)number;
+	mews_fleet_destroy(&copy);
+}
+
+START_TEST(a_child_that_destroys_its_copy_takes_nothing_away)
+{
+	fleet = fleet_of(file, WORKERS, 5);
+	join();
+	in_children(1, destroy_copy, fleet);
+	ck_assert(file_exists());
+	ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
+	    MEWS_WORKER_STARTING);
+	destroy_fleet();
+	ck_assert(!file_exists());
+}
+END_TEST
+
+START_TEST(a_fleet_knows_its_configuration)
+{
+	fleet = fleet_of(NULL, WORKERS, 5);
+	ck_assert_uint_eq(fleet->segment.endpoint_count, 2);
+	/* And one for the monitor. */
+	ck_assert_uint_eq(fleet->segment.slot_count, WORKERS + 1);
+	ck_assert_str_eq(fleet->segment.endpoints[0].name, "a");
+	ck_assert_str_eq(fleet->segment.endpoints[1].name, "b");
+	ck_assert_uint_eq(fleet->segment.endpoints[0].max_connections, 5);
+	ck_assert_uint_eq(fleet->segment.endpoints[1].max_connections, 0);
+	/* Neither an address nor a socket is a name to look up. */
+	ck_assert(!fleet->segment.endpoints[0].named);
+	ck_assert(!fleet->segment.endpoints[1].named);
+	ck_assert_uint_eq(fleet->rules.interval, MEWS_HEALTH_INTERVAL_DEFAULT);
+	ck_assert_uint_eq(fleet->rules.timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);
+	ck_assert_uint_eq(fleet->rules.fall, MEWS_HEALTH_FALL_DEFAULT);
+	ck_assert_uint_eq(fleet->rules.rise, MEWS_HEALTH_RISE_DEFAULT);
+	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_UNKNOWN);
+	destroy_fleet();
+}
+END_TEST
+
+START_TEST(the_file_can_be_given_away)
+{
+	struct stat	st;
+
+	fleet = fleet_of(file, WORKERS, 5);
+	ck_assert_int_eq(mews_fleet_chown(fleet, geteuid(), getegid(), &error),
+	    MEWS_OK);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(mews_fleet_chown(fleet, 65534, 65534, &error),
+		    MEWS_OK);
+		ck_assert_int_eq(stat(file, &st), 0);
+		ck_assert_uint_eq(st.st_uid, 65534);
+		ck_assert_int_eq(seteuid(65534), 0);
+	}
+	ck_assert_int_eq(mews_fleet_chown(fleet, 0, 0, &error), MEWS_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(error.message, file));
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	destroy_fleet();
+	/* Where there is no file there is nothing to do. */
+	make_fleet();
+	ck_assert_int_eq(mews_fleet_chown(fleet, 65534, 65534, NULL), MEWS_OK);
+	destroy_fleet();
+}
+END_TEST
+
+/* --- join, leave, reap --- */
+
+START_TEST(a_process_joins_once_and_leaves)
+{
+	ck_assert_int_eq(mews_fleet_state(fleet, getpid()), MEWS_WORKER_FREE);
+	ck_assert_int_eq(mews_fleet_beat_age(fleet, getpid()), -1);
+	for (int i = 0; i < 3 * WORKERS; i++) {
+		join();
+		ck_assert_int_eq(slots_taken(), 1);
+		ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
+		    MEWS_WORKER_STARTING);
+		ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_INVALID);
+		ck_assert_ptr_nonnull(strstr(error.message, "already"));
+		ck_assert_int_eq(slots_taken(), 1);
+		mews_fleet_leave(fleet);
+		ck_assert_int_eq(slots_taken(), 0);
+		mews_fleet_leave(fleet);
+	}
+}
+END_TEST
+
+START_TEST(a_worker_says_how_it_is)
+{
+	join();
+	mews_fleet_set_state(fleet, MEWS_WORKER_DRAINING);
+	ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
+	    MEWS_WORKER_DRAINING);
+	mews_fleet_count_requests(fleet, 3);
+	mews_fleet_count_requests(fleet, UINT32_MAX);
+	ck_assert_uint_eq(fleet->slot->requests, UINT64_C(3) + UINT32_MAX);
+	fleet->slot->beat_ms -= 5000;
+	ck_assert_int_ge(mews_fleet_beat_age(fleet, getpid()), 5000);
+	mews_fleet_beat(fleet);
+	ck_assert_int_lt(mews_fleet_beat_age(fleet, getpid()), 5000);
+	/* A beat that seems to come from the future is a beat. */
+	fleet->slot->beat_ms += 60000;
+	ck_assert_int_eq(mews_fleet_beat_age(fleet, getpid()), 0);
+	mews_fleet_leave(fleet);
+	/* And says nothing without a slot. */
+	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
+	mews_fleet_count_requests(fleet, 1);
+	mews_fleet_beat(fleet);
+	ck_assert_int_eq(slots_taken(), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		ck_assert_uint_eq(fleet->segment.slots[i].requests, 0);
+		ck_assert_uint_eq(fleet->segment.slots[i].state,
+		    MEWS_WORKER_FREE);
+	}
+}
+END_TEST
+
+START_TEST(no_pid_means_no_slot)
+{
+	static const pid_t nobody[] = { 0, -1, -2, INT32_MAX };
+
+	join();
+	for (int i = 0; i < COUNT(nobody); i++) {
+		ck_assert_int_eq(mews_fleet_state(fleet, nobody[i]),
+		    MEWS_WORKER_FREE);
+		ck_assert_int_eq(mews_fleet_beat_age(fleet, nobody[i]), -1);
+		ck_assert(!mews_fleet_reap(fleet, nobody[i]));
+	}
+	ck_assert_int_eq(slots_taken(), 1);
+}
+END_TEST
+
+/* Everything that a worker could do to the slot that it did not take. */
+static void
+touch_parents_slot(void *arg, int number)
+{
+	(void)arg;
+	(void)number;
+	mews_fleet_set_state(fleet, MEWS_WORKER_DRAINING);
+	mews_fleet_count_requests(fleet, 7);
+	mews_fleet_beat(fleet);
+	mews_fleet_leave(fleet);
+	join();		/* a slot of its own */
+	ck_assert_int_eq(slots_taken(), 2);
+	mews_fleet_count_requests(fleet, 1);
+	mews_fleet_leave(fleet);
+}
+
+START_TEST(a_fork_does_not_inherit_the_slot)
+{
+	uint32_t	beat;
+
+	join();
+	beat = fleet->slot->beat_ms - 1000;
+	atomic_store(&fleet->slot->beat_ms, beat);
+	in_children(1, touch_parents_slot, NULL);
+	ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
+	    MEWS_WORKER_STARTING);
+	ck_assert_uint_eq(fleet->slot->requests, 0);
+	ck_assert_uint_eq(fleet->slot->beat_ms, beat);
+	ck_assert_int_eq(slots_taken(), 1);
+}
+END_TEST
+
+struct meeting {
+	_Atomic unsigned begin, end;
+	_Atomic unsigned joined;
+	_Atomic unsigned mistakes;
+};
+
+static void
+join_at_once(void *arg, int number)
+{
+	struct meeting	*m = arg;
+
+	(void)number;
+	gate(&m->begin, 2 * WORKERS, 0);
+	if (mews_fleet_join(fleet, &error) == MEWS_OK) {
+		atomic_fetch_add(&m->joined, 1);
+		if (fleet->slot->pid != getpid())
+			atomic_fetch_add(&m->mistakes, 1);
+	} else if (strstr(error.message, "all 8 slots") == NULL) {
+		atomic_fetch_add(&m->mistakes, 1);
+	}
+	gate(&m->end, 2 * WORKERS, 0);
+}
+
+START_TEST(slots_are_given_to_as_many_as_there_are)
+{
+	struct meeting	*m = shared(sizeof(*m));
+	pid_t		 children[2 * WORKERS];
+	int		 reaped = 0;
+
+	fork_children(children, COUNT(children), join_at_once, m);
+	wait_children(children, COUNT(children));
+	ck_assert_uint_eq(m->joined, WORKERS);
+	ck_assert_uint_eq(m->mistakes, 0);
+	ck_assert_int_eq(slots_taken(), WORKERS);
+	/* The dead hold theirs until they are reaped. */
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_INVALID);
+	for (int i = 0; i < COUNT(children); i++)
+		reaped += mews_fleet_reap(fleet, children[i]);
+	ck_assert_int_eq(reaped, WORKERS);
+	ck_assert_int_eq(slots_taken(), 0);
+	join();
+}
+END_TEST
+
+START_TEST(the_master_is_published)
+{
+	mews_fleet_set_master(fleet, 1234, 5);
+	ck_assert_int_eq(fleet->segment.header->master_pid, 1234);
+	ck_assert_uint_eq(fleet->segment.header->generation, 5);
+}
+END_TEST
+
+/* --- the budget --- */
+
+struct hammer {
+	_Atomic unsigned begin;
+	_Atomic unsigned most;
+	_Atomic unsigned mistakes;
+	_Atomic unsigned long taken;
+	_Atomic uint64_t holders; /* one bit for each that holds one */
+	uint32_t cap;
+	bool forever;
+};
+
+/*
+ * Take and give; between them the worker's bit is set in a word that counts
+ * independently: it can never have more bits than the cap allows.
+ */
+static void
+hammer_budget(void *arg, int number)
+{
+	struct hammer  *h = arg;
+	const uint64_t	bit = UINT64_C(1) << number;
+	unsigned	held;
+
+	join();
+	gate(&h->begin, WORKERS, 0);
+	for (int i = 0; h->forever || i < 5000; i++) {
+		if (!budget_take(fleet, 0))
+			continue;
+		held = (unsigned)__builtin_popcountll(
+		    atomic_fetch_or(&h->holders, bit) | bit);
+		if (held > h->cap)
+			atomic_fetch_add(&h->mistakes, 1);
+		if (held > atomic_load(&h->most))
+			atomic_store(&h->most, held);
+		atomic_fetch_add(&h->taken, 1);
+		atomic_fetch_and(&h->holders, ~bit);
+		budget_give(fleet, 0);
+	}
+}
+
+START_TEST(the_cap_is_never_exceeded)
+{
+	struct hammer	*h = shared(sizeof(*h));
+
+	h->cap = 5;
+	in_children(WORKERS, hammer_budget, h);
+	ck_assert_uint_eq(h->mistakes, 0);
+	ck_assert_uint_gt(h->taken, 0);
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
+}
+END_TEST
+
+START_TEST(the_cap_holds_while_workers_are_killed)
+{
+	struct hammer  *h = shared(sizeof(*h));
+	pid_t		children[WORKERS];
+	uint64_t	seed = 50;
+	unsigned long	before;
+
+	h->cap = 5;
+	h->forever = true;
+	fork_children(children, WORKERS, hammer_budget, h);
+	for (int round = 0; round < 20; round++) {
+		int	i = (int)(dice(&seed) % WORKERS);
+
+		before = atomic_load(&h->taken);
+		while (atomic_load(&h->taken) < before + 50)
+			sched_yield();
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+		atomic_fetch_and(&h->holders, ~(UINT64_C(1) << i));
+		mews_fleet_reap(fleet, children[i]);
+		children[i] = fork();
+		ck_assert_int_ne(children[i], -1);
+		if (children[i] == 0) {
+			hammer_budget(h, i);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < WORKERS; i++) {
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+		mews_fleet_reap(fleet, children[i]);
+	}
+	ck_assert_uint_eq(h->mistakes, 0);
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
+}
+END_TEST
+
+START_TEST(one_process_takes_all_and_gives_it_back)
+{
+	join();
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 1; i <= 5; i++) {
+			ck_assert(budget_take(fleet, 0));
+			ck_assert_uint_eq(budget_sum(&fleet->segment, 0), i);
+		}
+		ck_assert(!budget_take(fleet, 0));
+		ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 5);
+		for (unsigned i = 0; i < 5; i++)
+			budget_give(fleet, 0);
+		ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
+	}
+	/* The other one has no cap. */
+	for (unsigned i = 1; i <= 1000; i++)
+		ck_assert(budget_take(fleet, 1));
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), 1000);
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
+	mews_fleet_leave(fleet);
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), 0);
+}
+END_TEST
+
+/* Holds @number + 1 connections until it is killed. */
+static void
+hold_some(void *arg, int number)
+{
+	struct meeting	*m = arg;
+
+	join();
+	for (int i = 0; i <= number; i++)
+		ck_assert(budget_take(fleet, 1));
+	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
+	atomic_fetch_add(&m->joined, 1);
+	for (;;)
+		pause();
+}
+
+START_TEST(a_killed_worker_gives_back_exactly_what_it_held)
+{
+	struct meeting	*m = shared(sizeof(*m));
+	pid_t		 children[WORKERS];
+	unsigned	 held = WORKERS * (WORKERS + 1) / 2;
+
+	fork_children(children, WORKERS, hold_some, m);
+	while (atomic_load(&m->joined) < WORKERS)
+		sched_yield();
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
+	for (int i = 0; i < WORKERS; i++) {
+		ck_assert_int_eq(mews_fleet_state(fleet, children[i]),
+		    MEWS_WORKER_READY);
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+		/* Not before it was reaped, and no more than once. */
+		ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
+		held -= (unsigned)i + 1;
+		ck_assert(mews_fleet_reap(fleet, children[i]));
+		ck_assert(!mews_fleet_reap(fleet, children[i]));
+		ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
+		ck_assert_int_eq(mews_fleet_state(fleet, children[i]),
+		    MEWS_WORKER_FREE);
+	}
+	ck_assert_int_eq(slots_taken(), 0);
+}
+END_TEST
+
+static Suite *
+slots_suite(void)
+{
+	Suite	*suite = suite_create("slots");
+	TCase	*tcase = unit_case(suite, "create");
+
+	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+	tcase_add_loop_test(tcase,
+	    a_bad_configuration_makes_no_fleet_and_is_explained, 0,
+	    COUNT(refused));
+	tcase_add_test(tcase, the_file_of_another_fleet_is_left_alone);
+	tcase_add_test(tcase, what_fails_half_way_leaves_nothing);
+	tcase_add_test(tcase,
+	    a_child_that_destroys_its_copy_takes_nothing_away);
+	tcase_add_test(tcase, a_fleet_knows_its_configuration);
+	tcase_add_test(tcase, the_file_can_be_given_away);
+
+	tcase = unit_case(suite, "slots");
+	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, a_process_joins_once_and_leaves);
+	tcase_add_test(tcase, a_worker_says_how_it_is);
+	tcase_add_test(tcase, no_pid_means_no_slot);
+	tcase_add_test(tcase, a_fork_does_not_inherit_the_slot);
+	tcase_add_test(tcase, slots_are_given_to_as_many_as_there_are);
+	tcase_add_test(tcase, the_master_is_published);
+
+	tcase = unit_case(suite, "budget");
+	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, the_cap_is_never_exceeded);
+	tcase_add_test(tcase, the_cap_holds_while_workers_are_killed);
+	tcase_add_test(tcase, one_process_takes_all_and_gives_it_back);
+	tcase_add_test(tcase, a_killed_worker_gives_back_exactly_what_it_held);
+	return suite;
+}
+
+UNIT_MAIN(slots_suite)
