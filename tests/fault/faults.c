@@ -37,9 +37,9 @@ begin(struct run *run, struct judge *judge, uint32_t hedge_after)
 	run->judge = judge;
 	run->primary = servers_primary();
 	run->victim = (run->primary + 1) % LEDGER_ENDPOINTS;
-	if (!servers_do(run->primary, "CREATE TABLE IF NOT EXISTS "
-	    "fault_write (id bigint PRIMARY KEY, worker int)") ||
-	    !servers_do(run->primary, "TRUNCATE fault_write"))
+	if (!servers_do(run->primary, "SET client_min_messages = warning; "
+	    "DROP TABLE IF EXISTS fault_write; "
+	    "CREATE TABLE fault_write (id bigint PRIMARY KEY, worker int)"))
 		errx(1, "no table to write to");
 	host_start(&run->host, hedge_after);
 	run->scope = (struct scope) {
@@ -313,10 +313,13 @@ server_back(struct judge *judge, bool full)
 	judge_reads(&run);
 	judge_figure(judge, JUDGE_LOGIC, "never_picked_again", picked == 0,
 	    0);
-	judge_figure(judge, JUDGE_TIME, "traffic_after_ms",
+	/* The longer it was away, the longer the back-off may still last. */
+	judge_figure(judge, JUDGE_GOAL, "traffic_after_ms",
 	    ms_between(accepted, picked), 2 * HOST_INTERVAL);
 	judge_figure(judge, JUDGE_INFO, "up_after_ms",
 	    ms_between(accepted, up), 0);
+	judge_figure(judge, JUDGE_TIME, "traffic_after_up_ms",
+	    ms_between(up, picked), 2 * HOST_INTERVAL);
 	judge_figure(judge, JUDGE_INFO, "probes_while_down", probes, 0);
 	judge_figure(judge, JUDGE_LOGIC, "probes_at_once",
 	    atomic_load(&run.host.ledger->probes_at_once), 0);

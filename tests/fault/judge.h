@@ -10,6 +10,7 @@
 enum weight {
 	JUDGE_LOGIC, /* the promise holds on any machine */
 	JUDGE_TIME,  /* three times as much is allowed, unless strict */
+	JUDGE_GOAL,  /* counts if strict only */
 	JUDGE_INFO   /* there is no promise */
 };
 

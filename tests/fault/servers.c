@@ -165,7 +165,7 @@ servers_cut(unsigned server)
 	snprintf(cut, sizeof(cut), "table inet mews_fault_%ld { chain cut { "
 	    "type filter hook input priority 0; policy accept; "
 	    "ip daddr 127.0.0.1 tcp dport %s drop; "
-	    "ip saddr 127.0.0.1 tcp sport %s drop; } }",
+	    "ip saddr 127.0.0.1 tcp sport %s drop; }; }",
 	    (long)getpid(), port, port);
 	if (pipe2(ends, O_CLOEXEC) == -1 || (guard_pid = fork()) == -1)
 		err(1, "pipe and fork");
@@ -175,7 +175,7 @@ servers_cut(unsigned server)
 	}
 	close(ends[0]);
 	guard = ends[1];
-	if (nft(cut, false))
+	if (nft(cut, true))
 		return true;
 	servers_join();
 	return false;
