@@ -216,6 +216,14 @@ conn_flush(struct conn *conn)
 }
 
 bool
+conn_has_bytes(const struct conn *conn)
+{
+	char	byte;
+
+	return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool
 conn_check(struct conn *conn)
 {
 	struct mews_pool *pool = conn->group->pool;
@@ -350,6 +358,8 @@ conn_close(struct conn *conn)
 	dialed(conn, conn->loss == HEALTH_NOTHING);
 	orphan_forget(pool->fleet->slot, conn->orphan);
 	on->in_flight -= conn->in_flight;
+	if (group->batch == conn)
+		group->batch = NULL;
 	on->count--;
 	group->count--;
 	TAILQ_REMOVE(&on->conns, conn, link);

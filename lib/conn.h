@@ -47,6 +47,7 @@ struct conn {
 	int events;	    /* watched for */
 	bool corkable;	    /* a TCP socket */
 	bool corked;
+	bool synced;	    /* this turn, at least once */
 	bool flushing;	    /* on pool->to_flush */
 	bool broken;	    /* on pool->broken */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
@@ -73,6 +74,7 @@ struct conn {
 	uint32_t prepared_room;
 
 	uint32_t heard_turn;   /* of the loop: bytes came then */
+	int64_t role_us;       /* the last look at what it says of its role */
 	int64_t head_since_us; /* the head is being worked on since */
 	int64_t until_us;      /* DIALING, SETUP: given up then */
 	int64_t dialed_us;
@@ -112,6 +114,9 @@ bool conn_sync(struct conn *conn);
 
 /* Still there? A look without a round trip, for one that was idle. */
 bool conn_check(struct conn *conn);
+
+/* Did bytes arrive that nobody has read yet? */
+bool conn_has_bytes(const struct conn *conn);
 
 /* Push out what was sent this turn. */
 void conn_flush(struct conn *conn);

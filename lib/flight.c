@@ -81,13 +81,14 @@ conn_sync(struct conn *conn)
 
 	/* It flushes. The first packet of a turn goes at once; when there
 	 * are more, the kernel gathers them until conn_flush(). */
-	if (conn->flushing && !conn->corked && conn->corkable)
+	if (conn->synced && !conn->corked && conn->corkable)
 		conn->corked = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK,
 		    &on, sizeof(on)) == 0;
 	if (PQpipelineSync(conn->pg) != 1)
 		return false;
 #endif
 	conn->unsynced = 0;
+	conn->synced = true;
 	flush_later(conn);
 	return ring_push(conn, EXPECT_SYNC, NULL);
 }
@@ -101,6 +102,7 @@ flight_flush(struct conn *conn)
 	if (conn->unsynced > 0 && !conn_sync(conn))
 		return -1;
 	left = PQflush(conn->pg);
+	conn->synced = false;
 	if (conn->corked) {
 		setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 		conn->corked = false;
@@ -583,13 +585,13 @@ flight_catch_notices(struct conn *conn)
 	PQsetNoticeReceiver(conn->pg, on_notice, conn);
 }
 
-/* A promotion, or default_transaction_read_only, as reported just now. */
-static void
-check_role(struct conn *conn)
+void
+flight_check_role(struct conn *conn)
 {
 	struct mews_fleet	*fleet = conn->group->pool->fleet;
 	enum health_role	 role = dial_role(conn->pg);
 
+	conn->role_us = pool_now(conn->group->pool);
 	/* Our own setting hides that of the server. */
 	if (conn->group->reader && role == HEALTH_ROLE_READONLY)
 		role = HEALTH_ROLE_PRIMARY;
@@ -632,6 +634,7 @@ flight_receive(struct conn *conn)
 	else if (nothing == 2)
 		conn_break(conn, HEALTH_LOST,
 		    "libpq expects no answer where one is due");
-	else if (!conn->broken)
-		check_role(conn);
+	else if (!conn->broken &&
+	    pool_now(pool) - conn->role_us > FLIGHT_ROLE_US)
+		flight_check_role(conn);
 }

@@ -17,6 +17,12 @@ void flight_catch_notices(struct conn *conn);
 /* Take in what came, and end the queries that it answers. */
 void flight_receive(struct conn *conn);
 
+/* A promotion, or default_transaction_read_only, that the server reported on
+ * this session. libpq's list of reports is slow to search: not each time. */
+void flight_check_role(struct conn *conn);
+
+#define FLIGHT_ROLE_US 10000 /* between two looks, while bytes come */
+
 /* Push out: 0 all is gone, 1 the socket is full, -1 the connection broke. */
 int flight_flush(struct conn *conn);
 

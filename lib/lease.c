@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct mews_lease *
 checked(struct mews_lease *lease)
@@ -39,6 +40,30 @@ lease_usable(struct mews_lease *lease)
 	return MEWS_OK;
 }
 
+/* Memory of a lease that ended, or new; zeros. */
+static struct mews_lease *
+take_free(struct mews_pool *pool)
+{
+	struct mews_lease *lease = LIST_FIRST(&pool->free_leases);
+
+	if (lease == NULL)
+		return calloc(1, sizeof(*lease));
+	LIST_REMOVE(lease, link);
+	memset(lease, 0, sizeof(*lease));
+	return lease;
+}
+
+void
+lease_free_all(struct mews_pool *pool)
+{
+	struct mews_lease	*lease;
+
+	while ((lease = LIST_FIRST(&pool->free_leases)) != NULL) {
+		LIST_REMOVE(lease, link);
+		free(lease);
+	}
+}
+
 void
 lease_grant(struct conn *conn, struct query *query)
 {
@@ -48,7 +73,7 @@ lease_grant(struct conn *conn, struct query *query)
 	struct mews_lease	*lease;
 	struct mews_result	 result = { .magic = RESULT_MAGIC };
 
-	if (query->canceled || (lease = calloc(1, sizeof(*lease))) == NULL) {
+	if (query->canceled || (lease = take_free(group->pool)) == NULL) {
 		query_fail(query, MEWS_NOMEM, "out of memory");
 		return;
 	}
@@ -246,10 +271,14 @@ mews_lease_end(struct mews_lease **lease)
 			if (conn->retiring && conn_is_idle(conn))
 				conn_break(conn, HEALTH_NOTHING, "");
 			/* Somebody may wait for it. */
-			pool_due(l->group->pool, pool_now(l->group->pool));
+			if (l->group->waiting_count > 0)
+				l->group->pool->hurry = true;
 		}
 		LIST_REMOVE(l, link);
 	}
 	l->magic = 0;
-	free(l);
+	if (l->group != NULL)
+		LIST_INSERT_HEAD(&l->group->pool->free_leases, l, link);
+	else
+		free(l);
 }

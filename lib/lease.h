@@ -50,6 +50,9 @@ enum mews_status lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id);
 
+/* Free the memory of those that ended. */
+void lease_free_all(struct mews_pool *pool);
+
 /* The pool goes: what is left is a shell. */
 void lease_orphan(struct mews_lease *lease);
 

@@ -11,18 +11,17 @@ mews_param_int(int64_t value)
 {
 	struct mews_param	param = { 0 };
 	uint64_t		rest;
-	char			digits[20], *p = param.inside;
-	int			count = 0;
+	char			digits[20]; /* "-9223372036854775808" */
+	size_t			first = sizeof(digits);
 
 	rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
 	do
-		digits[count++] = (char)('0' + rest % 10);
+		digits[--first] = (char)('0' + rest % 10);
 	while ((rest /= 10) != 0);
 	if (value < 0)
-		*p++ = '-';
-	while (count > 0)
-		*p++ = digits[--count];
-	param.length = (int32_t)(p - param.inside);
+		digits[--first] = '-';
+	memcpy(param.inside, digits + first, sizeof(digits) - first);
+	param.length = (int32_t)(sizeof(digits) - first);
 	return param;
 }
 

@@ -70,7 +70,8 @@ query_twin(struct query *query)
 			.value = query->values[i],
 			.length = query->lengths[i],
 			.type = query->types == NULL ? 0 : query->types[i],
-			.format = (uint8_t)query->formats[i],
+			.format = query->formats == NULL ? 0 :
+			    (uint8_t)query->formats[i],
 		};
 	twin = query_new(query->group, QUERY_SHARED, &args, MEWS_FOREVER);
 	if (twin == NULL)
@@ -147,6 +148,7 @@ copy_args(struct query *query, const struct mews_query_args *args)
 	size_t	count = (size_t)args->param_count, bytes = 0, sql = 0;
 	char   *p = query->inline_bytes;
 	Oid	typed = 0;
+	uint8_t binary = 0;
 
 	query->statement = args->statement;
 	query->sql = NULL;
@@ -187,6 +189,7 @@ copy_args(struct query *query, const struct mews_query_args *args)
 		query->lengths[i] = from->length;
 		query->formats[i] = from->format;
 		query->values[i] = NULL;
+		binary |= from->format;
 		if (from->length < 0)
 			continue;
 		memcpy(p, from->value == NULL ? from->inside : from->value,
@@ -195,6 +198,9 @@ copy_args(struct query *query, const struct mews_query_args *args)
 		query->values[i] = p;
 		p += from->length + 1;
 	}
+	/* All text: libpq's default, and shorter on the wire. */
+	if (binary == 0)
+		query->formats = NULL;
 	return true;
 }
 

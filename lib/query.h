@@ -61,7 +61,7 @@ struct query {
 	int param_count;
 	const char **values; /* for libpq; what they point to is ours */
 	int *lengths;
-	int *formats;
+	int *formats; /* NULL: all text */
 	const Oid *types; /* of the parameters; NULL: none is given */
 	void *memory; /* behind them where it is not inline; or NULL */
 	union {
