@@ -327,7 +327,7 @@ static void
 conn_free(struct conn *conn)
 {
 	PQclear(conn->answer);
-	PQclear(conn->prepare_error);
+	PQclear(conn->ahead_error);
 	PQclear(conn->held_answer);
 	PQfinish(conn->pg != NULL ? conn->pg : conn->dial.pg);
 	free(conn->ring);

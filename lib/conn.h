@@ -22,6 +22,7 @@ enum conn_state {
 enum expect_kind {
 	EXPECT_QUERY,
 	EXPECT_PREPARE, /* on behalf of the query behind it */
+	EXPECT_AHEAD,	/* the same: its failure is that query's answer */
 	EXPECT_POSITION, /* in the WAL, of the query that is held */
 	EXPECT_SESSION, /* BEGIN, reset, setup: its failure ends the session */
 	EXPECT_SYNC
@@ -64,7 +65,7 @@ struct conn {
 	uint32_t unsynced;   /* queries since the last Sync */
 	uint32_t slow;	     /* of the queries in flight, those known so */
 	PGresult *answer;    /* to the head, until libpq says it is whole */
-	PGresult *prepare_error; /* of the PREPARE before the head */
+	PGresult *ahead_error; /* of the PREPARE or AHEAD before the head */
 	struct query *held;  /* answered; told when its Sync arrives */
 	PGresult *held_answer;
 
@@ -97,9 +98,9 @@ enum budget conn_dial(struct mews_group *group, uint32_t endpoint);
 void conn_ready(struct conn *conn, int events);
 
 /*
- * Put a query into its pipeline, to be flushed in this turn's tick, with a
- * BEGIN ahead of it if @begin. False: it could not; the query was not sent
- * and the connection is broken.
+ * Put a query into its pipeline, to be flushed in this turn's tick, with the
+ * BEGIN of its lease ahead of it if @begin. False: it could not; the query was
+ * not sent and the connection is broken.
  */
 bool conn_send(struct conn *conn, struct query *query, bool begin);
 

@@ -15,6 +15,7 @@
 #include "endpoint.h"
 #include "hedge.h"
 #include "lease.h"
+#include "ring.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -23,60 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define RING_FIRST 64
-
-static struct expect *
-ring_at(const struct conn *conn, uint32_t index)
-{
-	return &conn->ring[index & (conn->ring_size - 1)];
-}
-
-static bool
-ring_push(struct conn *conn, enum expect_kind kind, struct query *query)
-{
-	uint32_t	count = conn->tail - conn->head;
-
-	if (count == conn->ring_size) {
-		uint32_t	size = count == 0 ? RING_FIRST : count * 2;
-		struct expect  *ring = calloc(size, sizeof(*ring));
-
-		if (ring == NULL)
-			return false;
-		for (uint32_t i = 0; i < count; i++)
-			ring[i] = *ring_at(conn, conn->head + i);
-		free(conn->ring);
-		conn->ring = ring;
-		conn->ring_size = size;
-		conn->head = 0;
-		conn->tail = count;
-	}
-	if (count == 0) {
-		struct mews_pool *pool = conn->group->pool;
-
-		conn->head_since_us = pool_now(pool);
-		pool_due(pool, conn->head_since_us +
-		    group_stall_us(conn->group,
-			&pool->endpoints[conn->endpoint]));
-		if (conn->group->config->hedge_after != 0)
-			pool_due(pool, conn->head_since_us +
-			    hedge_after_us(conn->group, conn->endpoint));
-	}
-	*ring_at(conn, conn->tail++) = (struct expect) { kind, query };
-	conn->sessions += kind == EXPECT_SESSION;
-	return true;
-}
-
-static struct expect
-ring_pop(struct conn *conn)
-{
-	struct expect	e = *ring_at(conn, conn->head++);
-
-	conn->sessions -= e.kind == EXPECT_SESSION;
-	conn->head_since_us = pool_now(conn->group->pool);
-	conn->stall_said = false;
-	return e;
-}
 
 static enum prepared
 prepared_get(const struct conn *conn, const struct mews_statement *statement)
@@ -193,6 +140,21 @@ send_prepare(struct conn *conn, struct query *query)
 	    prepared_set(conn, statement, PREPARED_YES);
 }
 
+/*
+ * BEGIN alone never fails. Its options may; in a statement of their own they
+ * leave a failed transaction, so that what is in flight behind cannot run
+ * outside of one.
+ */
+static bool
+send_begin(struct conn *conn, const struct mews_lease *lease)
+{
+	return conn_send_session(conn, "BEGIN") &&
+	    (lease->options[0] == '\0' ||
+		(PQsendQueryParams(conn->pg, lease->options, 0, NULL, NULL,
+		    NULL, NULL, 0) == 1 &&
+		    ring_push(conn, EXPECT_AHEAD, NULL)));
+}
+
 static bool
 send_query(struct conn *conn, const struct query *query)
 {
@@ -240,7 +202,7 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 		return false;
 	}
 	if ((conn->reset_due && !send_reset(conn)) ||
-	    (begin && !conn_send_session(conn, "BEGIN")) ||
+	    (begin && !send_begin(conn, query->lease)) ||
 	    !send_prepare(conn, query) || !send_query(conn, query) ||
 	    !ring_push(conn, EXPECT_QUERY, query)) {
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
@@ -379,11 +341,11 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	conn->group->on[conn->endpoint].in_flight--;
 	if (PQresultStatus(answer) == PGRES_PIPELINE_ABORTED) {
 		PQclear(answer);
-		if ((answer = conn->prepare_error) == NULL) {
+		if ((answer = conn->ahead_error) == NULL) {
 			send_again(conn, query);
 			return;
 		}
-		conn->prepare_error = NULL;
+		conn->ahead_error = NULL;
 	}
 	if (is_fatal(answer)) {
 		/* conn_lose() decides what becomes of it. */
@@ -431,6 +393,21 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	conn->held_answer = answer;
 }
 
+/* What goes ahead of a query: its error becomes the query's. */
+static void
+ahead_answered(struct conn *conn, PGresult *answer)
+{
+	if (is_fatal(answer))
+		conn_break(conn, loss_evidence(sqlstate(answer)),
+		    PQresultErrorMessage(answer));
+	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = answer;
+	} else {
+		PQclear(answer);
+	}
+}
+
 static void
 prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
 {
@@ -447,15 +424,7 @@ prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
 		return;
 	}
 	prepared_set(conn, query->statement, PREPARED_NOT);
-	if (is_fatal(answer))
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
-	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
-		PQclear(conn->prepare_error);
-		conn->prepare_error = answer;
-	} else {
-		PQclear(answer);
-	}
+	ahead_answered(conn, answer);
 }
 
 static void
@@ -501,8 +470,8 @@ segment_ended(struct conn *conn)
 	struct query	*query = conn->held;
 	PGresult	*answer = conn->held_answer;
 
-	PQclear(conn->prepare_error);
-	conn->prepare_error = NULL;
+	PQclear(conn->ahead_error);
+	conn->ahead_error = NULL;
 	/* Committed; but its position is asked for, and comes next. */
 	if (query != NULL && query->position)
 		return;
@@ -548,6 +517,9 @@ take(struct conn *conn, PGresult *answer)
 			break;
 		case EXPECT_PREPARE:
 			prepare_answered(conn, e.query, answer);
+			break;
+		case EXPECT_AHEAD:
+			ahead_answered(conn, answer);
 			break;
 		case EXPECT_POSITION:
 			position_answered(conn, e.query, answer);

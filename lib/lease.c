@@ -1,5 +1,5 @@
 /*
- * lease.c - transactions and session state on a connection of one's own.
+ * lease.c - a connection of one's own: granted, used, taken back clean.
  */
 #include "lease.h"
 
@@ -16,9 +16,8 @@ checked(struct mews_lease *lease)
 	return lease;
 }
 
-/* Why the lease cannot be used now; MEWS_OK: it can. */
-static enum mews_status
-usable(struct mews_lease *lease)
+enum mews_status
+lease_usable(struct mews_lease *lease)
 {
 	checked(lease);
 	if (lease->group == NULL)
@@ -33,6 +32,10 @@ usable(struct mews_lease *lease)
 		return group_refuse(lease->group, MEWS_UNAVAILABLE,
 		    "the lease's connection to %s is gone: what was not "
 		    "committed is undone", mews_lease_endpoint(lease));
+	/* BEGIN or COMMIT may have been the host's own SQL. */
+	if (conn_is_idle(lease->conn))
+		lease->transaction =
+		    PQtransactionStatus(lease->conn->pg) != PQTRANS_IDLE;
 	return MEWS_OK;
 }
 
@@ -155,14 +158,22 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	return status;
 }
 
-/* A query of @kind onto the lease's connection. */
-static enum mews_status
-send(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, bool begin, mews_query_fn *fn,
-    void *arg, mews_query_id *id)
+bool
+lease_begins(const struct mews_lease *lease)
+{
+	return !lease->transaction && (lease->wants_transaction ||
+	    lease->group->config->autocommit == MEWS_OFF);
+}
+
+enum mews_status
+lease_send(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg,
+    mews_query_id *id)
 {
 	struct mews_group	*group = lease->group;
 	struct query		*query;
+	bool			 begin = kind != QUERY_COMMIT &&
+	    kind != QUERY_ROLLBACK && lease_begins(lease);
 
 	query = query_new(group, kind, args, MEWS_FOREVER);
 	if (query == NULL)
@@ -178,8 +189,9 @@ send(struct mews_lease *lease, enum query_kind kind,
 	}
 	lease->in_flight++;
 	lease->active_us = query->sent_us;
-	if (begin)
-		lease->transaction = true;
+	lease->transaction = lease->transaction || begin;
+	if (kind == QUERY_ON_LEASE && query_effect(query) != SQL_HARMLESS)
+		lease->dirty = true;
 	if (id != NULL)
 		*id = query->id;
 	return MEWS_OK;
@@ -189,67 +201,16 @@ enum mews_status
 mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg, mews_query_id *id)
 {
-	enum mews_status	 status = usable(lease);
+	enum mews_status	 status = lease_usable(lease);
 	struct mews_group	*group = lease->group;
 	const char		*mistake;
-	enum sql_effect		 effect;
-	bool			 begin;
 
 	if (status != MEWS_OK)
 		return status;
 	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
 		return group_refuse(group, MEWS_INVALID, "%s",
 		    mistake == NULL ? "a query needs a callback" : mistake);
-	effect = args->statement != NULL ? args->statement->effect :
-	    sql_effect(args->sql);
-	begin = !lease->transaction &&
-	    (lease->wants_transaction || group->config->autocommit == MEWS_OFF);
-	status = send(lease, QUERY_ON_LEASE, args, begin, fn, arg, id);
-	if (status == MEWS_OK && effect != SQL_HARMLESS)
-		lease->dirty = true;
-	return status;
-}
-
-enum mews_status
-mews_lease_transaction(struct mews_lease *lease)
-{
-	enum mews_status	status = usable(lease);
-
-	if (status == MEWS_OK)
-		lease->wants_transaction = true;
-	return status;
-}
-
-static enum mews_status
-finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
-    mews_query_fn *fn, void *arg)
-{
-	const struct mews_query_args	args = { .sql = sql };
-	enum mews_status		status = usable(lease);
-
-	if (status != MEWS_OK)
-		return status;
-	if (fn == NULL)
-		return group_refuse(lease->group, MEWS_INVALID,
-		    "the end of a transaction needs a callback");
-	status = send(lease, kind, &args, false, fn, arg, NULL);
-	if (status == MEWS_OK) {
-		lease->transaction = false;
-		lease->wants_transaction = false;
-	}
-	return status;
-}
-
-enum mews_status
-mews_lease_commit(struct mews_lease *lease, mews_query_fn *fn, void *arg)
-{
-	return finish(lease, QUERY_COMMIT, "COMMIT", fn, arg);
-}
-
-enum mews_status
-mews_lease_rollback(struct mews_lease *lease, mews_query_fn *fn, void *arg)
-{
-	return finish(lease, QUERY_ON_LEASE, "ROLLBACK", fn, arg);
+	return lease_send(lease, QUERY_ON_LEASE, args, fn, arg, id);
 }
 
 const char *
