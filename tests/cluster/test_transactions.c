@@ -317,12 +317,14 @@ START_TEST(savepoints_keep_their_order_in_flight)
 }
 END_TEST
 
+#define LONGEST "1234567890123456789012345678901234567890123456789012345678901\
+23"
+
 START_TEST(savepoint_names_are_quoted_and_checked)
 {
 	static const char *const names[] = { "a b", "\"", "x\"; drop table tx",
 		"Größe", "SELECT",
-		"123456789012345678901234567890123456789012345678901234567890"
-		"123" };
+		LONGEST };
 	char		   quotes[MEWS_SAVEPOINT_MAX + 2];
 	struct mews_lease *lease = cluster_lease(cluster_group("manual"));
 	struct asked	   asked = { 0 };
