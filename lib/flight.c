@@ -135,8 +135,8 @@ send_prepare(struct conn *conn, struct query *query)
 		if (!conn_send_session(conn, sql))
 			return false;
 	}
-	return PQsendPrepare(conn->pg, statement->name, statement->sql, 0,
-	    NULL) == 1 && ring_push(conn, EXPECT_PREPARE, query) &&
+	return PQsendPrepare(conn->pg, statement->name, statement->sql,
+	    statement->type_count, statement->types) == 1 && ring_push(conn, EXPECT_PREPARE, query) &&
 	    prepared_set(conn, statement, PREPARED_YES);
 }
 
@@ -165,8 +165,9 @@ send_query(struct conn *conn, const struct query *query)
 		    query->param_count, values, query->lengths,
 		    query->formats, query->format) == 1;
 	return PQsendQueryParams(conn->pg, query->statement != NULL ?
-	    query->statement->sql : query->sql, query->param_count, NULL,
-	    values, query->lengths, query->formats, query->format) == 1;
+	    query->statement->sql : query->sql, query->param_count,
+	    query->types, values, query->lengths, query->formats,
+	    query->format) == 1;
 }
 
 /*

@@ -62,6 +62,7 @@ struct query {
 	const char **values; /* for libpq; what they point to is ours */
 	int *lengths;
 	int *formats;
+	const Oid *types; /* of the parameters; NULL: none is given */
 	void *memory; /* behind them where it is not inline; or NULL */
 	union {
 		mews_query_fn *query;
@@ -75,6 +76,7 @@ struct query {
 	const char *inline_values[QUERY_INLINE_PARAMS];
 	int inline_lengths[QUERY_INLINE_PARAMS];
 	int inline_formats[QUERY_INLINE_PARAMS];
+	Oid inline_types[QUERY_INLINE_PARAMS];
 	char inline_bytes[QUERY_INLINE_BYTES];
 };
 

@@ -26,6 +26,7 @@
 #include <mews/query.h>
 #include <mews/status.h>
 #include <mews/transaction.h>
+#include <mews/type.h>
 #include <mews/view.h>
 
 #endif
