@@ -131,7 +131,7 @@ START_TEST(many_parameters_keep_their_types)
 	asked = cluster_run_args(group(), &args);
 	ck_assert_str_eq(asked.message, "");
 	ck_assert_int_eq(strncmp(asked.value, "integer bigint numeric integer "
-	    "bigint numeric ", 47), 0);
+	    "bigint numeric ", 46), 0);
 }
 END_TEST
 
