@@ -69,6 +69,7 @@ query_twin(struct query *query)
 		params[i] = (struct mews_param) {
 			.value = query->values[i],
 			.length = query->lengths[i],
+			.type = query->types == NULL ? 0 : query->types[i],
 			.format = (uint8_t)query->formats[i],
 		};
 	twin = query_new(query->group, QUERY_SHARED, &args, MEWS_FOREVER);
