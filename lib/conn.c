@@ -152,7 +152,7 @@ logged_in(struct conn *conn)
 		conn->epoch = endpoint_health(fleet, conn->endpoint).epoch;
 	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
 	conn->corkable = domain == AF_INET || domain == AF_INET6;
-	conn->heard_turn = conn->group->pool->turn;
+	conn->heard_us = pool_now(conn->group->pool);
 	if (PQsetnonblocking(conn->pg, 1) != 0 ||
 	    PQenterPipelineMode(conn->pg) != 1 || !watch(conn, MEWS_READ)) {
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
@@ -229,11 +229,14 @@ conn_check(struct conn *conn)
 	struct mews_pool *pool = conn->group->pool;
 	char		  byte;
 
-	if (conn->head != conn->tail || conn->heard_turn == pool->turn)
+	/* The clock is read anew whenever the host did something else. */
+	if (conn->head != conn->tail || conn->heard_us == pool_now(pool))
 		return !conn->broken;
-	if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-		flight_receive(conn); /* end of file, or an unread message */
-	conn->heard_turn = pool->turn;
+	/* An unread message, the end of file, or the one behind the other. */
+	while (!conn->broken &&
+	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		flight_receive(conn);
+	conn->heard_us = pool_now(pool);
 	return !conn->broken;
 }
 

@@ -73,8 +73,8 @@ struct conn {
 	uint8_t *prepared; /* enum prepared, by statement number */
 	uint32_t prepared_room;
 
-	uint32_t heard_turn;   /* of the loop: bytes came then */
 	int64_t role_us;       /* the last look at what it says of its role */
+	int64_t heard_us;      /* bytes came, or were looked for */
 	int64_t head_since_us; /* the head is being worked on since */
 	int64_t until_us;      /* DIALING, SETUP: given up then */
 	int64_t dialed_us;

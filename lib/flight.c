@@ -618,8 +618,8 @@ flight_receive(struct conn *conn)
 
 	if (conn->broken || conn->pg == NULL)
 		return;
-	conn->heard_turn = pool->turn;
-	pool->endpoints[conn->endpoint].heard_us = pool_now(pool);
+	conn->heard_us = pool_now(pool);
+	pool->endpoints[conn->endpoint].heard_us = conn->heard_us;
 	alive = PQconsumeInput(conn->pg) == 1;
 	while (!conn->broken && !PQisBusy(conn->pg) &&
 	    conn->head != conn->tail && nothing < 2) {

@@ -386,10 +386,11 @@ scan_idle(struct conn *conn, int64_t now_us)
 	    group->count <= group->config->min_connections)
 		return;
 	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
-	if (idle_until <= now_us)
-		supply_retire(conn);
-	else
+	if (idle_until > now_us)
 		pool_due(group->pool, idle_until);
+	else if (TAILQ_EMPTY(&group->pool->broken))
+		/* One per tick: until it is closed it counts. */
+		supply_retire(conn);
 }
 
 static void

@@ -550,7 +550,6 @@ mews_pool_tick(struct mews_pool *pool)
 	}
 	publish(pool);
 	pool->depth--;
-	pool->turn++;
 	pool->now_stale = true;
 	pool->attended_us = pool->due_us;
 	left = pool->due_us - pool->now_us;

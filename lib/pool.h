@@ -58,7 +58,6 @@ struct mews_pool {
 
 	int64_t now_us; /* of this turn */
 	bool now_stale; /* the host waited since: read the clock */
-	uint32_t turn;	/* counts them */
 	bool hurry;	/* somebody waits for the next tick, now */
 	int64_t due_us; /* nothing has a deadline before */
 	int64_t ticked_us;   /* the last tick */
