@@ -3,10 +3,11 @@
  *
  *	DIALING -> SETUP -> READY -> (broken or retired) -> conn_close()
  *
- * What goes over it is in flight.c.
+ * What goes over it is in flight.c, what comes back in answer.c.
  */
 #include "conn.h"
 
+#include "answer.h"
 #include "endpoint.h"
 #include "flight.h"
 #include "lease.h"
@@ -158,7 +159,7 @@ logged_in(struct conn *conn)
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
 		return;
 	}
-	flight_catch_notices(conn);
+	answer_catch_notices(conn);
 	conn->state = CONN_SETUP;
 	if (conn->group->setup[0] == '\0')
 		become_ready(conn);
@@ -193,7 +194,7 @@ conn_ready(struct conn *conn, int events)
 	}
 	if ((events & MEWS_WRITE) != 0)
 		conn_flush(conn);
-	flight_receive(conn);
+	answer_receive(conn);
 	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
 	    !conn->broken)
 		become_ready(conn);
@@ -235,7 +236,7 @@ conn_check(struct conn *conn)
 	/* An unread message, the end of file, or the one behind the other. */
 	while (!conn->broken &&
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-		flight_receive(conn);
+		answer_receive(conn);
 	conn->heard_us = pool_now(pool);
 	return !conn->broken;
 }

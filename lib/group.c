@@ -7,9 +7,9 @@
  */
 #include "group.h"
 
+#include "answer.h"
 #include "conn.h"
 #include "endpoint.h"
-#include "flight.h"
 #include "hedge.h"
 #include "lease.h"
 #include "supply.h"
@@ -413,7 +413,7 @@ scan_conn(struct conn *conn, int64_t now_us)
 		    until > now_us ? until : conn->until_us);
 		return;
 	}
-	flight_check_role(conn);
+	answer_check_role(conn);
 	if (conn->lease != NULL)
 		lease_scan(conn->lease, now_us);
 	if (conn->expires_us > now_us)
