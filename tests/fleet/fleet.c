@@ -181,6 +181,22 @@ fleet_end(struct fleet *fleet, int signal)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+/* By its title: the master has the monitor for a child, too. */
+static bool
+is_worker(pid_t pid)
+{
+	char  path[64], title[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%jd/cmdline", (intmax_t)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return false;
+	if (fgets(title, sizeof(title), f) == NULL)
+		title[0] = '\0';
+	fclose(f);
+	return strncmp(title, "mews: worker ", 13) == 0;
+}
+
 int
 fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 {
@@ -194,7 +210,7 @@ fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 	ck_assert_ptr_nonnull(f);
 	while (count < FLEET_WORKERS_MAX &&
 	    fscanf(f, "%d", &pids[count]) == 1)
-		count++;
+		count += is_worker(pids[count]);
 	fclose(f);
 	return count;
 }
