@@ -175,7 +175,6 @@ master_create_fleet(struct master *m, struct mews_error *error)
 	};
 	m->workers = (struct workers) {
 		.noun = "worker",
-		.announced = true,
 		.config = m->config,
 		.log = &m->log,
 		.fleet = m->fleet,

@@ -114,7 +114,6 @@ static void
 workers_complain(struct workers *workers)
 {
 	struct process *p;
-	char		event[64];
 
 	if (workers->any_ready || workers->complained)
 		return;
@@ -122,8 +121,8 @@ workers_complain(struct workers *workers)
 		if (p->deaths == 0)
 			return;
 	workers->complained = true;
-	snprintf(event, sizeof(event), "no_%s_starts", workers->noun);
-	log_write(workers->log, MEWS_ERROR, event, "%ss=%u hint=\"what each of them said is above; "
+	log_write(workers->log, MEWS_ERROR, "none_starts",
+	    "%ss=%u hint=\"what each of them said is above; "
 	    "trying again\"", workers->noun, workers->count);
 }
 
@@ -169,7 +168,7 @@ workers_note_ready(struct workers *workers, struct process *p, int64_t now)
 	workers->any_ready = true;
 	workers_log(workers, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG, p,
 	    "ready", "start_ms=%jd", (intmax_t)(now - p->started));
-	if (workers->all_ready || !workers->announced)
+	if (workers->all_ready)
 		return;
 	TAILQ_FOREACH(p, &workers->list, entry)
 		if (p->state != PROCESS_READY)

@@ -14,7 +14,6 @@ typedef int workers_child_fn(void *arg, unsigned number);
 
 struct workers {
 	const char	    *noun; /* "worker" or "monitor", for the log */
-	bool		     announced; /* it is, when the last is ready */
 	const struct config *config;
 	const struct log    *log;
 	struct mews_fleet   *fleet;
