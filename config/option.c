@@ -22,6 +22,8 @@
 #define GB	(1024 * MB)
 #define TB	(1024 * GB)
 
+#define LAG_SIZE_MAX (1024 * TB) /* bytes of WAL; more is a slip */
+
 static const struct option_choice log_choices[] = {
 	{ "stderr", CONFIG_LOG_STDERR },
 	{ "syslog", CONFIG_LOG_SYSLOG },
@@ -51,6 +53,38 @@ static const struct option_choice switch_choices[] = {
 	{ "off", MEWS_OFF },
 	{ "yes", MEWS_ON },
 	{ "no", MEWS_OFF },
+	{ NULL, 0 }
+};
+
+static const struct option_choice batch_choices[] = {
+	{ "true", MEWS_ON },
+	{ "false", MEWS_OFF },
+	{ "on", MEWS_ON },
+	{ "off", MEWS_OFF },
+	{ "yes", MEWS_ON },
+	{ "no", MEWS_OFF },
+	{ "auto", MEWS_DEFAULT },
+	{ NULL, 0 }
+};
+
+static const struct option_choice never_word[] = {
+	{ "never", MEWS_FOREVER },
+	{ NULL, 0 }
+};
+
+static const struct option_choice any_word[] = {
+	{ "any", 0 },
+	{ NULL, 0 }
+};
+
+static const struct option_choice auto_word[] = {
+	{ "auto", 0 },
+	{ NULL, 0 }
+};
+
+static const struct option_choice hedge_words[] = {
+	{ "auto", MEWS_HEDGE_AUTO },
+	{ "off", 0 },
 	{ NULL, 0 }
 };
 
@@ -85,13 +119,15 @@ static const struct option options[] = {
 	{ FILE_KEY("log_level", OPTION_CHOICE, log_level),
 	  .fallback = "info", .choices = log_level_choices },
 	{ FILE_KEY("graceful_timeout", OPTION_DURATION, graceful_timeout),
-	  .fallback = "30s", .low = 1, .high = DAY, .never = true },
+	  .fallback = "30s", .low = 1, .high = DAY, .choices = never_word },
 	{ FILE_KEY("worker_timeout", OPTION_DURATION, worker_timeout),
-	  .fallback = "30s", .low = SECOND, .high = DAY, .never = true },
+	  .fallback = "30s", .low = SECOND, .high = DAY, .choices = never_word },
 
 	{ ENDPOINT_KEY(conninfo, OPTION_TEXT) },
 	{ ENDPOINT_KEY(max_connections, OPTION_COUNT),
 	  .fallback = "0", .low = 0, .high = 262143 },
+	{ ENDPOINT_KEY(connect_burst, OPTION_COUNT),
+	  .fallback = "2", .low = 1, .high = 1000 },
 
 	{ GROUP_KEY(role, OPTION_CHOICE),
 	  .fallback = "any", .choices = role_choices },
@@ -103,16 +139,31 @@ static const struct option options[] = {
 	  .fallback = "true", .choices = switch_choices },
 	{ GROUP_KEY(pipeline, OPTION_COUNT),
 	  .fallback = "64", .low = 1, .high = 10000 },
+	{ GROUP_KEY(batch, OPTION_CHOICE),
+	  .fallback = "auto", .choices = batch_choices },
 	{ GROUP_KEY(query_timeout, OPTION_DURATION),
-	  .fallback = "30s", .low = 1, .high = DAY, .never = true },
+	  .fallback = "30s", .low = 1, .high = DAY, .choices = never_word },
 	{ GROUP_KEY(acquire_timeout, OPTION_DURATION),
 	  .fallback = "5s", .low = 1, .high = DAY },
 	{ GROUP_KEY(queue, OPTION_COUNT),
 	  .fallback = "1024", .low = 1, .high = 1000000 },
 	{ GROUP_KEY(idle_timeout, OPTION_DURATION),
-	  .fallback = "10min", .low = 1, .high = 30 * DAY, .never = true },
+	  .fallback = "10min", .low = 1, .high = 30 * DAY,
+	  .choices = never_word },
 	{ GROUP_KEY(max_lifetime, OPTION_DURATION),
-	  .fallback = "1h", .low = 1, .high = 30 * DAY, .never = true },
+	  .fallback = "1h", .low = 1, .high = 30 * DAY,
+	  .choices = never_word },
+	{ GROUP_KEY(max_lag, OPTION_LAG),
+	  .fallback = "any", .low = 1, .high = DAY, .choices = any_word,
+	  .size_field = offsetof(struct mews_group_config, max_lag_bytes) },
+	{ GROUP_KEY(stall_after, OPTION_DURATION),
+	  .fallback = "auto", .low = 1, .high = MINUTE,
+	  .choices = auto_word },
+	{ GROUP_KEY(hedge_after, OPTION_DURATION),
+	  .fallback = "off", .low = 2, .high = MINUTE,
+	  .choices = hedge_words },
+	{ GROUP_KEY(retry_budget, OPTION_COUNT),
+	  .fallback = "20", .low = 0, .high = 100, .zero_is = MEWS_FOREVER },
 	{ GROUP_KEY(session_tmp_buffer, OPTION_SIZE),
 	  .fallback = "0B", .low = 800 * KB, .high = 8 * TB, .zero = true },
 	{ GROUP_KEY(init, OPTION_TEXTS),
@@ -127,6 +178,10 @@ static const struct option options[] = {
 	  .fallback = "2", .low = 1, .high = 15 },
 	{ HEALTH_KEY(rise, OPTION_COUNT),
 	  .fallback = "1", .low = 1, .high = 15 },
+	{ HEALTH_KEY(slow_start, OPTION_DURATION),
+	  .fallback = "10s", .low = 0, .high = HOUR, .zero_is = MEWS_FOREVER },
+	{ HEALTH_KEY(resolve, OPTION_DURATION),
+	  .fallback = "30s", .low = 100, .high = DAY },
 };
 
 struct unit {
@@ -220,6 +275,20 @@ convert_text(const struct option *option, const char *text, void *field,
 	return true;
 }
 
+/* The value of a word; false: it is none of them. */
+static bool
+find_choice(const struct option *option, const char *text, uint32_t *value)
+{
+	const struct option_choice	*choice = option->choices;
+
+	for (; choice != NULL && choice->word != NULL; choice++)
+		if (strcmp(text, choice->word) == 0) {
+			*value = choice->value;
+			return true;
+		}
+	return false;
+}
+
 static bool
 convert_choice(const struct option *option, const char *text, void *field,
     char *why, size_t why_size)
@@ -227,6 +296,7 @@ convert_choice(const struct option *option, const char *text, void *field,
 	const struct option_choice	*choice;
 	char				 words[160] = "";
 	size_t				 length = 0;
+	uint32_t			 value;
 
 	static_assert(sizeof(enum mews_group_role) == sizeof(uint32_t) &&
 	    sizeof(enum mews_switch) == sizeof(uint32_t) &&
@@ -234,15 +304,14 @@ convert_choice(const struct option *option, const char *text, void *field,
 	    sizeof(enum config_log) == sizeof(uint32_t),
 	    "a choice is stored as a uint32_t");
 
-	for (choice = option->choices; choice->word != NULL; choice++) {
-		if (strcmp(text, choice->word) == 0) {
-			memcpy(field, &choice->value, sizeof(choice->value));
-			return true;
-		}
+	if (find_choice(option, text, &value)) {
+		memcpy(field, &value, sizeof(value));
+		return true;
+	}
+	for (choice = option->choices; choice->word != NULL; choice++)
 		length += (size_t)snprintf(words + length,
 		    sizeof(words) - length, "%s%s", length > 0 ? ", " : "",
 		    choice->word);
-	}
 	snprintf(why, why_size, "%s = '%.64s' is none of %s", option->name,
 	    text, words);
 	return false;
@@ -288,16 +357,33 @@ parse_number(const char *text, const struct unit *units, uint64_t *number)
 	return true;
 }
 
+/* "1ms to 1d or never" */
+static void
+print_range(char *buffer, size_t size, const struct option *option,
+    const struct unit *units)
+{
+	const struct option_choice	*word = option->choices;
+	char				 low[32], high[32];
+	size_t				 length;
+
+	print_number(low, sizeof(low), option->low, units);
+	print_number(high, sizeof(high), option->high, units);
+	length = (size_t)snprintf(buffer, size, "%s to %s%s", low, high,
+	    option->zero ? " or 0B" : "");
+	for (; word != NULL && word->word != NULL; word++)
+		length += (size_t)snprintf(buffer + length, size - length,
+		    " or %s", word->word);
+}
+
 static bool
 convert_number(const struct option *option, const char *text, void *field,
     char *why, size_t why_size)
 {
 	const struct unit	*units = count_units;
 	const char		*shape = "a whole number";
-	const char		*also = option->never ? " or never" :
-				    option->zero ? " or 0B" : "";
-	char			 low[32], high[32];
+	char			 range[128];
 	uint64_t		 number;
+	uint32_t		 word;
 
 	if (option->type == OPTION_DURATION) {
 		units = duration_units;
@@ -308,21 +394,21 @@ convert_number(const struct option *option, const char *text, void *field,
 		shape = "a size: a whole number with B, kB, MB, GB or TB, "
 		    "as in 64MB";
 	}
-	print_number(low, sizeof(low), option->low, units);
-	print_number(high, sizeof(high), option->high, units);
+	print_range(range, sizeof(range), option, units);
 
-	if (option->never && strcmp(text, "never") == 0) {
-		number = MEWS_FOREVER;
+	if (find_choice(option, text, &word)) {
+		number = word;
 	} else if (!parse_number(text, units, &number)) {
-		snprintf(why, why_size, "%s = '%.64s' is not %s; %s to %s%s",
-		    option->name, text, shape, low, high, also);
+		snprintf(why, why_size, "%s = '%.64s' is not %s; %s",
+		    option->name, text, shape, range);
 		return false;
 	} else if ((number < option->low || number > option->high) &&
 	    !(option->zero && number == 0)) {
-		snprintf(why, why_size, "%s = %.64s is out of range: "
-		    "%s to %s%s", option->name, text, low, high, also);
+		snprintf(why, why_size, "%s = %.64s is out of range: %s",
+		    option->name, text, range);
 		return false;
-	}
+	} else if (number == 0 && option->zero_is != 0)
+		number = option->zero_is;
 	if (option->type == OPTION_SIZE) {
 		memcpy(field, &number, sizeof(number));
 	} else {
@@ -331,6 +417,31 @@ convert_number(const struct option *option, const char *text, void *field,
 		memcpy(field, &small, sizeof(small));
 	}
 	return true;
+}
+
+/* The unit tells which of the two it is. */
+static bool
+convert_lag(const struct option *option, const char *text, void *field,
+    char *why, size_t why_size)
+{
+	struct option	half = *option;
+	uint64_t	number;
+	uint32_t	word;
+
+	half.type = OPTION_DURATION;
+	if (parse_number(text, size_units, &number)) {
+		half.type = OPTION_SIZE;
+		half.low = 1;
+		half.high = LAG_SIZE_MAX;
+		field = (char *)field + option->size_field - option->field;
+	} else if (!parse_number(text, duration_units, &number) &&
+	    !find_choice(option, text, &word)) {
+		snprintf(why, why_size, "%s = '%.64s' is neither a duration "
+		    "nor a size, as in 5s or 16MB, nor any", option->name,
+		    text);
+		return false;
+	}
+	return convert_number(&half, text, field, why, why_size);
 }
 
 bool
@@ -343,6 +454,8 @@ option_convert(const struct option *option, const char *text, void *field,
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 		return convert_number(option, text, field, why, why_size);
+	case OPTION_LAG:
+		return convert_lag(option, text, field, why, why_size);
 	case OPTION_CHOICE:
 		return convert_choice(option, text, field, why, why_size);
 	default:

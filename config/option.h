@@ -26,6 +26,7 @@ enum option_type {
 	OPTION_COUNT,	 /* uint32_t */
 	OPTION_DURATION, /* uint32_t in ms: "500ms", "10s", "30min", "never" */
 	OPTION_SIZE,	 /* uint64_t in bytes: "64MB" */
+	OPTION_LAG,	 /* a duration or a size: each has its field */
 	OPTION_CHOICE,	 /* an enumeration */
 	OPTION_TEXTS,	 /* list: const char *const *, and a size_t */
 	OPTION_LISTEN	 /* list: struct config_listen *, and a size_t */
@@ -44,10 +45,13 @@ struct option {
 				 element, "": none. NULL: required */
 	size_t field;	      /* offset in the section's structure */
 	size_t count_field;   /* of lists: where their length goes */
+	size_t size_field;    /* of a lag: where a size goes */
 	uint64_t low, high;   /* of numbers, in the unit of the field */
-	bool never;	      /* durations: "never" is allowed */
 	bool zero;	      /* sizes: 0 is allowed, though below low */
-	const struct option_choice *choices;
+	uint32_t zero_is;     /* what a 0 is stored as, where a 0 in the field
+				 would be the default */
+	const struct option_choice *choices; /* all that is allowed; of
+						numbers: words besides them */
 };
 
 /* "", "endpoint", "group", "health" */

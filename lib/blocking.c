@@ -6,6 +6,8 @@
 #include "lease.h"
 #include "pool.h"
 
+#include <mews/transaction.h>
+
 struct waiter {
 	struct mews_group *group; /* of a lease */
 	bool done;
@@ -93,54 +95,92 @@ mews_lease_wait(struct mews_group *group, uint32_t timeout_ms,
 	return waiter.status;
 }
 
-/* The three that run something on a lease. */
-enum on_lease { RUN, COMMIT, ROLLBACK };
-
+/* May it wait on @lease? */
 static enum mews_status
-lease_run(struct mews_lease *lease, enum on_lease what,
-    const struct mews_query_args *args, struct mews_result **out)
+lease_may_block(struct mews_lease *lease, struct mews_result **out)
 {
-	struct mews_group      *group = lease->group;
-	struct waiter		waiter = { 0 };
-	enum mews_status	status;
-
 	*out = NULL;
-	if (group == NULL)
-		return MEWS_INVALID;
-	if ((status = may_block(group)) != MEWS_OK)
-		return status;
-	switch (what) {
-	case RUN:
-		status = mews_lease_query(lease, args, query_done, &waiter,
-		    NULL);
-		break;
-	case COMMIT:
-		status = mews_lease_commit(lease, query_done, &waiter);
-		break;
-	case ROLLBACK:
-		status = mews_lease_rollback(lease, query_done, &waiter);
-		break;
-	}
+	return lease->group == NULL ? MEWS_INVALID : may_block(lease->group);
+}
+
+/* Wait, if the asynchronous call returned MEWS_OK. */
+static enum mews_status
+lease_wait_result(struct mews_lease *lease, enum mews_status status,
+    struct waiter *waiter, struct mews_result **out)
+{
 	if (status != MEWS_OK)
 		return status;
-	return wait_result(group->pool, &waiter, out);
+	return wait_result(lease->group->pool, waiter, out);
 }
 
 enum mews_status
 mews_lease_query_run(struct mews_lease *lease,
     const struct mews_query_args *args, struct mews_result **out)
 {
-	return lease_run(lease, RUN, args, out);
+	struct waiter		waiter = { 0 };
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = mews_lease_query(lease, args, query_done, &waiter,
+		    NULL);
+	return lease_wait_result(lease, status, &waiter, out);
+}
+
+/* What takes a lease only, and what takes a savepoint's name too. */
+static enum mews_status
+finish_run(struct mews_lease *lease, enum mews_status (*twin)(
+    struct mews_lease *, mews_query_fn *, void *), struct mews_result **out)
+{
+	struct waiter		waiter = { 0 };
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = twin(lease, query_done, &waiter);
+	return lease_wait_result(lease, status, &waiter, out);
+}
+
+static enum mews_status
+savepoint_run(struct mews_lease *lease, enum mews_status (*twin)(
+    struct mews_lease *, const char *, mews_query_fn *, void *),
+    const char *name, struct mews_result **out)
+{
+	struct waiter		waiter = { 0 };
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = twin(lease, name, query_done, &waiter);
+	return lease_wait_result(lease, status, &waiter, out);
 }
 
 enum mews_status
 mews_lease_commit_run(struct mews_lease *lease, struct mews_result **out)
 {
-	return lease_run(lease, COMMIT, NULL, out);
+	return finish_run(lease, mews_lease_commit, out);
 }
 
 enum mews_status
 mews_lease_rollback_run(struct mews_lease *lease, struct mews_result **out)
 {
-	return lease_run(lease, ROLLBACK, NULL, out);
+	return finish_run(lease, mews_lease_rollback, out);
+}
+
+enum mews_status
+mews_lease_savepoint_run(struct mews_lease *lease, const char *name,
+    struct mews_result **out)
+{
+	return savepoint_run(lease, mews_lease_savepoint, name, out);
+}
+
+enum mews_status
+mews_lease_rollback_to_run(struct mews_lease *lease, const char *name,
+    struct mews_result **out)
+{
+	return savepoint_run(lease, mews_lease_rollback_to, name, out);
+}
+
+enum mews_status
+mews_lease_release_run(struct mews_lease *lease, const char *name,
+    struct mews_result **out)
+{
+	return savepoint_run(lease, mews_lease_release, name, out);
 }

@@ -3,10 +3,11 @@
  *
  *	DIALING -> SETUP -> READY -> (broken or retired) -> conn_close()
  *
- * What goes over it is in flight.c.
+ * What goes over it is in flight.c, what comes back in answer.c.
  */
 #include "conn.h"
 
+#include "answer.h"
 #include "endpoint.h"
 #include "flight.h"
 #include "lease.h"
@@ -152,13 +153,13 @@ logged_in(struct conn *conn)
 		conn->epoch = endpoint_health(fleet, conn->endpoint).epoch;
 	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
 	conn->corkable = domain == AF_INET || domain == AF_INET6;
-	conn->heard_turn = conn->group->pool->turn;
+	conn->heard_us = pool_now(conn->group->pool);
 	if (PQsetnonblocking(conn->pg, 1) != 0 ||
 	    PQenterPipelineMode(conn->pg) != 1 || !watch(conn, MEWS_READ)) {
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
 		return;
 	}
-	flight_catch_notices(conn);
+	answer_catch_notices(conn);
 	conn->state = CONN_SETUP;
 	if (conn->group->setup[0] == '\0')
 		become_ready(conn);
@@ -193,7 +194,7 @@ conn_ready(struct conn *conn, int events)
 	}
 	if ((events & MEWS_WRITE) != 0)
 		conn_flush(conn);
-	flight_receive(conn);
+	answer_receive(conn);
 	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
 	    !conn->broken)
 		become_ready(conn);
@@ -216,16 +217,27 @@ conn_flush(struct conn *conn)
 }
 
 bool
+conn_has_bytes(const struct conn *conn)
+{
+	char	byte;
+
+	return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool
 conn_check(struct conn *conn)
 {
 	struct mews_pool *pool = conn->group->pool;
 	char		  byte;
 
-	if (conn->head != conn->tail || conn->heard_turn == pool->turn)
+	/* The clock is read anew whenever the host did something else. */
+	if (conn->head != conn->tail || conn->heard_us == pool_now(pool))
 		return !conn->broken;
-	if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-		flight_receive(conn); /* end of file, or an unread message */
-	conn->heard_turn = pool->turn;
+	/* An unread message, the end of file, or the one behind the other. */
+	while (!conn->broken &&
+	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		answer_receive(conn);
+	conn->heard_us = pool_now(pool);
 	return !conn->broken;
 }
 
@@ -324,7 +336,7 @@ static void
 conn_free(struct conn *conn)
 {
 	PQclear(conn->answer);
-	PQclear(conn->prepare_error);
+	PQclear(conn->ahead_error);
 	PQclear(conn->held_answer);
 	PQfinish(conn->pg != NULL ? conn->pg : conn->dial.pg);
 	free(conn->ring);
@@ -350,6 +362,8 @@ conn_close(struct conn *conn)
 	dialed(conn, conn->loss == HEALTH_NOTHING);
 	orphan_forget(pool->fleet->slot, conn->orphan);
 	on->in_flight -= conn->in_flight;
+	if (group->batch == conn)
+		group->batch = NULL;
 	on->count--;
 	group->count--;
 	TAILQ_REMOVE(&on->conns, conn, link);

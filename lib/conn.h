@@ -22,6 +22,7 @@ enum conn_state {
 enum expect_kind {
 	EXPECT_QUERY,
 	EXPECT_PREPARE, /* on behalf of the query behind it */
+	EXPECT_AHEAD,	/* the same: its failure is that query's answer */
 	EXPECT_POSITION, /* in the WAL, of the query that is held */
 	EXPECT_SESSION, /* BEGIN, reset, setup: its failure ends the session */
 	EXPECT_SYNC
@@ -46,6 +47,7 @@ struct conn {
 	int events;	    /* watched for */
 	bool corkable;	    /* a TCP socket */
 	bool corked;
+	bool synced;	    /* this turn, at least once */
 	bool flushing;	    /* on pool->to_flush */
 	bool broken;	    /* on pool->broken */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
@@ -64,14 +66,15 @@ struct conn {
 	uint32_t unsynced;   /* queries since the last Sync */
 	uint32_t slow;	     /* of the queries in flight, those known so */
 	PGresult *answer;    /* to the head, until libpq says it is whole */
-	PGresult *prepare_error; /* of the PREPARE before the head */
+	PGresult *ahead_error; /* of the PREPARE or AHEAD before the head */
 	struct query *held;  /* answered; told when its Sync arrives */
 	PGresult *held_answer;
 
 	uint8_t *prepared; /* enum prepared, by statement number */
 	uint32_t prepared_room;
 
-	uint32_t heard_turn;   /* of the loop: bytes came then */
+	int64_t role_us;       /* the last look at what it says of its role */
+	int64_t heard_us;      /* bytes came, or were looked for */
 	int64_t head_since_us; /* the head is being worked on since */
 	int64_t until_us;      /* DIALING, SETUP: given up then */
 	int64_t dialed_us;
@@ -97,9 +100,9 @@ enum budget conn_dial(struct mews_group *group, uint32_t endpoint);
 void conn_ready(struct conn *conn, int events);
 
 /*
- * Put a query into its pipeline, to be flushed in this turn's tick, with a
- * BEGIN ahead of it if @begin. False: it could not; the query was not sent
- * and the connection is broken.
+ * Put a query into its pipeline, to be flushed in this turn's tick, with the
+ * BEGIN of its lease ahead of it if @begin. False: it could not; the query was
+ * not sent and the connection is broken.
  */
 bool conn_send(struct conn *conn, struct query *query, bool begin);
 
@@ -111,6 +114,9 @@ bool conn_sync(struct conn *conn);
 
 /* Still there? A look without a round trip, for one that was idle. */
 bool conn_check(struct conn *conn);
+
+/* Did bytes arrive that nobody has read yet? */
+bool conn_has_bytes(const struct conn *conn);
 
 /* Push out what was sent this turn. */
 void conn_flush(struct conn *conn);

@@ -1,108 +1,23 @@
 /*
- * flight.c - queries into the pipeline, answers out of it.
+ * flight.c - queries into the pipeline.
  *
  * A write has a Sync of its own: its transaction ends there, so nobody's
- * failure touches a neighbour, and the answer is told only when the Sync
- * came back: a commit can still fail. A turn's packets leave together: with
+ * failure touches a neighbour. A turn's packets leave together: with
  * PQsendPipelineSync where libpq has it, else the socket is corked.
  *
- * The reads of one turn share a Sync (a batch). One that fails gets its own
- * error; the server skips those behind it up to the Sync, and they are sent
- * again, each alone.
+ * The reads of one turn share a Sync (a batch). What comes back is answer.c's.
  */
 #include "flight.h"
 
-#include "endpoint.h"
-#include "hedge.h"
 #include "lease.h"
+#include "prepared.h"
+#include "ring.h"
 
-#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define RING_FIRST 64
-
-static struct expect *
-ring_at(const struct conn *conn, uint32_t index)
-{
-	return &conn->ring[index & (conn->ring_size - 1)];
-}
-
-static bool
-ring_push(struct conn *conn, enum expect_kind kind, struct query *query)
-{
-	uint32_t	count = conn->tail - conn->head;
-
-	if (count == conn->ring_size) {
-		uint32_t	size = count == 0 ? RING_FIRST : count * 2;
-		struct expect  *ring = calloc(size, sizeof(*ring));
-
-		if (ring == NULL)
-			return false;
-		for (uint32_t i = 0; i < count; i++)
-			ring[i] = *ring_at(conn, conn->head + i);
-		free(conn->ring);
-		conn->ring = ring;
-		conn->ring_size = size;
-		conn->head = 0;
-		conn->tail = count;
-	}
-	if (count == 0) {
-		struct mews_pool *pool = conn->group->pool;
-
-		conn->head_since_us = pool_now(pool);
-		pool_due(pool, conn->head_since_us +
-		    group_stall_us(conn->group,
-			&pool->endpoints[conn->endpoint]));
-		if (conn->group->config->hedge_after != 0)
-			pool_due(pool, conn->head_since_us +
-			    hedge_after_us(conn->group, conn->endpoint));
-	}
-	*ring_at(conn, conn->tail++) = (struct expect) { kind, query };
-	conn->sessions += kind == EXPECT_SESSION;
-	return true;
-}
-
-static struct expect
-ring_pop(struct conn *conn)
-{
-	struct expect	e = *ring_at(conn, conn->head++);
-
-	conn->sessions -= e.kind == EXPECT_SESSION;
-	conn->head_since_us = pool_now(conn->group->pool);
-	conn->stall_said = false;
-	return e;
-}
-
-static enum prepared
-prepared_get(const struct conn *conn, const struct mews_statement *statement)
-{
-	return statement->number < conn->prepared_room ?
-	    (enum prepared)conn->prepared[statement->number] : PREPARED_NOT;
-}
-
-static bool
-prepared_set(struct conn *conn, const struct mews_statement *statement,
-    enum prepared to)
-{
-	if (statement->number >= conn->prepared_room) {
-		uint32_t	room = (statement->number / 64 + 1) * 64;
-		uint8_t	       *more = realloc(conn->prepared, room);
-
-		if (more == NULL)
-			return false;
-		memset(more + conn->prepared_room, PREPARED_NOT,
-		    room - conn->prepared_room);
-		conn->prepared = more;
-		conn->prepared_room = room;
-	}
-	conn->prepared[statement->number] = (uint8_t)to;
-	return true;
-}
 
 bool
 conn_send_session(struct conn *conn, const char *sql)
@@ -134,13 +49,14 @@ conn_sync(struct conn *conn)
 
 	/* It flushes. The first packet of a turn goes at once; when there
 	 * are more, the kernel gathers them until conn_flush(). */
-	if (conn->flushing && !conn->corked && conn->corkable)
+	if (conn->synced && !conn->corked && conn->corkable)
 		conn->corked = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK,
 		    &on, sizeof(on)) == 0;
 	if (PQpipelineSync(conn->pg) != 1)
 		return false;
 #endif
 	conn->unsynced = 0;
+	conn->synced = true;
 	flush_later(conn);
 	return ring_push(conn, EXPECT_SYNC, NULL);
 }
@@ -154,6 +70,7 @@ flight_flush(struct conn *conn)
 	if (conn->unsynced > 0 && !conn_sync(conn))
 		return -1;
 	left = PQflush(conn->pg);
+	conn->synced = false;
 	if (conn->corked) {
 		setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 		conn->corked = false;
@@ -166,8 +83,7 @@ static bool
 send_reset(struct conn *conn)
 {
 	conn->reset_due = false;
-	if (conn->prepared != NULL)
-		memset(conn->prepared, PREPARED_NOT, conn->prepared_room);
+	prepared_forget(conn);
 	return conn_send_session(conn, "DISCARD ALL") && conn_sync(conn) &&
 	    conn_send_setup(conn);
 }
@@ -188,9 +104,25 @@ send_prepare(struct conn *conn, struct query *query)
 		if (!conn_send_session(conn, sql))
 			return false;
 	}
-	return PQsendPrepare(conn->pg, statement->name, statement->sql, 0,
-	    NULL) == 1 && ring_push(conn, EXPECT_PREPARE, query) &&
+	return PQsendPrepare(conn->pg, statement->name, statement->sql,
+	    statement->type_count, statement->types) == 1 &&
+	    ring_push(conn, EXPECT_PREPARE, query) &&
 	    prepared_set(conn, statement, PREPARED_YES);
+}
+
+/*
+ * BEGIN alone never fails. Its options may; in a statement of their own they
+ * leave a failed transaction, so that what is in flight behind cannot run
+ * outside of one.
+ */
+static bool
+send_begin(struct conn *conn, const struct mews_lease *lease)
+{
+	return conn_send_session(conn, "BEGIN") &&
+	    (lease->options[0] == '\0' ||
+		(PQsendQueryParams(conn->pg, lease->options, 0, NULL, NULL,
+		    NULL, NULL, 0) == 1 &&
+		    ring_push(conn, EXPECT_AHEAD, NULL)));
 }
 
 static bool
@@ -203,8 +135,9 @@ send_query(struct conn *conn, const struct query *query)
 		    query->param_count, values, query->lengths,
 		    query->formats, query->format) == 1;
 	return PQsendQueryParams(conn->pg, query->statement != NULL ?
-	    query->statement->sql : query->sql, query->param_count, NULL,
-	    values, query->lengths, query->formats, query->format) == 1;
+	    query->statement->sql : query->sql, query->param_count,
+	    query->types, values, query->lengths, query->formats,
+	    query->format) == 1;
 }
 
 /*
@@ -240,7 +173,7 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 		return false;
 	}
 	if ((conn->reset_due && !send_reset(conn)) ||
-	    (begin && !conn_send_session(conn, "BEGIN")) ||
+	    (begin && !send_begin(conn, query->lease)) ||
 	    !send_prepare(conn, query) || !send_query(conn, query) ||
 	    !ring_push(conn, EXPECT_QUERY, query)) {
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
@@ -259,406 +192,4 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	    (query->position && !send_position(conn, query)))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 	return true;
-}
-
-static const char *
-sqlstate(const PGresult *answer)
-{
-	const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
-
-	return state == NULL ? "" : state;
-}
-
-/* An error after which the server, or libpq, ends the connection. */
-static bool
-is_fatal(const PGresult *answer)
-{
-	const char *severity = PQresultErrorField(answer,
-	    PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return PQresultStatus(answer) == PGRES_FATAL_ERROR &&
-	    (severity == NULL || strcmp(severity, "FATAL") == 0 ||
-		strcmp(severity, "PANIC") == 0);
-}
-
-static enum health_evidence
-loss_evidence(const char *state)
-{
-	if (strcmp(state, "57P01") == 0 || strcmp(state, "57P02") == 0)
-		return HEALTH_SHUTDOWN;
-	/* Its own time limits (57P05, 25P03, 25P04) say nothing of it. */
-	if (strcmp(state, "57P05") == 0 || strncmp(state, "25P", 3) == 0)
-		return HEALTH_NOTHING;
-	return HEALTH_LOST;
-}
-
-/* The plan, or the name, on the server is not what we believed. */
-static bool
-is_stale_statement(const struct query *query, const PGresult *answer)
-{
-	const char *function;
-
-	if (query->statement == NULL || query->plain)
-		return false;
-	if (strcmp(sqlstate(answer), "26000") == 0)
-		return true;
-	/* "cached plan must not change result type" has no code of its own:
-	 * src/backend/utils/cache/plancache.c */
-	function = PQresultErrorField(answer, PG_DIAG_SOURCE_FUNCTION);
-	return strcmp(sqlstate(answer), "0A000") == 0 && function != NULL &&
-	    strcmp(function, "RevalidateCachedQuery") == 0;
-}
-
-static enum mews_status
-answer_status(const struct query *query, const PGresult *answer)
-{
-	switch (PQresultStatus(answer)) {
-	case PGRES_TUPLES_OK:
-	case PGRES_COMMAND_OK:
-	case PGRES_EMPTY_QUERY:
-		/* COMMIT of a failed transaction is a ROLLBACK, and no error
-		 * to the server. */
-		return query->kind == QUERY_COMMIT &&
-		    strcmp(PQcmdStatus((PGresult *)answer), "COMMIT") != 0 ?
-		    MEWS_SQL : MEWS_OK;
-	default:
-		return strcmp(sqlstate(answer), "57014") == 0 ?
-		    MEWS_TIMEOUT : MEWS_SQL;
-	}
-}
-
-/* Tell the asker, and free the answer. */
-static void
-tell(struct conn *conn, struct query *query, PGresult *answer)
-{
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
-	struct mews_result	 result = {
-		.magic = RESULT_MAGIC,
-		.status = answer_status(query, answer),
-		.pg = answer,
-		.position = query->lsn,
-		.endpoint = endpoint_name(fleet, conn->endpoint),
-	};
-
-	if (result.status == MEWS_SQL && query->kind == QUERY_COMMIT &&
-	    PQresultStatus(answer) == PGRES_COMMAND_OK)
-		result.message = "a query of the transaction had failed: "
-				 "everything was rolled back";
-	if (query->lease != NULL)
-		lease_heard(query->lease, pool_now(conn->group->pool));
-	query_end(query, &result);
-	PQclear(result.pg);
-}
-
-/* The server skipped it, or never ran it: provably without effect. */
-static void
-send_again(struct conn *conn, struct query *query)
-{
-	if (query->kind == QUERY_SHARED && query->attempts <= QUERY_RESENDS &&
-	    query->fn.query != NULL && !query->canceled) {
-		query->alone = true;
-		group_resubmit(conn->group, query);
-		return;
-	}
-	if (query->lease != NULL)
-		lease_heard(query->lease, pool_now(conn->group->pool));
-	query_fail(query, MEWS_UNAVAILABLE,
-	    "not run: the session before it could not be made ready");
-}
-
-/* The head is a query, its answer is whole, and worked on since then. */
-static void
-query_answered(struct conn *conn, struct query *query, PGresult *answer,
-    int64_t since_us)
-{
-	struct mews_pool *pool = conn->group->pool;
-
-	conn->in_flight--;
-	if (query->slow && --conn->slow == 0)
-		conn->slow_lane = false;
-	conn->group->on[conn->endpoint].in_flight--;
-	if (PQresultStatus(answer) == PGRES_PIPELINE_ABORTED) {
-		PQclear(answer);
-		if ((answer = conn->prepare_error) == NULL) {
-			send_again(conn, query);
-			return;
-		}
-		conn->prepare_error = NULL;
-	}
-	if (is_fatal(answer)) {
-		/* conn_lose() decides what becomes of it. */
-		conn->held = query;
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
-		PQclear(answer);
-		return;
-	}
-	pool_learn(&pool->endpoints[conn->endpoint],
-	    pool_now(pool) - query->sent_us);
-	if (query->statement != NULL)
-		statement_learn(query->statement, pool_now(pool) -
-		    (since_us > query->sent_us ? since_us : query->sent_us));
-	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
-		if (is_stale_statement(query, answer)) {
-			prepared_set(conn, query->statement,
-			    strcmp(sqlstate(answer), "26000") == 0 ?
-			    PREPARED_NOT : PREPARED_STALE);
-			if (query->kind == QUERY_SHARED) {
-				PQclear(answer);
-				query->plain = true;
-				send_again(conn, query);
-				return;
-			}
-		}
-		/* A write on what is no primary any more: go and find it. */
-		if (query->kind == QUERY_SHARED && !conn->group->reader &&
-		    strcmp(sqlstate(answer), "25006") == 0 &&
-		    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY) {
-			endpoint_see_role(pool->fleet, conn->endpoint,
-			    dial_role(conn->pg), conn->epoch);
-			PQclear(answer);
-			send_again(conn, query);
-			return;
-		}
-	}
-	/* A read has nothing to commit. */
-	if (conn->group->reader && query->kind == QUERY_SHARED) {
-		tell(conn, query, answer);
-		return;
-	}
-	assert(conn->held == NULL && "mews: one query per Sync");
-	conn->held = query;
-	conn->held_answer = answer;
-}
-
-static void
-prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
-{
-	if (PQresultStatus(answer) == PGRES_COMMAND_OK) {
-		PQclear(answer);
-		return;
-	}
-	/* Late news of its absence made it twice: then it is there. */
-	if (strcmp(sqlstate(answer), "42P05") == 0 &&
-	    query->kind == QUERY_SHARED) {
-		prepared_set(conn, query->statement, PREPARED_YES);
-		query->plain = true;
-		PQclear(answer);
-		return;
-	}
-	prepared_set(conn, query->statement, PREPARED_NOT);
-	if (is_fatal(answer))
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
-	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
-		PQclear(conn->prepare_error);
-		conn->prepare_error = answer;
-	} else {
-		PQclear(answer);
-	}
-}
-
-static void
-session_answered(struct conn *conn, PGresult *answer)
-{
-	ExecStatusType	status = PQresultStatus(answer);
-
-	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		conn_break(conn, is_fatal(answer) ?
-		    loss_evidence(sqlstate(answer)) : HEALTH_NOTHING,
-		    status == PGRES_PIPELINE_ABORTED ?
-		    "the session could not be made ready" :
-		    PQresultErrorMessage(answer));
-	PQclear(answer);
-}
-
-/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages,
- * 24 or 40 bytes): behind one, the insert position means the page's begin. */
-static uint64_t
-record_end(uint64_t lsn)
-{
-	return lsn % 8192 <= 40 ? lsn - lsn % 8192 : lsn;
-}
-
-/* The answer to send_position(); without one it stays unknown. */
-static void
-position_answered(struct conn *conn, struct query *query, PGresult *answer)
-{
-	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
-		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
-		    NULL, 10));
-	else if (is_fatal(answer))
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
-	query->position = false;
-	PQclear(answer);
-}
-
-/* A Sync came back: what it covers is decided. */
-static void
-segment_ended(struct conn *conn)
-{
-	struct query	*query = conn->held;
-	PGresult	*answer = conn->held_answer;
-
-	PQclear(conn->prepare_error);
-	conn->prepare_error = NULL;
-	/* Committed; but its position is asked for, and comes next. */
-	if (query != NULL && query->position)
-		return;
-	conn->held = NULL;
-	conn->held_answer = NULL;
-	if (conn->head == conn->tail) {
-		conn->idle_since_us = pool_now(conn->group->pool);
-		if (conn->lease == NULL &&
-		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
-			conn_break(conn, HEALTH_NOTHING,
-			    "a query left a transaction open");
-	}
-	if (query != NULL)
-		tell(conn, query, answer);
-}
-
-static bool
-is_copy(const PGresult *answer)
-{
-	ExecStatusType	status = PQresultStatus(answer);
-
-	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
-	    status == PGRES_COPY_BOTH;
-}
-
-/* One step of libpq's answers; NULL ends a command's. False: no progress. */
-static bool
-take(struct conn *conn, PGresult *answer)
-{
-	struct expect	e;
-	int64_t		since_us;
-
-	if (answer == NULL) {
-		if (conn->answer == NULL)
-			return false;
-		answer = conn->answer;
-		conn->answer = NULL;
-		since_us = conn->head_since_us;
-		e = ring_pop(conn);
-		switch (e.kind) {
-		case EXPECT_QUERY:
-			query_answered(conn, e.query, answer, since_us);
-			break;
-		case EXPECT_PREPARE:
-			prepare_answered(conn, e.query, answer);
-			break;
-		case EXPECT_POSITION:
-			position_answered(conn, e.query, answer);
-			break;
-		default:
-			session_answered(conn, answer);
-		}
-		return true;
-	}
-	if (PQresultStatus(answer) == PGRES_PIPELINE_SYNC) {
-		PQclear(answer);
-		if (ring_pop(conn).kind != EXPECT_SYNC)
-			conn_break(conn, HEALTH_LOST,
-			    "answers came in an unexpected order");
-		else
-			segment_ended(conn);
-		return true;
-	}
-	if (ring_at(conn, conn->head)->kind == EXPECT_SYNC) {
-		/* The commit itself failed: that is the query's answer. */
-		if (is_fatal(answer))
-			conn_break(conn, loss_evidence(sqlstate(answer)),
-			    PQresultErrorMessage(answer));
-		if (conn->held == NULL || is_fatal(answer)) {
-			PQclear(answer);
-			return true;
-		}
-		PQclear(conn->held_answer);
-		conn->held_answer = answer;
-		return true;
-	}
-	if (is_copy(answer)) {
-		/* libpq would say so for ever. */
-		conn_break(conn, HEALTH_NOTHING,
-		    "COPY from and to the client is not possible here");
-		PQclear(answer);
-		return true;
-	}
-	PQclear(conn->answer);
-	conn->answer = answer;
-	return true;
-}
-
-/* A FATAL error that answers no query arrives as a notice. */
-static void
-on_notice(void *arg, const PGresult *notice)
-{
-	struct conn	*conn = arg;
-	const char	*severity;
-
-	severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-	if (severity != NULL && strcmp(severity, "FATAL") == 0)
-		conn_break(conn, loss_evidence(sqlstate(notice)),
-		    PQresultErrorMessage(notice));
-}
-
-void
-flight_catch_notices(struct conn *conn)
-{
-	PQsetNoticeReceiver(conn->pg, on_notice, conn);
-}
-
-/* A promotion, or default_transaction_read_only, as reported just now. */
-static void
-check_role(struct conn *conn)
-{
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
-	enum health_role	 role = dial_role(conn->pg);
-
-	/* Our own setting hides that of the server. */
-	if (conn->group->reader && role == HEALTH_ROLE_READONLY)
-		role = HEALTH_ROLE_PRIMARY;
-	if (conn->group->reader && role == HEALTH_ROLE_PRIMARY &&
-	    conn->dial.role == HEALTH_ROLE_READONLY)
-		role = HEALTH_ROLE_READONLY;
-	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)
-		return;
-	/* What a lease set for its own session is not the server's. */
-	if (role != HEALTH_ROLE_STANDBY &&
-	    conn->dial.role != HEALTH_ROLE_STANDBY &&
-	    (conn->lease != NULL || conn->reset_due || conn->sessions > 0))
-		return;
-	conn->dial.role = role;
-	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);
-}
-
-void
-flight_receive(struct conn *conn)
-{
-	struct mews_pool       *pool = conn->group->pool;
-	unsigned		nothing = 0;
-	bool			alive;
-
-	if (conn->broken || conn->pg == NULL)
-		return;
-	conn->heard_turn = pool->turn;
-	pool->endpoints[conn->endpoint].heard_us = pool_now(pool);
-	alive = PQconsumeInput(conn->pg) == 1;
-	while (!conn->broken && !PQisBusy(conn->pg) &&
-	    conn->head != conn->tail && nothing < 2) {
-		/* One NULL may stand alone, behind a commit that failed. */
-		if (take(conn, PQgetResult(conn->pg)))
-			nothing = 0;
-		else
-			nothing++;
-	}
-	if (!alive || PQstatus(conn->pg) == CONNECTION_BAD)
-		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
-	else if (nothing == 2)
-		conn_break(conn, HEALTH_LOST,
-		    "libpq expects no answer where one is due");
-	else if (!conn->broken)
-		check_role(conn);
 }

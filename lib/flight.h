@@ -1,5 +1,5 @@
 /*
- * flight.h - what travels over a connection: the pipeline and its answers.
+ * flight.h - what is sent over a connection: the pipeline.
  *
  * Private to a connection; the rest of the pool uses conn.h.
  */
@@ -10,12 +10,6 @@
 
 /* The statements that each session begins with, without a Sync. */
 bool conn_send_setup(struct conn *conn);
-
-/* Remember why the server ends a session that has nothing in flight. */
-void flight_catch_notices(struct conn *conn);
-
-/* Take in what came, and end the queries that it answers. */
-void flight_receive(struct conn *conn);
 
 /* Push out: 0 all is gone, 1 the socket is full, -1 the connection broke. */
 int flight_flush(struct conn *conn);

@@ -7,6 +7,7 @@
  */
 #include "group.h"
 
+#include "answer.h"
 #include "conn.h"
 #include "endpoint.h"
 #include "hedge.h"
@@ -197,8 +198,8 @@ group_submit(struct mews_group *group, struct query *query)
 	}
 	TAILQ_INSERT_TAIL(lane(group, query), query, link);
 	group->waiting_count++;
-	if (query->kind == QUERY_LEASE)
-		pool_due(group->pool, pool_now(group->pool));
+	/* Served by the next tick: if that runs just now, by one more. */
+	group->pool->hurry = true;
 	pool_due(group->pool, query->deadline_us);
 	return MEWS_OK;
 }
@@ -213,7 +214,7 @@ group_resubmit(struct mews_group *group, struct query *query)
 	query->deadline_us = pool_now(group->pool) + wait;
 	group->resent++;
 	wait_in_front(group, query);
-	pool_due(group->pool, pool_now(group->pool));
+	group->pool->hurry = true;
 }
 
 void
@@ -385,10 +386,11 @@ scan_idle(struct conn *conn, int64_t now_us)
 	    group->count <= group->config->min_connections)
 		return;
 	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
-	if (idle_until <= now_us)
-		supply_retire(conn);
-	else
+	if (idle_until > now_us)
 		pool_due(group->pool, idle_until);
+	else if (TAILQ_EMPTY(&group->pool->broken))
+		/* One per tick: until it is closed it counts. */
+		supply_retire(conn);
 }
 
 static void
@@ -411,6 +413,7 @@ scan_conn(struct conn *conn, int64_t now_us)
 		    until > now_us ? until : conn->until_us);
 		return;
 	}
+	answer_check_role(conn);
 	if (conn->lease != NULL)
 		lease_scan(conn->lease, now_us);
 	if (conn->expires_us > now_us)

@@ -1,5 +1,5 @@
 /*
- * lease.c - transactions and session state on a connection of one's own.
+ * lease.c - a connection of one's own: granted, used, taken back clean.
  */
 #include "lease.h"
 
@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct mews_lease *
 checked(struct mews_lease *lease)
@@ -16,9 +17,8 @@ checked(struct mews_lease *lease)
 	return lease;
 }
 
-/* Why the lease cannot be used now; MEWS_OK: it can. */
-static enum mews_status
-usable(struct mews_lease *lease)
+enum mews_status
+lease_usable(struct mews_lease *lease)
 {
 	checked(lease);
 	if (lease->group == NULL)
@@ -33,7 +33,35 @@ usable(struct mews_lease *lease)
 		return group_refuse(lease->group, MEWS_UNAVAILABLE,
 		    "the lease's connection to %s is gone: what was not "
 		    "committed is undone", mews_lease_endpoint(lease));
+	/* BEGIN or COMMIT may have been the host's own SQL. */
+	if (conn_is_idle(lease->conn))
+		lease->transaction =
+		    PQtransactionStatus(lease->conn->pg) != PQTRANS_IDLE;
 	return MEWS_OK;
+}
+
+/* Memory of a lease that ended, or new; zeros. */
+static struct mews_lease *
+take_free(struct mews_pool *pool)
+{
+	struct mews_lease *lease = LIST_FIRST(&pool->free_leases);
+
+	if (lease == NULL)
+		return calloc(1, sizeof(*lease));
+	LIST_REMOVE(lease, link);
+	memset(lease, 0, sizeof(*lease));
+	return lease;
+}
+
+void
+lease_free_all(struct mews_pool *pool)
+{
+	struct mews_lease	*lease;
+
+	while ((lease = LIST_FIRST(&pool->free_leases)) != NULL) {
+		LIST_REMOVE(lease, link);
+		free(lease);
+	}
 }
 
 void
@@ -45,7 +73,7 @@ lease_grant(struct conn *conn, struct query *query)
 	struct mews_lease	*lease;
 	struct mews_result	 result = { .magic = RESULT_MAGIC };
 
-	if (query->canceled || (lease = calloc(1, sizeof(*lease))) == NULL) {
+	if (query->canceled || (lease = take_free(group->pool)) == NULL) {
 		query_fail(query, MEWS_NOMEM, "out of memory");
 		return;
 	}
@@ -155,14 +183,22 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	return status;
 }
 
-/* A query of @kind onto the lease's connection. */
-static enum mews_status
-send(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, bool begin, mews_query_fn *fn,
-    void *arg, mews_query_id *id)
+bool
+lease_begins(const struct mews_lease *lease)
+{
+	return !lease->transaction && (lease->wants_transaction ||
+	    lease->group->config->autocommit == MEWS_OFF);
+}
+
+enum mews_status
+lease_send(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg,
+    mews_query_id *id)
 {
 	struct mews_group	*group = lease->group;
 	struct query		*query;
+	bool			 begin = kind != QUERY_COMMIT &&
+	    kind != QUERY_ROLLBACK && lease_begins(lease);
 
 	query = query_new(group, kind, args, MEWS_FOREVER);
 	if (query == NULL)
@@ -178,8 +214,9 @@ send(struct mews_lease *lease, enum query_kind kind,
 	}
 	lease->in_flight++;
 	lease->active_us = query->sent_us;
-	if (begin)
-		lease->transaction = true;
+	lease->transaction = lease->transaction || begin;
+	if (kind == QUERY_ON_LEASE && query_effect(query) != SQL_HARMLESS)
+		lease->dirty = true;
 	if (id != NULL)
 		*id = query->id;
 	return MEWS_OK;
@@ -189,67 +226,16 @@ enum mews_status
 mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg, mews_query_id *id)
 {
-	enum mews_status	 status = usable(lease);
+	enum mews_status	 status = lease_usable(lease);
 	struct mews_group	*group = lease->group;
 	const char		*mistake;
-	enum sql_effect		 effect;
-	bool			 begin;
 
 	if (status != MEWS_OK)
 		return status;
 	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
 		return group_refuse(group, MEWS_INVALID, "%s",
 		    mistake == NULL ? "a query needs a callback" : mistake);
-	effect = args->statement != NULL ? args->statement->effect :
-	    sql_effect(args->sql);
-	begin = !lease->transaction &&
-	    (lease->wants_transaction || group->config->autocommit == MEWS_OFF);
-	status = send(lease, QUERY_ON_LEASE, args, begin, fn, arg, id);
-	if (status == MEWS_OK && effect != SQL_HARMLESS)
-		lease->dirty = true;
-	return status;
-}
-
-enum mews_status
-mews_lease_transaction(struct mews_lease *lease)
-{
-	enum mews_status	status = usable(lease);
-
-	if (status == MEWS_OK)
-		lease->wants_transaction = true;
-	return status;
-}
-
-static enum mews_status
-finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
-    mews_query_fn *fn, void *arg)
-{
-	const struct mews_query_args	args = { .sql = sql };
-	enum mews_status		status = usable(lease);
-
-	if (status != MEWS_OK)
-		return status;
-	if (fn == NULL)
-		return group_refuse(lease->group, MEWS_INVALID,
-		    "the end of a transaction needs a callback");
-	status = send(lease, kind, &args, false, fn, arg, NULL);
-	if (status == MEWS_OK) {
-		lease->transaction = false;
-		lease->wants_transaction = false;
-	}
-	return status;
-}
-
-enum mews_status
-mews_lease_commit(struct mews_lease *lease, mews_query_fn *fn, void *arg)
-{
-	return finish(lease, QUERY_COMMIT, "COMMIT", fn, arg);
-}
-
-enum mews_status
-mews_lease_rollback(struct mews_lease *lease, mews_query_fn *fn, void *arg)
-{
-	return finish(lease, QUERY_ON_LEASE, "ROLLBACK", fn, arg);
+	return lease_send(lease, QUERY_ON_LEASE, args, fn, arg, id);
 }
 
 const char *
@@ -285,10 +271,14 @@ mews_lease_end(struct mews_lease **lease)
 			if (conn->retiring && conn_is_idle(conn))
 				conn_break(conn, HEALTH_NOTHING, "");
 			/* Somebody may wait for it. */
-			pool_due(l->group->pool, pool_now(l->group->pool));
+			if (l->group->waiting_count > 0)
+				l->group->pool->hurry = true;
 		}
 		LIST_REMOVE(l, link);
 	}
 	l->magic = 0;
-	free(l);
+	if (l->group != NULL)
+		LIST_INSERT_HEAD(&l->group->pool->free_leases, l, link);
+	else
+		free(l);
 }

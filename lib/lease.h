@@ -22,6 +22,7 @@ struct mews_lease {
 	bool transaction;	  /* BEGIN was sent, and no end of it since */
 	bool wants_transaction;	  /* the next query opens one */
 	bool dirty;		  /* may have left something in the session */
+	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
 	int64_t active_us;	  /* last time something ended or was sent */
 	LIST_ENTRY(mews_lease) link; /* pool->leases */
 };
@@ -37,6 +38,20 @@ void lease_heard(struct mews_lease *lease, int64_t now_us);
 
 /* Forgotten by its holder? Then it is taken away. */
 void lease_scan(struct mews_lease *lease, int64_t now_us);
+
+/* Why it cannot be used now; MEWS_OK: it can. Looks at the connection. */
+enum mews_status lease_usable(struct mews_lease *lease);
+
+/* Must BEGIN go ahead of what is sent next? */
+bool lease_begins(const struct mews_lease *lease);
+
+/* A query of @kind onto its connection; @args were checked. */
+enum mews_status lease_send(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg,
+    mews_query_id *id);
+
+/* Free the memory of those that ended. */
+void lease_free_all(struct mews_pool *pool);
 
 /* The pool goes: what is left is a shell. */
 void lease_orphan(struct mews_lease *lease);

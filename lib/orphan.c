@@ -62,11 +62,11 @@ orphan_next(struct segment *segment, uint32_t endpoint, const char *name,
 	for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++) {
 		struct segment_backend *b = &segment->orphans->backends[i];
 		uint32_t		pid = atomic_load(&b->pid);
-		double			age;
+		uint32_t		age;
 
 		if (pid == 0 || atomic_load(&b->endpoint) != endpoint)
 			continue;
-		age = (now_ms - atomic_load(&b->since_ms)) / 1000.0;
+		age = now_ms - atomic_load(&b->since_ms);
 		atomic_store(&b->pid, 0);
 		/* The pid may be somebody else's by now: it must have our
 		 * name, and have begun when we connected. */
@@ -74,8 +74,8 @@ orphan_next(struct segment *segment, uint32_t endpoint, const char *name,
 		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 		    "WHERE pid = %u AND application_name = %s AND "
 		    "state <> 'idle' AND abs(extract(epoch FROM "
-		    "clock_timestamp() - backend_start) - %.3f) < 2", pid,
-		    name, age);
+		    "clock_timestamp() - backend_start) - %u.%03u) < 2",
+		    pid, name, age / 1000, age % 1000);
 		return true;
 	}
 	return false;

@@ -1,9 +1,8 @@
 /*
  * param.c - parameters, so that nobody writes snprintf for an integer.
  */
-#include <mews/query.h>
-
 #include <math.h>
+#include <mews/type.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,18 +11,17 @@ mews_param_int(int64_t value)
 {
 	struct mews_param	param = { 0 };
 	uint64_t		rest;
-	char			digits[20], *p = param.inside;
-	int			count = 0;
+	char			digits[20]; /* "-9223372036854775808" */
+	size_t			first = sizeof(digits);
 
 	rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
 	do
-		digits[count++] = (char)('0' + rest % 10);
+		digits[--first] = (char)('0' + rest % 10);
 	while ((rest /= 10) != 0);
 	if (value < 0)
-		*p++ = '-';
-	while (count > 0)
-		*p++ = digits[--count];
-	param.length = (int32_t)(p - param.inside);
+		digits[--first] = '-';
+	memcpy(param.inside, digits + first, sizeof(digits) - first);
+	param.length = (int32_t)(sizeof(digits) - first);
 	return param;
 }
 
@@ -107,5 +105,125 @@ mews_param_null(void)
 	struct mews_param	param = { 0 };
 
 	param.length = -1;
+	return param;
+}
+
+/* The @size low bytes of @bits, big-endian. */
+static char *
+put(char *p, uint64_t bits, int size)
+{
+	for (int i = size; i-- > 0; bits >>= 8)
+		p[i] = (char)(bits & 0xff);
+	return p + size;
+}
+
+static struct mews_param
+number(enum mews_type type, uint64_t bits, int size)
+{
+	struct mews_param	param = { 0 };
+
+	param.type = (Oid)type;
+	param.format = 1;
+	param.length = size;
+	put(param.inside, bits, size);
+	return param;
+}
+
+struct mews_param
+mews_param_int2(int16_t value)
+{
+	return number(MEWS_TYPE_INT2, (uint64_t)value, 2);
+}
+
+struct mews_param
+mews_param_int4(int32_t value)
+{
+	return number(MEWS_TYPE_INT4, (uint64_t)value, 4);
+}
+
+struct mews_param
+mews_param_int8(int64_t value)
+{
+	return number(MEWS_TYPE_INT8, (uint64_t)value, 8);
+}
+
+struct mews_param
+mews_param_float4(float value)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return number(MEWS_TYPE_FLOAT4, bits, 4);
+}
+
+struct mews_param
+mews_param_float8(double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return number(MEWS_TYPE_FLOAT8, bits, 8);
+}
+
+struct mews_param
+mews_param_time(int64_t us)
+{
+	/* PostgreSQL counts from 2000-01-01. What is before all it knows
+	 * wraps, and the server refuses it as it does what is behind. */
+	return number(MEWS_TYPE_TIMESTAMPTZ,
+	    (uint64_t)us - UINT64_C(946684800000000), 8);
+}
+
+/* The head of an array of one dimension, counted from 1; array_send() in the
+ * server's src/backend/utils/adt/arrayfuncs.c. */
+static char *
+put_array(char *p, enum mews_type element, int32_t count)
+{
+	p = put(p, count == 0 ? 0 : 1, 4); /* dimensions */
+	p = put(p, 0, 4);		   /* no NULLs */
+	p = put(p, (uint64_t)element, 4);
+	if (count == 0)
+		return p;
+	p = put(p, (uint64_t)count, 4);
+	return put(p, 1, 4);
+}
+
+struct mews_param
+mews_param_int4_array(void *buffer, const int32_t *values, int32_t count)
+{
+	char	*p = put_array(buffer, MEWS_TYPE_INT4, count);
+
+	for (int32_t i = 0; i < count; i++)
+		p = put(put(p, 4, 4), (uint64_t)values[i], 4);
+	return mews_param_binary(MEWS_TYPE_INT4_ARRAY, buffer,
+	    (int32_t)(p - (char *)buffer));
+}
+
+struct mews_param
+mews_param_int8_array(void *buffer, const int64_t *values, int32_t count)
+{
+	char	*p = put_array(buffer, MEWS_TYPE_INT8, count);
+
+	for (int32_t i = 0; i < count; i++)
+		p = put(put(p, 8, 4), (uint64_t)values[i], 8);
+	return mews_param_binary(MEWS_TYPE_INT8_ARRAY, buffer,
+	    (int32_t)(p - (char *)buffer));
+}
+
+struct mews_param
+mews_param_as(Oid type, const char *value)
+{
+	struct mews_param	param = mews_param_text(value);
+
+	param.type = type;
+	return param;
+}
+
+struct mews_param
+mews_param_binary(Oid type, const void *value, int32_t length)
+{
+	struct mews_param	param = mews_param_bytes(value, length);
+
+	param.type = type;
 	return param;
 }

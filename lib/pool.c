@@ -151,6 +151,7 @@ pool_free(struct mews_pool *pool)
 		SLIST_REMOVE_HEAD(&pool->statements, link);
 		free(statement);
 	}
+	lease_free_all(pool);
 	for (uint32_t i = 0; i < pool->query_count; i++) {
 		free(pool->queries[i]->memory);
 		free(pool->queries[i]);
@@ -227,6 +228,7 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	TAILQ_INIT(&pool->canceled);
 	SLIST_INIT(&pool->statements);
 	LIST_INIT(&pool->leases);
+	LIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		pool->endpoints[i].latency_us = 500;
 		pool->endpoints[i].p99_us = 1000;
@@ -384,6 +386,9 @@ scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 				    1000);
 				return;
 			}
+			/* It may be we who were slow. */
+			if (!conn->stall_said && conn_has_bytes(conn))
+				return;
 			news = news || !conn->stall_said;
 			epoch = conn->epoch;
 		}
@@ -534,6 +539,7 @@ mews_pool_tick(struct mews_pool *pool)
 	query_end_canceled(pool);
 	if (pool->due_us <= pool_now(pool))
 		scan(pool, pool_now(pool));
+	pool->hurry = false;
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (pool->groups[i].waiting_count > 0)
 			group_dispatch(&pool->groups[i]);
@@ -544,11 +550,10 @@ mews_pool_tick(struct mews_pool *pool)
 	}
 	publish(pool);
 	pool->depth--;
-	pool->turn++;
 	pool->now_stale = true;
 	pool->attended_us = pool->due_us;
 	left = pool->due_us - pool->now_us;
-	if (left <= 0 || !TAILQ_EMPTY(&pool->broken))
+	if (left <= 0 || pool->hurry || !TAILQ_EMPTY(&pool->broken))
 		return 0;
 	return (int)((left + 999) / 1000);
 }

@@ -58,7 +58,7 @@ struct mews_pool {
 
 	int64_t now_us; /* of this turn */
 	bool now_stale; /* the host waited since: read the clock */
-	uint32_t turn;	/* counts them */
+	bool hurry;	/* somebody waits for the next tick, now */
 	int64_t due_us; /* nothing has a deadline before */
 	int64_t ticked_us;   /* the last tick */
 	int64_t attended_us; /* until then the host looks after us */
@@ -92,6 +92,7 @@ struct mews_pool {
 	SLIST_HEAD(, mews_statement) statements;
 	uint32_t statement_count;
 	LIST_HEAD(, mews_lease) leases;
+	LIST_HEAD(, mews_lease) free_leases;
 };
 
 #define POOL_NEVER	INT64_MAX

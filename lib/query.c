@@ -33,9 +33,22 @@ query_check(const struct mews_pool *pool, const struct mews_query_args *args)
 	    MEWS_POSITION)) != 0)
 		return "the flags of a query are MEWS_RESULT_BINARY, "
 		       "MEWS_ALONE and MEWS_POSITION";
-	for (int i = 0; i < args->param_count; i++)
-		if (args->params[i].length < -1)
+	if (args->statement != NULL && args->statement->type_count != 0 &&
+	    args->statement->type_count != args->param_count)
+		return "the statement was registered with types for another "
+		       "number of parameters";
+	for (int i = 0; i < args->param_count; i++) {
+		const struct mews_param *param = &args->params[i];
+
+		if (param->length < -1)
 			return "a parameter's length is -1 (NULL) or more";
+		if (param->type != 0 && args->statement != NULL &&
+		    (args->statement->types == NULL ||
+			args->statement->types[i] != param->type))
+			return "a parameter has another type than the "
+			       "statement declares: see "
+			       "mews_statement_register_typed()";
+	}
 	return NULL;
 }
 
@@ -56,7 +69,9 @@ query_twin(struct query *query)
 		params[i] = (struct mews_param) {
 			.value = query->values[i],
 			.length = query->lengths[i],
-			.format = (uint8_t)query->formats[i],
+			.type = query->types == NULL ? 0 : query->types[i],
+			.format = query->formats == NULL ? 0 :
+			    (uint8_t)query->formats[i],
 		};
 	twin = query_new(query->group, QUERY_SHARED, &args, MEWS_FOREVER);
 	if (twin == NULL)
@@ -111,11 +126,29 @@ param_bytes(const struct mews_param *param)
 	return param->length < 0 ? 0 : (size_t)param->length + 1;
 }
 
+/* Arrays and bytes that do not fit inside. */
+static char *
+outside(struct query *query, size_t count, bool typed, size_t bytes)
+{
+	size_t	each = sizeof(char *) + 2 * sizeof(int) +
+	    (typed ? sizeof(Oid) : 0);
+
+	if ((query->memory = malloc(count * each + bytes)) == NULL)
+		return NULL;
+	query->values = query->memory;
+	query->lengths = (int *)(query->values + count);
+	query->formats = query->lengths + count;
+	query->types = (Oid *)(query->formats + count);
+	return (char *)query->memory + count * each;
+}
+
 static bool
 copy_args(struct query *query, const struct mews_query_args *args)
 {
 	size_t	count = (size_t)args->param_count, bytes = 0, sql = 0;
 	char   *p = query->inline_bytes;
+	Oid	typed = 0;
+	uint8_t binary = 0;
 
 	query->statement = args->statement;
 	query->sql = NULL;
@@ -125,19 +158,26 @@ copy_args(struct query *query, const struct mews_query_args *args)
 	query->values = query->inline_values;
 	query->lengths = query->inline_lengths;
 	query->formats = query->inline_formats;
+	query->types = query->inline_types;
 	if (args->sql != NULL)
 		bytes = sql = strlen(args->sql) + 1;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		bytes += param_bytes(&args->params[i]);
-	if (count > QUERY_INLINE_PARAMS || bytes > QUERY_INLINE_BYTES) {
-		size_t	arrays = count * (sizeof(char *) + 2 * sizeof(int));
+		typed |= args->params[i].type;
+	}
+	if ((count > QUERY_INLINE_PARAMS || bytes > QUERY_INLINE_BYTES) &&
+	    (p = outside(query, count, typed != 0, bytes)) == NULL)
+		return false;
+	/* A statement's own were checked to be the same. */
+	if (args->statement != NULL) {
+		query->types = args->statement->types;
+	} else if (typed == 0) {
+		query->types = NULL;
+	} else {
+		Oid *types = (Oid *)(uintptr_t)query->types;
 
-		if ((query->memory = malloc(arrays + bytes)) == NULL)
-			return false;
-		query->values = query->memory;
-		query->lengths = (int *)(query->values + count);
-		query->formats = query->lengths + count;
-		p = (char *)(query->formats + count);
+		for (size_t i = 0; i < count; i++)
+			types[i] = args->params[i].type;
 	}
 	if (sql != 0) {
 		query->sql = memcpy(p, args->sql, sql);
@@ -149,6 +189,7 @@ copy_args(struct query *query, const struct mews_query_args *args)
 		query->lengths[i] = from->length;
 		query->formats[i] = from->format;
 		query->values[i] = NULL;
+		binary |= from->format;
 		if (from->length < 0)
 			continue;
 		memcpy(p, from->value == NULL ? from->inside : from->value,
@@ -157,6 +198,9 @@ copy_args(struct query *query, const struct mews_query_args *args)
 		query->values[i] = p;
 		p += from->length + 1;
 	}
+	/* All text: libpq's default, and shorter on the wire. */
+	if (binary == 0)
+		query->formats = NULL;
 	return true;
 }
 

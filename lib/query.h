@@ -25,7 +25,9 @@ enum query_kind {
 	QUERY_SHARED,	/* on any connection of its group */
 	QUERY_LEASE,	/* waits for a connection of its own */
 	QUERY_ON_LEASE, /* on the lease's connection */
-	QUERY_COMMIT	/* the same: COMMIT */
+	QUERY_COMMIT,	/* the same: COMMIT */
+	QUERY_ROLLBACK,	/* the same: ROLLBACK */
+	QUERY_SAVEPOINT /* the same: to, or of, a savepoint */
 };
 
 enum query_state { QUERY_FREE, QUERY_WAITING, QUERY_SENT };
@@ -52,14 +54,15 @@ struct query {
 	struct query *original; /* of a twin: whose answer it brings */
 	bool plain;	  /* run the statement's SQL, prepared or not */
 	struct mews_group *group;
-	struct mews_lease *lease; /* ON_LEASE, COMMIT */
+	struct mews_lease *lease; /* ON_LEASE and below */
 	const struct mews_statement *statement;
 	const char *sql; /* where there is no statement */
 	int format;	 /* of the columns */
 	int param_count;
 	const char **values; /* for libpq; what they point to is ours */
 	int *lengths;
-	int *formats;
+	int *formats; /* NULL: all text */
+	const Oid *types; /* of the parameters; NULL: none is given */
 	void *memory; /* behind them where it is not inline; or NULL */
 	union {
 		mews_query_fn *query;
@@ -73,6 +76,7 @@ struct query {
 	const char *inline_values[QUERY_INLINE_PARAMS];
 	int inline_lengths[QUERY_INLINE_PARAMS];
 	int inline_formats[QUERY_INLINE_PARAMS];
+	Oid inline_types[QUERY_INLINE_PARAMS];
 	char inline_bytes[QUERY_INLINE_BYTES];
 };
 

@@ -188,15 +188,15 @@ segment_get_address(const struct segment_endpoint *endpoint,
 {
 	uint32_t	which, again;
 
-	/* The writer fills the other one and then switches; only one that
-	 * switched twice meanwhile can have written into what we read. */
+	/* The writer fills the other one and then switches; once it did, the
+	 * next thing it fills is what we read. */
 	do {
 		which = atomic_load(&endpoint->address);
 		memcpy(address, endpoint->hostaddr[which % 2],
 		    SEGMENT_HOSTADDR_MAX + 1);
 		atomic_thread_fence(memory_order_acquire);
 		again = atomic_load(&endpoint->address);
-	} while (again - which > 1);
+	} while (again != which);
 	address[SEGMENT_HOSTADDR_MAX] = '\0';
 }
 

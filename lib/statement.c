@@ -5,22 +5,30 @@
 
 #include "pool.h"
 
+#include <mews/type.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum mews_status
-mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
-    const char *sql, unsigned flags)
+mews_statement_register_typed(struct mews_statement **out,
+    struct mews_pool *pool, const char *sql, unsigned flags,
+    const Oid *types, int type_count)
 {
 	struct mews_statement	*statement;
-	size_t			 size;
+	size_t			 size, room;
+	Oid			*copy;
 
 	*out = NULL;
 	if (!pool_ours(pool) || sql == NULL ||
-	    (flags & ~(unsigned)MEWS_RESULT_BINARY) != 0)
+	    (flags & ~(unsigned)MEWS_RESULT_BINARY) != 0 || type_count < 0 ||
+	    type_count > MEWS_PARAMS_MAX || (type_count > 0 && types == NULL))
 		return MEWS_INVALID;
 	size = strlen(sql) + 1;
-	if ((statement = malloc(sizeof(*statement) + size)) == NULL)
+	/* The types begin where an Oid may. */
+	room = (sizeof(*statement) + size + sizeof(Oid) - 1) / sizeof(Oid) *
+	    sizeof(Oid);
+	statement = malloc(room + (size_t)type_count * sizeof(Oid));
+	if (statement == NULL)
 		return MEWS_NOMEM;
 	statement->pool = pool;
 	statement->number = pool->statement_count++;
@@ -29,10 +37,24 @@ mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
 	statement->effect = sql_effect(sql);
 	statement->mean_us = 0;
 	statement->format = (flags & MEWS_RESULT_BINARY) != 0;
+	statement->type_count = type_count;
+	statement->types = NULL;
 	memcpy(statement->sql, sql, size);
+	if (type_count > 0) {
+		copy = (Oid *)(void *)((char *)statement + room);
+		memcpy(copy, types, (size_t)type_count * sizeof(Oid));
+		statement->types = copy;
+	}
 	SLIST_INSERT_HEAD(&pool->statements, statement, link);
 	*out = statement;
 	return MEWS_OK;
+}
+
+enum mews_status
+mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
+    const char *sql, unsigned flags)
+{
+	return mews_statement_register_typed(out, pool, sql, flags, NULL, 0);
 }
 
 bool

@@ -15,6 +15,8 @@ struct mews_statement {
 	char name[16];	 /* on the server: "mews_7" */
 	enum sql_effect effect;
 	int format; /* of the columns: 0 text, 1 binary */
+	int type_count;	  /* declared types; 0: none are */
+	const Oid *types; /* behind sql, or NULL */
 	float mean_us; /* moving average of its time on the server */
 	SLIST_ENTRY(mews_statement) link;
 	char sql[];

@@ -220,10 +220,22 @@ supply_pick(struct mews_group *group)
 	struct conn	*conn;
 
 	pool_notice(group->pool);
+	conn = group->batch;
+	if (conn != NULL && group->batch_us == pool_now(group->pool) &&
+	    conn->in_flight < group->batch_most && is_open(conn))
+		return conn;
 	do {
 		if ((conn = pick_once(group, false)) == NULL)
 			conn = pick_once(group, true);
 	} while (conn != NULL && !conn_check(conn));
+	/* Some more of this turn's reads go the same way: one Sync for all. */
+	group->batch = group->config->batch == MEWS_ON ? conn : NULL;
+	if (group->batch != NULL) {
+		group->batch_us = pool_now(group->pool);
+		group->batch_most = conn->in_flight + SUPPLY_BATCH;
+		if (group->batch_most > group->config->pipeline)
+			group->batch_most = group->config->pipeline;
+	}
 	return conn;
 }
 

@@ -9,6 +9,7 @@
 
 #include "conn.h"
 
+#define SUPPLY_BATCH	16	/* reads in a row to one connection */
 #define SUPPLY_QUICK_US 1000000 /* a quick query this long ago still counts */
 
 /* For a query that shares; NULL: nobody can take it now. */

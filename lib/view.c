@@ -169,7 +169,8 @@ mews_view_worker(const struct mews_view *view, uint32_t slot,
 {
 	const struct segment_slot *s;
 
-	if (slot + 1 >= view->segment.slot_count)
+	/* The last slot is the monitor's. */
+	if (slot >= view->segment.slot_count - 1)
 		return false;
 	s = &view->segment.slots[slot];
 	memset(out, 0, sizeof(*out));

@@ -5,6 +5,7 @@
  * line for each mistake); 2 if it was not called properly.
  */
 #include "config.h"
+#include "drain.h"
 #include "fail.h"
 #include "master.h"
 #include "status.h"
@@ -27,6 +28,7 @@ struct options {
 	const char *config;
 	const char *runtime_dir;
 	const char *instance;
+	const char *endpoint;
 	bool	    json;
 };
 
@@ -34,6 +36,7 @@ struct command {
 	const char *name;
 	const char *takes; /* short names of the options it knows */
 	int (*run)(const struct options *options);
+	bool	    names; /* an endpoint stands behind it */
 };
 
 static const char usage_text[] =
@@ -41,12 +44,18 @@ static const char usage_text[] =
     "       mews check -c FILE\n"
     "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
     "[--json]\n"
+    "       mews drain ENDPOINT (-c FILE | --runtime-dir DIR "
+    "[--instance NAME])\n"
+    "       mews enable ENDPOINT (-c FILE | --runtime-dir DIR "
+    "[--instance NAME])\n"
     "       mews --help | --version\n"
     "\n"
     "  run      serve an application with a fleet of workers, in the "
     "foreground\n"
     "  check    say what is wrong with a configuration, and do nothing else\n"
     "  status   show a running fleet; works while it hangs\n"
+    "  drain    give a server no more work, without losing a query\n"
+    "  enable   undo drain\n"
     "\n"
     "  -c, --config FILE        the configuration\n"
     "      --runtime-dir DIR    where the fleet's runtime files are\n"
@@ -140,36 +149,83 @@ command_check(const struct options *options)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * Which fleet a command is about: what --runtime-dir says, or else the
+ * configuration, which is loaded for that and has to be freed. False: it
+ * cannot be, and said why.
+ */
+static bool
+find_fleet(const struct options *options, struct config **config,
+    const char **runtime_dir, const char **instance)
+{
+	*config = NULL;
+	*runtime_dir = options->runtime_dir;
+	*instance = options->instance;
+	if (options->config == NULL)
+		return true;
+	if (!config_load(config, options->config, report_mistake, NULL))
+		return false;
+	*runtime_dir = (*config)->runtime_dir;
+	*instance = (*config)->fleet.instance;
+	return true;
+}
+
 static int
 command_status(const struct options *options)
 {
-	struct config	 *config = NULL;
-	struct status_args args = {
-		.runtime_dir = options->runtime_dir,
-		.instance = options->instance,
-		.json = options->json,
-	};
-	struct mews_error error;
-	bool		  alive;
+	struct config	  *config;
+	struct status_args args = { .json = options->json };
+	struct mews_error  error;
+	bool		   alive;
 
-	if (options->config != NULL) {
-		if (!config_load(&config, options->config, report_mistake,
-			NULL))
-			return EXIT_FAILURE;
-		args.runtime_dir = config->runtime_dir;
-		args.instance = config->fleet.instance;
-	}
+	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
+		return EXIT_FAILURE;
 	if (!(alive = status_print(&args, stdout, &error)))
 		report_failure(&error);
 	config_free(&config);
 	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int
+set_drained(const struct options *options, bool drained)
+{
+	struct config	 *config;
+	struct mews_error error;
+	const char	 *runtime_dir, *instance;
+	bool		  done;
+
+	if (!find_fleet(options, &config, &runtime_dir, &instance))
+		return EXIT_FAILURE;
+	done = drain_endpoint(runtime_dir, instance, options->endpoint,
+	    drained, &error);
+	if (done)
+		printf("endpoint %s is %s\n", options->endpoint,
+		    drained ? "drained" : "enabled");
+	else
+		warnx("%s", error.message);
+	config_free(&config);
+	return done ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+command_drain(const struct options *options)
+{
+	return set_drained(options, true);
+}
+
+static int
+command_enable(const struct options *options)
+{
+	return set_drained(options, false);
+}
+
 static const struct command commands[] = {
-	{ "run", "c", command_run },
-	{ "check", "c", command_check },
-	{ "status", "crij", command_status },
-	{ NULL, NULL, NULL },
+	{ "run", "c", command_run, false },
+	{ "check", "c", command_check, false },
+	{ "status", "crij", command_status, false },
+	{ "drain", "cri", command_drain, true },
+	{ "enable", "cri", command_enable, true },
+	{ NULL, NULL, NULL, false },
 };
 
 static const struct option long_options[] = {
@@ -215,12 +271,14 @@ parse_options(struct options *options, const struct command *command,
 			break;
 		}
 	}
+	if (command->names && optind < argc)
+		options->endpoint = argv[optind++];
 	if (optind < argc)
 		usage_error("%s: unexpected argument %s", command->name,
 		    argv[optind]);
 }
 
-/* A configuration names the fleet; status can do without one. */
+/* A configuration names the fleet; some commands do without one. */
 static void
 check_options(const struct options *options, const struct command *command)
 {
@@ -232,6 +290,9 @@ check_options(const struct options *options, const struct command *command)
 		    command->name);
 	if (options->config == NULL && options->runtime_dir == NULL)
 		usage_error("%s: -c FILE is missing", command->name);
+	if (command->names && options->endpoint == NULL)
+		usage_error("%s: the name of an endpoint is missing",
+		    command->name);
 }
 
 /* A socket must never become standard error. */

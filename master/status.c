@@ -2,83 +2,16 @@
  * status.c - mews status: show a fleet from outside.
  *
  * Asks nobody: it reads the segment, so it works while the fleet hangs, and
- * disturbs nobody. Whether the master lives is told by the lock on its pid
- * file, as its pid may have become somebody else's.
+ * disturbs nobody.
  */
 #include "status.h"
 
-#include "config.h"
 #include "fail.h"
-#include "runtime.h"
+#include "instance.h"
 #include "table.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <mews/view.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define SEGMENT_SUFFIX ".segment"
-
-/* "a" of "a.segment"; false if it is no segment's name. */
-static bool
-instance_of_file(const char *file, char *instance, size_t size)
-{
-	size_t length = strlen(file), suffix = strlen(SEGMENT_SUFFIX);
-
-	if (length <= suffix || length - suffix >= size ||
-	    strcmp(file + length - suffix, SEGMENT_SUFFIX) != 0)
-		return false;
-	strlcpy(instance, file, length - suffix + 1);
-	return true;
-}
-
-/* The only instance of a directory, as an empty name stands for it. */
-static bool
-instance_find(const char *dir, char *instance, size_t size,
-    struct mews_error *error)
-{
-	struct dirent **files;
-	char		list[256] = "";
-	int		file_count, count = 0;
-
-	if ((file_count = scandir(dir, &files, NULL, alphasort)) < 0)
-		return fail(error, "%s: %s", dir, strerror(errno));
-	for (int i = 0; i < file_count; i++) {
-		if (instance_of_file(files[i]->d_name, instance, size)) {
-			strlcat(list, count++ > 0 ? ", " : "", sizeof(list));
-			strlcat(list, instance, sizeof(list));
-		}
-		free(files[i]);
-	}
-	free(files);
-	if (count == 0)
-		return fail(error, "%s: no fleet has its segment here", dir);
-	if (count > 1)
-		return fail(error, "%s: --instance NAME must be one of %s",
-		    dir, list);
-	strlcpy(instance, list, size);
-	return true;
-}
-
-/* A host that embeds the library has no pid file, and perhaps no master. */
-static bool
-master_lives(const char *runtime_dir, const struct mews_view_fleet *fleet)
-{
-	char *path = config_pid_path(runtime_dir, fleet->instance);
-	bool  lives;
-
-	if (path != NULL && access(path, R_OK) == 0)
-		lives = runtime_owner(path) != RUNTIME_NOBODY;
-	else
-		lives = fleet->master_pid == 0 ||
-		    kill(fleet->master_pid, 0) == 0 || errno == EPERM;
-	free(path);
-	return lives;
-}
 
 /*
  * For people.
@@ -138,9 +71,87 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	else
 		fprintf(out, "master %jd%s", (intmax_t)fleet->master_pid,
 		    alive ? "" : " IS DEAD");
+	if (fleet->monitor_pid == 0)
+		fprintf(out, ", no monitor");
+	else
+		fprintf(out, ", monitor %jd", (intmax_t)fleet->monitor_pid);
 	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready\n",
 	    span_text(span, sizeof(span), fleet->uptime_ms),
 	    fleet->generation, all, ready);
+}
+
+/* How far a standby is behind: "1.2s 16MB", "0ms"; "-": not known. */
+static const char *
+lag_text(char *buffer, size_t size, const struct mews_view_endpoint *e)
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	uint64_t		 bytes = e->lag_bytes;
+	size_t			 unit = 0, length;
+
+	if (strcmp(e->role, "standby") != 0)
+		return strcpy(buffer, "-");
+	length = strlen(span_text(buffer, size, e->lag_ms));
+	for (; bytes >= 10240 && unit < 4; unit++)
+		bytes /= 1024;
+	if (e->lag_ms >= 0 && bytes > 0)
+		snprintf(buffer + length, size - length, " %" PRIu64 "%s",
+		    bytes, units[unit]);
+	return buffer;
+}
+
+/* "3/100", "3/2" while the server wants no more; "3" without a limit. */
+static void
+set_connections(struct table *table, size_t column,
+    const struct mews_view_endpoint *e)
+{
+	if (e->cap != 0)
+		table_set(table, column, "%" PRIu32 "/%" PRIu32,
+		    e->connections, e->cap);
+	else
+		table_set(table, column, "%" PRIu32, e->connections);
+}
+
+static void
+set_endpoint(struct table *table, const struct mews_view_endpoint *e)
+{
+	char span[48];
+
+	table_set(table, 0, "%s", e->name);
+	table_set(table, 1, "%s", e->state);
+	table_set(table, 2, "%s", e->role);
+	if (e->timeline != 0)
+		table_set(table, 3, "%" PRIu32, e->timeline);
+	else
+		table_set(table, 3, "-");
+	table_set(table, 4, "%s", lag_text(span, sizeof(span), e));
+	if (e->rtt_us != 0)
+		table_set(table, 5, "%.1fms", e->rtt_us / 1000.0);
+	else
+		table_set(table, 5, "-");
+	set_connections(table, 6, e);
+	table_set(table, 7, "%s", span_text(span, sizeof(span),
+	    e->retry_in_ms != 0 ? (int64_t)e->retry_in_ms : -1));
+	table_set(table, 8, "%s", e->reason);
+	if (e->changed_ms >= 0)
+		table_set(table, 9, "%s ago",
+		    span_text(span, sizeof(span), e->changed_ms));
+	if (e->changed_by > 0)
+		table_set(table, 10, "%jd", (intmax_t)e->changed_by);
+}
+
+/* What is out of the ordinary gets a line of its own. */
+static void
+print_notes(const struct mews_view_endpoint *e, FILE *out)
+{
+	if (e->drained)
+		fprintf(out, "endpoint %s is drained: it gets no work until "
+		    "mews enable\n", e->name);
+	if (e->outdated)
+		fprintf(out, "endpoint %s is an outdated primary: another's "
+		    "timeline is higher, it gets no work\n", e->name);
+	if (e->cap != e->max_connections)
+		fprintf(out, "endpoint %s refused connections: for a while "
+		    "at most %" PRIu32 " are made\n", e->name, e->cap);
 }
 
 static bool
@@ -148,41 +159,25 @@ print_endpoints(const struct mews_view *view, uint32_t count, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{ "endpoint", false }, { "state", false }, { "role", false },
-		{ "connections", true }, { "epoch", true },
-		{ "failures", true }, { "retry in", true },
-		{ "last evidence", false }, { "", true },
-		{ NULL, false },
+		{ "tli", true }, { "lag", true }, { "rtt", true },
+		{ "conns", true }, { "retry in", true },
+		{ "last evidence", false }, { "changed", true },
+		{ "by", true }, { NULL, false },
 	};
 	struct table		  table;
 	struct mews_view_endpoint e;
-	char			  span[32];
 	bool			  complete = true;
 
 	table_init(&table, columns);
-	for (uint32_t i = 0; complete && i < count; i++) {
-		if (!mews_view_endpoint(view, i, &e))
-			continue;
-		if (!(complete = table_add_row(&table)))
-			break;
-		table_set(&table, 0, "%s", e.name);
-		table_set(&table, 1, "%s", e.state);
-		table_set(&table, 2, "%s", e.role);
-		if (e.max_connections != 0)
-			table_set(&table, 3, "%" PRIu32 "/%" PRIu32,
-			    e.connections, e.max_connections);
-		else
-			table_set(&table, 3, "%" PRIu32, e.connections);
-		table_set(&table, 4, "%" PRIu32, e.epoch);
-		table_set(&table, 5, "%" PRIu32, e.failures);
-		table_set(&table, 6, "%s", span_text(span, sizeof(span),
-		    e.retry_in_ms != 0 ? (int64_t)e.retry_in_ms : -1));
-		table_set(&table, 7, "%s", e.reason);
-		if (e.changed_ms >= 0)
-			table_set(&table, 8, "%s ago",
-			    span_text(span, sizeof(span), e.changed_ms));
-	}
+	for (uint32_t i = 0; complete && i < count; i++)
+		if (mews_view_endpoint(view, i, &e) &&
+		    (complete = table_add_row(&table)))
+			set_endpoint(&table, &e);
 	table_print(&table, out);
 	table_free(&table);
+	for (uint32_t i = 0; i < count; i++)
+		if (mews_view_endpoint(view, i, &e))
+			print_notes(&e, out);
 	return complete;
 }
 
@@ -262,6 +257,16 @@ json_string(FILE *out, const char *text)
 	fputc('"', out);
 }
 
+/* A number, or null where it is not known. */
+static void
+json_known(FILE *out, const char *name, int64_t value, bool known)
+{
+	if (known)
+		fprintf(out, ",\"%s\":%" PRId64, name, value);
+	else
+		fprintf(out, ",\"%s\":null", name);
+}
+
 static void
 json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 {
@@ -276,7 +281,16 @@ json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 	    e->retry_in_ms);
 	json_string(out, e->reason);
 	fprintf(out, ",\"connections\":%" PRIu32 ",\"max_connections\":%" PRIu32
-	    "}", e->connections, e->max_connections);
+	    ",\"limit\":%" PRIu32 ",\"rtt_us\":%" PRIu32
+	    ",\"timeline\":%" PRIu32 ",\"admin\":\"%s\",\"outdated\":%s",
+	    e->connections, e->max_connections, e->cap, e->rtt_us,
+	    e->timeline, e->drained ? "drained" : "enabled",
+	    e->outdated ? "true" : "false");
+	json_known(out, "lag_ms", e->lag_ms, e->lag_ms >= 0);
+	json_known(out, "lag_bytes", (int64_t)e->lag_bytes, e->lag_ms >= 0);
+	json_known(out, "changed_s", e->changed_ms / 1000, e->changed_ms >= 0);
+	json_known(out, "changed_by", e->changed_by, e->changed_by > 0);
+	fputc('}', out);
 }
 
 static void
@@ -316,9 +330,10 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("{\"instance\":", out);
 	json_string(out, fleet->instance);
 	fprintf(out, ",\"master\":{\"pid\":%jd,\"uptime_s\":%" PRId64
-	    ",\"generation\":%" PRIu32 "},\"endpoints\":[",
+	    ",\"generation\":%" PRIu32 "},\"monitor\":{\"pid\":%jd},"
+	    "\"endpoints\":[",
 	    (intmax_t)fleet->master_pid, fleet->uptime_ms / 1000,
-	    fleet->generation);
+	    fleet->generation, (intmax_t)fleet->monitor_pid);
 	for (uint32_t i = 0; i < fleet->endpoint_count; i++)
 		if (mews_view_endpoint(view, i, &e)) {
 			fputs(comma, out);
@@ -336,52 +351,20 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("]}\n", out);
 }
 
-static bool
-status_open(struct mews_view **view, struct mews_view_fleet *fleet,
-    const char *runtime_dir, const char *instance, struct mews_error *error)
-{
-	char		 *path = config_segment_path(runtime_dir, instance);
-	struct mews_error why;
-	bool		  same = false;
-
-	if (path == NULL)
-		return fail(error, "out of memory");
-	if (mews_view_open(view, path, &why) != MEWS_OK) {
-		fail(error, "instance %s: %s", instance, why.message);
-	} else {
-		mews_view_fleet(*view, fleet);
-		same = strcmp(fleet->instance, instance) == 0;
-	}
-	if (*view != NULL && !same) {
-		mews_view_close(view);
-		fail(error, "%s: belongs to instance \"%s\"", path,
-		    fleet->instance);
-	}
-	free(path);
-	return same;
-}
-
 bool
 status_print(const struct status_args *args, FILE *out,
     struct mews_error *error)
 {
-	struct mews_view      *view = NULL;
+	struct mews_view      *view;
 	struct mews_view_fleet fleet;
-	char		       only[MEWS_NAME_MAX + 1];
-	const char	      *instance = args->instance;
-	bool		       ok = true;
+	char		       instance[MEWS_NAME_MAX + 1] = "";
+	bool		       ok;
 
-	if (instance == NULL) {
-		if (!instance_find(args->runtime_dir, only, sizeof(only),
-			error))
-			return false;
-		instance = only;
-	}
-	if (!status_open(&view, &fleet, args->runtime_dir, instance, error))
+	if (args->instance != NULL)
+		strlcpy(instance, args->instance, sizeof(instance));
+	if (!instance_open(&view, &fleet, args->runtime_dir, instance, error))
 		return false;
-	if (!master_lives(args->runtime_dir, &fleet))
-		ok = fail(error, "instance %s: its master, pid %jd, is dead",
-		    instance, (intmax_t)fleet.master_pid);
+	ok = instance_lives(&fleet, args->runtime_dir, error);
 	if (args->json)
 		print_json(view, &fleet, out);
 	else if (!print_for_people(view, &fleet, ok, out))

@@ -8,6 +8,7 @@
  *	child:	mews_fleet_join(), mews_pool_open()	mews/pool.h
  *		mews_query_send() or mews_query_run()	mews/query.h
  *		mews_lease_begin()			mews/lease.h
+ *		mews_lease_transaction()		mews/transaction.h
  *	parent:	mews_fleet_reap() for each child that ended
  *	any:	mews_view_open()			mews/view.h
  *
@@ -24,6 +25,8 @@
 #include <mews/pool.h>
 #include <mews/query.h>
 #include <mews/status.h>
+#include <mews/transaction.h>
+#include <mews/type.h>
 #include <mews/view.h>
 
 #endif

@@ -60,7 +60,8 @@ refuses_everything(void *arg)
 	    &none, NULL), MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_query_run(held.lease, &args, &result),
 	    MEWS_INVALID);
-	ck_assert_int_eq(mews_lease_transaction(held.lease), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(held.lease, NULL),
+	    MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_commit(held.lease, cluster_note, &none),
 	    MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_commit_run(held.lease, &result),
@@ -103,7 +104,8 @@ closes_the_pool_then_ends_the_lease(void *arg)
 {
 	(void)arg;
 	mews_pool_close(&cluster.pool);
-	ck_assert_int_eq(mews_lease_transaction(held.lease), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(held.lease, NULL),
+	    MEWS_INVALID);
 	mews_lease_end(&held.lease);
 }
 

@@ -103,9 +103,9 @@ START_TEST(with_autocommit_a_transaction_begins_where_it_is_asked_for)
 
 	insert(lease, 1);
 	ck_assert_int_eq(kept(), 1);
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	insert(lease, 2);
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	insert(lease, 3);
 	ck_assert_int_eq(kept(), 1);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
@@ -113,7 +113,7 @@ START_TEST(with_autocommit_a_transaction_begins_where_it_is_asked_for)
 	insert(lease, 4);
 	ck_assert_int_eq(kept(), 4);
 	/* One in which nothing ran. */
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
 	insert(lease, 5);
 	ck_assert_int_eq(kept(), 5);
@@ -264,7 +264,7 @@ START_TEST(a_forgotten_lease_is_taken_away)
 	    MEWS_UNAVAILABLE);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_UNAVAILABLE);
 	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_UNAVAILABLE);
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_UNAVAILABLE);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(mews_group_message(cluster_group(name)),
 	    "gone"));
 	mews_lease_end(&lease);
@@ -296,7 +296,7 @@ START_TEST(closing_the_pool_keeps_nothing)
 	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
 	    MEWS_INVALID);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_INVALID);
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_INVALID);
 	ck_assert_str_eq(mews_lease_endpoint(lease), "");
 	mews_lease_end(&lease);
 	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
@@ -413,7 +413,7 @@ START_TEST(what_a_lease_leaves_behind_reaches_nobody)
 		cluster_run_args(group, &args);
 		lease = cluster_lease(group);
 		if (parting != NO_TRANSACTION)
-			ck_assert_int_eq(mews_lease_transaction(lease),
+			ck_assert_int_eq(mews_lease_transaction(lease, NULL),
 			    MEWS_OK);
 		do_on(lease, leave);
 		if (parting == FAILED)
@@ -460,7 +460,7 @@ START_TEST(the_session_of_a_harmless_lease_is_kept_as_it_is)
 	cluster_run_args(group, &args);
 	for (size_t i = 0; i < CLUSTER_COUNT(harmless); i++) {
 		lease = cluster_lease(group);
-		ck_assert_int_eq(mews_lease_transaction(lease), MEWS_OK);
+		ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 		do_on(lease, harmless[i]);
 		mews_lease_end(&lease);
 		ck_assert_str_eq(cluster_value(group,

@@ -210,7 +210,7 @@ START_TEST(a_lease_kept_beyond_the_pool_is_a_shell)
 	ck_assert_ptr_null(result);
 	ck_assert_int_eq(mews_lease_query(lease, &one, count, &calls, NULL),
 	    MEWS_INVALID);
-	ck_assert_int_eq(mews_lease_transaction(lease), MEWS_INVALID);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_commit(lease, count, &calls),
 	    MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_rollback_run(lease, &result),

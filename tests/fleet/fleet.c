@@ -154,7 +154,8 @@ void
 fleet_start(struct fleet *fleet)
 {
 	fleet_launch(fleet);
-	fleet_wait(fleet_logged(fleet, "event=ready") == 1);
+	fleet_wait(fleet_logged(fleet, "event=ready workers=") == 1 &&
+	    fleet_logged(fleet, "event=ready monitors=") == 1);
 }
 
 /* A pid of 0 would be all of us. */
@@ -181,9 +182,25 @@ fleet_end(struct fleet *fleet, int signal)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+pid_t
+fleet_monitor(const struct fleet *fleet)
+{
+	static const char started[] = "event=monitor_started ";
+	const char	 *at = fleet_log_text(fleet), *last = NULL;
+
+	while ((at = strstr(at, started)) != NULL)
+		last = at++;
+	if (last == NULL)
+		return 0;
+	return (pid_t)atoi(strstr(last, "monitor_pid=") +
+	    strlen("monitor_pid="));
+}
+
+/* The master's children, without the monitor. */
 int
 fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 {
+	pid_t monitor = fleet_monitor(fleet);
 	char  path[64];
 	FILE *f;
 	int   count = 0;
@@ -194,7 +211,7 @@ fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 	ck_assert_ptr_nonnull(f);
 	while (count < FLEET_WORKERS_MAX &&
 	    fscanf(f, "%d", &pids[count]) == 1)
-		count++;
+		count += pids[count] != monitor;
 	fclose(f);
 	return count;
 }

@@ -65,8 +65,10 @@ void fleet_signal(const struct fleet *fleet, int signal);
  * sanitizer had something to say. */
 int fleet_end(struct fleet *fleet, int signal);
 
-/** The pids of the master's children; returns how many. */
+/** The pids of the workers; returns how many. */
 int fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX]);
+/** The pid of the monitor that was started last. */
+pid_t fleet_monitor(const struct fleet *fleet);
 bool fleet_is_alive(pid_t pid);
 /** How many lines of the log hold @text. */
 int fleet_logged(const struct fleet *fleet, const char *text);

@@ -51,6 +51,11 @@ static const char *const wrong_usages[][5] = {
 	{ "status", NULL },
 	{ "status", "--instance", "x", NULL },
 	{ "status", "-cx", "--runtime-dir", "y", NULL },
+	{ "drain", NULL },
+	{ "drain", "-c", "x", NULL },
+	{ "drain", "a", "b", "-cx", NULL },
+	{ "enable", "a", NULL },
+	{ "enable", "a", "-cx", "--json", NULL },
 	{ "--unknown", NULL },
 };
 
@@ -133,15 +138,20 @@ static void
 assert_json(const char *text)
 {
 	ck_assert_int_eq(python(text,
-	    "assert list(d) == [\"instance\", \"master\", \"endpoints\", "
-	    "\"workers\"], d\n"
+	    "assert list(d) == [\"instance\", \"master\", \"monitor\", "
+	    "\"endpoints\", \"workers\"], d\n"
 	    "assert d[\"instance\"] == \"test\"\n"
 	    "assert list(d[\"master\"]) == [\"pid\", \"uptime_s\", "
 	    "\"generation\"]\n"
 	    "e, = d[\"endpoints\"]\n"
 	    "assert list(e) == [\"name\", \"state\", \"role\", \"epoch\", "
 	    "\"failures\", \"retry_in_ms\", \"reason\", \"connections\", "
-	    "\"max_connections\"]\n"
+	    "\"max_connections\", \"limit\", \"rtt_us\", \"timeline\", "
+	    "\"admin\", \"outdated\", \"lag_ms\", \"lag_bytes\", "
+	    "\"changed_s\", \"changed_by\"]\n"
+	    "assert list(d[\"monitor\"]) == [\"pid\"]\n"
+	    "assert d[\"monitor\"][\"pid\"] > 0\n"
+	    "assert e[\"lag_ms\"] is None and e[\"outdated\"] is False\n"
 	    "assert e[\"name\"] == \"a\" and e[\"state\"].islower()\n"
 	    "assert len(d[\"workers\"]) == 2\n"
 	    "for w in d[\"workers\"]:\n"
@@ -167,7 +177,7 @@ START_TEST(status_shows_a_fleet_to_people_and_programs)
 	ck_assert_ptr_nonnull(strstr(said.out, "2 workers, 2 ready"));
 	for (line = strtok_r(said.out, "\n", &rest); line != NULL;
 	    line = strtok_r(NULL, "\n", &rest))
-		ck_assert_uint_le(strlen(line), 100);
+		ck_assert_uint_le(strlen(line), 110);
 
 	mews(&said, "status", "-c", fleet->config, "--json", NULL);
 	ck_assert_int_eq(said.status, 0);
@@ -273,6 +283,69 @@ START_TEST(status_without_a_fleet_is_one_clear_line)
 }
 END_TEST
 
+/* Is it so in status, for people and for programs? */
+static void
+assert_admin(const char *word)
+{
+	struct said said;
+	char	    script[100];
+
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	snprintf(script, sizeof(script),
+	    "assert d[\"endpoints\"][0][\"admin\"] == \"%s\"\n", word);
+	ck_assert_int_eq(python(said.out, script), 0);
+	mews(&said, "status", "-c", fleet->config, NULL);
+	ck_assert_int_eq(strstr(said.out, "is drained") != NULL,
+	    strcmp(word, "drained") == 0);
+}
+
+START_TEST(drain_and_enable_say_so_and_are_shown)
+{
+	struct said said;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	assert_admin("enabled");
+	for (int i = 0; i < 2; i++) {
+		mews(&said, "drain", "a", "-c", fleet->config, NULL);
+		ck_assert_str_eq(said.out, "endpoint a is drained\n");
+		ck_assert_str_eq(said.err, "");
+		ck_assert_int_eq(said.status, 0);
+		assert_admin("drained");
+	}
+	mews(&said, "enable", "--runtime-dir", fleet->runtime, "a", NULL);
+	ck_assert_str_eq(said.out, "endpoint a is enabled\n");
+	ck_assert_int_eq(said.status, 0);
+	assert_admin("enabled");
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+static void
+assert_not_drained(const char *endpoint, const char *word)
+{
+	struct said said;
+
+	mews(&said, "drain", endpoint, "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_str_eq(said.out, "");
+	ck_assert_int_eq(count_lines(said.err), 1);
+	ck_assert_msg(strstr(said.err, word) != NULL, "no \"%s\" in: %s",
+	    word, said.err);
+}
+
+START_TEST(drain_of_what_is_not_there_is_one_clear_line)
+{
+	fleet_init(fleet, "");
+	assert_not_drained("a", "instance test");
+	fleet_start(fleet);
+	assert_not_drained("b", "no endpoint of that name: b");
+	assert_not_drained("", "no endpoint of that name");
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	assert_not_drained("a", "dead");
+}
+END_TEST
+
 static Suite *
 command_suite(void)
 {
@@ -304,6 +377,8 @@ command_suite(void)
 	tcase_add_test(tcase,
 	    status_shows_what_a_dead_master_left_and_says_so);
 	tcase_add_test(tcase, status_without_a_fleet_is_one_clear_line);
+	tcase_add_test(tcase, drain_and_enable_say_so_and_are_shown);
+	tcase_add_test(tcase, drain_of_what_is_not_there_is_one_clear_line);
 	return suite;
 }
 

@@ -93,9 +93,11 @@ START_TEST(a_fleet_that_ends_leaves_nothing_behind)
 	ck_assert_int_eq(fleet_end(fleet, _i == 0 ? SIGTERM : SIGINT), 0);
 	ck_assert(!fleet_is_alive(workers[0]));
 	ck_assert(!fleet_is_alive(workers[1]));
+	ck_assert(!fleet_is_alive(fleet_monitor(fleet)));
 	ck_assert_int_eq(fleet_logged(fleet, "event=stopped"), 1);
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_exited"), 2);
-	ck_assert_int_eq(fleet_logged(fleet, " status=0 "), 2);
+	ck_assert_int_eq(fleet_logged(fleet, "event=monitor_exited"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, " status=0 "), 3);
 	assert_nothing_left();
 }
 END_TEST
@@ -216,10 +218,10 @@ START_TEST(a_fleet_of_which_nobody_starts_says_so_and_keeps_trying)
 	fleet_wait(fleet_logged(fleet, "deaths=5") > 0);
 	/* Spaced by 0, 100, 200 and 400 ms at least. */
 	ck_assert_int_ge(fleet_now() - began, 700);
-	ck_assert_int_eq(fleet_logged(fleet, "event=no_worker_starts"), 1);
-	ck_assert_int_eq(fleet_logged(fleet, "event=ready"), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=none_starts workers="), 1);
+	ck_assert_int_eq(fleet_logged(fleet, "event=ready workers="), 0);
 	unlink(fail);
-	fleet_wait(fleet_logged(fleet, "event=ready") == 1);
+	fleet_wait(fleet_logged(fleet, "event=ready workers=") == 1);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	assert_nothing_left();

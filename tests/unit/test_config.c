@@ -53,6 +53,12 @@ field_text(const struct config *config, const struct option *option)
 		snprintf(text, sizeof(text), "%llu",
 		    (unsigned long long)size);
 		break;
+	case OPTION_LAG:
+		memcpy(&number, field, sizeof(number));
+		memcpy(&size, base + option->size_field, sizeof(size));
+		snprintf(text, sizeof(text), "%u %llu", number,
+		    (unsigned long long)size);
+		break;
 	case OPTION_TEXTS:
 		for (size_t i = 0; i < count; i++)
 			used += (size_t)snprintf(text + used,
@@ -102,6 +108,7 @@ static const struct {
 	{ SECTION_ENDPOINT, "conninfo", "'service=x sslmode=require'",
 	  "service=x sslmode=require" },
 	{ SECTION_ENDPOINT, "max_connections", "90", "90" },
+	{ SECTION_ENDPOINT, "connect_burst", "1000", "1000" },
 	{ SECTION_GROUP, "role", "any", "0" },
 	{ SECTION_GROUP, "role", "primary", "1" },
 	{ SECTION_GROUP, "role", "standby", "2" },
@@ -115,6 +122,9 @@ static const struct {
 	{ SECTION_GROUP, "autocommit", "off", "2" },
 	{ SECTION_GROUP, "autocommit", "no", "2" },
 	{ SECTION_GROUP, "pipeline", "1", "1" },
+	{ SECTION_GROUP, "batch", "auto", "0" },
+	{ SECTION_GROUP, "batch", "true", "1" },
+	{ SECTION_GROUP, "batch", "off", "2" },
 	{ SECTION_GROUP, "query_timeout", "500ms", "500" },
 	{ SECTION_GROUP, "query_timeout", "never", "4294967295" },
 	{ SECTION_GROUP, "acquire_timeout", "1h", "3600000" },
@@ -123,6 +133,18 @@ static const struct {
 	{ SECTION_GROUP, "idle_timeout", "never", "4294967295" },
 	{ SECTION_GROUP, "max_lifetime", "30d", "2592000000" },
 	{ SECTION_GROUP, "max_lifetime", "never", "4294967295" },
+	{ SECTION_GROUP, "max_lag", "5s", "5000 0" },
+	{ SECTION_GROUP, "max_lag", "1d", "86400000 0" },
+	{ SECTION_GROUP, "max_lag", "16MB", "0 16777216" },
+	{ SECTION_GROUP, "max_lag", "1B", "0 1" },
+	{ SECTION_GROUP, "max_lag", "any", "0 0" },
+	{ SECTION_GROUP, "stall_after", "30ms", "30" },
+	{ SECTION_GROUP, "stall_after", "auto", "0" },
+	{ SECTION_GROUP, "hedge_after", "2ms", "2" },
+	{ SECTION_GROUP, "hedge_after", "auto", "1" },
+	{ SECTION_GROUP, "hedge_after", "off", "0" },
+	{ SECTION_GROUP, "retry_budget", "100", "100" },
+	{ SECTION_GROUP, "retry_budget", "0", "4294967295" },
 	{ SECTION_GROUP, "session_tmp_buffer", "64MB", "67108864" },
 	{ SECTION_GROUP, "session_tmp_buffer", "800kB", "819200" },
 	{ SECTION_GROUP, "session_tmp_buffer", "819201B", "819201" },
@@ -135,6 +157,9 @@ static const struct {
 	{ SECTION_HEALTH, "timeout", "1min", "60000" },
 	{ SECTION_HEALTH, "fall", "15", "15" },
 	{ SECTION_HEALTH, "rise", "15", "15" },
+	{ SECTION_HEALTH, "slow_start", "1min", "60000" },
+	{ SECTION_HEALTH, "slow_start", "0s", "4294967295" },
+	{ SECTION_HEALTH, "resolve", "100ms", "100" },
 };
 
 START_TEST(each_key_fills_its_field)
@@ -199,12 +224,20 @@ START_TEST(defaults_are_those_of_the_library)
 	ck_assert_uint_eq(config->graceful_timeout, 30 * SECONDS);
 	ck_assert_uint_eq(config->worker_timeout, 30 * SECONDS);
 	ck_assert_uint_eq(config->fleet.endpoints->max_connections, 0);
+	ck_assert_uint_eq(config->fleet.endpoints->connect_burst,
+	    MEWS_CONNECT_BURST_DEFAULT);
 	ck_assert_int_eq(group->role, MEWS_GROUP_ANY);
 	ck_assert_uint_eq(group->connection_count,
 	    MEWS_CONNECTION_COUNT_DEFAULT);
 	ck_assert_uint_eq(group->min_connections, 0);
 	ck_assert_int_eq(group->autocommit, MEWS_ON);
 	ck_assert_uint_eq(group->pipeline, MEWS_PIPELINE_DEFAULT);
+	ck_assert_int_eq(group->batch, MEWS_DEFAULT);
+	ck_assert_uint_eq(group->max_lag, 0);
+	ck_assert_uint_eq(group->max_lag_bytes, 0);
+	ck_assert_uint_eq(group->stall_after, 0);
+	ck_assert_uint_eq(group->hedge_after, 0);
+	ck_assert_uint_eq(group->retry_budget, MEWS_RETRY_BUDGET_DEFAULT);
 	ck_assert_uint_eq(group->query_timeout, MEWS_QUERY_TIMEOUT_DEFAULT);
 	ck_assert_uint_eq(group->acquire_timeout,
 	    MEWS_ACQUIRE_TIMEOUT_DEFAULT);
@@ -217,6 +250,8 @@ START_TEST(defaults_are_those_of_the_library)
 	ck_assert_uint_eq(health->timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);
 	ck_assert_uint_eq(health->fall, MEWS_HEALTH_FALL_DEFAULT);
 	ck_assert_uint_eq(health->rise, MEWS_HEALTH_RISE_DEFAULT);
+	ck_assert_uint_eq(health->slow_start, MEWS_HEALTH_SLOW_START_DEFAULT);
+	ck_assert_uint_eq(health->resolve, MEWS_HEALTH_RESOLVE_DEFAULT);
 	config_free(&config);
 }
 END_TEST

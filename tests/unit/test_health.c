@@ -25,7 +25,7 @@ enum retry {
  * 2 successes to rise, none of them counted yet. */
 static const struct {
 	enum health_state to;
-	bool died; /* epoch + 1 */
+	bool epoch; /* a new one begins */
 	enum retry retry;
 	int failures; /* then counted; -1: as before */
 } table[HEALTH_STATES][HEALTH_EVIDENCES] = {
@@ -44,6 +44,7 @@ static const struct {
 		[HEALTH_REJECTED] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_UNKNOWN, false, KEPT, -1 },
+		[HEALTH_MOVED] = { HEALTH_UNKNOWN, true, KEPT, -1 },
 	},
 	[HEALTH_UP] = {
 		[HEALTH_NOTHING] = { HEALTH_UP, false, KEPT, -1 },
@@ -61,6 +62,7 @@ static const struct {
 		[HEALTH_REJECTED] = { HEALTH_UP, false, KEPT, -1 },
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, KEPT, -1 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_UP, false, KEPT, -1 },
+		[HEALTH_MOVED] = { HEALTH_UP, true, KEPT, -1 },
 	},
 	[HEALTH_SUSPECT] = {
 		[HEALTH_NOTHING] = { HEALTH_SUSPECT, false, KEPT, -1 },
@@ -77,6 +79,7 @@ static const struct {
 		[HEALTH_REJECTED] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_SUSPECT, false, KEPT, -1 },
+		[HEALTH_MOVED] = { HEALTH_SUSPECT, true, KEPT, -1 },
 	},
 	[HEALTH_DOWN] = {
 		[HEALTH_NOTHING] = { HEALTH_DOWN, false, KEPT, -1 },
@@ -93,8 +96,17 @@ static const struct {
 		[HEALTH_REJECTED] = { HEALTH_DOWN, false, KEPT, -1 },
 		[HEALTH_TOO_MANY] = { HEALTH_DOWN, false, KEPT, -1 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_DOWN, false, KEPT, -1 },
+		[HEALTH_MOVED] = { HEALTH_DOWN, true, KEPT, -1 },
 	},
 };
+
+/* The verdict of a probe; when does not matter. */
+static struct health
+verdict(struct health health, enum health_evidence evidence,
+    const struct health_rules *with)
+{
+	return health_next(health, evidence, true, with, 0, 0);
+}
 
 static void
 assert_retry(enum retry retry, struct health from, struct health to,
@@ -113,7 +125,9 @@ assert_retry(enum retry retry, struct health from, struct health to,
 		ck_assert_uint_eq(wait, rules.interval / 4);
 		break;
 	case LATER:
-		ck_assert_uint_eq(wait, rules.interval);
+		/* So that many are not probed at the same time. */
+		ck_assert_uint_ge(wait, rules.interval * 9 / 10);
+		ck_assert_uint_le(wait, rules.interval * 11 / 10);
 		break;
 	case BACKOFF:
 		ck_assert_uint_ge(wait, HEALTH_BACKOFF_LEAST);
@@ -132,15 +146,17 @@ START_TEST(each_evidence_has_its_effect)
 	for (int round = 0; round < 100; round++) {
 		uint32_t	now = (uint32_t)dice(&seed);
 		struct health	to, from = health_unpack(dice(&seed));
+		bool		probe;
 
 		from.state = state;
 		from.failures = from.successes = 0;
-		to = health_next(from, evidence, true, &rules, now,
+		probe = round % 2 == 0;
+		to = health_next(from, evidence, probe, &rules, now,
 		    (uint32_t)dice(&seed));
 		ck_assert_str_eq(health_state_name(to.state),
 		    health_state_name(table[state][evidence].to));
 		ck_assert_uint_eq(to.epoch, (from.epoch +
-		    (table[state][evidence].died ? 1 : 0)) & EPOCH_MAX);
+		    (table[state][evidence].epoch ? 1 : 0)) & EPOCH_MAX);
 		ck_assert_int_eq(to.role, from.role);
 		if (table[state][evidence].failures != -1)
 			ck_assert_uint_eq(to.failures,
@@ -149,7 +165,10 @@ START_TEST(each_evidence_has_its_effect)
 			ck_assert_uint_eq(to.failures, from.failures);
 		ck_assert_uint_eq(to.successes, state == HEALTH_DOWN &&
 		    evidence == HEALTH_PROBE_OK ? 1 : 0);
-		assert_retry(table[state][evidence].retry, from, to, now);
+		/* A probe that runs keeps its lease until its verdict. */
+		ck_assert_int_eq(to.probing, from.probing && !probe);
+		assert_retry(to.probing ? KEPT : table[state][evidence].retry,
+		    from, to, now);
 	}
 }
 END_TEST
@@ -162,7 +181,8 @@ START_TEST(unknown_evidence_changes_nothing)
 		struct health	from = health_unpack(dice(&seed)), to;
 
 		to = health_next(from, (enum health_evidence)
-		    (HEALTH_EVIDENCES + dice(&seed) % 1000), true, &rules, 1, 2);
+		    (HEALTH_EVIDENCES + dice(&seed) % 1000), false, &rules, 1,
+		    2);
 		REQUIRE(health_pack(from) == health_pack(to));
 	}
 }
@@ -178,8 +198,8 @@ START_TEST(nothing_but_a_probe_or_a_refusal_is_a_verdict)
 		enum health_evidence evidence =
 		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
 
-		to = health_next(from, evidence, true, &rules, (uint32_t)
-		    dice(&seed), (uint32_t)dice(&seed));
+		to = health_next(from, evidence, round % 2 == 0, &rules,
+		    (uint32_t)dice(&seed), (uint32_t)dice(&seed));
 		if (from.state != HEALTH_DOWN && to.state == HEALTH_DOWN)
 			REQUIRE(evidence == HEALTH_PROBE_FAILED ||
 			    evidence == HEALTH_REFUSED ||
@@ -204,13 +224,12 @@ START_TEST(it_falls_after_so_many_failed_probes)
 		struct health	health = { .state = begin[b] };
 
 		for (unsigned i = 1; i < own.fall; i++) {
-			health = health_next(health, HEALTH_PROBE_FAILED, true, &own,
-			    i, i);
+			health = verdict(health, HEALTH_PROBE_FAILED, &own);
 			ck_assert_int_ne(health.state, HEALTH_DOWN);
 			ck_assert_uint_eq(health.failures, i);
 			ck_assert_uint_eq(health.epoch, 0);
 		}
-		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0, 0);
+		health = verdict(health, HEALTH_PROBE_FAILED, &own);
 		ck_assert_int_eq(health.state, HEALTH_DOWN);
 		ck_assert_uint_eq(health.epoch, 1);
 	}
@@ -228,18 +247,16 @@ START_TEST(it_rises_after_so_many_good_probes)
 	/* One short of it, then a failure: from the beginning again. */
 	for (int round = 0; round < 2; round++) {
 		for (unsigned i = 1; i < own.rise; i++) {
-			health = health_next(health, HEALTH_PROBE_OK, true, &own, 0,
-			    0);
+			health = verdict(health, HEALTH_PROBE_OK, &own);
 			ck_assert_int_eq(health.state, HEALTH_DOWN);
 			ck_assert_uint_eq(health.successes, i);
 		}
 		if (round == 0) {
-			health = health_next(health, HEALTH_PROBE_FAILED, true, &own,
-			    0, 0);
+			health = verdict(health, HEALTH_PROBE_FAILED, &own);
 			ck_assert_uint_eq(health.successes, 0);
 		}
 	}
-	health = health_next(health, HEALTH_PROBE_OK, true, &own, 0, 0);
+	health = verdict(health, HEALTH_PROBE_OK, &own);
 	ck_assert_int_eq(health.state, HEALTH_UP);
 	ck_assert_uint_eq(health.failures, 0);
 	ck_assert_uint_eq(health.successes, 0);
@@ -252,9 +269,9 @@ START_TEST(a_good_probe_forgives_the_failed_ones)
 	struct health	health = { .state = HEALTH_UP };
 
 	for (int i = 0; i < 100; i++) {
-		health = health_next(health, HEALTH_PROBE_FAILED, true, &rules, 0, 0);
+		health = verdict(health, HEALTH_PROBE_FAILED, &rules);
 		ck_assert_int_eq(health.state, HEALTH_SUSPECT);
-		health = health_next(health, HEALTH_PROBE_OK, true, &rules, 0, 0);
+		health = verdict(health, HEALTH_PROBE_OK, &rules);
 		ck_assert_int_eq(health.state, HEALTH_UP);
 	}
 	ck_assert_uint_eq(health.epoch, 0);
@@ -275,7 +292,7 @@ START_TEST(backoff_doubles_with_full_jitter)
 	uint64_t	seed = 6;
 
 	for (unsigned i = 1; i < own.fall; i++)
-		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0, 0);
+		health = verdict(health, HEALTH_PROBE_FAILED, &own);
 	for (int death = 0; death < 40; death++) {
 		uint32_t	bound = most[death < COUNT(most) ? death :
 		    COUNT(most) - 1];
@@ -284,8 +301,8 @@ START_TEST(backoff_doubles_with_full_jitter)
 		for (int i = 0; i < 500; i++) {
 			uint32_t	now = (uint32_t)dice(&seed);
 
-			wait = health_next(health, HEALTH_PROBE_FAILED, true, &own,
-			    now, (uint32_t)dice(&seed)).retry_ms - now;
+			wait = health_next(health, HEALTH_PROBE_FAILED, true,
+			    &own, now, (uint32_t)dice(&seed)).retry_ms - now;
 			least = wait < least ? wait : least;
 			longest = wait > longest ? wait : longest;
 		}
@@ -294,8 +311,7 @@ START_TEST(backoff_doubles_with_full_jitter)
 		/* All of the range is used. */
 		ck_assert_uint_lt(least, HEALTH_BACKOFF_LEAST + bound / 20);
 		ck_assert_uint_gt(longest, bound - bound / 20);
-		health = health_next(health, HEALTH_PROBE_FAILED, true, &own, 0,
-		    UINT32_MAX);
+		health = verdict(health, HEALTH_PROBE_FAILED, &own);
 		ck_assert_int_eq(health.state, HEALTH_DOWN);
 	}
 	ck_assert_uint_eq(health.failures, COUNT_MAX);
@@ -308,8 +324,7 @@ START_TEST(the_epoch_wraps)
 	struct health	health = { .state = HEALTH_UP, .epoch = EPOCH_MAX,
 		.role = HEALTH_ROLE_PRIMARY };
 
-	ck_assert_uint_eq(health_next(health, HEALTH_REFUSED, true, &rules, 0,
-	    0).epoch, 0);
+	ck_assert_uint_eq(verdict(health, HEALTH_REFUSED, &rules).epoch, 0);
 	ck_assert_uint_eq(health_next_role(health,
 	    HEALTH_ROLE_STANDBY).epoch, 0);
 }
@@ -375,7 +390,8 @@ START_TEST(a_report_of_another_epoch_is_ignored)
 		if (other == epoch)
 			other = (epoch - 1) & EPOCH_MAX;
 		change = health_report(&word, (enum health_evidence)
-		    (dice(&seed) % HEALTH_EVIDENCES), true, other, &rules, 1, 2);
+		    (dice(&seed) % HEALTH_EVIDENCES), false, other, &rules, 1,
+		    2);
 		REQUIRE(word == before);
 		REQUIRE(health_pack(change.from) == before);
 		REQUIRE(health_pack(change.to) == before);
@@ -383,6 +399,23 @@ START_TEST(a_report_of_another_epoch_is_ignored)
 		    (dice(&seed) % HEALTH_ROLES), other);
 		REQUIRE(word == before);
 		REQUIRE(health_pack(change.to) == before);
+	}
+}
+END_TEST
+
+START_TEST(a_verdict_of_another_epoch_ends_its_lease_only)
+{
+	uint64_t	seed = 15;
+
+	for (int i = 0; i < 10000; i++) {
+		struct health	from = health_unpack(dice(&seed));
+		health_word	word = health_pack(from);
+
+		health_report(&word, (enum health_evidence)
+		    (dice(&seed) % HEALTH_EVIDENCES), true,
+		    (from.epoch + 1) & EPOCH_MAX, &rules, 1, 2);
+		from.probing = false;
+		REQUIRE(word == health_pack(from));
 	}
 }
 END_TEST
@@ -397,10 +430,11 @@ START_TEST(a_report_is_the_rule_applied)
 		struct health	     from = health_unpack(before);
 		enum health_evidence evidence =
 		    (enum health_evidence)(dice(&seed) % HEALTH_EVIDENCES);
-		struct health_change change = health_report(&word, evidence, true,
-		    from.epoch, &rules, 77, 88);
+		bool		     probe = i % 2 == 0;
+		struct health_change change = health_report(&word, evidence,
+		    probe, from.epoch, &rules, 77, 88);
 
-		REQUIRE(word == health_pack(health_next(from, evidence, true,
+		REQUIRE(word == health_pack(health_next(from, evidence, probe,
 		    &rules, 77, 88)));
 		REQUIRE(health_pack(change.from) == before);
 		REQUIRE(health_pack(change.to) == word);
@@ -452,6 +486,7 @@ health_suite(void)
 	tcase_add_test(tcase,
 	    a_change_of_role_begins_an_epoch_but_the_first_sight_does_not);
 	tcase_add_test(tcase, a_report_of_another_epoch_is_ignored);
+	tcase_add_test(tcase, a_verdict_of_another_epoch_ends_its_lease_only);
 	tcase_add_test(tcase, a_report_is_the_rule_applied);
 	tcase_add_test(tcase, states_roles_and_evidence_have_names);
 	return suite;

@@ -9,6 +9,22 @@ static const struct health_rules rules = {
 	.interval = 1000, .timeout = 500, .fall = 2, .rise = 2,
 };
 
+#define LEASE_MS (rules.timeout + HEALTH_LEASE_SPARE)
+
+/* As a worker asks for it, without a monitor. */
+static bool
+lease(health_word *word, uint32_t now, bool panic, uint32_t probed)
+{
+	return health_lease(word, HEALTH_WORKER, &rules, now, panic, probed);
+}
+
+static uint32_t
+lease_due(struct health health, uint32_t now, bool panic, uint32_t probed)
+{
+	return health_lease_due(health, HEALTH_WORKER, &rules, now, panic,
+	    probed);
+}
+
 /* Instants of segment time, some around its end after 49 days. */
 static const uint32_t instants[] = {
 	0, 1, 1000, INT32_MAX - 100, INT32_MAX, (uint32_t)INT32_MAX + 1,
@@ -28,14 +44,14 @@ START_TEST(one_holds_the_probe_lease_until_it_expires)
 				.state = states[i], .epoch = 7, .failures = 1,
 				.retry_ms = now + 100 });
 
-			REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + 99,
-			    panic, now - 5000));
-			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 100,
-			    panic, now - 5000));
-			for (uint32_t ms = 100; ms < 600; ms++)
-				REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules,
+			REQUIRE(!lease(&word, now + 99,
+			    panic, now));
+			REQUIRE(lease(&word, now + 100,
+			    panic, now));
+			for (uint32_t ms = 100; ms < 100 + LEASE_MS; ms++)
+				REQUIRE(!lease(&word,
 				    now + ms, panic, now + 100));
-			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + 600,
+			REQUIRE(lease(&word, now + 100 + LEASE_MS,
 			    panic, now + 100));
 			/* A lease is no evidence. */
 			REQUIRE(health_get(&word).state == states[i]);
@@ -50,10 +66,94 @@ START_TEST(what_is_up_needs_no_probe)
 	health_word	word = health_pack((struct health) {
 		.state = HEALTH_UP, .retry_ms = 5 });
 
-	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, 10,
-	    true, 0), UINT32_MAX);
-	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, true, 0));
-	ck_assert(!health_lease(&word, HEALTH_WORKER, &rules, 10, false, 0));
+	ck_assert_uint_eq(lease_due(health_get(&word), 10,
+	    false, 0), UINT32_MAX);
+	ck_assert(!lease(&word, 10, false, 0));
+}
+END_TEST
+
+/* It may have another role by now. */
+START_TEST(panic_probes_what_is_up_too)
+{
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_UP, .retry_ms = 5 });
+
+	ck_assert_uint_eq(lease_due(health_get(&word), 4, true, 0), 1);
+	ck_assert(lease(&word, 5, true, 0));
+	ck_assert(!lease(&word, 6, true, 0));
+}
+END_TEST
+
+START_TEST(a_monitor_probes_what_is_up_too)
+{
+	uint32_t	now = instants[_i];
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_UP, .retry_ms = now + 5 });
+
+	ck_assert(!health_lease(&word, HEALTH_MONITOR, &rules, now + 4, false,
+	    now));
+	ck_assert(health_lease(&word, HEALTH_MONITOR, &rules, now + 5, false,
+	    now));
+	ck_assert(!health_lease(&word, HEALTH_MONITOR, &rules, now + 6, false,
+	    now));
+}
+END_TEST
+
+START_TEST(who_stands_by_leaves_the_monitor_some_time)
+{
+	uint32_t	now = instants[_i], late = now + HEALTH_MONITOR_SPARE;
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_DOWN, .retry_ms = now });
+
+	for (int panic = 0; panic <= 1; panic++) {
+		ck_assert_uint_eq(health_lease_due(health_get(&word),
+		    HEALTH_STAND_BY, &rules, now, panic,
+		    now - rules.interval), HEALTH_MONITOR_SPARE);
+		ck_assert(!health_lease(&word, HEALTH_STAND_BY, &rules,
+		    late - 1, panic, now - rules.interval));
+	}
+	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_MONITOR,
+	    &rules, now, false, now - rules.interval), 0);
+	ck_assert(health_lease(&word, HEALTH_STAND_BY, &rules, late, false,
+	    now - rules.interval));
+	ck_assert(!health_lease(&word, HEALTH_MONITOR, &rules, late, false,
+	    now - rules.interval));
+}
+END_TEST
+
+/* Workers see what they see while one probes. */
+START_TEST(nothing_but_its_verdict_ends_a_lease)
+{
+	uint64_t	seed = 16 + (uint64_t)_i;
+
+	for (int round = 0; round < 300; round++) {
+		uint32_t	began = instants[_i] + (uint32_t)round;
+		struct health	health = health_unpack(dice(&seed));
+		health_word	word;
+
+		health.retry_ms = began;
+		health.probing = false;
+		word = health_pack(health);
+		REQUIRE(health_lease(&word, HEALTH_MONITOR, &rules, began,
+		    false, began));
+		for (uint32_t ms = 0; ms < LEASE_MS; ms += 50) {
+			health = health_get(&word);
+			if (dice(&seed) % 8 == 0)
+				health_see_role(&word, (enum health_role)
+				    (dice(&seed) % HEALTH_ROLES),
+				    health.epoch);
+			else
+				health_report(&word, (enum health_evidence)
+				    (dice(&seed) % HEALTH_EVIDENCES), false,
+				    health.epoch, &rules, began + ms,
+				    (uint32_t)dice(&seed));
+			REQUIRE(!health_lease(&word, HEALTH_MONITOR, &rules,
+			    began + ms, dice(&seed) % 2 == 0, began));
+			REQUIRE(!lease(&word, began + ms, true, began - 9999));
+		}
+		REQUIRE(health_lease(&word, HEALTH_MONITOR, &rules,
+		    began + LEASE_MS, false, began));
+	}
 }
 END_TEST
 
@@ -65,12 +165,12 @@ START_TEST(panic_probes_once_per_interval)
 		.state = HEALTH_DOWN, .retry_ms = now + 30000 });
 
 	for (uint32_t ms = 0; ms < 30000; ms++)
-		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, false, now));
+		REQUIRE(!lease(&word, now + ms, false, now));
 	for (uint32_t ms = 0; ms < rules.interval; ms++)
-		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + ms, true, now));
-	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_WORKER, &rules, now,
+		REQUIRE(!lease(&word, now + ms, true, now));
+	ck_assert_uint_eq(lease_due(health_get(&word), now,
 	    true, now), rules.interval);
-	REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + rules.interval, true,
+	REQUIRE(lease(&word, now + rules.interval, true,
 	    now));
 }
 END_TEST
@@ -99,16 +199,17 @@ START_TEST(never_two_probes_at_a_time)
 			runs = false;
 			if (dice(&seed) % 4 != 0)
 				health_report(&word, dice(&seed) % 8 == 0 ?
-				    HEALTH_PROBE_OK : HEALTH_PROBE_FAILED, true,
-				    epoch, &rules, now, (uint32_t)dice(&seed));
+				    HEALTH_PROBE_OK : HEALTH_PROBE_FAILED,
+				    true, epoch, &rules, now,
+				    (uint32_t)dice(&seed));
 			if (health_get(&word).state == HEALTH_UP)
-				health_report(&word, HEALTH_LOST, true, epoch,
+				health_report(&word, HEALTH_LOST, false, epoch,
 				    &rules, now, 0);
 		}
-		if (!health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed)) {
+		if (!lease(&word, now, panic, probed)) {
 			if (panic && ms % 5000 > 1500)
 				REQUIRE(now - began <=
-				    rules.interval + rules.timeout);
+				    rules.interval + LEASE_MS);
 			continue;
 		}
 		REQUIRE(!runs);
@@ -135,16 +236,16 @@ START_TEST(the_lease_is_due_when_it_is_said)
 
 		health.retry_ms = now + (uint32_t)(dice(&seed) % 40000) -
 		    8000;
-		due = health_lease_due(health, HEALTH_WORKER, &rules, now, panic, probed);
+		due = lease_due(health, now, panic, probed);
 		word = health_pack(health);
-		REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now, panic, probed) ==
+		REQUIRE(lease(&word, now, panic, probed) ==
 		    (due == 0));
 		if (due == 0 || due == UINT32_MAX)
 			continue;
-		REQUIRE(!health_lease(&word, HEALTH_WORKER, &rules, now + due - 1, panic,
+		REQUIRE(!lease(&word, now + due - 1, panic,
 		    probed));
 		if (!panic)
-			REQUIRE(health_lease(&word, HEALTH_WORKER, &rules, now + due,
+			REQUIRE(lease(&word, now + due,
 			    panic, probed));
 	}
 }
@@ -160,9 +261,9 @@ START_TEST(an_impossible_retry_time_puts_nothing_off)
 	for (int bit = 17; bit <= 31; bit++) {
 		health.retry_ms = now + (UINT32_C(1) << bit);
 		word = health_pack(health);
-		ck_assert_uint_eq(health_lease_due(health, HEALTH_WORKER, &rules, now, false,
+		ck_assert_uint_eq(lease_due(health, now, false,
 		    now), 0);
-		ck_assert(health_lease(&word, HEALTH_WORKER, &rules, now, false, now));
+		ck_assert(lease(&word, now, false, now));
 	}
 }
 END_TEST
@@ -183,11 +284,12 @@ START_TEST(the_wrap_of_time_changes_nothing)
 
 		a.retry_ms = now - 10000 + random % 50000;
 		b.retry_ms = a.retry_ms + shift;
-		REQUIRE(health_lease_due(a, HEALTH_WORKER, &rules, now, panic, probed) ==
-		    health_lease_due(b, HEALTH_WORKER, &rules, now + shift, panic,
+		REQUIRE(lease_due(a, now, panic, probed) ==
+		    lease_due(b, now + shift, panic,
 			probed + shift));
-		a = health_next(a, evidence, true, &rules, now, random);
-		b = health_next(b, evidence, true, &rules, now + shift, random);
+		a = health_next(a, evidence, i % 2 == 0, &rules, now, random);
+		b = health_next(b, evidence, i % 2 == 0, &rules, now + shift,
+		    random);
 		a.retry_ms += shift;
 		REQUIRE(health_pack(a) == health_pack(b));
 	}
@@ -203,6 +305,13 @@ health_lease_suite(void)
 	tcase_add_loop_test(tcase, one_holds_the_probe_lease_until_it_expires,
 	    0, COUNT(instants));
 	tcase_add_test(tcase, what_is_up_needs_no_probe);
+	tcase_add_test(tcase, panic_probes_what_is_up_too);
+	tcase_add_loop_test(tcase, a_monitor_probes_what_is_up_too, 0,
+	    COUNT(instants));
+	tcase_add_loop_test(tcase, who_stands_by_leaves_the_monitor_some_time,
+	    0, COUNT(instants));
+	tcase_add_loop_test(tcase, nothing_but_its_verdict_ends_a_lease, 0,
+	    COUNT(instants));
 	tcase_add_loop_test(tcase, panic_probes_once_per_interval, 0,
 	    COUNT(instants));
 	tcase_add_loop_test(tcase, never_two_probes_at_a_time, 0,

@@ -13,6 +13,7 @@ static const struct health_rules rules = {
 
 #define EPOCH_MAX ((1U << HEALTH_EPOCH_BITS) - 1)
 #define COUNT_MAX 15U /* where failures stay */
+#define LEASE_MS  (rules.timeout + HEALTH_LEASE_SPARE)
 #define PROCESSES 7U
 #define ROUNDS	  100U
 
@@ -38,8 +39,8 @@ fail_twice(void *arg, int number)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		gate(&m->begin, PROCESSES, round);
 		for (int i = 0; i < 2; i++)
-			health_report(&m->word, HEALTH_PROBE_FAILED, true, 0, &own,
-			    0, 0);
+			health_report(&m->word, HEALTH_PROBE_FAILED, true, 0,
+			    &own, 0, 0);
 		gate(&m->end, PROCESSES, 2 * round);
 		health = health_get(&m->word);
 		if (health.failures != 2 * PROCESSES ||
@@ -68,7 +69,7 @@ report_refused(void *arg, int number)
 	(void)number;
 	gate(&m->begin, PROCESSES, 0);
 	for (int i = 0; i < 1000; i++)
-		health_report(&m->word, HEALTH_REFUSED, true,
+		health_report(&m->word, HEALTH_REFUSED, false,
 		    health_get(&m->word).epoch, &rules, 0, 0);
 }
 
@@ -109,8 +110,8 @@ flip_and_count(void *arg, int number)
 			    HEALTH_ROLE_PRIMARY : HEALTH_ROLE_STANDBY, epoch);
 		else
 			change = health_report(&m->word, what / 2 % 2 == 0 ?
-			    HEALTH_PROBE_FAILED : HEALTH_PROBE_OK, true, epoch, &own,
-			    (uint32_t)i, (uint32_t)what);
+			    HEALTH_PROBE_FAILED : HEALTH_PROBE_OK, true, epoch,
+			    &own, (uint32_t)i, (uint32_t)what);
 		changes += (change.to.epoch - change.from.epoch) & EPOCH_MAX;
 	}
 	atomic_fetch_add(&m->changes, changes);
@@ -139,13 +140,13 @@ race_for_the_lease(void *arg, int number)
 	(void)number;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		gate(&m->begin, PROCESSES, round);
-		if (health_lease(&m->word, HEALTH_WORKER, &rules, now, round % 2 == 0,
-			now - rules.timeout))
+		if (health_lease(&m->word, HEALTH_WORKER, &rules, now,
+			round % 2 == 0, now - LEASE_MS))
 			atomic_fetch_add(&m->won, 1);
 		gate(&m->end, PROCESSES, round);
 		if (atomic_load(&m->won) != round + 1)
 			atomic_fetch_add(&m->mistakes, 1);
-		now += rules.timeout;
+		now += LEASE_MS;
 	}
 }
 
@@ -169,7 +170,7 @@ report_forever(void *arg, int number)
 
 	for (;;) {
 		health_report(&m->word, (enum health_evidence)
-		    (dice(&seed) % HEALTH_EVIDENCES), true,
+		    (dice(&seed) % HEALTH_EVIDENCES), number % 2 == 0,
 		    health_get(&m->word).epoch, &rules, 1, 2);
 		atomic_fetch_add(&m->reports, 1);
 	}
@@ -192,12 +193,13 @@ START_TEST(who_is_killed_while_reporting_stops_nobody)
 		for (unsigned i = 0; i < PROCESSES; i++)
 			waitpid(children[i], NULL, 0);
 		epoch = health_get(&m->word).epoch;
-		health_report(&m->word, HEALTH_REFUSED, true, epoch, &rules, 1, 2);
+		health_report(&m->word, HEALTH_REFUSED, false, epoch, &rules,
+		    1, 2);
 		ck_assert_int_eq(health_get(&m->word).state, HEALTH_DOWN);
 		epoch = health_get(&m->word).epoch;
 		for (int i = 0; i < 2; i++)
-			health_report(&m->word, HEALTH_PROBE_OK, true, epoch, &rules,
-			    1, 2);
+			health_report(&m->word, HEALTH_PROBE_OK, true, epoch,
+			    &rules, 1, 2);
 		ck_assert_int_eq(health_get(&m->word).state, HEALTH_UP);
 	}
 }

@@ -13,19 +13,6 @@
  * a known and wanted role before one that is not known, a healthy second
  * best before a suspect best.
  */
-/* A route of servers that differ in nothing but their health. */
-static void
-make(struct route *route, enum mews_group_role role,
-    const struct health *healths, uint32_t count)
-{
-	const struct mews_group_config	group = { .role = role };
-	struct route_candidate		all[MEWS_ENDPOINTS_MAX] = { 0 };
-
-	for (uint32_t i = 0; i < count; i++)
-		all[i].health = healths[i];
-	route_make(route, &group, all, count);
-}
-
 static const struct {
 	int up, suspect;
 } tiers[GROUP_ROLES][HEALTH_ROLES] = {
@@ -54,6 +41,19 @@ static const struct {
 		[HEALTH_ROLE_READONLY] = { 0, 2 },
 	},
 };
+
+/* The route of servers that differ in nothing but their health. */
+static void
+make(struct route *route, enum mews_group_role role,
+    const struct health *healths, uint32_t count)
+{
+	const struct mews_group_config	group = { .role = role };
+	struct route_candidate		all[MEWS_ENDPOINTS_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < count; i++)
+		all[i].health = healths[i];
+	route_make(route, &group, all, count);
+}
 
 static int
 wanted_tier(enum mews_group_role group, struct health health)
@@ -134,6 +134,76 @@ START_TEST(a_route_lists_each_server_once_best_first)
 }
 END_TEST
 
+/* What else keeps a server out: @out, if it is UP and has this role. */
+#define STANDBY { .state = HEALTH_UP, .role = HEALTH_ROLE_STANDBY }
+#define PRIMARY { .state = HEALTH_UP, .role = HEALTH_ROLE_PRIMARY }
+
+static const struct {
+	struct mews_group_config group;
+	struct route_candidate candidate;
+	bool out;
+} rejections[] = {
+	{ { 0 }, { STANDBY, 0, 0, 0, true }, true },
+	{ { 0 }, { PRIMARY, 0, 0, 0, true }, true },
+	{ { 0 }, { PRIMARY, 0, 0, 0, false }, false },
+	{ { 0 }, { STANDBY, 0, 99999, UINT64_MAX, false }, false },
+	{ { .max_lag = 100 }, { STANDBY, 0, 100, 0, false }, false },
+	{ { .max_lag = 100 }, { STANDBY, 0, 101, 0, false }, true },
+	{ { .max_lag = 100 }, { STANDBY, 0, 0, 999, false }, false },
+	{ { .max_lag_bytes = 100 }, { STANDBY, 0, 0, 100, false }, false },
+	{ { .max_lag_bytes = 100 }, { STANDBY, 0, 0, 101, false }, true },
+	{ { .max_lag_bytes = 100 }, { STANDBY, 0, 999, 0, false }, false },
+	{ { .max_lag = 1, .max_lag_bytes = 1 }, { STANDBY, 0, 2, 0, false },
+	  true },
+	/* Not measured is not late, and a primary is never. */
+	{ { .max_lag = 1, .max_lag_bytes = 1 }, { STANDBY, 0,
+	    SEGMENT_LAG_UNKNOWN, 999, false }, false },
+	{ { .max_lag = 1, .max_lag_bytes = 1 }, { PRIMARY, 0, 999, 999,
+	    false }, false },
+};
+
+START_TEST(the_drained_and_the_late_are_left_out)
+{
+	struct route	route;
+
+	route_make(&route, &rejections[_i].group, &rejections[_i].candidate,
+	    1);
+	ck_assert_uint_eq(route.count, rejections[_i].out ? 0 : 1);
+}
+END_TEST
+
+START_TEST(of_two_primaries_the_later_timeline_counts)
+{
+	const struct mews_group_config group = { .role = MEWS_GROUP_PRIMARY };
+	struct route_candidate all[] = {
+		{ PRIMARY, 3, 0, 0, false }, { PRIMARY, 5, 0, 0, false },
+		{ PRIMARY, 4, 0, 0, false },
+		{ STANDBY, 9, 0, 0, false },	/* claims nothing */
+	};
+	struct route	route;
+
+	ck_assert_uint_eq(route_timeline(all, COUNT(all)), 5);
+	route_make(&route, &group, all, COUNT(all));
+	ck_assert_uint_eq(route.count, 1);
+	ck_assert_uint_eq(route.endpoint[0], 1);
+	/* Suspect it still is the one, */
+	all[1].health.state = HEALTH_SUSPECT;
+	route_make(&route, &group, all, COUNT(all));
+	ck_assert_uint_eq(route.count, 1);
+	ck_assert_uint_eq(route.endpoint[0], 1);
+	/* dead it is not, */
+	all[1].health.state = HEALTH_DOWN;
+	route_make(&route, &group, all, COUNT(all));
+	ck_assert_uint_eq(route.count, 1);
+	ck_assert_uint_eq(route.endpoint[0], 2);
+	/* and where nothing is known all are equal. */
+	all[0].timeline = all[2].timeline = 0;
+	ck_assert_uint_eq(route_timeline(all, COUNT(all)), 0);
+	route_make(&route, &group, all, COUNT(all));
+	ck_assert_uint_eq(route.count, 2);
+}
+END_TEST
+
 static Suite *
 route_suite(void)
 {
@@ -142,6 +212,9 @@ route_suite(void)
 
 	tcase_add_loop_test(tcase, role_and_state_make_the_tier, 0,
 	    GROUP_ROLES);
+	tcase_add_loop_test(tcase, the_drained_and_the_late_are_left_out, 0,
+	    COUNT(rejections));
+	tcase_add_test(tcase, of_two_primaries_the_later_timeline_counts);
 	tcase_add_test(tcase, a_route_lists_each_server_once_best_first);
 	return suite;
 }

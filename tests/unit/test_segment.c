@@ -17,7 +17,8 @@ size_of(uint32_t endpoints, uint32_t slots)
 {
 	return sizeof(struct segment_header) +
 	    endpoints * sizeof(struct segment_endpoint) +
-	    slots * sizeof(struct segment_slot);
+	    slots * sizeof(struct segment_slot) +
+	    sizeof(struct segment_orphans);
 }
 
 /* A good one, of 3 endpoints and 4 slots, in @file; its size. */
@@ -50,6 +51,7 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 {
 	static const struct segment_slot     no_slot;
 	static const struct segment_endpoint no_endpoint;
+	static const struct segment_orphans  no_orphans;
 
 	ck_assert_int_eq(segment_make(&segment, NULL, "shop",
 	    MEWS_ENDPOINTS_MAX, MEWS_WORKERS_MAX, NULL), MEWS_OK);
@@ -65,6 +67,7 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 		    sizeof(no_endpoint));
 	for (int i = 0; i < MEWS_WORKERS_MAX; i++)
 		ck_assert_mem_eq(&segment.slots[i], &no_slot, sizeof(no_slot));
+	ck_assert_mem_eq(segment.orphans, &no_orphans, sizeof(no_orphans));
 	segment_close(&segment);
 	ck_assert_ptr_null(segment.header);
 	segment_close(&segment);
@@ -86,7 +89,8 @@ START_TEST(words_of_different_writers_share_no_line)
 	for (int i = 0; i < 4; i++)
 		ck_assert_uint_eq((uintptr_t)&segment.slots[i] % SEGMENT_LINE,
 		    0);
-	ck_assert_uint_eq((uintptr_t)&segment.slots[4], at + segment.size);
+	ck_assert_ptr_eq(segment.orphans, &segment.slots[4]);
+	ck_assert_uint_eq((uintptr_t)(segment.orphans + 1), at + segment.size);
 	segment_close(&segment);
 }
 END_TEST
@@ -233,7 +237,8 @@ static const struct {
 	{ offsetof(struct segment_header, endpoint_count), UINT32_MAX,
 	  "damaged" },
 	{ offsetof(struct segment_header, slot_count), 5, "damaged" },
-	{ offsetof(struct segment_header, slot_count), MEWS_WORKERS_MAX + 1,
+	{ offsetof(struct segment_header, slot_count), 0, "damaged" },
+	{ offsetof(struct segment_header, slot_count), MEWS_WORKERS_MAX + 2,
 	  "damaged" },
 	{ offsetof(struct segment_header, slot_count), UINT32_MAX, "damaged" },
 };
@@ -251,10 +256,14 @@ END_TEST
 START_TEST(counts_are_limited_even_where_the_file_is_long_enough)
 {
 	make_good();
-	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX + 1;
-	segment_close(&segment);
 	ck_assert_int_eq(truncate(file, 1 << 20), 0);
+	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX + 1;
 	assert_refused(MEWS_INVALID, "damaged");
+	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX;
+	/* And one for the monitor. */
+	segment.header->slot_count = MEWS_WORKERS_MAX + 2;
+	assert_refused(MEWS_INVALID, "damaged");
+	segment_close(&segment);
 }
 END_TEST
 
@@ -302,8 +311,10 @@ START_TEST(garbage_is_refused_or_within_bounds)
 			continue;
 		accepted++;
 		REQUIRE(opened.endpoint_count <= MEWS_ENDPOINTS_MAX);
-		REQUIRE(opened.slot_count <= MEWS_WORKERS_MAX);
+		REQUIRE(opened.slot_count <= MEWS_WORKERS_MAX + 1);
 		REQUIRE((char *)&opened.slots[opened.slot_count] <=
+		    (char *)opened.orphans);
+		REQUIRE((char *)(opened.orphans + 1) <=
 		    (char *)opened.header + opened.size);
 		segment_close(&opened);
 	}
@@ -342,7 +353,10 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 	make_good();
 	slot = &segment.slots[2];
 	fill_randomly(slot, sizeof(*slot), &seed);
+	segment.header->monitor_pid = 77;
+	slot->pid = 78;
 	segment_clear_slot(&segment, slot);
+	ck_assert_int_eq(segment.header->monitor_pid, 77);
 	ck_assert_int_eq(slot->pid, 0);
 	ck_assert_uint_eq(slot->state, MEWS_WORKER_FREE);
 	ck_assert_uint_eq(slot->requests, 0);
@@ -351,6 +365,101 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 	ck_assert_uint_eq(slot->waiting, 0);
 	ck_assert_uint_eq(slot->in_flight, 0);
 	ck_assert_mem_eq(slot->connections, nothing, sizeof(nothing));
+	ck_assert_mem_eq(slot->dialing, nothing, sizeof(nothing));
+	for (int i = 0; i < SEGMENT_BACKENDS; i++)
+		ck_assert_uint_eq(slot->backends[i].pid, 0);
+	/* The monitor's, too. */
+	slot->pid = 77;
+	segment_clear_slot(&segment, slot);
+	ck_assert_int_eq(segment.header->monitor_pid, 0);
+	segment_close(&segment);
+}
+END_TEST
+
+START_TEST(an_operator_may_write)
+{
+	struct segment	opened;
+
+	make_good();
+	ck_assert_int_eq(segment_open(&opened, file, true, &error), MEWS_OK);
+	atomic_store(&opened.endpoints[2].drained, 1);
+	ck_assert_uint_eq(segment.endpoints[2].drained, 1);
+	segment_close(&opened);
+	segment_close(&segment);
+}
+END_TEST
+
+START_TEST(an_address_is_read_as_it_was_published)
+{
+	struct segment_endpoint *e;
+	char	 address[SEGMENT_HOSTADDR_MAX + 1], longest[100];
+	uint64_t seed = 42;
+
+	make_good();
+	e = &segment.endpoints[0];
+	segment_get_address(e, address);
+	ck_assert_str_eq(address, "");
+	/* Beyond the wrap of the counter, too. */
+	e->address = UINT32_MAX - 2;
+	for (int i = 0; i < 6; i++) {
+		char	published[16];
+
+		snprintf(published, sizeof(published), "10.0.0.%d", i);
+		segment_set_address(e, published);
+		segment_get_address(e, address);
+		ck_assert_str_eq(address, published);
+	}
+	memset(longest, '1', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	segment_set_address(e, longest);
+	segment_get_address(e, address);
+	ck_assert_uint_eq(strlen(address), SEGMENT_HOSTADDR_MAX);
+	/* Garbage ends somewhere. */
+	fill_randomly(e, sizeof(*e), &seed);
+	memset(e->hostaddr, 'x', sizeof(e->hostaddr));
+	segment_get_address(e, address);
+	ck_assert_uint_eq(strlen(address), SEGMENT_HOSTADDR_MAX);
+	segment_close(&segment);
+}
+END_TEST
+
+/* Two addresses in turn, each of one letter only. */
+static void
+publish_forever(void *arg, int number)
+{
+	char	address[SEGMENT_HOSTADDR_MAX + 1] = { 0 };
+
+	(void)number;
+	for (int i = 0;; i++) {
+		memset(address, i % 2 == 0 ? 'a' : 'b', SEGMENT_HOSTADDR_MAX);
+		segment_set_address(arg, address);
+	}
+}
+
+START_TEST(an_address_is_never_half_of_another)
+{
+	struct segment_endpoint *e;
+	char	 address[SEGMENT_HOSTADDR_MAX + 1];
+	pid_t	 child;
+	uint32_t changes = 0, last = 0;
+
+	make_good();
+	e = &segment.endpoints[0];
+	fork_children(&child, 1, publish_forever, e);
+	while (atomic_load(&e->address) == 0)
+		sched_yield();
+	for (int i = 0; i < 200000 || changes < 2; i++) {
+		uint32_t	now = atomic_load(&e->address);
+
+		changes += now != last;
+		last = now;
+		segment_get_address(e, address);
+		REQUIRE(strspn(address, address[0] == 'a' ? "a" : "b") ==
+		    SEGMENT_HOSTADDR_MAX);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	ck_assert_uint_gt(changes, 1);
 	segment_close(&segment);
 }
 END_TEST
@@ -362,6 +471,7 @@ segment_suite(void)
 	TCase	*tcase = unit_case(suite, "file");
 
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, a_new_segment_is_zero_but_for_its_header);
 	tcase_add_test(tcase, words_of_different_writers_share_no_line);
 	tcase_add_test(tcase, the_file_is_private_and_of_the_right_size);
@@ -379,6 +489,9 @@ segment_suite(void)
 	tcase_add_test(tcase, a_segment_of_another_abi_names_both);
 	tcase_add_test(tcase, garbage_is_refused_or_within_bounds);
 	tcase_add_test(tcase, segment_time_begins_at_zero_and_wraps);
+	tcase_add_test(tcase, an_operator_may_write);
+	tcase_add_test(tcase, an_address_is_read_as_it_was_published);
+	tcase_add_test(tcase, an_address_is_never_half_of_another);
 	tcase_add_test(tcase, a_cleared_slot_is_a_new_slot);
 	return suite;
 }

@@ -5,7 +5,8 @@
  *
  * Prints the port of 127.0.0.1 where its workers share one UDP socket. Each
  * datagram is a name; its answer is a greeting that a database made. SIGTERM
- * ends the parent; its workers answer what they began, and end.
+ * ends the parent; its workers answer what they began, and end. One more
+ * process, the monitor, probes the servers; a fleet may do without.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -191,6 +192,19 @@ work(struct mews_fleet *fleet, int socket)
 	return 0;
 }
 
+/* It ends when nobody has the other end of the pipe any more. */
+static int
+monitor(struct mews_fleet *fleet, const int life[2])
+{
+	struct mews_error error;
+
+	close(life[1]);
+	if (mews_monitor_run(fleet, life[0], &error) != MEWS_OK)
+		errx(1, "%s", error.message);
+	mews_fleet_destroy(&fleet);
+	return 0;
+}
+
 static int
 open_socket(void)
 {
@@ -219,7 +233,7 @@ main(int argc, char **argv)
 	struct mews_fleet *fleet;
 	struct mews_error error;
 	pid_t	pid, parent = getpid();
-	int	socket = open_socket();
+	int	socket = open_socket(), life[2];
 
 	for (int i = 0; i < 4 && i + 1 < argc; i++)
 		endpoints[config.endpoint_count++] =
@@ -227,6 +241,10 @@ main(int argc, char **argv)
 			.name = names[i], .conninfo = argv[i + 1] };
 	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	if (pipe(life) == -1)
+		err(1, "pipe");
+	if (fork() == 0)
+		return monitor(fleet, life);
 	for (int i = 0; i < WORKERS; i++)
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -1,6 +1,7 @@
 /*
  * mews/lease.h - one connection held exclusively: a transaction, session
- * state, anything that must not be shared.
+ * state, anything that must not be shared. What can be done with one is also
+ * in mews/transaction.h.
  *
  * What a lease leaves behind never reaches the next user of its connection:
  * an open transaction is rolled back and session state is reset, in the same
@@ -69,31 +70,6 @@ enum mews_status mews_lease_query(struct mews_lease *lease,
 /** The same, waiting for it; as mews_query_run(). */
 enum mews_status mews_lease_query_run(struct mews_lease *lease,
     const struct mews_query_args *args, struct mews_result **out);
-
-/**
- * Open a transaction; a no-op where one is open. The lease stays held.
- * Returns as mews_lease_query().
- */
-enum mews_status mews_lease_transaction(struct mews_lease *lease);
-
-/**
- * Commit. The callback's status is MEWS_OK only if the server committed; a
- * transaction in which a query failed ends with MEWS_SQL and is rolled back.
- * The lease stays held; in a group with autocommit off its next query opens
- * the next transaction.
- */
-enum mews_status mews_lease_commit(struct mews_lease *lease,
-    mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
-enum mews_status mews_lease_commit_run(struct mews_lease *lease,
-    struct mews_result **out);
-
-/** Roll back; else as mews_lease_commit(). */
-enum mews_status mews_lease_rollback(struct mews_lease *lease,
-    mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
-enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
-    struct mews_result **out);
 
 /** The endpoint's name; "" where its pool was closed. */
 const char *mews_lease_endpoint(const struct mews_lease *lease);

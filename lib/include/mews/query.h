@@ -32,10 +32,12 @@ struct mews_result;
 struct mews_param {
 	const void *value; /* NULL and length >= 0: the bytes are inside */
 	int32_t length;	   /* bytes, without a NUL; -1: SQL NULL */
+	Oid type;	   /* 0: as the server infers it; see mews/type.h */
 	uint8_t format;	   /* 0 text, 1 binary, as in libpq */
 	char inside[27];
 };
 
+/* These are text, or untyped bytes; binary numbers are in mews/type.h. */
 /** An integer as text: fits every numeric type. */
 struct mews_param mews_param_int(int64_t value);
 /** A double as text, exact; fits float8 and numeric. */

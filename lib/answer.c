@@ -1,0 +1,441 @@
+/*
+ * answer.c - answers out of the pipeline, to those who asked.
+ *
+ * The answer to a write is told only when its Sync came back: a commit can
+ * still fail. A read of a batch that fails gets its own error; the server
+ * skips those behind it up to the Sync, and they are sent again, each alone.
+ */
+#include "answer.h"
+
+#include "endpoint.h"
+#include "lease.h"
+#include "prepared.h"
+#include "ring.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+sqlstate(const PGresult *answer)
+{
+	const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+
+	return state == NULL ? "" : state;
+}
+
+/* An error after which the server, or libpq, ends the connection. */
+static bool
+is_fatal(const PGresult *answer)
+{
+	const char *severity = PQresultErrorField(answer,
+	    PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return PQresultStatus(answer) == PGRES_FATAL_ERROR &&
+	    (severity == NULL || strcmp(severity, "FATAL") == 0 ||
+		strcmp(severity, "PANIC") == 0);
+}
+
+static enum health_evidence
+loss_evidence(const char *state)
+{
+	if (strcmp(state, "57P01") == 0 || strcmp(state, "57P02") == 0)
+		return HEALTH_SHUTDOWN;
+	/* Its own time limits (57P05, 25P03, 25P04) say nothing of it. */
+	if (strcmp(state, "57P05") == 0 || strncmp(state, "25P", 3) == 0)
+		return HEALTH_NOTHING;
+	return HEALTH_LOST;
+}
+
+/* The plan, or the name, on the server is not what we believed. */
+static bool
+is_stale_statement(const struct query *query, const PGresult *answer)
+{
+	const char *function;
+
+	if (query->statement == NULL || query->plain)
+		return false;
+	if (strcmp(sqlstate(answer), "26000") == 0)
+		return true;
+	/* "cached plan must not change result type" has no code of its own:
+	 * src/backend/utils/cache/plancache.c */
+	function = PQresultErrorField(answer, PG_DIAG_SOURCE_FUNCTION);
+	return strcmp(sqlstate(answer), "0A000") == 0 && function != NULL &&
+	    strcmp(function, "RevalidateCachedQuery") == 0;
+}
+
+static enum mews_status
+answer_status(const struct query *query, const PGresult *answer)
+{
+	switch (PQresultStatus(answer)) {
+	case PGRES_TUPLES_OK:
+	case PGRES_COMMAND_OK:
+	case PGRES_EMPTY_QUERY:
+		/* COMMIT of a failed transaction is a ROLLBACK, and no error
+		 * to the server. */
+		return query->kind == QUERY_COMMIT &&
+		    strcmp(PQcmdStatus((PGresult *)answer), "COMMIT") != 0 ?
+		    MEWS_SQL : MEWS_OK;
+	default:
+		return strcmp(sqlstate(answer), "57014") == 0 ?
+		    MEWS_TIMEOUT : MEWS_SQL;
+	}
+}
+
+/* Tell the asker, and free the answer. */
+static void
+tell(struct conn *conn, struct query *query, PGresult *answer)
+{
+	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	struct mews_result	 result = {
+		.magic = RESULT_MAGIC,
+		.status = answer_status(query, answer),
+		.pg = answer,
+		.position = query->lsn,
+		.endpoint = endpoint_name(fleet, conn->endpoint),
+	};
+
+	if (result.status == MEWS_SQL && query->kind == QUERY_COMMIT &&
+	    PQresultStatus(answer) == PGRES_COMMAND_OK)
+		result.message = "a query of the transaction had failed: "
+				 "everything was rolled back";
+	if (query->lease != NULL)
+		lease_heard(query->lease, pool_now(conn->group->pool));
+	query_end(query, &result);
+	PQclear(result.pg);
+}
+
+/* The server skipped it, or never ran it: provably without effect. */
+static void
+send_again(struct conn *conn, struct query *query)
+{
+	if (query->kind == QUERY_SHARED && query->attempts <= QUERY_RESENDS &&
+	    query->fn.query != NULL && !query->canceled) {
+		query->alone = true;
+		group_resubmit(conn->group, query);
+		return;
+	}
+	if (query->lease != NULL)
+		lease_heard(query->lease, pool_now(conn->group->pool));
+	query_fail(query, MEWS_UNAVAILABLE,
+	    "not run: the session before it could not be made ready");
+}
+
+/* The head is a query, its answer is whole, and worked on since then. */
+static void
+query_answered(struct conn *conn, struct query *query, PGresult *answer,
+    int64_t since_us)
+{
+	struct mews_pool *pool = conn->group->pool;
+
+	conn->in_flight--;
+	if (query->slow && --conn->slow == 0)
+		conn->slow_lane = false;
+	conn->group->on[conn->endpoint].in_flight--;
+	if (PQresultStatus(answer) == PGRES_PIPELINE_ABORTED) {
+		PQclear(answer);
+		if ((answer = conn->ahead_error) == NULL) {
+			send_again(conn, query);
+			return;
+		}
+		conn->ahead_error = NULL;
+	}
+	if (is_fatal(answer)) {
+		/* conn_lose() decides what becomes of it. */
+		conn->held = query;
+		conn_break(conn, loss_evidence(sqlstate(answer)),
+		    PQresultErrorMessage(answer));
+		PQclear(answer);
+		return;
+	}
+	pool_learn(&pool->endpoints[conn->endpoint],
+	    pool_now(pool) - query->sent_us);
+	if (query->statement != NULL)
+		statement_learn(query->statement, pool_now(pool) -
+		    (since_us > query->sent_us ? since_us : query->sent_us));
+	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
+		if (is_stale_statement(query, answer)) {
+			prepared_set(conn, query->statement,
+			    strcmp(sqlstate(answer), "26000") == 0 ?
+			    PREPARED_NOT : PREPARED_STALE);
+			if (query->kind == QUERY_SHARED) {
+				PQclear(answer);
+				query->plain = true;
+				send_again(conn, query);
+				return;
+			}
+		}
+	}
+	/* A read has nothing to commit. */
+	if (conn->group->reader && query->kind == QUERY_SHARED) {
+		tell(conn, query, answer);
+		return;
+	}
+	assert(conn->held == NULL && "mews: one query per Sync");
+	conn->held = query;
+	conn->held_answer = answer;
+}
+
+/* What goes ahead of a query: its error becomes the query's. */
+static void
+ahead_answered(struct conn *conn, PGresult *answer)
+{
+	if (is_fatal(answer))
+		conn_break(conn, loss_evidence(sqlstate(answer)),
+		    PQresultErrorMessage(answer));
+	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = answer;
+	} else {
+		PQclear(answer);
+	}
+}
+
+static void
+prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
+{
+	if (PQresultStatus(answer) == PGRES_COMMAND_OK) {
+		PQclear(answer);
+		return;
+	}
+	/* Late news of its absence made it twice: then it is there. */
+	if (strcmp(sqlstate(answer), "42P05") == 0 &&
+	    query->kind == QUERY_SHARED) {
+		prepared_set(conn, query->statement, PREPARED_YES);
+		query->plain = true;
+		PQclear(answer);
+		return;
+	}
+	prepared_set(conn, query->statement, PREPARED_NOT);
+	ahead_answered(conn, answer);
+}
+
+static void
+session_answered(struct conn *conn, PGresult *answer)
+{
+	ExecStatusType	status = PQresultStatus(answer);
+
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+		conn_break(conn, is_fatal(answer) ?
+		    loss_evidence(sqlstate(answer)) : HEALTH_NOTHING,
+		    status == PGRES_PIPELINE_ABORTED ?
+		    "the session could not be made ready" :
+		    PQresultErrorMessage(answer));
+	PQclear(answer);
+}
+
+/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages,
+ * 24 or 40 bytes): behind one, the insert position means the page's begin. */
+static uint64_t
+record_end(uint64_t lsn)
+{
+	return lsn % 8192 <= 40 ? lsn - lsn % 8192 : lsn;
+}
+
+/* The answer to send_position(); without one it stays unknown. */
+static void
+position_answered(struct conn *conn, struct query *query, PGresult *answer)
+{
+	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
+		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
+		    NULL, 10));
+	else if (is_fatal(answer))
+		conn_break(conn, loss_evidence(sqlstate(answer)),
+		    PQresultErrorMessage(answer));
+	query->position = false;
+	PQclear(answer);
+}
+
+/* A write on what is no primary any more? The server reports its role behind
+ * the error, right before the Sync. */
+static bool
+is_misrouted(const struct conn *conn, const struct query *query,
+    const PGresult *answer)
+{
+	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	    strcmp(sqlstate(answer), "25006") == 0 &&
+	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
+}
+
+/* A Sync came back: what it covers is decided. */
+static void
+segment_ended(struct conn *conn)
+{
+	struct query	*query = conn->held;
+	PGresult	*answer = conn->held_answer;
+
+	PQclear(conn->ahead_error);
+	conn->ahead_error = NULL;
+	/* Committed; but its position is asked for, and comes next. */
+	if (query != NULL && query->position)
+		return;
+	conn->held = NULL;
+	conn->held_answer = NULL;
+	if (conn->head == conn->tail) {
+		conn->idle_since_us = pool_now(conn->group->pool);
+		if (conn->lease == NULL &&
+		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+			conn_break(conn, HEALTH_NOTHING,
+			    "a query left a transaction open");
+	}
+	if (query == NULL)
+		return;
+	if (is_misrouted(conn, query, answer)) {
+		/* Go and find the one that is. */
+		endpoint_see_role(conn->group->pool->fleet, conn->endpoint,
+		    dial_role(conn->pg), conn->epoch);
+		PQclear(answer);
+		send_again(conn, query);
+		return;
+	}
+	tell(conn, query, answer);
+}
+
+static bool
+is_copy(const PGresult *answer)
+{
+	ExecStatusType	status = PQresultStatus(answer);
+
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
+	    status == PGRES_COPY_BOTH;
+}
+
+/* One step of libpq's answers; NULL ends a command's. False: no progress. */
+static bool
+take(struct conn *conn, PGresult *answer)
+{
+	struct expect	e;
+	int64_t		since_us;
+
+	if (answer == NULL) {
+		if (conn->answer == NULL)
+			return false;
+		answer = conn->answer;
+		conn->answer = NULL;
+		since_us = conn->head_since_us;
+		e = ring_pop(conn);
+		switch (e.kind) {
+		case EXPECT_QUERY:
+			query_answered(conn, e.query, answer, since_us);
+			break;
+		case EXPECT_PREPARE:
+			prepare_answered(conn, e.query, answer);
+			break;
+		case EXPECT_AHEAD:
+			ahead_answered(conn, answer);
+			break;
+		case EXPECT_POSITION:
+			position_answered(conn, e.query, answer);
+			break;
+		default:
+			session_answered(conn, answer);
+		}
+		return true;
+	}
+	if (PQresultStatus(answer) == PGRES_PIPELINE_SYNC) {
+		PQclear(answer);
+		if (ring_pop(conn).kind != EXPECT_SYNC)
+			conn_break(conn, HEALTH_LOST,
+			    "answers came in an unexpected order");
+		else
+			segment_ended(conn);
+		return true;
+	}
+	if (ring_at(conn, conn->head)->kind == EXPECT_SYNC) {
+		/* The commit itself failed: that is the query's answer. */
+		if (is_fatal(answer))
+			conn_break(conn, loss_evidence(sqlstate(answer)),
+			    PQresultErrorMessage(answer));
+		if (conn->held == NULL || is_fatal(answer)) {
+			PQclear(answer);
+			return true;
+		}
+		PQclear(conn->held_answer);
+		conn->held_answer = answer;
+		return true;
+	}
+	if (is_copy(answer)) {
+		/* libpq would say so for ever. */
+		conn_break(conn, HEALTH_NOTHING,
+		    "COPY from and to the client is not possible here");
+		PQclear(answer);
+		return true;
+	}
+	PQclear(conn->answer);
+	conn->answer = answer;
+	return true;
+}
+
+/* A FATAL error that answers no query arrives as a notice. */
+static void
+on_notice(void *arg, const PGresult *notice)
+{
+	struct conn	*conn = arg;
+	const char	*severity;
+
+	severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity != NULL && strcmp(severity, "FATAL") == 0)
+		conn_break(conn, loss_evidence(sqlstate(notice)),
+		    PQresultErrorMessage(notice));
+}
+
+void
+answer_catch_notices(struct conn *conn)
+{
+	PQsetNoticeReceiver(conn->pg, on_notice, conn);
+}
+
+void
+answer_check_role(struct conn *conn)
+{
+	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	enum health_role	 role = dial_role(conn->pg);
+
+	conn->role_us = pool_now(conn->group->pool);
+	/* Our own setting hides that of the server. */
+	if (conn->group->reader && role == HEALTH_ROLE_READONLY)
+		role = HEALTH_ROLE_PRIMARY;
+	if (conn->group->reader && role == HEALTH_ROLE_PRIMARY &&
+	    conn->dial.role == HEALTH_ROLE_READONLY)
+		role = HEALTH_ROLE_READONLY;
+	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)
+		return;
+	/* What a lease set for its own session is not the server's. */
+	if (role != HEALTH_ROLE_STANDBY &&
+	    conn->dial.role != HEALTH_ROLE_STANDBY &&
+	    (conn->lease != NULL || conn->reset_due || conn->sessions > 0))
+		return;
+	conn->dial.role = role;
+	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);
+}
+
+void
+answer_receive(struct conn *conn)
+{
+	struct mews_pool       *pool = conn->group->pool;
+	unsigned		nothing = 0;
+	bool			alive;
+
+	if (conn->broken || conn->pg == NULL)
+		return;
+	conn->heard_us = pool_now(pool);
+	pool->endpoints[conn->endpoint].heard_us = conn->heard_us;
+	alive = PQconsumeInput(conn->pg) == 1;
+	while (!conn->broken && !PQisBusy(conn->pg) &&
+	    conn->head != conn->tail && nothing < 2) {
+		/* One NULL may stand alone, behind a commit that failed. */
+		if (take(conn, PQgetResult(conn->pg)))
+			nothing = 0;
+		else
+			nothing++;
+	}
+	if (!alive || PQstatus(conn->pg) == CONNECTION_BAD)
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	else if (nothing == 2)
+		conn_break(conn, HEALTH_LOST,
+		    "libpq expects no answer where one is due");
+	else if (!conn->broken &&
+	    pool_now(pool) - conn->role_us > ANSWER_ROLE_US)
+		answer_check_role(conn);
+}

@@ -1,0 +1,23 @@
+/*
+ * answer.h - what came back over a connection.
+ *
+ * Private to a connection; the rest of the pool uses conn.h.
+ */
+#ifndef ANSWER_H
+#define ANSWER_H
+
+#include "conn.h"
+
+/* Remember why the server ends a session that has nothing in flight. */
+void answer_catch_notices(struct conn *conn);
+
+/* Take in what came, and end the queries that it answers. */
+void answer_receive(struct conn *conn);
+
+/* A promotion, or default_transaction_read_only, that the server reported on
+ * this session. libpq's list of reports is slow to search: not each time. */
+void answer_check_role(struct conn *conn);
+
+#define ANSWER_ROLE_US 10000 /* between two looks, while bytes come */
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * mews/transaction.h - transactions and savepoints on a lease.
+ *
+ * Nothing here costs a round trip of its own: BEGIN travels ahead of the
+ * first query, and whatever else is in flight on the lease stays in order.
+ */
+#ifndef MEWS_TRANSACTION_H
+#define MEWS_TRANSACTION_H
+
+#include <mews/config.h>
+#include <mews/lease.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define MEWS_SAVEPOINT_MAX 63 /* bytes in a name; NAMEDATALEN - 1 */
+
+/* Append only, never renumber. */
+enum mews_isolation {
+	MEWS_ISOLATION_DEFAULT = 0, /* default_transaction_isolation */
+	MEWS_READ_COMMITTED = 1,
+	MEWS_REPEATABLE_READ = 2,
+	MEWS_SERIALIZABLE = 3
+};
+
+/* What a transaction is to be. Zero leaves it to the session's defaults. */
+struct mews_transaction {
+	enum mews_isolation isolation;
+	enum mews_switch read_only;
+	enum mews_switch deferrable; /* matters to SERIALIZABLE READ ONLY */
+};
+
+/**
+ * Open a transaction: BEGIN is sent ahead of the lease's next query. In a
+ * group with autocommit off one is open already; there this sets the options
+ * of the one that the next query opens. The lease stays held.
+ *
+ * @options  copied; for this transaction only. NULL: the session's defaults,
+ *           and a no-op where a transaction is open.
+ *
+ * Returns MEWS_OK; MEWS_INVALID: options for a transaction that is open
+ * already, values that are none, or MEWS_OFF for read_only in a group whose
+ * role is not primary; MEWS_UNAVAILABLE as mews_lease_query(). What only the
+ * server can judge (SERIALIZABLE on a standby) ends the first query with
+ * MEWS_SQL, and leaves a failed transaction to be rolled back.
+ */
+enum mews_status mews_lease_transaction(struct mews_lease *lease,
+    const struct mews_transaction *options);
+
+/**
+ * Commit. The callback's status is MEWS_OK only if the server committed; a
+ * transaction in which a query failed ends with MEWS_SQL and is rolled back.
+ * The lease stays held; in a group with autocommit off its next query opens
+ * the next transaction.
+ *
+ * Returns as mews_lease_query().
+ */
+enum mews_status mews_lease_commit(struct mews_lease *lease,
+    mews_query_fn *fn, void *arg);
+/** The same, waiting for it; as mews_lease_query_run(). */
+enum mews_status mews_lease_commit_run(struct mews_lease *lease,
+    struct mews_result **out);
+
+/** Roll back; else as mews_lease_commit(). */
+enum mews_status mews_lease_rollback(struct mews_lease *lease,
+    mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
+    struct mews_result **out);
+
+/**
+ * Set a savepoint. Where mews_lease_transaction() was called, or the group's
+ * autocommit is off, it may be the transaction's first statement; without a
+ * transaction the server refuses it (MEWS_SQL, 25P01).
+ *
+ * @name  NUL-terminated, 1 to MEWS_SAVEPOINT_MAX bytes, of any characters:
+ *        the library quotes it. Case matters. Copied.
+ *
+ * Returns as mews_lease_query(); MEWS_INVALID: the name's length.
+ */
+enum mews_status mews_lease_savepoint(struct mews_lease *lease,
+    const char *name, mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_savepoint_run(struct mews_lease *lease,
+    const char *name, struct mews_result **out);
+
+/**
+ * Undo all that was done since the savepoint, errors included: a failed
+ * transaction goes on. The savepoint stays; else as mews_lease_savepoint().
+ */
+enum mews_status mews_lease_rollback_to(struct mews_lease *lease,
+    const char *name, mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_rollback_to_run(struct mews_lease *lease,
+    const char *name, struct mews_result **out);
+
+/** Forget the savepoint, keep what was done; as mews_lease_savepoint(). */
+enum mews_status mews_lease_release(struct mews_lease *lease,
+    const char *name, mews_query_fn *fn, void *arg);
+/** The same, waiting for it. */
+enum mews_status mews_lease_release_run(struct mews_lease *lease,
+    const char *name, struct mews_result **out);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * ring.c - the ring's memory.
+ */
+#include "ring.h"
+
+#include <stdlib.h>
+
+#define RING_FIRST 64
+
+bool
+ring_grow(struct conn *conn)
+{
+	uint32_t	count = conn->tail - conn->head;
+	uint32_t	size = count == 0 ? RING_FIRST : count * 2;
+	struct expect  *ring = calloc(size, sizeof(*ring));
+
+	if (ring == NULL)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		ring[i] = *ring_at(conn, conn->head + i);
+	free(conn->ring);
+	conn->ring = ring;
+	conn->ring_size = size;
+	conn->head = 0;
+	conn->tail = count;
+	return true;
+}

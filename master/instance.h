@@ -1,0 +1,27 @@
+/*
+ * instance.h - which fleet is meant, looked at from outside.
+ */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+#include <mews/view.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * Open the segment of a fleet, and look at it.
+ *
+ * @instance  its name, or "": the only one of @runtime_dir, whose name is
+ *            filled in. MEWS_NAME_MAX + 1 bytes.
+ *
+ * Returns false, and one sentence in @error, if there is no such fleet; then
+ * nothing is open.
+ */
+bool instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
+    const char *runtime_dir, char *instance, struct mews_error *error);
+
+/** Does its master live? False: one sentence in @error. */
+bool instance_lives(const struct mews_view_fleet *fleet,
+    const char *runtime_dir, struct mews_error *error);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * test_orphan.c - backends that a dead worker left behind.
+ */
+#include "inside_fleet.h"
+
+#include "orphan.h"
+
+static struct segment	    segment;
+static struct segment_slot *slot;
+static char		    sql[ORPHAN_SQL_MAX];
+
+static void
+make_segment(void)
+{
+	ck_assert_int_eq(segment_make(&segment, NULL, "test", 2, 3, NULL),
+	    MEWS_OK);
+	slot = &segment.slots[1];
+}
+
+static void
+close_segment(void)
+{
+	segment_close(&segment);
+}
+
+static bool
+next(uint32_t endpoint, uint32_t now)
+{
+	return orphan_next(&segment, endpoint, "'it''s mews'", now, sql);
+}
+
+static void
+assert_next(uint32_t endpoint, const char *part)
+{
+	ck_assert(next(endpoint, 10000));
+	ck_assert_msg(strstr(sql, part) != NULL, "%s", sql);
+}
+
+START_TEST(who_is_forgotten_is_no_orphan)
+{
+	int	first = orphan_record(slot, 0, 100, 0);
+	int	second = orphan_record(slot, 1, 200, 0);
+
+	ck_assert_int_ne(first, second);
+	orphan_forget(slot, first);
+	orphan_forget(slot, -1);
+	orphan_forget(NULL, 3);
+	ck_assert_int_eq(orphan_record(NULL, 0, 1, 0), -1);
+	orphan_adopt(&segment, slot);
+	ck_assert(!next(0, 0));
+	assert_next(1, "pid = 200 ");
+	ck_assert(!next(1, 0));
+}
+END_TEST
+
+START_TEST(an_orphan_is_named_by_pid_name_and_age)
+{
+	orphan_record(slot, 0, 4294967295, 5000);
+	orphan_adopt(&segment, slot);
+	ck_assert(next(0, 17034));
+	ck_assert_ptr_nonnull(strstr(sql, "pid = 4294967295 "));
+	ck_assert_ptr_nonnull(strstr(sql, "application_name = 'it''s mews'"));
+	ck_assert_ptr_nonnull(strstr(sql, "- 12.034) < 2"));
+	/* The clock wrapped meanwhile. */
+	orphan_record(slot, 0, 1, UINT32_MAX - 999);
+	orphan_forget(slot, 0);
+	orphan_adopt(&segment, slot);
+	ck_assert(next(0, 2000));
+	ck_assert_ptr_nonnull(strstr(sql, "- 3.000) < 2"));
+}
+END_TEST
+
+START_TEST(the_locale_of_the_host_does_not_count)
+{
+	if (!use_odd_locale())
+		return;
+	orphan_record(slot, 0, 1, 0);
+	orphan_adopt(&segment, slot);
+	ck_assert(next(0, 1500));
+	ck_assert_msg(strstr(sql, "- 1.500)") != NULL, "%s", sql);
+}
+END_TEST
+
+/* Several workers die; each of their backends is ended once. */
+START_TEST(full_lists_forget_but_do_not_overflow)
+{
+	int	found = 0;
+
+	for (uint32_t worker = 0; worker < 6; worker++) {
+		for (uint32_t i = 0; i < SEGMENT_BACKENDS; i++)
+			ck_assert_int_eq(orphan_record(slot, i % 2,
+			    worker * 1000 + i + 1, 0), (int)i);
+		ck_assert_int_eq(orphan_record(slot, 0, 7, 0), -1);
+		orphan_adopt(&segment, slot);
+		segment_clear_slot(&segment, slot);
+	}
+	while (next(0, 0) || next(1, 0))
+		found++;
+	ck_assert_int_eq(found, SEGMENT_ORPHANS);
+}
+END_TEST
+
+START_TEST(garbage_is_survived)
+{
+	uint64_t	seed = 70;
+
+	for (uint32_t round = 0; round < 100; round++) {
+		fill_randomly(segment.orphans, sizeof(*segment.orphans),
+		    &seed);
+		fill_randomly(slot, sizeof(*slot), &seed);
+		orphan_adopt(&segment, slot);
+		for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++)
+			segment.orphans->backends[i].endpoint = i % 2;
+		while (next(round % 2, (uint32_t)dice(&seed)))
+			REQUIRE(strlen(sql) < ORPHAN_SQL_MAX - 1);
+	}
+}
+END_TEST
+
+static Suite *
+orphan_suite(void)
+{
+	Suite	*suite = suite_create("orphan");
+	TCase	*tcase = unit_case(suite, "lists");
+
+	tcase_add_checked_fixture(tcase, make_segment, close_segment);
+	tcase_add_test(tcase, who_is_forgotten_is_no_orphan);
+	tcase_add_test(tcase, an_orphan_is_named_by_pid_name_and_age);
+	tcase_add_test(tcase, the_locale_of_the_host_does_not_count);
+	tcase_add_test(tcase, full_lists_forget_but_do_not_overflow);
+	tcase_add_test(tcase, garbage_is_survived);
+	return suite;
+}
+
+UNIT_MAIN(orphan_suite)
