@@ -125,10 +125,28 @@ finish(struct run *run, unsigned primary)
 	return truth;
 }
 
+/* What the fleet said, of what it decided, where a promise was broken. */
+static void
+show_log(void)
+{
+	char	path[300], line[1200];
+	FILE   *f;
+
+	snprintf(path, sizeof(path), "%s/fault.log", servers_dir());
+	if ((f = fopen(path, "re")) == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, "event=connect") == NULL)
+			printf("# log %s", line);
+	fclose(f);
+}
+
 static void
 end(struct run *run)
 {
 	host_free(&run->host);
+	if (run->judge->broken > 0)
+		show_log();
 }
 
 static double
@@ -164,7 +182,7 @@ standby_killed(struct judge *judge, bool full)
 {
 	struct run	run;
 	struct story   *dead;
-	int64_t		reported, last, dialed;
+	int64_t		reported, down, last, dialed;
 
 	begin(&run, judge, 0);
 	dead = story(&run, run.victim);
@@ -172,6 +190,7 @@ standby_killed(struct judge *judge, bool full)
 	wait_for(&run, &dead->left_up_us, 5000);
 	host_run(&run.host, full ? 5000 : 1500);
 	reported = atomic_load(&dead->left_up_us);
+	down = atomic_load(&dead->down_us);
 	last = atomic_load(&dead->last_pick_us);
 	dialed = atomic_load(&dead->last_dial_us);
 	run.scope.to_us = ledger_now();
@@ -184,8 +203,9 @@ standby_killed(struct judge *judge, bool full)
 	judge_figure(judge, JUDGE_TIME, "last_pick_after_report_ms",
 	    last < reported ? 0 : ms_between(reported, last),
 	    REPORT_US / 1e3);
-	judge_figure(judge, JUDGE_TIME, "last_login_after_report_ms",
-	    dialed < reported ? 0 : ms_between(reported, dialed),
+	/* A suspect may still be asked to let us in. */
+	judge_figure(judge, JUDGE_TIME, "last_login_after_verdict_ms",
+	    down == 0 ? -1 : dialed < down ? 0 : ms_between(down, dialed),
 	    REPORT_US / 1e3);
 	judge_figure(judge, JUDGE_LOGIC, "writes_failed",
 	    judge_failed(&run.scope, true), 0);

@@ -217,7 +217,7 @@ host_settle(struct host *host)
 	while (!is_settled(host)) {
 		if (ledger_now() > until)
 			return false;
-		host_tick(host);
+		host_run(host, 50);
 	}
 	return true;
 }

@@ -24,7 +24,7 @@
 struct request {
 	int64_t due_us;	       /* by the schedule */
 	int64_t picked_us;     /* first handed to a connection; 0: never */
-	_Atomic int64_t end_us; /* 0: not ended */
+	_Atomic int64_t end_us;	/* 0: not ended */
 	uint32_t life;	       /* which process in the worker's place */
 	uint8_t worker;
 	bool write;
