@@ -11,6 +11,8 @@
 #include "budget.h"
 #include "endpoint.h"
 
+#define SUPPLY_STALE_US 1000000 /* a latency is worth something so long */
+
 static bool
 is_stalled(const struct conn *conn, int64_t now_us)
 {
@@ -54,8 +56,14 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 static float
 load(const struct mews_group *group, uint32_t endpoint)
 {
-	return (float)(group->on[endpoint].in_flight + 1) *
-	    group->pool->endpoints[endpoint].latency_us;
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	uint32_t		    in_flight = group->on[endpoint].in_flight;
+
+	/* What was slow long ago may be quick by now: see. */
+	if (in_flight == 0 &&
+	    pool_now(group->pool) - known->heard_us > SUPPLY_STALE_US)
+		return 0;
+	return (float)(in_flight + 1) * known->latency_us;
 }
 
 /* Slow start: taken as often as the part of its time that has passed. */
