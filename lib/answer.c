@@ -166,16 +166,6 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 				return;
 			}
 		}
-		/* A write on what is no primary any more: go and find it. */
-		if (query->kind == QUERY_SHARED && !conn->group->reader &&
-		    strcmp(sqlstate(answer), "25006") == 0 &&
-		    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY) {
-			endpoint_see_role(pool->fleet, conn->endpoint,
-			    dial_role(conn->pg), conn->epoch);
-			PQclear(answer);
-			send_again(conn, query);
-			return;
-		}
 	}
 	/* A read has nothing to commit. */
 	if (conn->group->reader && query->kind == QUERY_SHARED) {
@@ -257,6 +247,17 @@ position_answered(struct conn *conn, struct query *query, PGresult *answer)
 	PQclear(answer);
 }
 
+/* A write on what is no primary any more? The server reports its role behind
+ * the error, right before the Sync. */
+static bool
+is_misrouted(const struct conn *conn, const struct query *query,
+    const PGresult *answer)
+{
+	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	    strcmp(sqlstate(answer), "25006") == 0 &&
+	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
+}
+
 /* A Sync came back: what it covers is decided. */
 static void
 segment_ended(struct conn *conn)
@@ -278,8 +279,17 @@ segment_ended(struct conn *conn)
 			conn_break(conn, HEALTH_NOTHING,
 			    "a query left a transaction open");
 	}
-	if (query != NULL)
-		tell(conn, query, answer);
+	if (query == NULL)
+		return;
+	if (is_misrouted(conn, query, answer)) {
+		/* Go and find the one that is. */
+		endpoint_see_role(conn->group->pool->fleet, conn->endpoint,
+		    dial_role(conn->pg), conn->epoch);
+		PQclear(answer);
+		send_again(conn, query);
+		return;
+	}
+	tell(conn, query, answer);
 }
 
 static bool

@@ -301,7 +301,8 @@ health_lease_due(struct health health, enum health_prober prober,
 	uint32_t	when = health.retry_ms;
 	uint32_t	again = probed_ms + rules->interval;
 
-	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR)
+	/* Nobody needs to ask it, unless for another role than it had. */
+	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR && !panic)
 		return UINT32_MAX;
 	/* Garbage, or so long ago that it looks like the future. */
 	if (!clock_reached(now_ms, when) &&

@@ -67,9 +67,20 @@ START_TEST(what_is_up_needs_no_probe)
 		.state = HEALTH_UP, .retry_ms = 5 });
 
 	ck_assert_uint_eq(lease_due(health_get(&word), 10,
-	    true, 0), UINT32_MAX);
-	ck_assert(!lease(&word, 10, true, 0));
+	    false, 0), UINT32_MAX);
 	ck_assert(!lease(&word, 10, false, 0));
+}
+END_TEST
+
+/* It may have another role by now. */
+START_TEST(panic_probes_what_is_up_too)
+{
+	health_word	word = health_pack((struct health) {
+		.state = HEALTH_UP, .retry_ms = 5 });
+
+	ck_assert_uint_eq(lease_due(health_get(&word), 4, true, 0), 1);
+	ck_assert(lease(&word, 5, true, 0));
+	ck_assert(!lease(&word, 6, true, 0));
 }
 END_TEST
 
@@ -294,6 +305,7 @@ health_lease_suite(void)
 	tcase_add_loop_test(tcase, one_holds_the_probe_lease_until_it_expires,
 	    0, COUNT(instants));
 	tcase_add_test(tcase, what_is_up_needs_no_probe);
+	tcase_add_test(tcase, panic_probes_what_is_up_too);
 	tcase_add_loop_test(tcase, a_monitor_probes_what_is_up_too, 0,
 	    COUNT(instants));
 	tcase_add_loop_test(tcase, who_stands_by_leaves_the_monitor_some_time,

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <assert.h>
+#include <malloc.h>
 
 #define LONGEST "a23456789-123456789_123456789.1" /* MEWS_NAME_MAX bytes */
 #define SAID_MAX 16
@@ -93,39 +94,42 @@ static const struct {
 	struct mews_endpoint_config endpoint;
 	const char *field, *text;
 } of_endpoints[] = {
-	{ { "a", CONNINFO, 0 }, NULL, NULL },
-	{ { LONGEST, CONNINFO, 0 }, NULL, NULL },
-	{ { NULL, CONNINFO, 0 }, "name", "needs a name" },
-	{ { "", CONNINFO, 0 }, "name", "needs a name" },
-	{ { LONGEST "2", CONNINFO, 0 }, "name", "longer than 31 bytes" },
-	{ { "a b", CONNINFO, 0 }, "name", "letters, digits" },
-	{ { "a/b", CONNINFO, 0 }, "name", "letters, digits" },
-	{ { "a\n", CONNINFO, 0 }, "name", "letters, digits" },
-	{ { "\xc3\xbc", CONNINFO, 0 }, "name", "letters, digits" },
-	{ { "n0", CONNINFO, 0 }, "name", "there twice" },
-	{ { "N0", CONNINFO, 0 }, NULL, NULL },
-	{ { "a", NULL, 0 }, "conninfo", "needs a conninfo" },
-	{ { "a", "", 0 }, "conninfo", "needs a conninfo" },
-	{ { "a", " ", 0 }, NULL, NULL },	/* all of libpq's defaults */
-	{ { "a", "host", 0 }, "conninfo", "libpq does not take it" },
-	{ { "a", "hots=x", 0 }, "conninfo", "hots" },
-	{ { "a", "host='x", 0 }, "conninfo", "libpq does not take it" },
-	{ { "a", "postgresql://u@h:1/db?sslmode=require", 0 }, NULL, NULL },
-	{ { "a", "host=/run/pg dbname='a,b'", 0 }, NULL, NULL },
-	{ { "a", "host=x,y", 0 }, "conninfo", "host names several servers" },
-	{ { "a", "hostaddr=1.1.1.1,2.2.2.2", 0 }, "conninfo",
+	{ { "a", CONNINFO, 0, 0 }, NULL, NULL },
+	{ { LONGEST, CONNINFO, 0, 0 }, NULL, NULL },
+	{ { NULL, CONNINFO, 0, 0 }, "name", "needs a name" },
+	{ { "", CONNINFO, 0, 0 }, "name", "needs a name" },
+	{ { LONGEST "2", CONNINFO, 0, 0 }, "name", "longer than 31 bytes" },
+	{ { "a b", CONNINFO, 0, 0 }, "name", "letters, digits" },
+	{ { "a/b", CONNINFO, 0, 0 }, "name", "letters, digits" },
+	{ { "a\n", CONNINFO, 0, 0 }, "name", "letters, digits" },
+	{ { "\xc3\xbc", CONNINFO, 0, 0 }, "name", "letters, digits" },
+	{ { "n0", CONNINFO, 0, 0 }, "name", "there twice" },
+	{ { "n1", CONNINFO, 0, 0 }, "name", "there twice" },
+	{ { "N0", CONNINFO, 0, 0 }, NULL, NULL },
+	{ { "a", NULL, 0, 0 }, "conninfo", "needs a conninfo" },
+	{ { "a", "", 0, 0 }, "conninfo", "needs a conninfo" },
+	{ { "a", " ", 0, 0 }, NULL, NULL },	/* all of libpq's defaults */
+	{ { "a", "host", 0, 0 }, "conninfo", "libpq does not take it" },
+	{ { "a", "hots=x", 0, 0 }, "conninfo", "hots" },
+	{ { "a", "host='x", 0, 0 }, "conninfo", "libpq does not take it" },
+	{ { "a", "postgresql://u@h:1/db?sslmode=require", 0, 0 }, NULL, NULL },
+	{ { "a", "host=/run/pg dbname='a,b'", 0, 0 }, NULL, NULL },
+	{ { "a", "host=x,y", 0, 0 }, "conninfo", "host names several servers" },
+	{ { "a", "hostaddr=1.1.1.1,2.2.2.2", 0, 0 }, "conninfo",
 	  "hostaddr names several servers" },
-	{ { "a", "host=x port=1,2", 0 }, "conninfo",
+	{ { "a", "host=x port=1,2", 0, 0 }, "conninfo",
 	  "port names several servers" },
-	{ { "a", "host=x replication=database", 0 }, "conninfo",
+	{ { "a", "host=x replication=database", 0, 0 }, "conninfo",
 	  "replication" },
-	{ { "a", "host=x client_encoding=auto", 0 }, "conninfo",
+	{ { "a", "host=x client_encoding=auto", 0, 0 }, "conninfo",
 	  "client_encoding=auto" },
-	{ { "a", "host=x client_encoding=UTF8", 0 }, NULL, NULL },
-	{ { "a", CONNINFO, 1 }, NULL, NULL },
-	{ { "a", CONNINFO, 1000000 }, NULL, NULL },
-	{ { "a", CONNINFO, 1000001 }, "max_connections", "1000001" },
-	{ { "a", CONNINFO, UINT32_MAX }, "max_connections", "4294967295" },
+	{ { "a", "host=x client_encoding=UTF8", 0, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 1, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 1000000, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 1000001, 0 }, "max_connections", "1000001" },
+	{ { "a", CONNINFO, UINT32_MAX, 0 }, "max_connections", "4294967295" },
+	{ { "a", CONNINFO, 0, 1000 }, NULL, NULL },
+	{ { "a", CONNINFO, 0, 1001 }, "connect_burst", "1001" },
 };
 
 START_TEST(each_mistake_of_an_endpoint_is_told)
@@ -143,7 +147,8 @@ static const struct {
 	{ { .name = "a;b" }, "name", "letters, digits" },
 	{ { .name = LONGEST }, NULL, NULL },
 	{ { .name = LONGEST "2" }, "name", "longer than 31 bytes" },
-	{ { .name = "n1" }, "name", "there twice" },
+	{ { .name = "n0" }, "name", "there twice" },
+	{ { .name = "n2" }, "name", "there twice" },
 	{ { .role = MEWS_GROUP_PREFER_STANDBY }, NULL, NULL },
 	{ { .role = (enum mews_group_role)4 }, "role", "prefer-standby" },
 	{ { .role = (enum mews_group_role)-1 }, "role", "prefer-standby" },
@@ -171,6 +176,17 @@ static const struct {
 	{ { .pipeline = 10001 }, "pipeline", "10001" },
 	{ { .queue = 1000000 }, NULL, NULL },
 	{ { .queue = 1000001 }, "queue", "1000001" },
+	{ { .stall_after = 60000 }, NULL, NULL },
+	{ { .stall_after = 60001 }, "stall_after", "60001" },
+	{ { .hedge_after = MEWS_HEDGE_AUTO }, NULL, NULL },
+	{ { .hedge_after = 60000, .role = MEWS_GROUP_STANDBY }, NULL, NULL },
+	{ { .hedge_after = 60001 }, "hedge_after", "60001" },
+	{ { .hedge_after = 1, .role = MEWS_GROUP_PRIMARY }, "hedge_after",
+	  "cannot hedge" },
+	{ { .retry_budget = 100 }, NULL, NULL },
+	{ { .retry_budget = 101 }, "retry_budget", "101" },
+	{ { .retry_budget = MEWS_FOREVER }, NULL, NULL },
+	{ { .max_lag = UINT32_MAX, .max_lag_bytes = UINT64_MAX }, NULL, NULL },
 	{ { .query_timeout = 1 }, NULL, NULL },
 	{ { .query_timeout = INT32_MAX }, NULL, NULL },
 	{ { .query_timeout = (uint32_t)INT32_MAX + 1 }, "query_timeout",
@@ -221,8 +237,12 @@ static const struct {
 	struct mews_health_config health;
 	const char *field, *text;
 } of_health[] = {
-	{ { 10, 1, 1, 1 }, NULL, NULL },
-	{ { 3600000, 60000, 15, 15 }, NULL, NULL },
+	{ { 10, 1, 1, 1, 1, 100 }, NULL, NULL },
+	{ { 3600000, 60000, 15, 15, 3600000, 86400000 }, NULL, NULL },
+	{ { .slow_start = MEWS_FOREVER }, NULL, NULL },
+	{ { .slow_start = 3600001 }, "slow_start", "3600001" },
+	{ { .resolve = 99 }, "resolve", "100 to 86400000" },
+	{ { .resolve = 86400001 }, "resolve", "100 to 86400000" },
 	{ { .interval = 9 }, "interval", "10 to 3600000" },
 	{ { .interval = 3600001 }, "interval", "10 to 3600000" },
 	{ { .interval = MEWS_FOREVER }, "interval", "10 to 3600000" },
@@ -377,6 +397,16 @@ START_TEST(a_zero_becomes_the_default)
 	ck_assert_uint_eq(copy->health.timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);
 	ck_assert_uint_eq(copy->health.fall, MEWS_HEALTH_FALL_DEFAULT);
 	ck_assert_uint_eq(copy->health.rise, MEWS_HEALTH_RISE_DEFAULT);
+	ck_assert_uint_eq(copy->health.slow_start,
+	    MEWS_HEALTH_SLOW_START_DEFAULT);
+	ck_assert_uint_eq(copy->health.resolve, MEWS_HEALTH_RESOLVE_DEFAULT);
+	ck_assert_uint_eq(g->retry_budget, MEWS_RETRY_BUDGET_DEFAULT);
+	ck_assert_uint_eq(g->stall_after, 0);
+	ck_assert_uint_eq(g->hedge_after, 0);
+	ck_assert_uint_eq(g->max_lag, 0);
+	ck_assert_uint_eq(g->max_lag_bytes, 0);
+	ck_assert_uint_eq(copy->endpoints->connect_burst,
+	    MEWS_CONNECT_BURST_DEFAULT);
 	ck_assert_ptr_null(copy->runtime_file);
 	ck_assert_uint_eq(copy->endpoints->max_connections, 0);
 	free(copy);
@@ -410,7 +440,7 @@ make_original(void)
 		snprintf(o->conninfo[i], sizeof(o->conninfo[i]), "host=%d", i);
 		snprintf(o->sql[i], sizeof(o->sql[i]), "SET a = %d", i);
 		o->endpoints[i] = (struct mews_endpoint_config) {
-			o->names[i], o->conninfo[i], (uint32_t)i + 70,
+			o->names[i], o->conninfo[i], (uint32_t)i + 70, 60,
 		};
 		o->init[i] = o->sql[i];
 		o->groups[i] = (struct mews_group_config) {
@@ -420,7 +450,9 @@ make_original(void)
 			.autocommit = MEWS_OFF, .pipeline = 4,
 			.batch = MEWS_OFF, .query_timeout = 5,
 			.acquire_timeout = 6, .queue = 7, .idle_timeout = 8,
-			.max_lifetime = 9, .session_tmp_buffer = 1000000,
+			.max_lifetime = 9, .max_lag = 10, .max_lag_bytes = 11,
+			.stall_after = 12, .hedge_after = 13,
+			.retry_budget = 14, .session_tmp_buffer = 1000000,
 			.init = i == 0 ? NULL : o->init,
 			.init_count = i == 0 ? 0 : 2,
 		};
@@ -430,17 +462,14 @@ make_original(void)
 		.runtime_file = o->runtime_file, .workers = 3,
 		.endpoints = o->endpoints, .endpoint_count = 2,
 		.groups = o->groups, .group_count = 2,
-		.health = { 10, 11, 12, 13 },
+		.health = { 10, 11, 12, 13, 14, 150 },
 	};
 	return o;
 }
 
-/* @copy holds what make_original() wrote, and none of its memory. */
 static void
-assert_is_the_original(const struct mews_config *copy)
+assert_equal(const struct mews_config *copy, const struct original *o)
 {
-	struct original *o = make_original();
-
 	ck_assert_str_eq(copy->instance, o->instance);
 	ck_assert_str_eq(copy->runtime_file, o->runtime_file);
 	ck_assert_uint_eq(copy->abi, MEWS_ABI);
@@ -456,6 +485,7 @@ assert_is_the_original(const struct mews_config *copy)
 		ck_assert_str_eq(e->name, o->names[i]);
 		ck_assert_str_eq(e->conninfo, o->conninfo[i]);
 		ck_assert_uint_eq(e->max_connections, (uint32_t)i + 70);
+		ck_assert_uint_eq(e->connect_burst, 60);
 		ck_assert_str_eq(g->name, o->names[2 + i]);
 		ck_assert_uint_eq(g->init_count, i == 0 ? 0 : 2);
 		for (size_t j = 0; j < g->init_count; j++)
@@ -473,26 +503,37 @@ assert_is_the_original(const struct mews_config *copy)
 		ck_assert_uint_eq(g->queue, 7);
 		ck_assert_uint_eq(g->idle_timeout, 8);
 		ck_assert_uint_eq(g->max_lifetime, 9);
+		ck_assert_uint_eq(g->max_lag, 10);
+		ck_assert_uint_eq(g->max_lag_bytes, 11);
+		ck_assert_uint_eq(g->stall_after, 12);
+		ck_assert_uint_eq(g->hedge_after, 13);
+		ck_assert_uint_eq(g->retry_budget, 14);
 		ck_assert_uint_eq(g->session_tmp_buffer, 1000000);
 	}
-	free(o);
+}
+
+static void
+spoil_and_free(void *memory)
+{
+	memset(memory, 0xa5, malloc_usable_size(memory));
+	free(memory);
 }
 
 START_TEST(a_copy_is_equal_and_stands_alone)
 {
-	struct original	       *o = make_original();
+	struct original	       *o = make_original(), *kept = make_original();
 	struct mews_config     *copy, *again;
 
 	ck_assert_ptr_nonnull(copy = config_copy(&o->config));
-	assert_is_the_original(copy);
-	memset(o, 0xa5, sizeof(*o));
-	free(o);
-	assert_is_the_original(copy);
+	assert_equal(copy, kept);
+	spoil_and_free(o);
+	assert_equal(copy, kept);
 	/* A copy of the copy, too; each is one block. */
 	ck_assert_ptr_nonnull(again = config_copy(copy));
-	free(copy);
-	assert_is_the_original(again);
+	spoil_and_free(copy);
+	assert_equal(again, kept);
 	free(again);
+	free(kept);
 }
 END_TEST
 

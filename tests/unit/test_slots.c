@@ -1,15 +1,14 @@
 /*
- * test_slots.c - who is in a fleet, and what the dead give back.
+ * test_slots.c - the life of a fleet, and who is in it.
  */
 #include "inside_fleet.h"
 
-#include "budget.h"
 #include "endpoint.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
 #define WORKERS 8
+#define ROUNDS	50U
 
 static struct mews_fleet *fleet;
 static struct mews_error  error;
@@ -134,7 +133,6 @@ START_TEST(what_fails_half_way_leaves_nothing)
 	ck_assert_int_eq(mews_fleet_create(&fleet, &config, &error),
 	    MEWS_SYSTEM);
 	ck_assert_ptr_null(fleet);
-	ck_assert_ptr_nonnull(strstr(error.message, "100 workers"));
 	ck_assert_ptr_nonnull(strstr(error.message, strerror(EMFILE)));
 	ck_assert(!file_exists());
 	ck_assert_int_eq(dup(0), free_fd);
@@ -321,15 +319,24 @@ join_at_once(void *arg, int number)
 	struct meeting	*m = arg;
 
 	(void)number;
-	gate(&m->begin, 2 * WORKERS, 0);
-	if (mews_fleet_join(fleet, &error) == MEWS_OK) {
-		atomic_fetch_add(&m->joined, 1);
-		if (fleet->slot->pid != getpid())
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		bool	joined;
+
+		gate(&m->begin, 2 * WORKERS, round);
+		if ((joined = mews_fleet_join(fleet, &error) == MEWS_OK))
+			atomic_fetch_add(&m->joined, 1);
+		else if (strstr(error.message, "all 8 slots") == NULL)
 			atomic_fetch_add(&m->mistakes, 1);
-	} else if (strstr(error.message, "all 8 slots") == NULL) {
-		atomic_fetch_add(&m->mistakes, 1);
+		gate(&m->end, 2 * WORKERS, 2 * round);
+		if (joined && fleet->slot->pid != getpid())
+			atomic_fetch_add(&m->mistakes, 1);
+		if (atomic_load(&m->joined) != WORKERS * (round + 1))
+			atomic_fetch_add(&m->mistakes, 1);
+		gate(&m->end, 2 * WORKERS, 2 * round + 1);
+		/* The last time they die with it. */
+		if (round + 1 < ROUNDS)
+			mews_fleet_leave(fleet);
 	}
-	gate(&m->end, 2 * WORKERS, 0);
 }
 
 START_TEST(slots_are_given_to_as_many_as_there_are)
@@ -340,7 +347,6 @@ START_TEST(slots_are_given_to_as_many_as_there_are)
 
 	fork_children(children, COUNT(children), join_at_once, m);
 	wait_children(children, COUNT(children));
-	ck_assert_uint_eq(m->joined, WORKERS);
 	ck_assert_uint_eq(m->mistakes, 0);
 	ck_assert_int_eq(slots_taken(), WORKERS);
 	/* The dead hold theirs until they are reaped. */
@@ -353,167 +359,66 @@ START_TEST(slots_are_given_to_as_many_as_there_are)
 }
 END_TEST
 
+static void
+be_monitor(void *arg, int number)
+{
+	struct meeting	*m = arg;
+	char		 pid[32];
+
+	(void)number;
+	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_INVALID);
+	snprintf(pid, sizeof(pid), "pid %d", (int)getppid());
+	ck_assert_ptr_nonnull(strstr(error.message, pid));
+	/* A worker's slot it may have. */
+	join();
+	mews_fleet_leave(fleet);
+	atomic_fetch_add(&m->joined, 1);
+}
+
+START_TEST(there_is_one_monitor)
+{
+	struct meeting	*m = shared(sizeof(*m));
+
+	ck_assert(!fleet_has_monitor(fleet));
+	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_OK);
+	ck_assert(fleet_has_monitor(fleet));
+	ck_assert_int_eq(fleet->segment.header->monitor_pid, getpid());
+	ck_assert_int_eq(slots_taken(), 0);
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_INVALID);
+	in_children(1, be_monitor, m);
+	ck_assert_uint_eq(m->joined, 1);
+	mews_fleet_leave(fleet);
+	ck_assert(!fleet_has_monitor(fleet));
+	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_OK);
+}
+END_TEST
+
+static void
+monitor_and_die(void *arg, int number)
+{
+	(void)arg;
+	(void)number;
+	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_OK);
+}
+
+START_TEST(a_dead_monitor_is_reaped_like_a_worker)
+{
+	pid_t	child;
+
+	fork_children(&child, 1, monitor_and_die, NULL);
+	wait_children(&child, 1);
+	ck_assert(fleet_has_monitor(fleet));
+	ck_assert(mews_fleet_reap(fleet, child));
+	ck_assert(!fleet_has_monitor(fleet));
+	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_OK);
+}
+END_TEST
+
 START_TEST(the_master_is_published)
 {
 	mews_fleet_set_master(fleet, 1234, 5);
 	ck_assert_int_eq(fleet->segment.header->master_pid, 1234);
 	ck_assert_uint_eq(fleet->segment.header->generation, 5);
-}
-END_TEST
-
-/* --- the budget --- */
-
-struct hammer {
-	_Atomic unsigned begin;
-	_Atomic unsigned most;
-	_Atomic unsigned mistakes;
-	_Atomic unsigned long taken;
-	_Atomic uint64_t holders; /* one bit for each that holds one */
-	uint32_t cap;
-	bool forever;
-};
-
-/*
- * Take and give; between them the worker's bit is set in a word that counts
- * independently: it can never have more bits than the cap allows.
- */
-static void
-hammer_budget(void *arg, int number)
-{
-	struct hammer  *h = arg;
-	const uint64_t	bit = UINT64_C(1) << number;
-	unsigned	held;
-
-	join();
-	gate(&h->begin, WORKERS, 0);
-	for (int i = 0; h->forever || i < 5000; i++) {
-		if (!budget_take(fleet, 0))
-			continue;
-		held = (unsigned)__builtin_popcountll(
-		    atomic_fetch_or(&h->holders, bit) | bit);
-		if (held > h->cap)
-			atomic_fetch_add(&h->mistakes, 1);
-		if (held > atomic_load(&h->most))
-			atomic_store(&h->most, held);
-		atomic_fetch_add(&h->taken, 1);
-		atomic_fetch_and(&h->holders, ~bit);
-		budget_give(fleet, 0);
-	}
-}
-
-START_TEST(the_cap_is_never_exceeded)
-{
-	struct hammer	*h = shared(sizeof(*h));
-
-	h->cap = 5;
-	in_children(WORKERS, hammer_budget, h);
-	ck_assert_uint_eq(h->mistakes, 0);
-	ck_assert_uint_gt(h->taken, 0);
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
-}
-END_TEST
-
-START_TEST(the_cap_holds_while_workers_are_killed)
-{
-	struct hammer  *h = shared(sizeof(*h));
-	pid_t		children[WORKERS];
-	uint64_t	seed = 50;
-	unsigned long	before;
-
-	h->cap = 5;
-	h->forever = true;
-	fork_children(children, WORKERS, hammer_budget, h);
-	for (int round = 0; round < 20; round++) {
-		int	i = (int)(dice(&seed) % WORKERS);
-
-		before = atomic_load(&h->taken);
-		while (atomic_load(&h->taken) < before + 50)
-			sched_yield();
-		kill(children[i], SIGKILL);
-		waitpid(children[i], NULL, 0);
-		atomic_fetch_and(&h->holders, ~(UINT64_C(1) << i));
-		mews_fleet_reap(fleet, children[i]);
-		children[i] = fork();
-		ck_assert_int_ne(children[i], -1);
-		if (children[i] == 0) {
-			hammer_budget(h, i);
-			_exit(0);
-		}
-	}
-	for (int i = 0; i < WORKERS; i++) {
-		kill(children[i], SIGKILL);
-		waitpid(children[i], NULL, 0);
-		mews_fleet_reap(fleet, children[i]);
-	}
-	ck_assert_uint_eq(h->mistakes, 0);
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
-}
-END_TEST
-
-START_TEST(one_process_takes_all_and_gives_it_back)
-{
-	join();
-	for (unsigned round = 0; round < 2; round++) {
-		for (unsigned i = 1; i <= 5; i++) {
-			ck_assert(budget_take(fleet, 0));
-			ck_assert_uint_eq(budget_sum(&fleet->segment, 0), i);
-		}
-		ck_assert(!budget_take(fleet, 0));
-		ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 5);
-		for (unsigned i = 0; i < 5; i++)
-			budget_give(fleet, 0);
-		ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
-	}
-	/* The other one has no cap. */
-	for (unsigned i = 1; i <= 1000; i++)
-		ck_assert(budget_take(fleet, 1));
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), 1000);
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
-	mews_fleet_leave(fleet);
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), 0);
-}
-END_TEST
-
-/* Holds @number + 1 connections until it is killed. */
-static void
-hold_some(void *arg, int number)
-{
-	struct meeting	*m = arg;
-
-	join();
-	for (int i = 0; i <= number; i++)
-		ck_assert(budget_take(fleet, 1));
-	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
-	atomic_fetch_add(&m->joined, 1);
-	for (;;)
-		pause();
-}
-
-START_TEST(a_killed_worker_gives_back_exactly_what_it_held)
-{
-	struct meeting	*m = shared(sizeof(*m));
-	pid_t		 children[WORKERS];
-	unsigned	 held = WORKERS * (WORKERS + 1) / 2;
-
-	fork_children(children, WORKERS, hold_some, m);
-	while (atomic_load(&m->joined) < WORKERS)
-		sched_yield();
-	ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
-	for (int i = 0; i < WORKERS; i++) {
-		ck_assert_int_eq(mews_fleet_state(fleet, children[i]),
-		    MEWS_WORKER_READY);
-		kill(children[i], SIGKILL);
-		waitpid(children[i], NULL, 0);
-		/* Not before it was reaped, and no more than once. */
-		ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
-		held -= (unsigned)i + 1;
-		ck_assert(mews_fleet_reap(fleet, children[i]));
-		ck_assert(!mews_fleet_reap(fleet, children[i]));
-		ck_assert_uint_eq(budget_sum(&fleet->segment, 1), held);
-		ck_assert_int_eq(mews_fleet_state(fleet, children[i]),
-		    MEWS_WORKER_FREE);
-	}
-	ck_assert_int_eq(slots_taken(), 0);
 }
 END_TEST
 
@@ -542,15 +447,9 @@ slots_suite(void)
 	tcase_add_test(tcase, no_pid_means_no_slot);
 	tcase_add_test(tcase, a_fork_does_not_inherit_the_slot);
 	tcase_add_test(tcase, slots_are_given_to_as_many_as_there_are);
+	tcase_add_test(tcase, there_is_one_monitor);
+	tcase_add_test(tcase, a_dead_monitor_is_reaped_like_a_worker);
 	tcase_add_test(tcase, the_master_is_published);
-
-	tcase = unit_case(suite, "budget");
-	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
-	tcase_set_timeout(tcase, 30);
-	tcase_add_test(tcase, the_cap_is_never_exceeded);
-	tcase_add_test(tcase, the_cap_holds_while_workers_are_killed);
-	tcase_add_test(tcase, one_process_takes_all_and_gives_it_back);
-	tcase_add_test(tcase, a_killed_worker_gives_back_exactly_what_it_held);
 	return suite;
 }
 

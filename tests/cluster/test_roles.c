@@ -1,0 +1,220 @@
+/*
+ * test_roles.c - who writes goes to the primary, wherever that is.
+ *
+ * The last tests promote b, then a: after them c is nobody's standby.
+ */
+#include "cluster.h"
+#include "load.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct mews_group_config groups[] = {
+	{ .name = "any", .connection_count = 6 },
+	{ .name = "primary", .role = MEWS_GROUP_PRIMARY,
+	  .acquire_timeout = 500 },
+	{ .name = "standby", .role = MEWS_GROUP_STANDBY,
+	  .acquire_timeout = 500 },
+	{ .name = "prefer", .role = MEWS_GROUP_PREFER_STANDBY },
+};
+
+static struct load *load;
+
+static void
+make_load(void)
+{
+	load = malloc(sizeof(*load));
+	ck_assert_ptr_nonnull(load);
+}
+
+static void
+begin(void)
+{
+	make_load();
+	cluster_repair();
+	cluster_open(groups, CLUSTER_COUNT(groups));
+}
+
+static void
+end(void)
+{
+	cluster_close();
+	free(load);
+}
+
+static bool
+is(const char *endpoint, const char *state, const char *role)
+{
+	return strcmp(cluster_state(endpoint), state) == 0 &&
+	    strcmp(cluster_role(endpoint), role) == 0;
+}
+
+START_TEST(each_role_is_served_by_its_own)
+{
+	static const struct {
+		const char *group;
+		bool on[3];
+	} rows[] = {
+		{ "any", { true, true, true } },
+		{ "primary", { true, false, false } },
+		{ "standby", { false, true, true } },
+		{ "prefer", { false, true, true } },
+	};
+
+	CLUSTER_WAIT(is("a", "up", "primary") && is("b", "up", "standby") &&
+	    is("c", "up", "standby"));
+	for (size_t i = 0; i < CLUSTER_COUNT(rows); i++) {
+		load_start(load, rows[i].group,
+		    "select $1::int, pg_sleep(0.0005)");
+		CLUSTER_WAIT(load_answers(load) > 1000);
+		load_stop(load);
+		ck_assert_int_eq(load_failed(load), 0);
+		for (int k = 0; k < 3; k++)
+			ck_assert_msg((load->on[k] > 0) == rows[i].on[k],
+			    "group %s: %d on %c", rows[i].group, load->on[k],
+			    'a' + k);
+	}
+}
+END_TEST
+
+START_TEST(a_preferred_standby_is_replaced_by_the_primary)
+{
+	load_start(load, "prefer", "select $1::int, pg_sleep(0.0005)");
+	CLUSTER_WAIT(load->on[1] > 0 && load->on[2] > 0);
+	cluster_servers("kill", "b c");
+	CLUSTER_WAIT(load->on[0] > 100);
+	cluster_servers("up", "b");
+	load->on[1] = 0;
+	CLUSTER_WAIT(load->on[1] > 100);
+	load->on[0] = 0;
+	load->on[1] = 0;
+	CLUSTER_WAIT(load->on[1] > 100);
+	ck_assert_int_eq(load->on[0], 0);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%d: %s", load_failed(load),
+	    load->message);
+}
+END_TEST
+
+START_TEST(a_group_of_standbys_never_asks_the_primary)
+{
+	struct asked	asked;
+
+	cluster_value(cluster_group("standby"), "select 1");
+	cluster_servers("kill", "b c");
+	asked = cluster_run(cluster_group("standby"), "select 1");
+	ck_assert_int_eq(asked.status, MEWS_UNAVAILABLE);
+	ck_assert_str_eq(cluster_run(cluster_group("any"), "select 1")
+	    .endpoint, "a");
+	cluster_servers("up", "c");
+	CLUSTER_WAIT(cluster_run(cluster_group("standby"), "select 1")
+	    .status == MEWS_OK);
+}
+END_TEST
+
+START_TEST(a_primary_that_turns_read_only_gets_no_writes)
+{
+	struct load	*reads = malloc(sizeof(*reads));
+
+	cluster_ask("a", "drop table if exists turned;"
+	    "create table turned (id int)");
+	load_start(load, "primary", "insert into turned values ($1)");
+	CLUSTER_WAIT(load->on[0] > 10);
+	cluster_ask("a", "alter system set default_transaction_read_only = on");
+	cluster_ask("a", "select pg_reload_conf()");
+	CLUSTER_WAIT(strcmp(cluster_role("a"), "readonly") == 0);
+	CLUSTER_WAIT(load->count[MEWS_UNAVAILABLE] > 0);
+	/* It still serves reads. */
+	load_start(reads, "any", "select $1::int, pg_sleep(0.0005)");
+	CLUSTER_WAIT(reads->on[0] > 10);
+	load_stop(reads);
+	ck_assert_int_eq(load_failed(reads), 0);
+	free(reads);
+	cluster_ask("a",
+	    "alter system reset default_transaction_read_only");
+	cluster_ask("a", "select pg_reload_conf()");
+	load->on[0] = 0;
+	CLUSTER_WAIT(load->on[0] > 10);
+	load_stop(load);
+	/* No write was told that the server was the wrong one. */
+	ck_assert_msg(load->count[MEWS_SQL] == 0 &&
+	    load->count[MEWS_LOST] == 0, "%s", load->message);
+	ck_assert_str_eq(cluster_role("a"), "primary");
+	ck_assert_int_eq(cluster_ask_int("a", "select count(*) from turned"),
+	    load->count[MEWS_OK]);
+}
+END_TEST
+
+START_TEST(writes_go_to_the_one_that_was_promoted)
+{
+	struct load *reads = malloc(sizeof(*reads));
+	int	     on_b;
+
+	cluster_ask("a", "drop table if exists moved;"
+	    "create table moved (id int)");
+	cluster_catch_up();
+	load_start(reads, "standby", "select $1::int, pg_sleep(0.0005)");
+	load_start(load, "primary", "insert into moved values ($1)");
+	CLUSTER_WAIT(load->on[0] > 100 && reads->on[1] > 100);
+	cluster_servers("kill", "a");
+	CLUSTER_WAIT(load->count[MEWS_UNAVAILABLE] > 0);
+	cluster_servers("promote", "b");
+	CLUSTER_WAIT(load->on[1] > 100);
+	ck_assert(is("b", "up", "primary"));
+	ck_assert_str_eq(cluster_state("a"), "down");
+	/* Whom it was a standby for reads from the other one now. */
+	on_b = reads->on[1];
+	reads->on[2] = 0;
+	CLUSTER_WAIT(reads->on[2] > 100);
+	ck_assert_int_le(reads->on[1] - on_b, LOAD_WIDTH);
+	load_stop(reads);
+	ck_assert_msg(load_failed(reads) == 0, "%s", reads->message);
+	load_stop(load);
+	free(reads);
+	ck_assert_int_ge(cluster_ask_int("b", "select count(*) from moved"),
+	    load->on[1]);
+}
+END_TEST
+
+/* No session is open on a standby, so none can tell. */
+START_TEST(a_promotion_is_found_where_nobody_reads)
+{
+	cluster_servers("follow", "a b");
+	cluster_open(&groups[1], 1);
+	load_start(load, "primary", "insert into moved values ($1)");
+	CLUSTER_WAIT(load->on[1] > 100);
+	cluster_servers("kill", "b");
+	CLUSTER_WAIT(load->count[MEWS_UNAVAILABLE] > 0);
+	cluster_servers("promote", "a");
+	CLUSTER_WAIT(load->on[0] > 100);
+	load_stop(load);
+	ck_assert(is("a", "up", "primary"));
+	ck_assert(is("b", "down", "primary"));
+}
+END_TEST
+
+static Suite *
+roles_suite(void)
+{
+	Suite *suite = suite_create("roles");
+	TCase *routing = unit_case(suite, "routing");
+	TCase *promotion = unit_case(suite, "promotion");
+	TCase *unseen = unit_case(suite, "unseen");
+
+	tcase_add_checked_fixture(routing, begin, end);
+	tcase_add_checked_fixture(promotion, begin, end);
+	tcase_set_timeout(routing, 60);
+	tcase_add_checked_fixture(unseen, make_load, end);
+	tcase_set_timeout(promotion, 60);
+	tcase_set_timeout(unseen, 60);
+	tcase_add_test(routing, each_role_is_served_by_its_own);
+	tcase_add_test(routing, a_preferred_standby_is_replaced_by_the_primary);
+	tcase_add_test(routing, a_group_of_standbys_never_asks_the_primary);
+	tcase_add_test(routing, a_primary_that_turns_read_only_gets_no_writes);
+	tcase_add_test(promotion, writes_go_to_the_one_that_was_promoted);
+	tcase_add_test(unseen, a_promotion_is_found_where_nobody_reads);
+	return suite;
+}
+
+UNIT_MAIN(roles_suite)
