@@ -85,9 +85,14 @@ mews_lease_wait(struct mews_group *group, uint32_t timeout_ms,
 	enum mews_status	status;
 
 	*out = NULL;
-	if ((status = may_block(group)) == MEWS_OK)
+	if ((status = may_block(group)) == MEWS_OK) {
+		/* The common case: one is free, and nobody waits. */
+		if (pool_ours(group->pool) && group->waiting_count == 0 &&
+		    (*out = lease_take(group)) != NULL)
+			return MEWS_OK;
 		status = mews_lease_begin(group, timeout_ms, lease_done,
 		    &waiter, NULL);
+	}
 	if (status != MEWS_OK)
 		return status;
 	pool_wait(group->pool, &waiter.done);

@@ -249,6 +249,7 @@ dial_failed(struct conn *conn)
 	struct group_endpoint  *on = side(conn);
 	int64_t			wait = GROUP_RETRY_LAST_US;
 	const char	       *name;
+	char			quoted[FLEET_QUOTED];
 
 	name = endpoint_name(group->pool->fleet, conn->endpoint);
 	on->failures++;
@@ -263,9 +264,9 @@ dial_failed(struct conn *conn)
 	    conn->why);
 	fleet_log(group->pool->fleet, MEWS_WARNING, "connect_failed",
 	    "endpoint=%s group=%s evidence=%s sqlstate=%s retry_ms=%lld "
-	    "error=\"%s\"", name, group->config->name,
+	    "error=%s", name, group->config->name,
 	    health_evidence_name(conn->loss), conn->dial.sqlstate,
-	    (long long)(wait / 1000), conn->why);
+	    (long long)(wait / 1000), fleet_quote(quoted, conn->why));
 }
 
 /* What becomes of a query whose answer will not come. */
@@ -392,6 +393,7 @@ conn_cancel(struct conn *conn)
 void
 conn_lose(struct conn *conn)
 {
+	char			 quoted[FLEET_QUOTED];
 	struct mews_group	*group = conn->group;
 
 	assert(conn->broken && "mews: a connection is broken, then lost");
@@ -406,10 +408,10 @@ conn_lose(struct conn *conn)
 	else if (conn->state == CONN_READY && conn->loss != HEALTH_NOTHING)
 		fleet_log(group->pool->fleet, MEWS_WARNING, "connection_lost",
 		    "endpoint=%s group=%s evidence=%s in_flight=%u "
-		    "error=\"%s\"",
+		    "error=%s",
 		    endpoint_name(group->pool->fleet, conn->endpoint),
 		    group->config->name, health_evidence_name(conn->loss),
-		    conn->in_flight, conn->why);
+		    conn->in_flight, fleet_quote(quoted, conn->why));
 	if (conn->lease != NULL)
 		lease_lost(conn->lease);
 	give_back(conn);

@@ -21,9 +21,6 @@ dial_message(char *buffer, size_t size, const char *message)
 {
 	snprintf(buffer, size, "%s", message == NULL ? "" : message);
 	buffer[strcspn(buffer, "\n")] = '\0';
-	for (char *c = buffer; *c != '\0'; c++)
-		if (*c == '"')
-			*c = '\'';
 }
 
 /*

@@ -33,8 +33,7 @@ enum dial_state dial_step(struct dial *dial);
 /* What an open session reports of the server's role. */
 enum health_role dial_role(const PGconn *pg);
 
-/* The first line of libpq's message, without the trailing newline; what it
- * quotes is quoted 'so', as it goes into logfmt values. */
+/* The first line of libpq's message, without the trailing newline. */
 void dial_message(char *buffer, size_t size, const char *message);
 
 #endif

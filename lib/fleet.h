@@ -41,6 +41,10 @@ enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
 /* Does a monitor live, as far as is known? */
 bool fleet_has_monitor(const struct mews_fleet *fleet);
 
+/* @text as a value of logfmt: in quotes, its own escaped. */
+#define FLEET_QUOTED 400
+const char *fleet_quote(char buffer[FLEET_QUOTED], const char *text);
+
 void fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
     const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

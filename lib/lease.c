@@ -4,6 +4,7 @@
 #include "lease.h"
 
 #include "endpoint.h"
+#include "supply.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -64,19 +65,15 @@ lease_free_all(struct mews_pool *pool)
 	}
 }
 
-void
-lease_grant(struct conn *conn, struct query *query)
+/* @conn is held by a new lease; NULL: out of memory. */
+static struct mews_lease *
+hold(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
-	mews_lease_fn		*fn = query->fn.lease;
-	void			*arg = query->arg;
-	struct mews_lease	*lease;
-	struct mews_result	 result = { .magic = RESULT_MAGIC };
+	struct mews_lease	*lease = take_free(group->pool);
 
-	if (query->canceled || (lease = take_free(group->pool)) == NULL) {
-		query_fail(query, MEWS_NOMEM, "out of memory");
-		return;
-	}
+	if (lease == NULL)
+		return NULL;
 	lease->magic = LEASE_MAGIC;
 	lease->group = group;
 	lease->conn = conn;
@@ -89,10 +86,33 @@ lease_grant(struct conn *conn, struct query *query)
 	if (group->config->query_timeout != MEWS_FOREVER)
 		pool_due(group->pool, lease->active_us +
 		    (int64_t)group->config->query_timeout * 1000);
+	return lease;
+}
+
+void
+lease_grant(struct conn *conn, struct query *query)
+{
+	mews_lease_fn		*fn = query->fn.lease;
+	void			*arg = query->arg;
+	struct mews_lease	*lease;
+	struct mews_result	 result = { .magic = RESULT_MAGIC };
+
+	if (query->canceled || (lease = hold(conn)) == NULL) {
+		query_fail(query, MEWS_NOMEM, "out of memory");
+		return;
+	}
 	query_drop(query);
 	result.endpoint = mews_lease_endpoint(lease);
 	fn(arg, lease, &result);
 	result_close(&result);
+}
+
+struct mews_lease *
+lease_take(struct mews_group *group)
+{
+	struct conn	*conn = supply_take_idle(group);
+
+	return conn == NULL ? NULL : hold(conn);
 }
 
 /* Part lease and connection; answers to come belong to neither. */

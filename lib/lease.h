@@ -30,6 +30,9 @@ struct mews_lease {
 /* Give @conn to the one who waits with @query, and run its callback. */
 void lease_grant(struct conn *conn, struct query *query);
 
+/* One that is free now, without waiting; or NULL. */
+struct mews_lease *lease_take(struct mews_group *group);
+
 /* Its connection is gone. */
 void lease_lost(struct mews_lease *lease);
 

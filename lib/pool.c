@@ -108,13 +108,15 @@ abandon(struct mews_pool *pool)
 		close(null);
 }
 
+_Thread_local char pool_thread;
+
 bool
-pool_ours(struct mews_pool *pool)
+pool_ours_slow(struct mews_pool *pool)
 {
 	assert(pool != NULL && "mews: a pool is there after mews_pool_open() "
 	    "and until mews_pool_close()");
 	if (*pool->alive) {
-		assert(pthread_equal(pool->thread, pthread_self()) &&
+		assert(pool->thread == &pool_thread &&
 		    "mews: a pool is used by the thread that opened it only");
 		return !pool->closing;
 	}
@@ -212,7 +214,7 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
 	pool->monitor = monitor;
-	pool->thread = pthread_self();
+	pool->thread = &pool_thread;
 	pool->watch_fn = watch;
 	pool->watch_arg = watch_arg;
 	pool->now_us = clock_now_us();

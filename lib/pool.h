@@ -15,7 +15,6 @@
 #include "statement.h"
 
 #include <mews/pool.h>
-#include <pthread.h>
 
 struct conn;
 struct monitor;
@@ -52,7 +51,7 @@ struct mews_pool {
 	mews_watch_fn *watch_fn;
 	void *watch_arg;
 	const volatile char *alive; /* a page that a fork finds empty */
-	pthread_t thread;	    /* whose it is */
+	const char *thread;	    /* whose it is: &pool_thread there */
 	bool abandoned;		    /* a fork's copy, descriptors closed */
 	bool closing;		    /* inside mews_pool_close() */
 
@@ -105,7 +104,22 @@ struct mews_pool {
 
 /* May it be used: is it this process', and not being closed? In a fork's
  * copy the descriptors are closed. */
-bool pool_ours(struct mews_pool *pool);
+static inline bool pool_ours(struct mews_pool *pool);
+
+/* Nothing but an address of its own in each thread; the quickest there is. */
+extern _Thread_local char pool_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Why it is not: asserts for a thread or a NULL. */
+bool pool_ours_slow(struct mews_pool *pool);
+
+static inline bool
+pool_ours(struct mews_pool *pool)
+{
+	return (pool != NULL && *pool->alive &&
+	    pool->thread == &pool_thread && !pool->closing) ||
+	    pool_ours_slow(pool);
+}
 
 /* Act on what other processes changed in the segment since the last time. */
 void pool_notice(struct mews_pool *pool);

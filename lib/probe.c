@@ -140,6 +140,7 @@ end_well(struct probe *probe)
 static void
 verdict(struct probe *probe, enum health_evidence evidence)
 {
+	char			quoted[FLEET_QUOTED];
 	struct mews_fleet      *fleet = probe->pool->fleet;
 	unsigned		epoch = probe->epoch;
 
@@ -150,9 +151,10 @@ verdict(struct probe *probe, enum health_evidence evidence)
 		epoch = endpoint_health(fleet, probe->endpoint).epoch;
 	} else {
 		fleet_log(fleet, MEWS_INFO, "probe_failed",
-		    "endpoint=%s evidence=%s error=\"%s\"",
+		    "endpoint=%s evidence=%s error=%s",
 		    endpoint_name(fleet, probe->endpoint),
-		    health_evidence_name(evidence), probe->dial.why);
+		    health_evidence_name(evidence),
+		    fleet_quote(quoted, probe->dial.why));
 	}
 	/* Turned away, it lives nevertheless: that ends a death, too. */
 	if (evidence == HEALTH_REJECTED || evidence == HEALTH_TOO_MANY)
