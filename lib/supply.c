@@ -11,8 +11,6 @@
 #include "budget.h"
 #include "endpoint.h"
 
-#define SUPPLY_STALE_US 1000000 /* a latency is worth something so long */
-
 static bool
 is_stalled(const struct conn *conn, int64_t now_us)
 {
@@ -53,17 +51,19 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 	return best;
 }
 
+/*
+ * What is remembered of a server's latency fades while it is not asked, or
+ * one that was slow once would never be asked again.
+ */
 static float
 load(const struct mews_group *group, uint32_t endpoint)
 {
 	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
-	uint32_t		    in_flight = group->on[endpoint].in_flight;
+	float	old_s = (float)(pool_now(group->pool) - known->learned_us) /
+	    1e6F;
 
-	/* What was slow long ago may be quick by now: see. */
-	if (in_flight == 0 &&
-	    pool_now(group->pool) - known->heard_us > SUPPLY_STALE_US)
-		return 0;
-	return (float)(in_flight + 1) * known->latency_us;
+	return (float)(group->on[endpoint].in_flight + 1) *
+	    known->latency_us / (1 + old_s * SUPPLY_FADE);
 }
 
 /* Slow start: taken as often as the part of its time that has passed. */
