@@ -864,7 +864,8 @@ queries_suite(void)
 	}
 	tcase_add_test(many, each_of_ten_thousand_answers_reaches_its_asker);
 	tcase_add_test(params, a_parameter_arrives_as_it_was_given);
-	tcase_add_test(params, parameters_are_copied_when_the_query_is_accepted);
+	tcase_add_test(params,
+	    parameters_are_copied_when_the_query_is_accepted);
 	tcase_add_test(params, columns_are_binary_only_where_asked_for);
 	tcase_add_test(params,
 	    a_result_may_have_no_rows_many_rows_and_much_in_one);
