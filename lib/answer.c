@@ -151,6 +151,7 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	}
 	pool_learn(&pool->endpoints[conn->endpoint],
 	    pool_now(pool) - query->sent_us);
+	pool->endpoints[conn->endpoint].learned_us = pool_now(pool);
 	if (query->statement != NULL)
 		statement_learn(query->statement, pool_now(pool) -
 		    (since_us > query->sent_us ? since_us : query->sent_us));

@@ -34,6 +34,7 @@ struct watch {
 /* What this worker learned of an endpoint. */
 struct pool_endpoint {
 	float latency_us; /* moving average of its answers */
+	int64_t learned_us; /* the last of them */
 	float p99_us;	  /* running estimate */
 	int64_t heard_us; /* the last byte from it */
 	struct probe *probe; /* running, or NULL */

@@ -51,11 +51,19 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 	return best;
 }
 
+/*
+ * What is remembered of a server's latency fades while it is not asked, or
+ * one that was slow once would never be asked again.
+ */
 static float
 load(const struct mews_group *group, uint32_t endpoint)
 {
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	float	old_s = (float)(pool_now(group->pool) - known->learned_us) /
+	    1e6F;
+
 	return (float)(group->on[endpoint].in_flight + 1) *
-	    group->pool->endpoints[endpoint].latency_us;
+	    known->latency_us / (1 + old_s * SUPPLY_FADE);
 }
 
 /* Slow start: taken as often as the part of its time that has passed. */

@@ -11,6 +11,7 @@
 
 #define SUPPLY_BATCH	16	/* reads in a row to one connection */
 #define SUPPLY_QUICK_US 1000000 /* a quick query this long ago still counts */
+#define SUPPLY_FADE	4	/* a latency counts for a fifth after 1 s */
 
 /* For a query that shares; NULL: nobody can take it now. */
 struct conn *supply_pick(struct mews_group *group);

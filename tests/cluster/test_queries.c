@@ -487,8 +487,9 @@ END_TEST
 
 static const char *const session_sql[] = {
 	"BEGIN", "start transaction", " /* x /* y */ */ begin", "-- x\ncommit",
-	"end", "rollback", "savepoint s", "set search_path = x", "SET LOCAL a.b"
-	" = 1", "reset all", "discard all", "listen x", "unlisten *",
+	"end", "rollback", "savepoint s", "set search_path = x",
+	"SET LOCAL a.b = 1", "reset all", "discard all", "listen x",
+	"unlisten *",
 	"prepare p as select 1", "execute p", "deallocate all",
 	"declare c cursor for select 1", "fetch c", "close c", "lock world",
 	"copy world to stdout", "load 'x'", "create temp table x ()",

@@ -1,0 +1,20 @@
+/*
+ * faults.h - one function per row of the table of promises.
+ */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include "judge.h"
+
+#include <stdbool.h>
+
+struct fault {
+	const char *name;
+	const char *promise; /* in words, for the table */
+	void (*run)(struct judge *judge, bool full);
+};
+
+extern const struct fault faults[];
+extern const unsigned fault_count;
+
+#endif

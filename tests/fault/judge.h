@@ -1,0 +1,66 @@
+/*
+ * judge.h - promises against figures, one line for each.
+ */
+#ifndef JUDGE_H
+#define JUDGE_H
+
+#include "ledger.h"
+
+/* What a figure may do to the test. */
+enum weight {
+	JUDGE_LOGIC, /* the promise holds on any machine */
+	JUDGE_TIME,  /* three times as much is allowed, unless strict */
+	JUDGE_GOAL,  /* counts if strict only */
+	JUDGE_INFO   /* there is no promise */
+};
+
+struct judge {
+	const char *fault;
+	bool strict;
+	unsigned broken;  /* promises */
+	const char *skipped; /* why; NULL: it was not */
+};
+
+/** @value is to be @most at the most; a negative one was not measured. */
+void judge_figure(struct judge *judge, enum weight weight, const char *figure,
+    double value, double most);
+
+/** The same with @value at least @least. */
+void judge_least(struct judge *judge, enum weight weight, const char *figure,
+    double value, double least);
+
+/* Which requests are counted. */
+struct scope {
+	const struct ledger *ledger;
+	const uint32_t *lives; /* the last of each worker, which was not killed */
+	int64_t from_us, to_us; /* due in between; 0: no limit */
+};
+
+/** How many requests of that kind did not end with MEWS_OK, or at all. */
+unsigned judge_failed(const struct scope *scope, bool write);
+
+/** How many reads took longer, and how long the longest took. */
+unsigned judge_slower(const struct scope *scope, int64_t us);
+double judge_longest_ms(const struct scope *scope);
+double judge_percentile_ms(const struct scope *scope, double part);
+
+/** Reads that were handed to that endpoint first, before @before_us, and not
+ * answered by then. */
+unsigned judge_in_flight(const struct scope *scope, unsigned endpoint,
+    int64_t before_us);
+
+/** The time of the first write answered with MEWS_OK by that endpoint;
+ * 0: none was. */
+int64_t judge_first_write_us(const struct scope *scope, unsigned endpoint);
+
+/**
+ * Do the statuses tell the truth? @there has a byte for each request: its row
+ * is in the table. Acknowledged and not there: @lost. Certainly not run, and
+ * there: @untrue. Ended otherwise than OK or LOST: @refused.
+ */
+struct truth {
+	unsigned acknowledged, lost, untrue, refused, unknown, unended;
+};
+struct truth judge_writes(const struct scope *scope, const char *there);
+
+#endif

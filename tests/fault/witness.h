@@ -1,0 +1,30 @@
+/*
+ * witness.h - sees what the library does, where its API does not tell.
+ *
+ * The linker puts the functions of witness.c in the place of some of the
+ * library's own (--wrap): they do the same, and write it into the ledger.
+ */
+#ifndef WITNESS_H
+#define WITNESS_H
+
+#include "ledger.h"
+
+#include <mews.h>
+
+/** In a child, before it joins: who it is. */
+void witness_be(struct ledger *ledger, unsigned process);
+
+/** In the parent, once a process died, before the fleet reaps it. */
+void witness_bury(struct ledger *ledger, unsigned process);
+
+/** What counts of a health: state, role and epoch. */
+uint64_t witness_health(const struct mews_fleet *fleet, uint32_t endpoint);
+
+/** Of all processes. */
+int witness_open(const struct ledger *ledger, uint32_t endpoint);
+
+/** A mews_log_fn: keeps the stories, and each line in the file @arg. */
+void witness_log(void *arg, enum mews_log_level level, const char *event,
+    const char *text);
+
+#endif

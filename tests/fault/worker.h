@@ -1,0 +1,16 @@
+/*
+ * worker.h - a worker of the harness: a steady load by the clock.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "ledger.h"
+
+#define WORKER_READS  50 /* per second */
+#define WORKER_WRITES 5
+
+/** Serve until the ledger says stop; the exit status of the process. */
+int worker_run(struct mews_fleet *fleet, struct ledger *ledger,
+    unsigned worker, uint32_t life);
+
+#endif
