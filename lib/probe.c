@@ -47,35 +47,38 @@ record(const struct probe *probe)
 	return &probe->pool->fleet->segment.endpoints[probe->endpoint];
 }
 
-/* Tell once that two servers take themselves for the primary. */
+/* Tell once that two servers take themselves for the primary: of the one that
+ * is outdated, whichever is probed. */
 static void
 compare_primaries(struct probe *probe)
 {
 	struct mews_fleet *fleet = probe->pool->fleet;
+	uint32_t	   self = probe->endpoint;
 	uint32_t	   mine = atomic_load(&record(probe)->timeline);
+	bool		   outdated = false;
 
 	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
 		struct health	health = endpoint_health(fleet, i);
-		uint32_t	other;
-		bool	       *told = &probe->pool->endpoints[i].rival_told;
+		uint32_t	other, loser;
 
 		other = atomic_load(&fleet->segment.endpoints[i].timeline);
-		if (i == probe->endpoint ||
-		    health.role != HEALTH_ROLE_PRIMARY ||
-		    health.state == HEALTH_DOWN || other == mine) {
-			*told = false;
+		if (i == self || health.role != HEALTH_ROLE_PRIMARY ||
+		    health.state == HEALTH_DOWN || other == 0 ||
+		    other == mine)
 			continue;
-		}
-		if (!*told)
+		loser = mine < other ? self : i;
+		outdated = outdated || loser == self;
+		if (!probe->pool->endpoints[loser].rival_told)
 			fleet_log(fleet, MEWS_ERROR, "two_primaries",
 			    "endpoint=%s timeline=%u other=%s "
 			    "other_timeline=%u used=%s",
-			    endpoint_name(fleet, probe->endpoint), mine,
+			    endpoint_name(fleet, self), mine,
 			    endpoint_name(fleet, i), other,
-			    endpoint_name(fleet,
-				mine > other ? probe->endpoint : i));
-		*told = true;
+			    endpoint_name(fleet, loser == i ? self : i));
+		probe->pool->endpoints[loser].rival_told = true;
 	}
+	if (!outdated)
+		probe->pool->endpoints[self].rival_told = false;
 }
 
 static uint32_t
@@ -294,6 +297,9 @@ answered(struct probe *probe)
 		verdict(probe, HEALTH_PROBE_OK);
 		if (probe->dial.role == HEALTH_ROLE_PRIMARY)
 			compare_primaries(probe);
+		else
+			probe->pool->endpoints[probe->endpoint].rival_told =
+			    false;
 	}
 	PQclear(answer);
 	orphans(probe);

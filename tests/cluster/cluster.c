@@ -6,8 +6,10 @@
 #include "unit.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,12 +42,12 @@ static void
 keep_log(void *arg, enum mews_log_level level, const char *event,
     const char *text)
 {
-	size_t	used = strlen(cluster.log);
+	char   *log = arg;
+	size_t	used = strlen(log);
 
-	(void)arg;
 	(void)level;
-	snprintf(cluster.log + used, sizeof(cluster.log) - used, "%s %s\n",
-	    event, text);
+	snprintf(log + used, sizeof(cluster.log) - used, "%s %s\n", event,
+	    text);
 }
 
 void
@@ -79,7 +81,7 @@ cluster_create(void)
 
 	ck_assert_msg(mews_fleet_create(&cluster.fleet, &cluster.config,
 	    &error) == MEWS_OK, "%s", error.message);
-	mews_fleet_set_log(cluster.fleet, keep_log, NULL);
+	mews_fleet_set_log(cluster.fleet, keep_log, cluster.log);
 	ck_assert_msg(mews_view_open(&cluster.view,
 	    cluster.config.runtime_file, &error) == MEWS_OK,
 	    "%s", error.message);
@@ -102,6 +104,50 @@ cluster_open(const struct mews_group_config *groups, size_t count)
 	cluster_prepare(groups, count);
 	cluster_create();
 	cluster_join();
+}
+
+/* The child; ends when the test's process does, at the latest. */
+static void
+run_monitor(int ends[2])
+{
+	struct mews_error	error;
+
+	close(ends[1]);
+	mews_fleet_set_log(cluster.fleet, keep_log, cluster.monitor_log);
+	_exit(mews_monitor_run(cluster.fleet, ends[0], &error) == MEWS_OK ?
+	    EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+pid_t
+cluster_monitor(void)
+{
+	struct mews_view_fleet	seen = { .monitor_pid = 0 };
+	int			ends[2];
+	pid_t			pid;
+
+	if (cluster.monitor_log == NULL)
+		cluster.monitor_log = mmap(NULL, sizeof(cluster.log),
+		    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(cluster.monitor_log, MAP_FAILED);
+	ck_assert_int_eq(pipe(ends), 0);
+	if ((pid = fork()) == 0)
+		run_monitor(ends);
+	ck_assert_int_gt(pid, 0);
+	close(ends[0]);
+	while (seen.monitor_pid != pid) {
+		CLUSTER_WAIT(waitpid(pid, NULL, WNOHANG) == 0);
+		mews_view_fleet(cluster.view, &seen);
+		cluster_turn();
+	}
+	return pid;
+}
+
+void
+cluster_end(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	mews_fleet_reap(cluster.fleet, pid);
 }
 
 void
@@ -339,8 +385,8 @@ cluster_repair(void)
 	cluster_servers("up", "a b c");
 }
 
-static struct mews_view_endpoint
-look(const char *endpoint)
+struct mews_view_endpoint
+cluster_look(const char *endpoint)
 {
 	struct mews_view_endpoint	seen;
 
@@ -353,23 +399,35 @@ look(const char *endpoint)
 const char *
 cluster_state(const char *endpoint)
 {
-	return look(endpoint).state;
+	return cluster_look(endpoint).state;
 }
 
 const char *
 cluster_role(const char *endpoint)
 {
-	return look(endpoint).role;
+	return cluster_look(endpoint).role;
+}
+
+static int
+count_in(const char *log, const char *text)
+{
+	int	count = 0;
+
+	for (; log != NULL && (log = strstr(log, text)) != NULL; log++)
+		count++;
+	return count;
 }
 
 int
 cluster_logged(const char *text)
 {
-	int	count = 0;
+	return count_in(cluster.log, text);
+}
 
-	for (const char *p = cluster.log; (p = strstr(p, text)) != NULL; p++)
-		count++;
-	return count;
+int
+cluster_monitor_logged(const char *text)
+{
+	return count_in(cluster.monitor_log, text);
 }
 
 pid_t

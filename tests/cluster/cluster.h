@@ -22,6 +22,7 @@ struct cluster {
 	struct mews_view *view;
 	struct mews_pool *pool;
 	char log[65536]; /* events of this process: "event text\n" */
+	char *monitor_log; /* the same of the monitor's; NULL: it never ran */
 };
 
 extern struct cluster cluster;
@@ -49,6 +50,13 @@ void cluster_join(void);
 
 /* All three steps. */
 void cluster_open(const struct mews_group_config *groups, size_t count);
+
+/* Between create and join: start a monitor, wait until it is at work, give
+ * its pid. cluster_close() does not end it: cluster_end() does. */
+pid_t cluster_monitor(void);
+
+/* Kill a child, wait for it, and clear its slot. */
+void cluster_end(pid_t pid);
 
 /* Undo whatever was done. A no-op for a second time. */
 void cluster_close(void);
@@ -114,12 +122,14 @@ void cluster_servers(const char *command, const char *names);
 /* A fixture that repairs what the test before left: all run, none frozen. */
 void cluster_repair(void);
 
-/* What everybody believes of an endpoint: "up", "primary". */
+/* What everybody believes of an endpoint; of that, "up", "primary". */
+struct mews_view_endpoint cluster_look(const char *endpoint);
 const char *cluster_state(const char *endpoint);
 const char *cluster_role(const char *endpoint);
 
-/* How often @text stands in this process' log. */
+/* How often @text stands in this process' log, and in the monitor's. */
 int cluster_logged(const char *text);
+int cluster_monitor_logged(const char *text);
 
 /* Run @fn in a child, which ends with its return; wait for its good end. */
 pid_t cluster_fork(void (*fn)(void *arg), void *arg);

@@ -15,6 +15,8 @@ static const struct mews_group_config groups[] = {
 	{ .name = "single", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
 	  .pipeline = 1, .queue = 3 },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY },
+	{ .name = "patient", .role = MEWS_GROUP_PRIMARY,
+	  .acquire_timeout = 2000 },
 	{ .name = "lease", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
 	  .autocommit = MEWS_OFF },
 };
@@ -167,7 +169,7 @@ ask_with(const char *conninfo, const char *group)
 
 START_TEST(a_wrong_database_is_named)
 {
-	struct asked	asked = ask_with("dbname=nowhere", "write");
+	struct asked	asked = ask_with("dbname=nowhere", "patient");
 
 	assert_status(asked, MEWS_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(asked.message,
@@ -201,7 +203,7 @@ START_TEST(a_wrong_password_is_told)
 	ask_for_password("locked");
 	/* The reload takes a moment. */
 	for (;;) {
-		asked = ask_with("user=locked password=wrong", "write");
+		asked = ask_with("user=locked password=wrong", "patient");
 		if (asked.status != MEWS_OK)
 			break;
 		cluster_close();
@@ -211,7 +213,7 @@ START_TEST(a_wrong_password_is_told)
 	ck_assert_ptr_nonnull(strstr(asked.message, "locked"));
 	ck_assert_ptr_null(strstr(asked.message, "wrong"));
 	cluster_close();
-	assert_status(ask_with("user=locked password=right", "write"),
+	assert_status(ask_with("user=locked password=right", "patient"),
 	    MEWS_OK);
 }
 END_TEST
@@ -220,7 +222,7 @@ START_TEST(a_session_that_cannot_begin_is_explained)
 {
 	static const char *const init[] = { "select 1", "set nonsense = 1" };
 	static const struct mews_group_config group = { .name = "bad",
-		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 300,
+		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 2000,
 		.init = init, .init_count = 2 };
 	struct asked	asked;
 

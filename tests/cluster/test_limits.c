@@ -1,0 +1,167 @@
+/*
+ * test_limits.c - a server that came back, or has had enough, is spared.
+ */
+#include "cluster.h"
+#include "load.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct load *load;
+
+static void
+begin(void)
+{
+	cluster_repair();
+	load = malloc(sizeof(*load));
+	ck_assert_ptr_nonnull(load);
+}
+
+static void
+end(void)
+{
+	cluster_close();
+	free(load);
+}
+
+static void
+turn_for(int ms)
+{
+	int64_t	until = cluster_now() + ms;
+
+	while (cluster_now() < until)
+		cluster_turn();
+}
+
+static bool
+is(const char *endpoint, const char *state)
+{
+	return strcmp(cluster_state(endpoint), state) == 0;
+}
+
+/* The part of the answers of @ms that comes from b, in per cent. */
+static int
+share_of_b(int ms)
+{
+	int	b = load->on[1], c = load->on[2];
+
+	turn_for(ms);
+	b = load->on[1] - b;
+	c = load->on[2] - c;
+	ck_assert_int_gt(b + c, 0);
+	return b * 100 / (b + c);
+}
+
+START_TEST(a_server_that_came_back_gets_its_share_slowly)
+{
+	static const struct mews_group_config group = { .name = "read",
+		.role = MEWS_GROUP_STANDBY };
+	int	first, last;
+
+	cluster_prepare(&group, 1);
+	cluster.config.health.slow_start = 4000;
+	cluster_create();
+	cluster_join();
+	/* Not when it is seen for the first time. */
+	load_start(load, "read", "select $1::int from pg_sleep(0.005)");
+	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
+	ck_assert_int_gt(share_of_b(300), 25);
+	cluster_servers("kill", "b");
+	CLUSTER_WAIT(is("b", "down"));
+	cluster_servers("up", "b");
+	CLUSTER_WAIT(is("b", "up"));
+	first = share_of_b(500);
+	turn_for(4000);
+	last = share_of_b(500);
+	ck_assert_msg(first < 25 && last > 30, "first %d %%, then %d %%",
+	    first, last);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+}
+END_TEST
+
+START_TEST(too_many_connections_lower_the_limit_for_a_while)
+{
+	static const struct mews_group_config group = { .name = "write",
+		.role = MEWS_GROUP_PRIMARY, .connection_count = 12,
+		.pipeline = 1 };
+	static char	conninfo[300];
+
+	cluster_ask("a", "drop role if exists modest");
+	cluster_ask("a", "create role modest login connection limit 4");
+	cluster_prepare(&group, 1);
+	snprintf(conninfo, sizeof(conninfo), "%s user=modest",
+	    cluster.endpoints[0].conninfo);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	ck_assert_uint_eq(cluster_look("a").cap, 0);
+	load_start(load, "write", "select $1::int from pg_sleep(0.005)");
+	CLUSTER_WAIT(cluster_look("a").cap != 0);
+	ck_assert_uint_le(cluster_look("a").cap, 4);
+	ck_assert_uint_eq(cluster_look("a").max_connections, 0);
+	turn_for(300);
+	ck_assert(is("a", "up"));
+	ck_assert_int_eq(cluster_logged("endpoint=a from=up"), 0);
+	/* It is asked for more when the while is over. */
+	cluster_ask("a", "alter role modest connection limit -1");
+	CLUSTER_WAIT(cluster_look("a").cap == 0);
+	CLUSTER_WAIT(cluster_look("a").connections > 4);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	ck_assert_int_eq(cluster_logged("endpoint=a from=up"), 0);
+}
+END_TEST
+
+/* How many reads of a lost server are sent again. */
+static const struct {
+	uint32_t budget; /* per cent */
+	bool some;	 /* are re-sent */
+	bool all;
+} budgets[] = {
+	{ MEWS_FOREVER, false, false },
+	{ 100, true, true },
+};
+
+START_TEST(the_budget_bounds_what_is_sent_again)
+{
+	struct mews_group_config group = { .name = "read",
+		.role = MEWS_GROUP_STANDBY, .connection_count = 8,
+		.pipeline = 4, .retry_budget = budgets[_i].budget };
+	int	lost;
+
+	cluster_open(&group, 1);
+	load_start(load, "read", "select $1::int from pg_sleep(0.005)");
+	CLUSTER_WAIT(load->on[1] > 200 && load->on[2] > 200);
+	cluster_servers("kill", "b");
+	CLUSTER_WAIT(is("b", "down"));
+	load_stop(load);
+	lost = load_failed(load);
+	ck_assert_int_eq(load->count[MEWS_LOST], lost);
+	ck_assert_int_eq(lost == 0, budgets[_i].all);
+	ck_assert_int_eq(cluster_stats("read").resent > 0, budgets[_i].some);
+	/* Nothing else was in flight than this. */
+	ck_assert_int_le(lost + (int)cluster_stats("read").resent,
+	    LOAD_WIDTH);
+}
+END_TEST
+
+static Suite *
+limits_suite(void)
+{
+	Suite	*suite = suite_create("limits");
+	TCase	*tcase = unit_case(suite, "limits");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, a_server_that_came_back_gets_its_share_slowly);
+	tcase_add_test(tcase,
+	    too_many_connections_lower_the_limit_for_a_while);
+	tcase_add_loop_test(tcase, the_budget_bounds_what_is_sent_again, 0,
+	    (int)CLUSTER_COUNT(budgets));
+	return suite;
+}
+
+UNIT_MAIN(limits_suite)

@@ -1,0 +1,343 @@
+/*
+ * test_monitor.c - what the monitor measures and does, and what is done while
+ * there is none.
+ *
+ * The last test promotes b: after it there is no way back.
+ */
+#include "cluster.h"
+#include "load.h"
+#include "unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const struct mews_group_config groups[] = {
+	{ .name = "read", .role = MEWS_GROUP_STANDBY },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .query_timeout = 60000 },
+	{ .name = "recent", .role = MEWS_GROUP_STANDBY, .max_lag = 400 },
+	{ .name = "near", .role = MEWS_GROUP_STANDBY,
+	  .max_lag_bytes = 100000 },
+};
+
+static struct load *load;
+
+static void
+resume(const char *server)
+{
+	cluster_ask(server, "select pg_wal_replay_resume() "
+	    "where pg_is_in_recovery()");
+}
+
+static void
+begin(void)
+{
+	cluster_repair();
+	resume("b");
+	resume("c");
+	load = malloc(sizeof(*load));
+	ck_assert_ptr_nonnull(load);
+}
+
+static void
+end(void)
+{
+	cluster_close();
+	free(load);
+}
+
+/* A fleet with a monitor, which this process joins; its pid. */
+static pid_t
+open_watched(void)
+{
+	pid_t	pid;
+
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
+	return pid;
+}
+
+static void
+turn_for(int ms)
+{
+	int64_t	until = cluster_now() + ms;
+
+	while (cluster_now() < until)
+		cluster_turn();
+}
+
+static bool
+is(const char *endpoint, const char *state)
+{
+	return strcmp(cluster_state(endpoint), state) == 0;
+}
+
+START_TEST(it_measures_every_endpoint)
+{
+	struct mews_view_endpoint	seen;
+	pid_t				pid = open_watched();
+
+	for (const char *name = "a\0b\0c\0"; *name != '\0'; name += 2) {
+		CLUSTER_WAIT(cluster_look(name).rtt_us > 0 &&
+		    cluster_look(name).lag_ms >= 0 && is(name, "up"));
+		seen = cluster_look(name);
+		ck_assert_str_eq(seen.role, name[0] == 'a' ? "primary" :
+		    "standby");
+		ck_assert_uint_eq(seen.timeline, 1);
+		ck_assert_uint_gt(seen.lsn, 0);
+		ck_assert_int_ge(seen.changed_ms, 0);
+		ck_assert(seen.changed_by == pid ||
+		    seen.changed_by == getpid());
+		ck_assert(!seen.drained && !seen.outdated);
+	}
+	cluster_end(pid);
+}
+END_TEST
+
+/* Killed and reaped; or stopped, and still in its slot. */
+START_TEST(without_it_the_workers_probe)
+{
+	struct mews_view_fleet	fleet;
+	pid_t			pid = open_watched();
+
+	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
+	if (_i == 0)
+		cluster_end(pid);
+	else
+		ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	mews_view_fleet(cluster.view, &fleet);
+	ck_assert_int_eq(fleet.monitor_pid, _i == 0 ? 0 : pid);
+	cluster_servers("freeze", "b");
+	CLUSTER_WAIT(is("b", "down"));
+	cluster_servers("thaw", "b");
+	CLUSTER_WAIT(is("b", "up"));
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	if (_i == 1)
+		cluster_end(pid);
+	pid = cluster_monitor();
+	cluster_end(pid);
+}
+END_TEST
+
+static void
+drain(const char *endpoint, bool drained)
+{
+	struct mews_error	error;
+
+	ck_assert_msg(mews_endpoint_drain(cluster.config.runtime_file,
+	    endpoint, drained, &error) == MEWS_OK, "%s", error.message);
+	ck_assert(cluster_look(endpoint).drained == drained);
+}
+
+START_TEST(what_is_drained_gets_no_work_and_no_query_is_lost)
+{
+	pid_t	pid = open_watched();
+	int	before, other;
+
+	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
+	drain("b", true);
+	turn_for(1000);
+	before = load->on[1];
+	other = load->on[2];
+	turn_for(300);
+	ck_assert_int_eq(load->on[1], before);
+	ck_assert_int_gt(load->on[2], other);
+	CLUSTER_WAIT(cluster_look("b").connections == 0);
+	drain("b", false);
+	CLUSTER_WAIT(load->on[1] > before + 20);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	cluster_end(pid);
+}
+END_TEST
+
+/* Once there are no connections of a drained one: an idle worker. */
+START_TEST(what_is_drained_is_left_by_an_idle_worker_too)
+{
+	pid_t	pid = open_watched();
+
+	load_start(load, "read", "select $1::int");
+	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
+	load_stop(load);
+	ck_assert_uint_gt(cluster_look("b").connections, 0);
+	drain("b", true);
+	turn_for(1100);
+	ck_assert_uint_eq(cluster_look("b").connections, 0);
+	ck_assert_uint_gt(cluster_look("c").connections, 0);
+	cluster_end(pid);
+}
+END_TEST
+
+/* b replays no more, while a writes: until its lag is beyond all limits. */
+static void
+make_b_lag(void)
+{
+	struct mews_view_endpoint	seen;
+
+	cluster_ask("b", "select pg_wal_replay_pause()");
+	CLUSTER_WAIT(strcmp(cluster_ask("b",
+	    "select pg_get_wal_replay_pause_state()"), "paused") == 0);
+	do {
+		cluster_ask("a", "create table if not exists noise (t text);"
+		    "insert into noise select repeat('x', 100) "
+		    "from generate_series(1, 1000)");
+		turn_for(50);
+		seen = cluster_look("b");
+	} while (seen.lag_ms <= 600 || seen.lag_bytes <= 200000);
+}
+
+START_TEST(a_standby_behind_the_limit_is_skipped_and_not_down)
+{
+	const char     *name = _i == 0 ? "recent" : "near";
+	pid_t		pid = open_watched();
+	int		before;
+
+	load_start(load, name, "select $1::int from pg_sleep(0.005)");
+	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
+	make_b_lag();
+	before = load->on[1];
+	turn_for(300);
+	ck_assert_int_eq(load->on[1], before);
+	ck_assert(is("b", "up"));
+	/* A group without a limit takes it. */
+	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("read"),
+	    "select 1").endpoint, "b") == 0);
+	ck_assert_int_eq(load->on[1], before);
+	resume("b");
+	before = load->on[1];
+	CLUSTER_WAIT(load->on[1] > before + 20);
+	CLUSTER_WAIT(cluster_look("b").lag_ms < 400);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	cluster_end(pid);
+}
+END_TEST
+
+static void
+sleeps(void *arg)
+{
+	(void)arg;
+	cluster_join();
+	cluster_run(cluster_group("write"), "select pg_sleep(50)");
+}
+
+static int
+count_sleepers(int seconds)
+{
+	char	sql[200];
+
+	snprintf(sql, sizeof(sql), "select count(*) from pg_stat_activity "
+	    "where state = 'active' and query = 'select pg_sleep(%d)'",
+	    seconds);
+	return cluster_ask_int("a", sql);
+}
+
+/* Two workers sleep on the same server; only the dead one's is ended. */
+START_TEST(what_a_dead_worker_left_running_is_ended)
+{
+	struct asked	mine;
+	pid_t		pid, worker;
+
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	pid = cluster_monitor();
+	worker = cluster_fork(sleeps, NULL);
+	cluster_join();
+	cluster_send_sql(&mine, cluster_group("write"), "select pg_sleep(40)");
+	CLUSTER_WAIT(count_sleepers(50) == 1 && count_sleepers(40) == 1);
+	cluster_end(worker);
+	CLUSTER_WAIT(count_sleepers(50) == 0);
+	CLUSTER_WAIT(cluster_monitor_logged("orphan_ended endpoint=a") == 1);
+	turn_for(500);
+	ck_assert_int_eq(count_sleepers(40), 1);
+	ck_assert_int_eq(mine.calls, 0);
+	ck_assert_int_eq(cluster_monitor_logged("orphan_ended"), 1);
+	cluster_ask("a", "select pg_cancel_backend(pid) from pg_stat_activity"
+	    " where query = 'select pg_sleep(40)'");
+	CLUSTER_WAIT(mine.calls == 1);
+	cluster_end(pid);
+}
+END_TEST
+
+START_TEST(a_name_that_cannot_be_looked_up_blocks_nobody)
+{
+	int64_t	before, longest = 0;
+	pid_t	pid;
+
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster.config.health.resolve = 200;
+	cluster.endpoints[1].conninfo =
+	    "host=no-such-host.invalid user=mews dbname=mews";
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
+	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
+	while (load->on[2] < 500) {
+		before = cluster_now();
+		cluster_turn();
+		if (cluster_now() - before > longest)
+			longest = cluster_now() - before;
+	}
+	ck_assert_int_lt(longest, 500);
+	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_logged("host name could not be resolved") +
+	    cluster_monitor_logged("host name could not be resolved") > 0);
+	load_stop(load);
+	ck_assert_int_eq(load->on[1], 0);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	cluster_end(pid);
+}
+END_TEST
+
+START_TEST(of_two_primaries_the_newer_one_gets_the_writes)
+{
+	pid_t	pid = open_watched();
+	int	before;
+
+	load_start(load, "write", "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(load->on[0] > 20);
+	cluster_servers("promote", "b");
+	CLUSTER_WAIT(cluster_look("a").outdated);
+	ck_assert(!cluster_look("b").outdated);
+	ck_assert_uint_eq(cluster_look("b").timeline, 2);
+	ck_assert(is("a", "up"));
+	turn_for(100);
+	before = load->on[0];
+	CLUSTER_WAIT(load->on[1] > 100);
+	turn_for(1000);
+	ck_assert_int_eq(load->on[0], before);
+	ck_assert_int_eq(cluster_monitor_logged("two_primaries"), 1);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	cluster_end(pid);
+}
+END_TEST
+
+static Suite *
+monitor_suite(void)
+{
+	Suite	*suite = suite_create("monitor");
+	TCase	*tcase = unit_case(suite, "monitor");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, it_measures_every_endpoint);
+	tcase_add_loop_test(tcase, without_it_the_workers_probe, 0, 2);
+	tcase_add_test(tcase,
+	    what_is_drained_gets_no_work_and_no_query_is_lost);
+	tcase_add_test(tcase, what_is_drained_is_left_by_an_idle_worker_too);
+	tcase_add_loop_test(tcase,
+	    a_standby_behind_the_limit_is_skipped_and_not_down, 0, 2);
+	tcase_add_test(tcase, what_a_dead_worker_left_running_is_ended);
+	tcase_add_test(tcase, a_name_that_cannot_be_looked_up_blocks_nobody);
+	tcase_add_test(tcase, of_two_primaries_the_newer_one_gets_the_writes);
+	return suite;
+}
+
+UNIT_MAIN(monitor_suite)

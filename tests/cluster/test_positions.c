@@ -1,0 +1,276 @@
+/*
+ * test_positions.c - read your writes, and reads that are asked twice.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HEDGE_MS 20
+#define SLOW_MS	 300 /* without hedging it is more than a second */
+
+static const struct mews_group_config groups[] = {
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY },
+	{ .name = "prefer", .role = MEWS_GROUP_PREFER_STANDBY },
+	{ .name = "standby", .role = MEWS_GROUP_STANDBY },
+	{ .name = "hedged", .role = MEWS_GROUP_STANDBY,
+	  .hedge_after = HEDGE_MS, .retry_budget = 100, .min_connections = 4 },
+};
+
+static pid_t monitor;
+
+static void
+resume(const char *server)
+{
+	cluster_ask(server, "select pg_wal_replay_resume()");
+}
+
+static void
+begin(void)
+{
+	cluster_repair();
+	resume("b");
+	resume("c");
+	cluster_ask("a", "create table if not exists mine (id int)");
+	cluster_ask("a", "truncate mine");
+	cluster_catch_up();
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	monitor = cluster_monitor();
+	cluster_join();
+}
+
+static void
+end(void)
+{
+	cluster_end(monitor);
+	cluster_close();
+}
+
+static void
+pause_replay(const char *server)
+{
+	cluster_ask(server, "select pg_wal_replay_pause()");
+	CLUSTER_WAIT(strcmp(cluster_ask(server,
+	    "select pg_get_wal_replay_pause_state()"), "paused") == 0);
+}
+
+/* Write, and take the position. */
+static uint64_t
+write_one(void)
+{
+	struct mews_query_args	args = { .sql = "insert into mine values (1)",
+		.flags = MEWS_POSITION };
+	struct mews_result     *result;
+	uint64_t		position;
+
+	ck_assert_int_eq(mews_query_run(cluster_group("write"), &args,
+	    &result), MEWS_OK);
+	position = mews_result_position(result);
+	mews_result_free(&result);
+	ck_assert_uint_gt(position, 0);
+	return position;
+}
+
+static struct mews_query_args
+read_after(uint64_t position, uint32_t timeout_ms)
+{
+	return (struct mews_query_args) { .sql = "select count(*) from mine",
+		.after = position, .timeout_ms = timeout_ms };
+}
+
+START_TEST(a_read_after_a_write_sees_it)
+{
+	struct mews_query_args	args;
+	struct asked		asked;
+	char			seen[12];
+
+	for (int i = 1; i <= 30; i++) {
+		args = read_after(write_one(), 0);
+		asked = cluster_run_args(cluster_group(i % 2 == 0 ?
+		    "prefer" : "standby"), &args);
+		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+		snprintf(seen, sizeof(seen), "%d", i);
+		ck_assert_str_eq(asked.value, seen);
+	}
+}
+END_TEST
+
+START_TEST(while_standbys_lag_the_primary_serves_those_who_may_use_it)
+{
+	struct mews_query_args	args;
+	struct asked		asked;
+
+	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("prefer"),
+	    "select 1").endpoint, "a") != 0);
+	pause_replay("b");
+	pause_replay("c");
+	args = read_after(write_one(), 0);
+	asked = cluster_run_args(cluster_group("prefer"), &args);
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	ck_assert_str_eq(asked.endpoint, "a");
+	ck_assert_str_eq(asked.value, "1");
+}
+END_TEST
+
+START_TEST(while_standbys_lag_the_others_wait)
+{
+	struct mews_query_args	args;
+	struct asked		asked;
+	int64_t			until;
+
+	pause_replay("b");
+	pause_replay("c");
+	args = read_after(write_one(), 15000);
+	cluster_send(&asked, cluster_group("standby"), &args);
+	for (until = cluster_now() + 300; cluster_now() < until;)
+		cluster_turn();
+	ck_assert_int_eq(asked.calls, 0);
+	/* One without a position passes it. */
+	ck_assert_int_eq(cluster_run(cluster_group("standby"),
+	    "select 1").status, MEWS_OK);
+	ck_assert_int_eq(asked.calls, 0);
+	resume("b");
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	ck_assert_str_eq(asked.endpoint, "b");
+	ck_assert_str_eq(asked.value, "1");
+}
+END_TEST
+
+START_TEST(who_waits_in_vain_is_told_in_time)
+{
+	struct mews_query_args	args;
+	struct asked		asked;
+	int64_t			before;
+
+	pause_replay("b");
+	pause_replay("c");
+	args = read_after(write_one(), 300);
+	before = cluster_now();
+	asked = cluster_run_args(cluster_group("standby"), &args);
+	ck_assert_msg(asked.status == MEWS_WAITED, "%s: %s",
+	    mews_status_name(asked.status), asked.message);
+	ck_assert_int_ge(cluster_now() - before, 299);
+	ck_assert_int_lt(cluster_now() - before, 2000);
+}
+END_TEST
+
+/* Reads that follow each other, eight at a time; how long the worst took. */
+
+#define READERS 8
+#define READS	4000
+
+static struct {
+	int sent, ended, calls[READS];
+	int64_t when[READS];
+	int64_t worst;
+	bool stop;
+} reads;
+
+static void read_next(void);
+
+static void
+read_ended(void *arg, const struct mews_result *result)
+{
+	int	id = (int)(intptr_t)arg;
+	int64_t	took = cluster_now() - reads.when[id];
+
+	ck_assert_msg(mews_result_status(result) == MEWS_OK, "%s",
+	    mews_result_message(result));
+	ck_assert_int_eq(atoi(PQgetvalue(mews_result_pg(result), 0, 0)), id);
+	ck_assert_int_eq(reads.calls[id]++, 0);
+	reads.ended++;
+	if (took > reads.worst)
+		reads.worst = took;
+	if (!reads.stop)
+		read_next();
+}
+
+static void
+read_next(void)
+{
+	struct mews_param	param = mews_param_int(reads.sent);
+	struct mews_query_args	args = { .params = &param, .param_count = 1,
+		.sql = "select $1::int from pg_sleep(0.005)" };
+
+	ck_assert_int_lt(reads.sent, READS);
+	reads.when[reads.sent] = cluster_now();
+	ck_assert_int_eq(mews_query_send(cluster_group("hedged"), &args,
+	    read_ended, (void *)(intptr_t)reads.sent, NULL), MEWS_OK);
+	reads.sent++;
+}
+
+START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
+{
+	int	ended;
+
+	for (int i = 0; i < READERS; i++)
+		read_next();
+	CLUSTER_WAIT(reads.ended > 200);
+	reads.worst = 0;
+	cluster_servers("freeze", "b");
+	ended = reads.ended;
+	CLUSTER_WAIT(strcmp(cluster_state("b"), "down") == 0);
+	CLUSTER_WAIT(reads.ended > ended + 200);
+	ck_assert_msg(reads.worst < SLOW_MS, "a read took %d ms",
+	    (int)reads.worst);
+	/* Its late answers are nobody's. */
+	cluster_servers("thaw", "b");
+	CLUSTER_WAIT(strcmp(cluster_state("b"), "up") == 0);
+	ended = reads.ended;
+	CLUSTER_WAIT(reads.ended > ended + 200);
+	reads.stop = true;
+	CLUSTER_WAIT(reads.ended == reads.sent);
+	for (int i = 0; i < reads.sent; i++)
+		ck_assert_int_eq(reads.calls[i], 1);
+}
+END_TEST
+
+/* The slow one answers, but later than the twin: both come, one counts. */
+START_TEST(the_later_of_two_answers_does_no_harm)
+{
+	static struct asked	asked[50];
+
+	for (size_t i = 0; i < CLUSTER_COUNT(asked); i++) {
+		cluster_send_sql(&asked[i], cluster_group("hedged"),
+		    "select 7 from pg_sleep(random() * 0.08)");
+		if (i % 5 == 4)
+			CLUSTER_WAIT(asked[i].calls == 1);
+	}
+	for (size_t i = 0; i < CLUSTER_COUNT(asked); i++) {
+		CLUSTER_WAIT(asked[i].calls > 0);
+		ck_assert_int_eq(asked[i].calls, 1);
+		ck_assert_str_eq(asked[i].value, "7");
+	}
+	ck_assert_str_eq(cluster_value(cluster_group("hedged"), "select 8"),
+	    "8");
+	ck_assert_uint_eq(cluster_stats("hedged").errors, 0);
+	ck_assert_uint_eq(cluster_stats("hedged").queries, 51);
+}
+END_TEST
+
+static Suite *
+positions_suite(void)
+{
+	Suite	*suite = suite_create("positions");
+	TCase	*tcase = unit_case(suite, "read your writes");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, a_read_after_a_write_sees_it);
+	tcase_add_test(tcase,
+	    while_standbys_lag_the_primary_serves_those_who_may_use_it);
+	tcase_add_test(tcase, while_standbys_lag_the_others_wait);
+	tcase_add_test(tcase, who_waits_in_vain_is_told_in_time);
+
+	tcase = unit_case(suite, "hedges");
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, a_hedged_read_does_not_wait_for_who_hangs);
+	tcase_add_test(tcase, the_later_of_two_answers_does_no_harm);
+	return suite;
+}
+
+UNIT_MAIN(positions_suite)
