@@ -121,7 +121,8 @@ static const struct option options[] = {
 	{ FILE_KEY("graceful_timeout", OPTION_DURATION, graceful_timeout),
 	  .fallback = "30s", .low = 1, .high = DAY, .choices = never_word },
 	{ FILE_KEY("worker_timeout", OPTION_DURATION, worker_timeout),
-	  .fallback = "30s", .low = SECOND, .high = DAY, .choices = never_word },
+	  .fallback = "30s", .low = SECOND, .high = DAY,
+	  .choices = never_word },
 
 	{ ENDPOINT_KEY(conninfo, OPTION_TEXT) },
 	{ ENDPOINT_KEY(max_connections, OPTION_COUNT),

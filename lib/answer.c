@@ -11,6 +11,7 @@
 #include "lease.h"
 #include "prepared.h"
 #include "ring.h"
+#include "stream.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -48,6 +49,16 @@ loss_evidence(const char *state)
 	return HEALTH_LOST;
 }
 
+bool
+answer_is_last(struct conn *conn, const PGresult *answer)
+{
+	if (!is_fatal(answer))
+		return false;
+	conn_break(conn, loss_evidence(sqlstate(answer)),
+	    PQresultErrorMessage(answer));
+	return true;
+}
+
 /* The plan, or the name, on the server is not what we believed. */
 static bool
 is_stale_statement(const struct query *query, const PGresult *answer)
@@ -83,9 +94,9 @@ answer_status(const struct query *query, const PGresult *answer)
 	}
 }
 
-/* Tell the asker, and free the answer. */
-static void
-tell(struct conn *conn, struct query *query, PGresult *answer)
+void
+answer_tell(struct conn *conn, struct query *query, PGresult *answer,
+    bool aborted)
 {
 	struct mews_fleet	*fleet = conn->group->pool->fleet;
 	struct mews_result	 result = {
@@ -100,6 +111,11 @@ tell(struct conn *conn, struct query *query, PGresult *answer)
 	    PQresultStatus(answer) == PGRES_COMMAND_OK)
 		result.message = "a query of the transaction had failed: "
 				 "everything was rolled back";
+	/* To the server a COPY that failed by request was canceled. */
+	if (aborted && result.status == MEWS_TIMEOUT) {
+		result.status = MEWS_CANCELED;
+		result.message = "the COPY was aborted, and stored nothing";
+	}
 	if (query->lease != NULL)
 		lease_heard(query->lease, pool_now(conn->group->pool));
 	query_end(query, &result);
@@ -141,18 +157,18 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 		}
 		conn->ahead_error = NULL;
 	}
-	if (is_fatal(answer)) {
+	if (answer_is_last(conn, answer)) {
 		/* conn_lose() decides what becomes of it. */
 		conn->held = query;
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
 		PQclear(answer);
 		return;
 	}
-	pool_learn(&pool->endpoints[conn->endpoint],
-	    pool_now(pool) - query->sent_us);
+	/* The host has its part in the time of a stream. */
+	if (query->on_row == NULL)
+		pool_learn(&pool->endpoints[conn->endpoint],
+		    pool_now(pool) - query->sent_us);
 	pool->endpoints[conn->endpoint].learned_us = pool_now(pool);
-	if (query->statement != NULL)
+	if (query->statement != NULL && query->on_row == NULL)
 		statement_learn(query->statement, pool_now(pool) -
 		    (since_us > query->sent_us ? since_us : query->sent_us));
 	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
@@ -170,7 +186,7 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	}
 	/* A read has nothing to commit. */
 	if (conn->group->reader && query->kind == QUERY_SHARED) {
-		tell(conn, query, answer);
+		answer_tell(conn, query, answer, false);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
@@ -182,9 +198,7 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 static void
 ahead_answered(struct conn *conn, PGresult *answer)
 {
-	if (is_fatal(answer))
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
+	answer_is_last(conn, answer);
 	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
 		PQclear(conn->ahead_error);
 		conn->ahead_error = answer;
@@ -290,16 +304,7 @@ segment_ended(struct conn *conn)
 		send_again(conn, query);
 		return;
 	}
-	tell(conn, query, answer);
-}
-
-static bool
-is_copy(const PGresult *answer)
-{
-	ExecStatusType	status = PQresultStatus(answer);
-
-	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
-	    status == PGRES_COPY_BOTH;
+	answer_tell(conn, query, answer, false);
 }
 
 /* One step of libpq's answers; NULL ends a command's. False: no progress. */
@@ -318,6 +323,7 @@ take(struct conn *conn, PGresult *answer)
 		e = ring_pop(conn);
 		switch (e.kind) {
 		case EXPECT_QUERY:
+			conn->streams -= e.query->on_row != NULL;
 			query_answered(conn, e.query, answer, since_us);
 			break;
 		case EXPECT_PREPARE:
@@ -345,10 +351,7 @@ take(struct conn *conn, PGresult *answer)
 	}
 	if (ring_at(conn, conn->head)->kind == EXPECT_SYNC) {
 		/* The commit itself failed: that is the query's answer. */
-		if (is_fatal(answer))
-			conn_break(conn, loss_evidence(sqlstate(answer)),
-			    PQresultErrorMessage(answer));
-		if (conn->held == NULL || is_fatal(answer)) {
+		if (answer_is_last(conn, answer) || conn->held == NULL) {
 			PQclear(answer);
 			return true;
 		}
@@ -356,16 +359,23 @@ take(struct conn *conn, PGresult *answer)
 		conn->held_answer = answer;
 		return true;
 	}
-	if (is_copy(answer)) {
+	switch (PQresultStatus(answer)) {
+	case PGRES_SINGLE_TUPLE:
+		stream_row(conn, answer);
+		return true;
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
 		/* libpq would say so for ever. */
 		conn_break(conn, HEALTH_NOTHING,
 		    "COPY from and to the client is not possible here");
 		PQclear(answer);
 		return true;
+	default:
+		PQclear(conn->answer);
+		conn->answer = answer;
+		return true;
 	}
-	PQclear(conn->answer);
-	conn->answer = answer;
-	return true;
 }
 
 /* A FATAL error that answers no query arrives as a notice. */
@@ -375,6 +385,7 @@ on_notice(void *arg, const PGresult *notice)
 	struct conn	*conn = arg;
 	const char	*severity;
 
+	conn->notices++;
 	severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
 	if (severity != NULL && strcmp(severity, "FATAL") == 0)
 		conn_break(conn, loss_evidence(sqlstate(notice)),
@@ -411,20 +422,16 @@ answer_check_role(struct conn *conn)
 	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);
 }
 
-void
-answer_receive(struct conn *conn)
+/* What libpq has; @alive: and may have more of, later. */
+static void
+drain(struct conn *conn, bool alive)
 {
 	struct mews_pool       *pool = conn->group->pool;
 	unsigned		nothing = 0;
-	bool			alive;
 
-	if (conn->broken || conn->pg == NULL)
-		return;
-	conn->heard_us = pool_now(pool);
-	pool->endpoints[conn->endpoint].heard_us = conn->heard_us;
-	alive = PQconsumeInput(conn->pg) == 1;
-	while (!conn->broken && !PQisBusy(conn->pg) &&
-	    conn->head != conn->tail && nothing < 2) {
+	while (!conn->broken && !conn->paused &&
+	    (conn->streams == 0 || stream_head(conn)) &&
+	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* One NULL may stand alone, behind a commit that failed. */
 		if (take(conn, PQgetResult(conn->pg)))
 			nothing = 0;
@@ -439,4 +446,24 @@ answer_receive(struct conn *conn)
 	else if (!conn->broken &&
 	    pool_now(pool) - conn->role_us > ANSWER_ROLE_US)
 		answer_check_role(conn);
+}
+
+void
+answer_receive(struct conn *conn)
+{
+	struct mews_pool	*pool = conn->group->pool;
+
+	if (conn->broken || conn->paused || conn->pg == NULL)
+		return;
+	conn->heard_us = pool_now(pool);
+	pool->endpoints[conn->endpoint].heard_us = conn->heard_us;
+	drain(conn, PQconsumeInput(conn->pg) == 1);
+}
+
+void
+answer_go_on(struct conn *conn)
+{
+	/* Without reading: what is read must not pile up. */
+	if (!conn->broken && !conn->paused)
+		drain(conn, true);
 }

@@ -14,6 +14,16 @@ void answer_catch_notices(struct conn *conn);
 /* Take in what came, and end the queries that it answers. */
 void answer_receive(struct conn *conn);
 
+/* The same with what libpq has already, after a pause. */
+void answer_go_on(struct conn *conn);
+
+/* Did the server, or libpq, end the session with it? Then @conn is broken. */
+bool answer_is_last(struct conn *conn, const PGresult *answer);
+
+/* Tell the asker, and free the answer. @aborted: a COPY that he ended. */
+void answer_tell(struct conn *conn, struct query *query, PGresult *answer,
+    bool aborted);
+
 /* A promotion, or default_transaction_read_only, that the server reported on
  * this session. libpq's list of reports is slow to search: not each time. */
 void answer_check_role(struct conn *conn);

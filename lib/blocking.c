@@ -6,6 +6,7 @@
 #include "lease.h"
 #include "pool.h"
 
+#include <mews/stream.h>
 #include <mews/transaction.h>
 
 struct waiter {
@@ -188,4 +189,101 @@ mews_lease_release_run(struct mews_lease *lease, const char *name,
     struct mews_result **out)
 {
 	return savepoint_run(lease, mews_lease_release, name, out);
+}
+
+/* Streams: the asynchronous twins, and a callback of the host's in between. */
+
+struct stream_waiter {
+	struct waiter waiter; /* first: query_done() is given this */
+	struct mews_lease *lease;
+	mews_row_fn *on_row;
+	mews_copy_data_fn *on_data;
+	mews_copy_source_fn *source;
+	void *arg; /* of these */
+	size_t held; /* bytes of buffer that were refused */
+	char buffer[32768];
+};
+
+static enum mews_flow
+on_row(void *arg, const struct mews_result *row)
+{
+	struct stream_waiter	*stream = arg;
+
+	return stream->on_row(stream->arg, row);
+}
+
+static enum mews_flow
+on_data(void *arg, const void *data, size_t length)
+{
+	struct stream_waiter	*stream = arg;
+
+	return stream->on_data(stream->arg, data, length);
+}
+
+static void
+on_room(void *arg)
+{
+	struct stream_waiter   *stream = arg;
+	enum mews_status	status = MEWS_OK;
+
+	while (status == MEWS_OK) {
+		int	length = (int)stream->held;
+
+		if (length == 0)
+			length = stream->source(stream->arg, stream->buffer,
+			    sizeof(stream->buffer));
+		if (length <= 0) {
+			mews_copy_end(stream->lease, length == 0 ? NULL :
+			    "the source of the data failed");
+			return;
+		}
+		stream->held = (size_t)length;
+		status = mews_copy_put(stream->lease, stream->buffer,
+		    stream->held);
+		if (status == MEWS_OK)
+			stream->held = 0;
+	}
+}
+
+enum mews_status
+mews_lease_rows_run(struct mews_lease *lease,
+    const struct mews_query_args *args, mews_row_fn *fn, void *arg,
+    struct mews_result **out)
+{
+	struct stream_waiter	stream = { .on_row = fn, .arg = arg };
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = mews_lease_rows(lease, args,
+		    fn == NULL ? NULL : on_row, query_done, &stream, NULL);
+	return lease_wait_result(lease, status, &stream.waiter, out);
+}
+
+enum mews_status
+mews_copy_out_run(struct mews_lease *lease, const char *sql,
+    mews_copy_data_fn *fn, void *arg, struct mews_result **out)
+{
+	struct stream_waiter	stream = { .on_data = fn, .arg = arg };
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = mews_copy_out(lease, sql, fn == NULL ? NULL : on_data,
+		    query_done, &stream, NULL);
+	return lease_wait_result(lease, status, &stream.waiter, out);
+}
+
+enum mews_status
+mews_copy_in_run(struct mews_lease *lease, const char *sql,
+    mews_copy_source_fn *source, void *arg, struct mews_result **out)
+{
+	struct stream_waiter	stream = {
+		.lease = lease, .source = source, .arg = arg,
+	};
+	enum mews_status	status = lease_may_block(lease, out);
+
+	if (status == MEWS_OK)
+		status = mews_copy_in(lease, sql,
+		    source == NULL ? NULL : on_room, query_done, &stream,
+		    NULL);
+	return lease_wait_result(lease, status, &stream.waiter, out);
 }

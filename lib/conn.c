@@ -8,6 +8,7 @@
 #include "conn.h"
 
 #include "answer.h"
+#include "copy.h"
 #include "endpoint.h"
 #include "flight.h"
 #include "lease.h"
@@ -194,6 +195,8 @@ conn_ready(struct conn *conn, int events)
 	}
 	if ((events & MEWS_WRITE) != 0)
 		conn_flush(conn);
+	if (conn->copy != NULL)
+		copy_heard(conn);
 	answer_receive(conn);
 	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
 	    !conn->broken)
@@ -212,8 +215,23 @@ conn_flush(struct conn *conn)
 	left = flight_flush(conn);
 	if (left < 0)
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
-	else if (!watch(conn, left > 0 ? MEWS_READ | MEWS_WRITE : MEWS_READ))
+	else if (!watch(conn, (left > 0 ? MEWS_WRITE : 0) |
+		     (conn->paused ? 0 : MEWS_READ)))
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
+	if (conn->resumed) {
+		conn->resumed = false;
+		answer_go_on(conn);
+	}
+}
+
+void
+conn_pause(struct conn *conn, bool paused)
+{
+	conn->paused = paused;
+	conn->resumed = !paused;
+	conn->head_since_us = pool_now(conn->group->pool);
+	/* It changes what is watched for. */
+	conn_flush_later(conn);
 }
 
 bool
@@ -339,6 +357,7 @@ conn_free(struct conn *conn)
 	PQclear(conn->answer);
 	PQclear(conn->ahead_error);
 	PQclear(conn->held_answer);
+	copy_free(conn->copy);
 	PQfinish(conn->pg != NULL ? conn->pg : conn->dial.pg);
 	free(conn->ring);
 	free(conn->prepared);

@@ -54,6 +54,8 @@ struct conn {
 	bool reset_due;	    /* a lease left something behind */
 	bool budget_dialing; /* counted as a login that runs */
 	int orphan;	    /* where its backend is recorded, or -1 */
+	bool paused;	    /* nothing of it is read, or told */
+	bool resumed;	    /* what was read before is gone on with */
 	bool slow_lane;	    /* kept for slow queries, see supply.c */
 	bool stall_said;    /* reported, until its head is answered */
 	enum health_evidence loss; /* with broken */
@@ -64,6 +66,9 @@ struct conn {
 	uint32_t in_flight;  /* queries in it */
 	uint32_t sessions;   /* EXPECT_SESSION in it */
 	uint32_t unsynced;   /* queries since the last Sync */
+	uint32_t streams;    /* of the queries in flight, those streaming */
+	uint32_t notices;    /* ever */
+	struct copy *copy;   /* one of these streams, or NULL */
 	uint32_t slow;	     /* of the queries in flight, those known so */
 	PGresult *answer;    /* to the head, until libpq says it is whole */
 	PGresult *ahead_error; /* of the PREPARE or AHEAD before the head */
@@ -117,6 +122,12 @@ bool conn_check(struct conn *conn);
 
 /* Did bytes arrive that nobody has read yet? */
 bool conn_has_bytes(const struct conn *conn);
+
+/* Stop reading and telling, or go on with it in the next tick. */
+void conn_pause(struct conn *conn, bool paused);
+
+/* Something was sent: conn_flush() is to be called in the next tick. */
+void conn_flush_later(struct conn *conn);
 
 /* Push out what was sent this turn. */
 void conn_flush(struct conn *conn);

@@ -26,9 +26,8 @@ conn_send_session(struct conn *conn, const char *sql)
 	    0) == 1 && ring_push(conn, EXPECT_SESSION, NULL);
 }
 
-/* conn_flush() will be called before the loop waits. */
-static void
-flush_later(struct conn *conn)
+void
+conn_flush_later(struct conn *conn)
 {
 	struct mews_pool	*pool = conn->group->pool;
 
@@ -57,7 +56,7 @@ conn_sync(struct conn *conn)
 #endif
 	conn->unsynced = 0;
 	conn->synced = true;
-	flush_later(conn);
+	conn_flush_later(conn);
 	return ring_push(conn, EXPECT_SYNC, NULL);
 }
 
@@ -162,6 +161,17 @@ is_stale(const struct conn *conn, const struct query *query)
 }
 
 bool
+flight_ahead(struct conn *conn, const struct mews_lease *begin)
+{
+	bool	reset = conn->reset_due;
+
+	if (!reset && begin == NULL)
+		return true;
+	return (!reset || send_reset(conn)) &&
+	    (begin == NULL || send_begin(conn, begin)) && conn_sync(conn);
+}
+
+bool
 conn_send(struct conn *conn, struct query *query, bool begin)
 {
 	if (conn->broken)
@@ -181,12 +191,13 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	}
 	conn->in_flight++;
 	conn->slow += query->slow;
+	conn->streams += query->on_row != NULL;
 	conn->group->on[conn->endpoint].in_flight++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);
 	conn->unsynced++;
-	flush_later(conn);
+	conn_flush_later(conn);
 	/* From here it counts as sent: a Sync that fails makes it LOST. */
 	if ((query->alone && !conn_sync(conn)) ||
 	    (query->position && !send_position(conn, query)))

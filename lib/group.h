@@ -62,7 +62,7 @@ struct mews_group {
 #define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
 #define GROUP_BURST_US	     5000    /* too many log in: ask again then */
 #define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
-#define GROUP_TOKENS_LEAST   1000     /* that the retry budget can hold, or ... */
+#define GROUP_TOKENS_LEAST   1000    /* that the retry budget holds, or ... */
 #define GROUP_TOKENS_S	     10	     /* ... what comes in so many seconds */
 
 /* False: out of memory. */

@@ -3,7 +3,9 @@
  */
 #include "lease.h"
 
+#include "copy.h"
 #include "endpoint.h"
+#include "stream.h"
 #include "supply.h"
 
 #include <assert.h>
@@ -19,7 +21,7 @@ checked(struct mews_lease *lease)
 }
 
 enum mews_status
-lease_usable(struct mews_lease *lease)
+lease_alive(struct mews_lease *lease)
 {
 	checked(lease);
 	if (lease->group == NULL)
@@ -34,6 +36,19 @@ lease_usable(struct mews_lease *lease)
 		return group_refuse(lease->group, MEWS_UNAVAILABLE,
 		    "the lease's connection to %s is gone: what was not "
 		    "committed is undone", mews_lease_endpoint(lease));
+	return MEWS_OK;
+}
+
+enum mews_status
+lease_usable(struct mews_lease *lease)
+{
+	enum mews_status	status = lease_alive(lease);
+
+	if (status != MEWS_OK)
+		return status;
+	if (lease->conn->copy != NULL)
+		return group_refuse(lease->group, MEWS_INVALID,
+		    "a COPY runs on the lease: wait for its end");
 	/* BEGIN or COMMIT may have been the host's own SQL. */
 	if (conn_is_idle(lease->conn))
 		lease->transaction =
@@ -164,7 +179,14 @@ lease_scan(struct mews_lease *lease, int64_t now_us)
 	uint32_t	   timeout = group->config->query_timeout;
 	int64_t		   until;
 
-	if (timeout == MEWS_FOREVER || lease->in_flight > 0)
+	if (lease->conn->copy != NULL)
+		copy_scan(lease->conn, now_us);
+	/* While it is the host's turn nobody waits for the server. */
+	if (stream_waits(lease->conn))
+		lease->conn->head_since_us = POOL_NEVER / 2;
+	else if (lease->in_flight > 0)
+		return;
+	if (timeout == MEWS_FOREVER)
 		return;
 	until = lease->active_us + (int64_t)timeout * 1000;
 	if (until > now_us) {
@@ -210,36 +232,61 @@ lease_begins(const struct mews_lease *lease)
 	    lease->group->config->autocommit == MEWS_OFF);
 }
 
+struct query *
+lease_query(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg)
+{
+	struct query	*query;
+
+	query = query_new(lease->group, kind, args, MEWS_FOREVER);
+	if (query == NULL) {
+		group_refuse(lease->group, MEWS_NOMEM, "out of memory");
+		return NULL;
+	}
+	query->fn.query = fn;
+	query->arg = arg;
+	query->lease = lease;
+	return query;
+}
+
+void
+lease_sent(struct mews_lease *lease, const struct query *query, bool begin,
+    mews_query_id *id)
+{
+	lease->in_flight++;
+	lease->active_us = query->sent_us;
+	lease->transaction = lease->transaction || begin;
+	/* What the library itself says leaves nothing behind. */
+	if (query->kind <= QUERY_COPY && query_effect(query) != SQL_HARMLESS)
+		lease->dirty = true;
+	if (id != NULL)
+		*id = query->id;
+}
+
+enum mews_status
+lease_submit(struct mews_lease *lease, struct query *query, mews_query_id *id)
+{
+	bool	begin = query->kind != QUERY_COMMIT &&
+	    query->kind != QUERY_ROLLBACK && lease_begins(lease);
+
+	if (!conn_send(lease->conn, query, begin)) {
+		query_drop(query);
+		return group_refuse(lease->group, MEWS_UNAVAILABLE,
+		    "the lease's connection to %s broke",
+		    mews_lease_endpoint(lease));
+	}
+	lease_sent(lease, query, begin, id);
+	return MEWS_OK;
+}
+
 enum mews_status
 lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id)
 {
-	struct mews_group	*group = lease->group;
-	struct query		*query;
-	bool			 begin = kind != QUERY_COMMIT &&
-	    kind != QUERY_ROLLBACK && lease_begins(lease);
+	struct query	*query = lease_query(lease, kind, args, fn, arg);
 
-	query = query_new(group, kind, args, MEWS_FOREVER);
-	if (query == NULL)
-		return group_refuse(group, MEWS_NOMEM, "out of memory");
-	query->fn.query = fn;
-	query->arg = arg;
-	query->lease = lease;
-	if (!conn_send(lease->conn, query, begin)) {
-		query_drop(query);
-		return group_refuse(group, MEWS_UNAVAILABLE,
-		    "the lease's connection to %s broke",
-		    mews_lease_endpoint(lease));
-	}
-	lease->in_flight++;
-	lease->active_us = query->sent_us;
-	lease->transaction = lease->transaction || begin;
-	if (kind == QUERY_ON_LEASE && query_effect(query) != SQL_HARMLESS)
-		lease->dirty = true;
-	if (id != NULL)
-		*id = query->id;
-	return MEWS_OK;
+	return query == NULL ? MEWS_NOMEM : lease_submit(lease, query, id);
 }
 
 enum mews_status
@@ -255,6 +302,9 @@ mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
 	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
 		return group_refuse(group, MEWS_INVALID, "%s",
 		    mistake == NULL ? "a query needs a callback" : mistake);
+	if (args->sql != NULL && sql_copies(args->sql) != SQL_COPY_NONE)
+		return group_refuse(group, MEWS_INVALID, "COPY from and to "
+		    "the client: mews_copy_in() and mews_copy_out()");
 	return lease_send(lease, QUERY_ON_LEASE, args, fn, arg, id);
 }
 
@@ -280,6 +330,8 @@ mews_lease_end(struct mews_lease **lease)
 		if (pool_ours(l->group->pool) && (conn = l->conn) != NULL) {
 			open = l->transaction || l->in_flight > 0 ||
 			    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+			if (conn->streams > 0)
+				stream_abandon(conn);
 			part(l);
 			conn->reset_due = conn->reset_due || l->dirty;
 			conn->idle_since_us = pool_now(l->group->pool);

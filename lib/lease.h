@@ -42,8 +42,10 @@ void lease_heard(struct mews_lease *lease, int64_t now_us);
 /* Forgotten by its holder? Then it is taken away. */
 void lease_scan(struct mews_lease *lease, int64_t now_us);
 
-/* Why it cannot be used now; MEWS_OK: it can. Looks at the connection. */
+/* Why it cannot be used now; MEWS_OK: it can. Looks at the connection. Only
+ * what goes on with a COPY asks whether the lease is alive, no more. */
 enum mews_status lease_usable(struct mews_lease *lease);
+enum mews_status lease_alive(struct mews_lease *lease);
 
 /* Must BEGIN go ahead of what is sent next? */
 bool lease_begins(const struct mews_lease *lease);
@@ -52,6 +54,16 @@ bool lease_begins(const struct mews_lease *lease);
 enum mews_status lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id);
+
+/* The same in two steps; NULL: MEWS_NOMEM. */
+struct query *lease_query(struct mews_lease *lease, enum query_kind kind,
+    const struct mews_query_args *args, mews_query_fn *fn, void *arg);
+enum mews_status lease_submit(struct mews_lease *lease, struct query *query,
+    mews_query_id *id);
+
+/* @query was sent, behind a BEGIN if @begin. */
+void lease_sent(struct mews_lease *lease, const struct query *query,
+    bool begin, mews_query_id *id);
 
 /* Free the memory of those that ended. */
 void lease_free_all(struct mews_pool *pool);

@@ -6,6 +6,7 @@
 #include "group.h"
 #include "hedge.h"
 #include "pool.h"
+#include "stream.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -219,6 +220,9 @@ query_new(struct mews_group *group, enum query_kind kind,
 	query->attempts = 0;
 	query->canceled = false;
 	query->plain = false;
+	query->streaming = false;
+	query->stopped = false;
+	query->on_row = NULL;
 	query->slow = kind == QUERY_SHARED && args->statement != NULL &&
 	    statement_is_slow(args->statement);
 	query->alone = kind != QUERY_SHARED || query->slow ||
@@ -376,6 +380,8 @@ query_end_canceled(struct mews_pool *pool)
 			.message = given_up,
 		};
 		call_back(query, &result);
+		if (query->on_row != NULL || query->kind == QUERY_COPY)
+			stream_give_up(query);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include <mews/lease.h>
 #include <mews/pool.h>
 #include <mews/query.h>
+#include <mews/stream.h>
 #include <sys/queue.h>
 
 struct conn;
@@ -25,6 +26,7 @@ enum query_kind {
 	QUERY_SHARED,	/* on any connection of its group */
 	QUERY_LEASE,	/* waits for a connection of its own */
 	QUERY_ON_LEASE, /* on the lease's connection */
+	QUERY_COPY,	/* the same: see copy.h */
 	QUERY_COMMIT,	/* the same: COMMIT */
 	QUERY_ROLLBACK,	/* the same: ROLLBACK */
 	QUERY_SAVEPOINT /* the same: to, or of, a savepoint */
@@ -53,6 +55,8 @@ struct query {
 	struct query *twin;	/* the same, hedged, on another endpoint */
 	struct query *original; /* of a twin: whose answer it brings */
 	bool plain;	  /* run the statement's SQL, prepared or not */
+	bool streaming;	  /* with on_row: libpq knows */
+	bool stopped;	  /* with on_row: no more of them */
 	struct mews_group *group;
 	struct mews_lease *lease; /* ON_LEASE and below */
 	const struct mews_statement *statement;
@@ -69,6 +73,7 @@ struct query {
 		mews_lease_fn *lease; /* QUERY_LEASE */
 	} fn;		      /* NULL: ended, but its answer is to come */
 	void *arg;
+	mews_row_fn *on_row; /* rows come one by one; or NULL */
 	int64_t deadline_us; /* of the waiting */
 	int64_t sent_us;
 	TAILQ_ENTRY(query) link;     /* waiting list or free list */

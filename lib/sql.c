@@ -299,3 +299,30 @@ sql_effect(const char *sql)
 		return SQL_DIRTY;
 	return leaves_nothing(p, first) ? SQL_HARMLESS : SQL_DIRTY;
 }
+
+/* The server takes either word for the client, both ways. */
+enum sql_copy
+sql_copies(const char *sql)
+{
+	struct word	word = next_word(&sql), last;
+	int		depth = 0;
+
+	while (is_word(word, ";"))
+		word = next_word(&sql);
+	if (!is_word(word, "copy"))
+		return SQL_COPY_NONE;
+	for (last = word; (word = next_word(&sql)).length != 0; last = word) {
+		if (is_word(word, "("))
+			depth++;
+		else if (is_word(word, ")"))
+			depth--;
+		else if (depth > 0 || (!is_word(word, "stdin") &&
+		    !is_word(word, "stdout")))
+			continue;
+		else if (is_word(last, "from"))
+			return SQL_COPY_IN;
+		else if (is_word(last, "to"))
+			return SQL_COPY_OUT;
+	}
+	return SQL_COPY_NONE;
+}

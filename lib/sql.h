@@ -15,4 +15,9 @@ enum sql_effect {
 
 enum sql_effect sql_effect(const char *sql);
 
+/* Does it copy from, or to, the client? */
+enum sql_copy { SQL_COPY_NONE, SQL_COPY_IN, SQL_COPY_OUT };
+
+enum sql_copy sql_copies(const char *sql);
+
 #endif

@@ -9,6 +9,7 @@
  *		mews_query_send() or mews_query_run()	mews/query.h
  *		mews_lease_begin()			mews/lease.h
  *		mews_lease_transaction()		mews/transaction.h
+ *		mews_lease_rows(), mews_copy_out()	mews/stream.h
  *	parent:	mews_fleet_reap() for each child that ended
  *	any:	mews_view_open()			mews/view.h
  *
@@ -25,6 +26,7 @@
 #include <mews/pool.h>
 #include <mews/query.h>
 #include <mews/status.h>
+#include <mews/stream.h>
 #include <mews/transaction.h>
 #include <mews/type.h>
 #include <mews/view.h>

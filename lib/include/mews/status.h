@@ -25,8 +25,8 @@ enum mews_status {
 	MEWS_OVERLOAD = 3,    /* queue full; never sent */
 	MEWS_WAITED = 4,      /* deadline passed while waiting; never sent */
 	MEWS_TIMEOUT = 5,     /* sent; the server cancelled it; not committed */
-	MEWS_LOST = 6,	      /* connection lost after sending; outcome unknown */
-	MEWS_CANCELED = 7,    /* the caller gave it up; outcome unknown if sent */
+	MEWS_LOST = 6, /* connection lost after sending; outcome unknown */
+	MEWS_CANCELED = 7, /* the caller gave it up; outcome unknown if sent */
 	MEWS_INVALID = 8,     /* a mistake of the caller's; never sent */
 	MEWS_NOMEM = 9,	      /* out of memory; never sent */
 	MEWS_SYSTEM = 10      /* a system call failed; never a query's end */

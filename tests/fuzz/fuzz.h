@@ -1,0 +1,21 @@
+/*
+ * fuzz.h - a target: one function that survives whatever it is given.
+ *
+ * The function is that of libFuzzer, so it can be run by that as well; our
+ * own main() mutates seeds a fixed number of times, the same each time.
+ */
+#ifndef FUZZ_H
+#define FUZZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Always 0. A promise that is broken aborts. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What our own mutations use. */
+extern const char *const fuzz_words[]; /* to insert; the last is NULL */
+extern const bool fuzz_lines;	       /* a seed is a line, not a file */
+
+#endif

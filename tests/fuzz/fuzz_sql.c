@@ -1,0 +1,39 @@
+/*
+ * fuzz_sql.c - any text is judged, within its bounds, and as it would be
+ * behind a comment.
+ */
+#include "fuzz.h"
+
+#include "sql.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+const bool fuzz_lines = true;
+const char *const fuzz_words[] = { "select ", "set ", "begin", "commit",
+	"set_config(", "nextval(", "pg_advisory_lock(", "insert into ",
+	"with x as (", "temp ", "into ", "'", "''", "E'\\'", "\"", "U&\"",
+	"$$", "$a$", "$1", "--", "\n", "/*", "*/", ";", "(", ")", "::", ",",
+	"\\", "\xc3\xa4", "\xef\xbb\xbf", NULL };
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char comment[] = "/* ; set x */ -- begin\n\t";
+	size_t	 before = sizeof(comment) - 1;
+	char	*text = malloc(before + size + 1);
+	enum sql_effect effect;
+
+	assert(text != NULL);
+	memcpy(text, comment, before);
+	if (size > 0)
+		memcpy(text + before, data, size);
+	text[before + size] = '\0';
+	effect = sql_effect(text + before);
+	assert(effect == SQL_HARMLESS || effect == SQL_DIRTY ||
+	    effect == SQL_SESSION);
+	assert(sql_effect(text) == effect);
+	free(text);
+	return 0;
+}
