@@ -32,7 +32,7 @@ void judge_least(struct judge *judge, enum weight weight, const char *figure,
 /* Which requests are counted. */
 struct scope {
 	const struct ledger *ledger;
-	const uint32_t *lives; /* the last of each worker, which was not killed */
+	const uint32_t *lives; /* the last of each worker, not killed */
 	int64_t from_us, to_us; /* due in between; 0: no limit */
 };
 

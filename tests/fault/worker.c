@@ -121,7 +121,8 @@ worker_run(struct mews_fleet *fleet, struct ledger *ledger, unsigned worker,
 	self.read = mews_pool_group(self.pool, "read");
 	self.write = mews_pool_group(self.pool, "write");
 	if (mews_statement_register(&self.select, self.pool,
-	    "SELECT randomnumber FROM world WHERE id = $1::int", 0) != MEWS_OK ||
+	    "SELECT randomnumber FROM world WHERE id = $1::int",
+	    0) != MEWS_OK ||
 	    mews_statement_register(&self.insert, self.pool,
 	    "INSERT INTO fault_write VALUES ($1::bigint, $2::int)", 0) !=
 	    MEWS_OK)
