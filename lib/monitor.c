@@ -27,6 +27,7 @@ struct run {
 	pid_t helper;		/* looking up names; 0: none */
 	int64_t helper_since_us;
 	int64_t resolve_us;	/* the next look-up */
+	bool drained[MEWS_ENDPOINTS_MAX]; /* as it was logged */
 };
 
 /* In the child: look up every name, and say what moved. */
@@ -67,6 +68,23 @@ scan_helper(struct mews_pool *pool, struct run *run, int64_t now_us)
 	pool_due(pool, run->resolve_us);
 }
 
+/* The operator's word is logged by us: who gave it has no log. */
+static void
+scan_drained(struct mews_fleet *fleet, struct run *run)
+{
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		bool	now;
+
+		now = atomic_load(&fleet->segment.endpoints[i].drained) != 0;
+		if (now == run->drained[i])
+			continue;
+		run->drained[i] = now;
+		fleet_log(fleet, MEWS_INFO, "endpoint_admin",
+		    "endpoint=%s to=%s", endpoint_name(fleet, i),
+		    now ? "drained" : "enabled");
+	}
+}
+
 void
 monitor_scan(struct mews_pool *pool, int64_t now_us)
 {
@@ -81,6 +99,7 @@ monitor_scan(struct mews_pool *pool, int64_t now_us)
 	}
 	if (pool->fleet->named)
 		scan_helper(pool, run, now_us);
+	scan_drained(pool->fleet, run);
 }
 
 enum mews_status
@@ -95,6 +114,9 @@ mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 		return status;
 	run.resolve_us = clock_now_us() +
 	    (int64_t)fleet->config->health.resolve * 1000;
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
+		run.drained[i] =
+		    atomic_load(&fleet->segment.endpoints[i].drained) != 0;
 	status = pool_open(&pool, fleet, &run.monitor, NULL, NULL, error);
 	if (status == MEWS_OK &&
 	    !pool_watch(pool, stop_fd, MEWS_READ, WATCH_STOP, NULL))

@@ -253,8 +253,9 @@ has_replayed(const struct mews_pool *pool, uint32_t endpoint, uint64_t lsn)
 {
 	const struct segment_endpoint *e =
 	    &pool->fleet->segment.endpoints[endpoint];
+	enum health_role role = pool->endpoints[endpoint].role;
 
-	if (pool->endpoints[endpoint].role != HEALTH_ROLE_STANDBY)
+	if (role == HEALTH_ROLE_PRIMARY || role == HEALTH_ROLE_READONLY)
 		return true;
 	return atomic_load_explicit(&e->lsn, memory_order_relaxed) >= lsn;
 }

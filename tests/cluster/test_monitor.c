@@ -153,6 +153,10 @@ START_TEST(what_is_drained_gets_no_work_and_no_query_is_lost)
 	CLUSTER_WAIT(load->on[1] > before + 20);
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	CLUSTER_WAIT(cluster_monitor_logged(
+	    "endpoint_admin endpoint=b to=enabled") == 1);
+	ck_assert_int_eq(cluster_monitor_logged(
+	    "endpoint_admin endpoint=b to=drained"), 1);
 	cluster_end(pid);
 }
 END_TEST

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define HEDGE_MS 20
-#define SLOW_MS	 300 /* without hedging it is more than a second */
+#define SLOW_MS	 150 /* hardly any takes longer, */
+#define WORST_MS 600 /* and none; without hedging it is over a second */
 
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY },
@@ -166,6 +167,7 @@ static struct {
 	int sent, ended, calls[READS];
 	int64_t when[READS];
 	int64_t worst;
+	int slow; /* over SLOW_MS */
 	bool stop;
 } reads;
 
@@ -182,6 +184,7 @@ read_ended(void *arg, const struct mews_result *result)
 	ck_assert_int_eq(atoi(PQgetvalue(mews_result_pg(result), 0, 0)), id);
 	ck_assert_int_eq(reads.calls[id]++, 0);
 	reads.ended++;
+	reads.slow += took > SLOW_MS;
 	if (took > reads.worst)
 		reads.worst = took;
 	if (!reads.stop)
@@ -209,13 +212,16 @@ START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
 	for (int i = 0; i < READERS; i++)
 		read_next();
 	CLUSTER_WAIT(reads.ended > 200);
-	reads.worst = 0;
-	cluster_servers("freeze", "b");
+	reads.worst = reads.slow = 0;
 	ended = reads.ended;
+	cluster_servers("freeze", "b");
 	CLUSTER_WAIT(strcmp(cluster_state("b"), "down") == 0);
 	CLUSTER_WAIT(reads.ended > ended + 200);
-	ck_assert_msg(reads.worst < SLOW_MS, "a read took %d ms",
+	ck_assert_msg(reads.worst < WORST_MS, "a read took %d ms",
 	    (int)reads.worst);
+	/* As many as may be sent at once, where the machine is slow. */
+	ck_assert_msg(reads.slow <= READERS, "%d of %d were slow",
+	    reads.slow, reads.ended - ended);
 	/* Its late answers are nobody's. */
 	cluster_servers("thaw", "b");
 	CLUSTER_WAIT(strcmp(cluster_state("b"), "up") == 0);
