@@ -225,6 +225,7 @@ ask_much(void *arg)
 START_TEST(several_processes_keep_to_the_cap_together)
 {
 	int	said[2], heard[2], ends[2], most = 0, now;
+	int64_t	kept = cluster_now();
 	char	bytes[2];
 	pid_t	pids[2];
 
@@ -235,15 +236,18 @@ START_TEST(several_processes_keep_to_the_cap_together)
 	ends[1] = heard[0];
 	for (int i = 0; i < 2; i++)
 		pids[i] = cluster_fork(ask_much, ends);
-	/* Each wants four. Nobody closes one meanwhile, so no session may
-	 * linger that is not counted. */
-	for (int i = 0; i < 100; i++) {
+	/* Each wants four. One that was closed may linger on the server. */
+	for (int i = 0; i < 200; i++) {
 		now = cluster_ask_int("a", SESSIONS);
 		most = now > most ? now : most;
+		if (now <= 5)
+			kept = cluster_now();
+		ck_assert_msg(cluster_now() - kept < 500,
+		    "%d sessions for %d ms", now, (int)(cluster_now() - kept));
 	}
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(read(said[0], &bytes[i], 1), 1);
-	ck_assert_int_eq(most, 5);
+	ck_assert_int_ge(most, 5);
 	ck_assert_int_eq(write(heard[1], "xx", 2), 2);
 	for (int i = 0; i < 2; i++)
 		cluster_ended_well(pids[i]);

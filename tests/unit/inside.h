@@ -76,13 +76,18 @@ fenced(size_t size)
 	return memory + whole - size;
 }
 
-/* Wait until all of @count processes stand here, for the @round-th time. */
+/*
+ * Wait until all of @count processes stand here, for the @round-th time. Who
+ * waits on a processor spins a while: so some leave at the same instant.
+ */
 static inline void
 gate(_Atomic unsigned *arrived, unsigned count, unsigned round)
 {
 	atomic_fetch_add(arrived, 1);
-	while (atomic_load(arrived) < count * (round + 1))
-		sched_yield();
+	for (unsigned spin = 1; atomic_load(arrived) < count * (round + 1);
+	     spin++)
+		if (spin % 256 == 0)
+			sched_yield();
 }
 
 /* Fork @count children that run @work(@arg, number) and end. */

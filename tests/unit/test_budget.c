@@ -258,6 +258,48 @@ take_all(void *arg, int number)
 		sched_yield();
 }
 
+/* Holds all of it, and lets go of one when told. */
+static void
+take_all_give_one(void *arg, int number)
+{
+	struct meeting	*m = arg;
+
+	(void)number;
+	join();
+	while (take(0))
+		atomic_fetch_add(&m->taken, 1);
+	atomic_fetch_add(&m->ready, 1);
+	while (atomic_load(&m->begin) == 0)
+		sched_yield();
+	budget_give(fleet, 0);
+	atomic_fetch_add(&m->ready, 1);
+	while (atomic_load(&m->end) == 0)
+		sched_yield();
+}
+
+START_TEST(a_newcomer_waits_until_somebody_lets_go)
+{
+	struct meeting	*m = shared(sizeof(*m));
+	pid_t		 first;
+
+	fork_children(&first, 1, take_all_give_one, m);
+	while (atomic_load(&m->ready) == 0)
+		sched_yield();
+	ck_assert_uint_eq(m->taken, CAP);
+	join();
+	ck_assert_int_eq(budget_take(fleet, 0), BUDGET_FULL);
+	ck_assert_uint_eq(sum(0), CAP);
+	atomic_store(&m->begin, 1);
+	while (atomic_load(&m->ready) == 1)
+		sched_yield();
+	ck_assert(take(0));
+	ck_assert_int_eq(budget_take(fleet, 0), BUDGET_FULL);
+	ck_assert_uint_eq(sum(0), CAP);
+	atomic_store(&m->end, 1);
+	wait_children(&first, 1);
+}
+END_TEST
+
 /* What one finds alone it may have, but half of its share stays a
  * newcomer's, once somebody lets go. */
 START_TEST(a_floor_is_left_to_the_others)
@@ -417,6 +459,7 @@ budget_suite(void)
 	tcase_add_test(tcase, the_cap_holds_while_workers_are_killed);
 	tcase_add_test(tcase, one_process_takes_all_and_gives_it_back);
 	tcase_add_test(tcase, a_killed_worker_gives_back_exactly_what_it_held);
+	tcase_add_test(tcase, a_newcomer_waits_until_somebody_lets_go);
 	tcase_add_test(tcase, a_floor_is_left_to_the_others);
 	tcase_add_test(tcase, logins_are_few_at_first_and_more_as_they_succeed);
 	tcase_add_test(tcase, a_server_that_came_back_is_not_stormed);

@@ -14,8 +14,8 @@ static const struct health_rules rules = {
 #define EPOCH_MAX ((1U << HEALTH_EPOCH_BITS) - 1)
 #define COUNT_MAX 15U /* where failures stay */
 #define LEASE_MS  (rules.timeout + HEALTH_LEASE_SPARE)
-#define PROCESSES 7U
-#define ROUNDS	  100U
+#define PROCESSES 4U
+#define ROUNDS	  300U
 
 struct meeting {
 	alignas(128) health_word word;

@@ -515,7 +515,8 @@ assert_equal(const struct mews_config *copy, const struct original *o)
 static void
 spoil_and_free(void *memory)
 {
-	memset(memory, 0xa5, malloc_usable_size(memory));
+	/* A memset() before free() the compiler leaves out. */
+	explicit_bzero(memory, malloc_usable_size(memory));
 	free(memory);
 }
 

@@ -4,11 +4,12 @@
 #include "inside_fleet.h"
 
 #include "endpoint.h"
+#include "orphan.h"
 
 #include <sys/resource.h>
 
 #define WORKERS 8
-#define ROUNDS	50U
+#define ROUNDS	100U
 
 static struct mews_fleet *fleet;
 static struct mews_error  error;
@@ -394,6 +395,31 @@ START_TEST(there_is_one_monitor)
 END_TEST
 
 static void
+record_and_die(void *arg, int number)
+{
+	(void)arg;
+	join();
+	orphan_record(fleet->slot, 1, (uint32_t)number + 500, 0);
+}
+
+START_TEST(backends_of_the_dead_are_left_to_the_monitor)
+{
+	pid_t	children[2];
+	char	sql[ORPHAN_SQL_MAX];
+	int	found = 0;
+
+	fork_children(children, 2, record_and_die, NULL);
+	wait_children(children, 2);
+	ck_assert(!orphan_next(&fleet->segment, 1, "'x'", 0, sql));
+	for (int i = 0; i < 2; i++)
+		ck_assert(mews_fleet_reap(fleet, children[i]));
+	while (orphan_next(&fleet->segment, 1, "'x'", 0, sql))
+		found++;
+	ck_assert_int_eq(found, 2);
+}
+END_TEST
+
+static void
 monitor_and_die(void *arg, int number)
 {
 	(void)arg;
@@ -447,6 +473,7 @@ slots_suite(void)
 	tcase_add_test(tcase, no_pid_means_no_slot);
 	tcase_add_test(tcase, a_fork_does_not_inherit_the_slot);
 	tcase_add_test(tcase, slots_are_given_to_as_many_as_there_are);
+	tcase_add_test(tcase, backends_of_the_dead_are_left_to_the_monitor);
 	tcase_add_test(tcase, there_is_one_monitor);
 	tcase_add_test(tcase, a_dead_monitor_is_reaped_like_a_worker);
 	tcase_add_test(tcase, the_master_is_published);

@@ -1,0 +1,88 @@
+/*
+ * step.h - stop a process between any two of its instructions.
+ *
+ * A race that needs luck on many processors is a certainty here: the child
+ * does one thing, instruction by instruction, and at a chosen one the parent
+ * does another, or kills it.
+ */
+#ifndef STEP_H
+#define STEP_H
+
+#include "inside.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+
+/* The child's marks: where the interesting part begins and ends. */
+struct step {
+	_Atomic int inside;
+	_Atomic int done;
+};
+
+/*
+ * A child that did @prepare(), which may be NULL, and is about to do @work();
+ * 0: this system does not let us trace.
+ */
+static inline pid_t
+step_child(struct step *step, void (*prepare)(void), void (*work)(void))
+{
+	int	status;
+	pid_t	child;
+
+	atomic_store(&step->inside, 0);
+	atomic_store(&step->done, 0);
+	child = fork();
+	ck_assert_int_ne(child, -1);
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)
+			_exit(77);
+		if (prepare != NULL)
+			prepare();
+		raise(SIGSTOP);
+		atomic_store(&step->inside, 1);
+		work();
+		atomic_store(&step->done, 1);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		return 0;
+	ck_assert(WIFSTOPPED(status));
+	return child;
+}
+
+/* @count instructions of the work itself; false: it was done before. */
+static inline bool
+step_on(struct step *step, pid_t child, int count)
+{
+	int	status;
+
+	while (count > 0 && atomic_load(&step->done) == 0) {
+		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL),
+		    0);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert(WIFSTOPPED(status));
+		count -= atomic_load(&step->inside);
+	}
+	return atomic_load(&step->done) == 0;
+}
+
+/* Let it run to its end. */
+static inline void
+step_end(pid_t child)
+{
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, child, NULL, NULL), 0);
+	wait_children(&child, 1);
+}
+
+static inline void
+step_kill(pid_t child)
+{
+	int	status;
+
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status));
+}
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * test_any_instruction.c - other processes go on, and a process may die,
+ * between any two instructions.
+ *
+ * A process is stopped after one instruction of a call, then after two, and
+ * so on to its end.
+ */
+#include "inside_fleet.h"
+#include "step.h"
+
+#include "budget.h"
+#include "endpoint.h"
+#include "orphan.h"
+
+#define WORKERS 3
+#define CAP	2
+
+static const struct health_rules rules = {
+	.interval = 1000, .timeout = 500, .fall = 15, .rise = 1,
+};
+
+/* What the child and its parent share. */
+static struct {
+	struct step step;
+	health_word word;
+	_Atomic int result;
+} *both;
+
+static struct mews_fleet *fleet;
+
+static void
+make_fleet(void)
+{
+	both = shared(sizeof(*both));
+	fleet = fleet_of(NULL, WORKERS, CAP);
+}
+
+static void
+destroy_fleet(void)
+{
+	mews_fleet_destroy(&fleet);
+}
+
+/* Sanitizers make many instructions of one: then not each is stopped at. */
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 19
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STRIDE 19
+#endif
+#endif
+#ifndef STRIDE
+#define STRIDE 1
+#endif
+
+/*
+ * For each instruction of @work, or each @stride-th: stop there, do
+ * @meanwhile(), let it run to its end, and judge.
+ */
+static void
+overtake(void (*prepare)(void), void (*work)(void), int stride,
+    void (*meanwhile)(void), void (*judge)(pid_t child))
+{
+	bool	more = true;
+
+	for (int at = 1; more; at += stride * STRIDE) {
+		pid_t	child = step_child(&both->step, prepare, work);
+
+		if (child == 0)
+			return;
+		more = step_on(&both->step, child, at);
+		meanwhile();
+		step_end(child);
+		judge(child);
+	}
+}
+
+/* --- the health word --- */
+
+static void
+report_failure(void)
+{
+	health_report(&both->word, HEALTH_PROBE_FAILED, true, 0, &rules, 0, 0);
+}
+
+static void
+judge_failures(pid_t child)
+{
+	(void)child;
+	ck_assert_uint_eq(health_get(&both->word).failures, 2);
+	atomic_store(&both->word, 0);
+}
+
+START_TEST(a_report_that_is_overtaken_is_not_lost)
+{
+	overtake(NULL, report_failure, 1, report_failure, judge_failures);
+}
+END_TEST
+
+static void
+see_standby(void)
+{
+	health_see_role(&both->word, HEALTH_ROLE_STANDBY, 0);
+}
+
+static void
+judge_failure_and_role(pid_t child)
+{
+	(void)child;
+	ck_assert_uint_eq(health_get(&both->word).failures, 1);
+	ck_assert_int_eq(health_get(&both->word).role, HEALTH_ROLE_STANDBY);
+	atomic_store(&both->word, 0);
+}
+
+START_TEST(a_role_that_is_overtaken_is_not_lost)
+{
+	overtake(NULL, see_standby, 1, report_failure,
+	    judge_failure_and_role);
+}
+END_TEST
+
+static void
+take_lease(void)
+{
+	if (health_lease(&both->word, HEALTH_WORKER, &rules, 5, false, 0))
+		atomic_fetch_add(&both->result, 1);
+}
+
+static void
+judge_lease(pid_t child)
+{
+	(void)child;
+	ck_assert_int_eq(both->result, 1);
+	ck_assert(health_get(&both->word).probing);
+	atomic_store(&both->result, 0);
+	atomic_store(&both->word, 0);
+}
+
+START_TEST(a_lease_that_is_overtaken_has_one_holder)
+{
+	overtake(NULL, take_lease, 1, take_lease, judge_lease);
+}
+END_TEST
+
+/* --- slots --- */
+
+static void
+join(void)
+{
+	if (mews_fleet_join(fleet, NULL) == MEWS_OK)
+		atomic_store(&both->result,
+		    (int)(fleet->slot - fleet->segment.slots) + 1);
+}
+
+static void
+join_too(void)
+{
+	ck_assert_int_eq(mews_fleet_join(fleet, NULL), MEWS_OK);
+}
+
+static void
+judge_slots(pid_t child)
+{
+	ck_assert_int_ge(both->result, 1);
+	ck_assert_int_eq(fleet->segment.slots[both->result - 1].pid, child);
+	ck_assert_int_eq(fleet->slot->pid, getpid());
+	mews_fleet_leave(fleet);
+	ck_assert(mews_fleet_reap(fleet, child));
+	for (int i = 0; i < WORKERS; i++)
+		ck_assert_int_eq(fleet->segment.slots[i].pid, 0);
+}
+
+START_TEST(two_that_join_get_two_slots)
+{
+	overtake(NULL, join, 5, join_too, judge_slots);
+}
+END_TEST
+
+/* --- the budget --- */
+
+static void
+take_one(void)
+{
+	if (budget_take(fleet, 0) == BUDGET_OK)
+		budget_dialed(fleet, 0, true);
+}
+
+/* Takes all that it gets, to give it back later. */
+static void
+take_all(void)
+{
+	while (budget_take(fleet, 0) == BUDGET_OK)
+		budget_dialed(fleet, 0, true);
+}
+
+static void
+judge_cap(pid_t child)
+{
+	uint32_t	sum = budget_sum(&fleet->segment, 0);
+
+	ck_assert_uint_le(sum, CAP);
+	ck_assert(mews_fleet_reap(fleet, child));
+	while (fleet->slot->connections[0] > 0)
+		budget_give(fleet, 0);
+	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
+}
+
+START_TEST(two_that_take_do_not_exceed_the_cap)
+{
+	join();
+	overtake(join, take_one, 5, take_all, judge_cap);
+}
+END_TEST
+
+/* --- death --- */
+
+/* Everything that a worker writes into its slot and its endpoint. */
+static void
+live(void)
+{
+	join();
+	if (budget_take(fleet, 0) == BUDGET_OK)
+		budget_dialed(fleet, 0, true);
+	orphan_record(fleet->slot, 0, 99, 0);
+	mews_fleet_count_requests(fleet, 1);
+	health_report(&fleet->segment.endpoints[0].health, HEALTH_REFUSED,
+	    false, endpoint_health(fleet, 0).epoch, &rules, 1, 2);
+	budget_give(fleet, 0);
+	mews_fleet_leave(fleet);
+}
+
+static void
+judge_remains(pid_t child)
+{
+	mews_fleet_reap(fleet, child);
+	for (int i = 0; i < WORKERS; i++) {
+		const struct segment_slot *slot = &fleet->segment.slots[i];
+
+		REQUIRE(slot->pid == 0);
+		REQUIRE(slot->state == MEWS_WORKER_FREE);
+		REQUIRE(slot->requests == 0);
+		REQUIRE(slot->connections[0] == 0);
+		REQUIRE(slot->dialing[0] == 0);
+		REQUIRE(slot->backends[0].pid == 0);
+	}
+	/* And everybody goes on. */
+	REQUIRE(mews_fleet_join(fleet, NULL) == MEWS_OK);
+	for (int i = 0; i < CAP; i++) {
+		REQUIRE(budget_take(fleet, 0) == BUDGET_OK);
+		budget_dialed(fleet, 0, true);
+	}
+	mews_fleet_leave(fleet);
+}
+
+/* A stopped process is as good as a dead one: what is judged is undone, and
+ * it lives for another instruction. */
+START_TEST(who_dies_leaves_nothing_behind)
+{
+	size_t	size = fleet->segment.size;
+	void   *kept = malloc(size);
+	pid_t	child = step_child(&both->step, NULL, live);
+	int	seen = 0, taken = 0;
+
+	ck_assert_ptr_nonnull(kept);
+	while (child != 0 && step_on(&both->step, child, 2 * STRIDE)) {
+		seen++;
+		taken += budget_sum(&fleet->segment, 0) == 1;
+		memcpy(kept, fleet->segment.header, size);
+		judge_remains(child);
+		memcpy(fleet->segment.header, kept, size);
+	}
+	if (child != 0) {
+		step_kill(child);
+		judge_remains(child);
+		ck_assert_int_gt(seen, 100 / STRIDE);
+		ck_assert_int_gt(taken, 0);
+	}
+	free(kept);
+}
+END_TEST
+
+static Suite *
+any_instruction_suite(void)
+{
+	Suite	*suite = suite_create("any instruction");
+	TCase	*tcase = unit_case(suite, "stops");
+
+	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, a_report_that_is_overtaken_is_not_lost);
+	tcase_add_test(tcase, a_role_that_is_overtaken_is_not_lost);
+	tcase_add_test(tcase, a_lease_that_is_overtaken_has_one_holder);
+	tcase_add_test(tcase, two_that_join_get_two_slots);
+	tcase_add_test(tcase, two_that_take_do_not_exceed_the_cap);
+	tcase_add_test(tcase, who_dies_leaves_nothing_behind);
+	return suite;
+}
+
+UNIT_MAIN(any_instruction_suite)
