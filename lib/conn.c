@@ -208,15 +208,16 @@ conn_ready(struct conn *conn, int events)
 void
 conn_flush(struct conn *conn)
 {
-	int	left;
+	int	left, events = conn->paused ? 0 : MEWS_READ;
 
 	if (conn->broken)
 		return;
 	left = flight_flush(conn);
+	if (left > 0 || (conn->copy != NULL && copy_is_full(conn->copy)))
+		events |= MEWS_WRITE;
 	if (left < 0)
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
-	else if (!watch(conn, (left > 0 ? MEWS_WRITE : 0) |
-		     (conn->paused ? 0 : MEWS_READ)))
+	else if (!watch(conn, events))
 		conn_break(conn, HEALTH_NOTHING, "out of memory");
 	if (conn->resumed) {
 		conn->resumed = false;

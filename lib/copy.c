@@ -61,6 +61,12 @@ copy_waits(const struct copy *copy)
 	return copy->state == COPY_SENDS && !copy->full;
 }
 
+bool
+copy_is_full(const struct copy *copy)
+{
+	return copy->state == COPY_SENDS && copy->full;
+}
+
 static void
 broke(struct conn *conn)
 {
@@ -134,8 +140,10 @@ look_for_error(struct conn *conn)
 void
 copy_heard(struct conn *conn)
 {
-	if (!conn->copy->heard && conn_has_bytes(conn))
-		conn->copy->heard = true;
+	struct copy	*copy = conn->copy;
+
+	if (copy->state == COPY_SENDS && !copy->heard)
+		copy->heard = conn_has_bytes(conn);
 }
 
 void

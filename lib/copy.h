@@ -22,6 +22,9 @@ void copy_heard(struct conn *conn);
 /* Is it the host's turn? */
 bool copy_waits(const struct copy *copy);
 
+/* Is room to be told of, when the socket takes more? */
+bool copy_is_full(const struct copy *copy);
+
 /* Time passed. Sets pool_due(). */
 void copy_scan(struct conn *conn, int64_t now_us);
 

@@ -471,7 +471,7 @@ START_TEST(a_forgotten_pause_gives_the_connection_back)
 	ck_assert_int_eq(stream.end.status, MEWS_LOST);
 	ck_assert_int_eq(stream.rows, 1000);
 	ck_assert_int_eq(cluster_logged("lease_forgotten"), 1);
-	ck_assert_int_eq(cluster_logged("to=suspect"), 0);
+	ck_assert_int_eq(cluster_logged("watchdog"), 0);
 	mews_lease_end(&stream.lease);
 	cluster_value(cluster_group("hasty"), "select 1");
 }

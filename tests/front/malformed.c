@@ -49,8 +49,9 @@ static const struct row rows[] = {
 	OR("blanks only", "   \r\n\r\n", CLOSED, 400),
 	BODY("empty lines before", "\r\n\r\n" GET("/now") "\r\n", "now\n"),
 	BODY("bare line feeds", "GET /now HTTP/1.1\nHost: a\n\n", "now\n"),
-	TEXT("blank in target", GET("/n ow") "\r\n", 400),
-	TEXT("tab in target", GET("/n\tow") "\r\n", 400),
+	/* libmicrohttpd 1 sends who meant an escape there. */
+	OR("blank in target", GET("/n ow") "\r\n", 400, 301),
+	OR("tab in target", GET("/n\tow") "\r\n", 400, 301),
 	TEXT("control in target", GET("/n\001ow") "\r\n", 400),
 	TEXT("delete in target", GET("/n\177ow") "\r\n", 400),
 	TEXT("escaped NUL in target", GET("/n%00ow") "\r\n", 400),
@@ -110,8 +111,10 @@ static const struct row rows[] = {
 	TEXT("separators only", GET("/param?&&==&=&") "\r\n", 404),
 
 	/* NUL bytes: what follows one in a path or value is not seen. */
-	BYTES("NUL in method", "G\0T /now HTTP/1.1\r\n" HOST "\r\n", 405, 400),
-	BYTES("NUL in target", "GET /n\0w HTTP/1.1\r\n" HOST "\r\n", 404, 400),
+	BYTES("NUL in method", "G\0T /now HTTP/1.1\r\n" HOST "\r\n", 405,
+	    CLOSED),
+	BYTES("NUL in target", "GET /n\0w HTTP/1.1\r\n" HOST "\r\n", 404,
+	    CLOSED),
 	BYTES("NUL in version", GET("/now") "\r\n\0", 200, 400),
 	BYTES("NUL in name", GET("/now") "X\0Y: a\r\n\r\n", 400, -1),
 	BYTES("NUL in value", GET("/now") "X: a\0b\r\n\r\n", 200, 400),
@@ -140,7 +143,9 @@ static const struct row rows[] = {
 	/* Bodies in chunks. */
 	BODY("chunks", CHUNKED("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "abcde"),
 	BODY("no chunk", CHUNKED("0\r\n\r\n"), ""),
-	BODY("extension", CHUNKED("3;a=b\r\nabc\r\n0;c\r\n\r\n"), "abc"),
+	/* libmicrohttpd 1 refuses some. */
+	{ "extension", CHUNKED("3;a=b\r\nabc\r\n0;c\r\n\r\n"), 0, 200, 400,
+	    "abc" },
 	BODY("trailer", CHUNKED("1\r\na\r\n0\r\nX-Test: a\r\n\r\n"), "a"),
 	BODY("hexadecimal size", CHUNKED("00A\r\n0123456789\r\n0\r\n\r\n"),
 	    "0123456789"),
@@ -157,9 +162,10 @@ static const struct row rows[] = {
 	    "Content-Length: 3\r\n", "0\r\n\r\n"), 400),
 	TEXT("chunked twice", POST("Transfer-Encoding: chunked\r\n"
 	    "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400),
-	TEXT("unknown coding", POST("Transfer-Encoding: gzip\r\n", ""), 501),
-	TEXT("list of codings", POST("Transfer-Encoding: gzip, chunked\r\n",
-	    "0\r\n\r\n"), 501),
+	OR("unknown coding", POST("Transfer-Encoding: gzip\r\n", ""), 501,
+	    400),
+	OR("list of codings", POST("Transfer-Encoding: gzip, chunked\r\n",
+	    "0\r\n\r\n"), 501, 400),
 };
 
 static void
@@ -180,7 +186,7 @@ check_row(const struct row *row)
 	ck_assert_msg(answer.status == row->status ||
 	    answer.status == row->or_status, "%s: %d instead of %d\n%s",
 	    row->name, answer.status, row->status, answer.head);
-	if (row->body != NULL)
+	if (row->body != NULL && answer.status == row->status)
 		ck_assert_str_eq(answer.body, row->body);
 	if (answer.status == 400 || answer.status == 413)
 		ck_assert_msg(client_sees_end(fd, 5000),
