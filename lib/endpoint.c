@@ -43,7 +43,8 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 	endpoint_changed(fleet);
 	/* The first sight of a role comes with its own transition. */
 	if (change->from.state == change->to.state &&
-	    change->from.role == HEALTH_ROLE_UNKNOWN)
+	    change->from.role == HEALTH_ROLE_UNKNOWN &&
+	    change->to.role != HEALTH_ROLE_UNKNOWN)
 		return;
 	if (change->to.state == HEALTH_DOWN ||
 	    change->to.state == HEALTH_SUSPECT)

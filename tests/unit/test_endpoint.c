@@ -82,7 +82,10 @@ static const struct {
 	{ HEALTH_LOST, MEWS_WARNING, "endpoint=b from=up to=suspect "
 	  "role=unknown evidence=connection_lost epoch=0 failures=0" },
 	{ HEALTH_STALL, 0, NULL },
-	{ HEALTH_PROBE_FAILED, 0, NULL },
+	/* What hangs on it may be asked elsewhere from here on. */
+	{ HEALTH_PROBE_FAILED, MEWS_WARNING, "endpoint=b from=suspect "
+	  "to=suspect role=unknown evidence=probe_failed epoch=0 "
+	  "failures=1" },
 	{ HEALTH_PROBE_FAILED, MEWS_WARNING, "endpoint=b from=suspect to=down "
 	  "role=unknown evidence=probe_failed epoch=1 failures=1" },
 	{ HEALTH_REFUSED, 0, NULL },
