@@ -14,7 +14,9 @@ matters(const struct health_change *change)
 {
 	return change->from.state != change->to.state ||
 	    change->from.role != change->to.role ||
-	    change->from.epoch != change->to.epoch;
+	    change->from.epoch != change->to.epoch ||
+	    (change->to.state == HEALTH_SUSPECT &&
+		change->from.failures == 0 && change->to.failures > 0);
 }
 
 static void

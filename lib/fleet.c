@@ -53,7 +53,7 @@ make_wakes(struct mews_fleet *fleet, struct mews_error *error)
 		if (fleet->wakes[i] == -1)
 			return status_set(error, MEWS_SYSTEM,
 			    "cannot make an eventfd for each of %u workers: "
-			    "%s", count, strerror(errno));
+			    "%s", count - 1, strerror(errno));
 	}
 	return MEWS_OK;
 }

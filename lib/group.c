@@ -272,6 +272,24 @@ group_panics(const struct mews_group *group)
 	return group->route.count == 0 && group->waiting_count > 0;
 }
 
+/*
+ * Reads that hang on a suspect which failed a probe: rather ask another
+ * server now than wait for the verdict.
+ */
+static bool
+may_leave(const struct mews_group *group, const struct conn *conn)
+{
+	bool	other = false;
+
+	for (uint32_t i = 0; i < group->route.count; i++)
+		other = other ||
+		    group->pool->endpoints[group->route.endpoint[i]].state ==
+		    HEALTH_UP;
+	return other && group->reader && conn->lease == NULL &&
+	    conn->state == CONN_READY && conn->in_flight > 0 &&
+	    supply_is_stalled(conn, pool_now(group->pool));
+}
+
 void
 group_rethink(struct mews_group *group,
     const struct route_candidate *candidates, uint32_t count)
@@ -289,6 +307,10 @@ group_rethink(struct mews_group *group,
 			if (health.state == HEALTH_DOWN)
 				conn_break(conn, HEALTH_NOTHING,
 				    "the endpoint was found down");
+			else if (health.state == HEALTH_SUSPECT &&
+			    health.failures > 0 && may_leave(group, conn))
+				conn_break(conn, HEALTH_NOTHING,
+				    "it hangs, and so does a probe");
 			else if (conn->state != CONN_DIALING &&
 			    (!routed || conn->epoch != health.epoch))
 				supply_retire(conn);

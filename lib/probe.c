@@ -433,7 +433,9 @@ probe_scan(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 		prober = HEALTH_STAND_BY;
 	now = segment_ms(&fleet->segment, now_us);
 	probed = atomic_load(&e->probed_ms);
-	panic = somebody_panics(pool);
+	/* The monitor's steady look is one for the whole fleet: back-off is
+	 * for workers, who would come in numbers. */
+	panic = pool->monitor != NULL || somebody_panics(pool);
 	/* Somebody waits for a position: as often as is decent. */
 	if (pool->monitor != NULL && now_us < pool->monitor->hurry_until_us) {
 		panic = true;

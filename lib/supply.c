@@ -11,8 +11,8 @@
 #include "budget.h"
 #include "endpoint.h"
 
-static bool
-is_stalled(const struct conn *conn, int64_t now_us)
+bool
+supply_is_stalled(const struct conn *conn, int64_t now_us)
 {
 	const struct mews_pool *pool = conn->group->pool;
 
@@ -42,7 +42,7 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
 		if (conn->in_flight >= least || !is_open(conn) ||
-		    ((!stalled_too || suspect) && is_stalled(conn, now)))
+		    ((!stalled_too || suspect) && supply_is_stalled(conn, now)))
 			continue;
 		best = conn;
 		if ((least = conn->in_flight) == 0)

@@ -34,6 +34,9 @@ void supply_open_lanes(struct mews_group *group);
 /* Keep @wanted connections open to the best endpoints, if possible. */
 void supply_keep(struct mews_group *group, uint32_t wanted);
 
+/* Has its oldest query waited too long? */
+bool supply_is_stalled(const struct conn *conn, int64_t now_us);
+
 /* No new work for it; it is closed when nothing is in flight. */
 void supply_retire(struct conn *conn);
 

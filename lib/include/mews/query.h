@@ -99,7 +99,9 @@ typedef uint64_t mews_query_id;
 /**
  * Run one query, which is its own transaction, sharing a connection with
  * others. SQL that opens a transaction or changes the session (BEGIN, SET,
- * LISTEN, ...) is refused: that needs a lease.
+ * LISTEN, ...) is refused: that needs a lease. So does a function that does
+ * it (set_config(), pg_advisory_lock()), which is not looked for here: what it
+ * changed would stay for whoever comes next.
  *
  * @args  copied, parameters included.
  * @id    may be NULL; set on MEWS_OK.
