@@ -1,0 +1,46 @@
+/*
+ * copy.h - a COPY, and what its callbacks saw of it.
+ *
+ * Tables are those of open_pool(): copied (id, note), empty.
+ */
+#ifndef COPY_H
+#define COPY_H
+
+#include "cluster.h"
+#include "unit.h"
+
+/* A COPY, as its callbacks see it. */
+struct stream {
+	struct mews_lease *lease;
+	struct asked end;
+	char rows[20]; /* as the end tells */
+	long pieces, rooms;
+	size_t bytes;
+	bool ordered;		/* pieces begin with 1, 2, 3 ... */
+	long pause_at, stop_at; /* pieces; 0: never */
+	bool end_lease;		/* where it would pause */
+	long most;		/* kilobytes of memory */
+
+	/* Rows to put in on_room; -1: none. */
+	long to_put, was_put;
+	const char *note;
+};
+
+/* A hundred megabytes. */
+#define ROWS 200000
+#define MUCH "copy (select generate_series(1, 200000), repeat('x', 500)) " \
+    "to stdout"
+
+void open_pool(void);
+const char *stored(void);
+void on_end(void *arg, const struct mews_result *result);
+enum mews_flow on_data(void *arg, const void *data, size_t length);
+void begin_out(struct stream *stream, const char *group, const char *sql);
+void on_room(void *arg);
+void begin_in(struct stream *stream, const char *group);
+enum mews_status put(struct stream *stream, const char *text);
+const char *backend(struct mews_lease *lease);
+bool server_waits(const char *pid, const char *event);
+long resident(void);
+
+#endif
