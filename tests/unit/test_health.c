@@ -473,7 +473,7 @@ health_suite(void)
 	TCase	*tcase = unit_case(suite, "rules");
 
 	tcase_add_loop_test(tcase, each_evidence_has_its_effect, 0,
-	    HEALTH_STATES * HEALTH_EVIDENCES);
+	    (int)HEALTH_STATES * (int)HEALTH_EVIDENCES);
 	tcase_add_test(tcase, unknown_evidence_changes_nothing);
 	tcase_add_test(tcase, nothing_but_a_probe_or_a_refusal_is_a_verdict);
 	tcase_add_loop_test(tcase, it_falls_after_so_many_failed_probes, 1,
