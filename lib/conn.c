@@ -410,6 +410,26 @@ conn_cancel(struct conn *conn)
 	conn_close(conn);
 }
 
+/*
+ * One was lost, and nobody shall send to others that are dead as well: has
+ * their end come, too? It stands behind what the server said last.
+ */
+static void
+hear_siblings(const struct conn *lost)
+{
+	struct mews_pool *pool = lost->group->pool;
+	struct conn	 *conn;
+	char		  byte;
+
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		TAILQ_FOREACH (conn, &pool->groups[g].on[lost->endpoint].conns,
+		    link)
+			for (int i = 0; i < 2 && !conn->broken &&
+			    conn->state == CONN_READY && recv(conn->fd, &byte,
+				1, MSG_PEEK | MSG_DONTWAIT) >= 0; i++)
+				answer_receive(conn);
+}
+
 void
 conn_lose(struct conn *conn)
 {
@@ -434,6 +454,8 @@ conn_lose(struct conn *conn)
 		    conn->in_flight, fleet_quote(quoted, conn->why));
 	if (conn->lease != NULL)
 		lease_lost(conn->lease);
+	if (conn->loss == HEALTH_LOST || conn->loss == HEALTH_SHUTDOWN)
+		hear_siblings(conn);
 	give_back(conn);
 	conn_close(conn);
 }
