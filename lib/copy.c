@@ -390,6 +390,7 @@ find_open(struct mews_lease *lease, struct copy **out)
 	enum mews_status	status = lease_alive(lease);
 	struct copy	       *copy;
 
+	*out = NULL;
 	if (status != MEWS_OK)
 		return status;
 	copy = lease->conn->copy;
