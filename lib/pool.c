@@ -8,6 +8,7 @@
 #include "endpoint.h"
 #include "group.h"
 #include "lease.h"
+#include "listen.h"
 #include "monitor.h"
 #include "probe.h"
 #include "status.h"
@@ -104,6 +105,7 @@ abandon(struct mews_pool *pool)
 				abandon_fd(null, conn->fd);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		abandon_fd(null, probe_fd(pool->endpoints[i].probe));
+	abandon_fd(null, listen_fd(pool->listen));
 	if (null != -1)
 		close(null);
 }
@@ -266,6 +268,7 @@ mews_pool_close(struct mews_pool **out)
 		group_close(&pool->groups[i]);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		probe_stop(pool->endpoints[i].probe);
+	listen_close(pool->listen);
 	if (pool->watch_count > 0)
 		pool_watch(pool, pool->wake_fd, 0, WATCH_WAKE, NULL);
 	pool_free(pool);
@@ -348,6 +351,7 @@ rethink(struct mews_pool *pool)
 	pool->highest_timeline = route_timeline(all, count);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_rethink(&pool->groups[i], all, count);
+	listen_rethink(pool->listen, all, count);
 }
 
 void
@@ -421,6 +425,7 @@ scan(struct mews_pool *pool, int64_t now_us)
 		    memory_order_relaxed);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_scan(&pool->groups[i], now_us);
+	listen_scan(pool->listen, now_us);
 	if (pool->monitor != NULL)
 		monitor_scan(pool, now_us);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
@@ -506,6 +511,7 @@ come_back(struct mews_pool *pool, int64_t away_us)
 	struct conn	*conn;
 
 	wait_ready(pool, 0);
+	listen_extend(pool->listen, away_us);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		probe_extend(pool->endpoints[i].probe, away_us);
 		for (uint32_t g = 0; g < pool->group_count; g++)
@@ -580,6 +586,9 @@ mews_pool_ready(struct mews_pool *pool, int fd, int events)
 		break;
 	case WATCH_PROBE:
 		probe_ready(watch.who);
+		break;
+	case WATCH_LISTEN:
+		listen_ready(watch.who);
 		break;
 	case WATCH_STOP:
 		pool->stopped = true;

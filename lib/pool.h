@@ -17,18 +17,20 @@
 #include <mews/pool.h>
 
 struct conn;
+struct listen;
 struct monitor;
 struct probe;
 TAILQ_HEAD(conn_list, conn);
 
 /* What a descriptor is to us. */
-enum watch_kind { WATCH_WAKE, WATCH_CONN, WATCH_PROBE, WATCH_STOP };
+enum watch_kind { WATCH_WAKE, WATCH_CONN, WATCH_PROBE, WATCH_LISTEN,
+	WATCH_STOP };
 
 struct watch {
 	int fd;
 	int events; /* MEWS_READ | MEWS_WRITE */
 	enum watch_kind kind;
-	void *who; /* struct conn, struct probe */
+	void *who; /* struct conn, struct probe, struct listen */
 };
 
 /* What this worker learned of an endpoint. */
@@ -78,6 +80,8 @@ struct mews_pool {
 	uint32_t highest_timeline; /* of a primary, then */
 	struct monitor *monitor;   /* in the monitor's process, else NULL */
 	bool stopped;		   /* the monitor was told to end */
+
+	struct listen *listen;	   /* once somebody listens, else NULL */
 
 	struct conn_list to_flush; /* sent something this turn */
 	struct conn_list broken;   /* to be lost in the next tick */

@@ -9,6 +9,7 @@
 
 #include "endpoint.h"
 #include "group.h"
+#include "listen.h"
 #include "orphan.h"
 
 #include <stdio.h>
@@ -407,7 +408,7 @@ somebody_panics(const struct mews_pool *pool)
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (group_panics(&pool->groups[i]))
 			return true;
-	return false;
+	return listen_panics(pool->listen);
 }
 
 void

@@ -10,6 +10,7 @@
  *		mews_lease_begin()			mews/lease.h
  *		mews_lease_transaction()		mews/transaction.h
  *		mews_lease_rows(), mews_copy_out()	mews/stream.h
+ *		mews_listen()				mews/listen.h
  *	parent:	mews_fleet_reap() for each child that ended
  *	any:	mews_view_open()			mews/view.h
  *
@@ -22,6 +23,7 @@
 #include <mews/config.h>
 #include <mews/fleet.h>
 #include <mews/lease.h>
+#include <mews/listen.h>
 #include <mews/monitor.h>
 #include <mews/pool.h>
 #include <mews/query.h>

@@ -51,17 +51,19 @@ check_config(const struct config *config)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static bool made;
 	struct config *config;
 	size_t	 reports = 0;
 	bool	 loaded;
 	FILE	*out;
 	int	 fd;
 
-	if (strchr(path, 'X') != NULL) {
+	if (!made) {
 		fd = mkstemp(path);
 		assert(fd != -1);
 		close(fd);
 		atexit(remove_file);
+		made = true;
 	}
 	out = fopen(path, "w");
 	assert(out != NULL);
