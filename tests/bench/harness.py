@@ -264,8 +264,9 @@ class Fleet:
 			self.first_answer_ms = (time.monotonic() - began) * 1e3
 			self.wait_for("/db")
 			self.first_db_ms = (time.monotonic() - began) * 1e3
+			# And master and monitor.
 			wait_until("workers", lambda: len(self.pids()) ==
-			    self.workers + 1)
+			    self.workers + 2)
 		except BaseException:
 			self.__exit__()
 			raise
@@ -286,6 +287,9 @@ class Fleet:
 	def pids(self):
 		return family(self.master.pid)
 
+	def worker_pids(self):
+		return [worker["pid"] for worker in self.status()["workers"]]
+
 	def url(self, path):
 		return f"http://127.0.0.1:{self.port}{path}"
 
@@ -300,7 +304,7 @@ class Fleet:
 		    for worker in self.status()["workers"]), pause=0.1)
 
 	def worker_kb(self):
-		return statistics.median(map(private_kb, self.pids()[1:]))
+		return statistics.median(map(private_kb, self.worker_pids()))
 
 	def status_ms(self, count=20):
 		"""Wall clock and CPU of one `mews status`."""
