@@ -31,6 +31,7 @@ struct listen {
 	uint32_t endpoint;
 	unsigned epoch;
 	struct dial dial;
+	int events;	   /* watched for */
 	bool budget_dialing;
 	bool broken;	   /* to be lost in the next tick */
 	bool set_up;	   /* the session was */
@@ -50,8 +51,11 @@ fleet_of(const struct listen *listen)
 static bool
 watch(struct listen *listen, int events)
 {
-	return listen->dial.fd == -1 || pool_watch(listen->pool,
-	    listen->dial.fd, events, WATCH_LISTEN, listen);
+	if (listen->dial.fd == -1 || listen->events == events)
+		return true;
+	listen->events = events;
+	return pool_watch(listen->pool, listen->dial.fd, events, WATCH_LISTEN,
+	    listen);
 }
 
 static void

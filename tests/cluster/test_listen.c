@@ -241,7 +241,8 @@ START_TEST(channel_names_are_quoted)
 		const char *notify;
 	} rows[] = {
 		{ "News", "notify \"News\"" },
-		{ "a \"b\"; drop table x", "notify \"a \"\"b\"\"; drop table x\"" },
+		{ "a \"b\"; drop table x",
+		  "notify \"a \"\"b\"\"; drop table x\"" },
 		{ "Größe", "notify \"Größe\"" },
 		{ "select", "notify \"select\"" },
 	};
