@@ -132,6 +132,8 @@ end_well(struct probe *probe)
 		watch(probe, 0);
 		PQfinish(*held);
 		*held = probe->dial.pg;
+		monitor->held_epoch[probe->endpoint] = endpoint_health(
+		    probe->pool->fleet, probe->endpoint).epoch;
 		probe->dial.pg = NULL;
 		probe->dial.fd = -1;
 	}
@@ -386,6 +388,12 @@ start(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 	pool_due(pool, probe->until_us);
 	pool->endpoints[endpoint].probe = probe;
 	pool->endpoints[endpoint].probes++;
+	/* A session from before says nothing of who is there now: the name
+	 * may lead to another address, or the server may have died. */
+	if (monitor != NULL && monitor->held_epoch[endpoint] != probe->epoch) {
+		PQfinish(monitor->held[endpoint]);
+		monitor->held[endpoint] = NULL;
+	}
 	/* A login and the session that is held, by turns. */
 	if (monitor == NULL || monitor->held[endpoint] == NULL ||
 	    (now_us >= monitor->hurry_until_us &&

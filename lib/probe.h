@@ -17,6 +17,7 @@ struct probe;
 /* What the monitor keeps besides: sessions to ask over, the primary's WAL. */
 struct monitor {
 	PGconn *held[MEWS_ENDPOINTS_MAX]; /* idle, or NULL */
+	unsigned held_epoch[MEWS_ENDPOINTS_MAX]; /* when it was kept */
 	struct lag lag;
 	uint32_t hurries; /* of the segment, as last acted upon */
 	int64_t hurry_until_us; /* somebody waits for a measurement */
