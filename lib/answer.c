@@ -26,18 +26,6 @@ sqlstate(const PGresult *answer)
 	return state == NULL ? "" : state;
 }
 
-/* An error after which the server, or libpq, ends the connection. */
-static bool
-is_fatal(const PGresult *answer)
-{
-	const char *severity = PQresultErrorField(answer,
-	    PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return PQresultStatus(answer) == PGRES_FATAL_ERROR &&
-	    (severity == NULL || strcmp(severity, "FATAL") == 0 ||
-		strcmp(severity, "PANIC") == 0);
-}
-
 static enum health_evidence
 loss_evidence(const char *state)
 {
@@ -52,7 +40,13 @@ loss_evidence(const char *state)
 bool
 answer_is_last(struct conn *conn, const PGresult *answer)
 {
-	if (!is_fatal(answer))
+	const char	*severity;
+
+	if (PQresultStatus(answer) != PGRES_FATAL_ERROR)
+		return false;
+	severity = PQresultErrorField(answer, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity != NULL && strcmp(severity, "FATAL") != 0 &&
+	    strcmp(severity, "PANIC") != 0)
 		return false;
 	conn_break(conn, loss_evidence(sqlstate(answer)),
 	    PQresultErrorMessage(answer));
@@ -89,14 +83,16 @@ answer_status(const struct query *query, const PGresult *answer)
 		    strcmp(PQcmdStatus((PGresult *)answer), "COMMIT") != 0 ?
 		    MEWS_SQL : MEWS_OK;
 	default:
-		return strcmp(sqlstate(answer), "57014") == 0 ?
-		    MEWS_TIMEOUT : MEWS_SQL;
+		if (strcmp(sqlstate(answer), "57014") != 0)
+			return MEWS_SQL;
+		/* So it says of a COPY that failed by request, too. */
+		return query->kind == QUERY_COPY && query->stopped ?
+		    MEWS_CANCELED : MEWS_TIMEOUT;
 	}
 }
 
 void
-answer_tell(struct conn *conn, struct query *query, PGresult *answer,
-    bool aborted)
+answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 {
 	struct mews_fleet	*fleet = conn->group->pool->fleet;
 	struct mews_result	 result = {
@@ -111,11 +107,6 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer,
 	    PQresultStatus(answer) == PGRES_COMMAND_OK)
 		result.message = "a query of the transaction had failed: "
 				 "everything was rolled back";
-	/* To the server a COPY that failed by request was canceled. */
-	if (aborted && result.status == MEWS_TIMEOUT) {
-		result.status = MEWS_CANCELED;
-		result.message = "the COPY was aborted, and stored nothing";
-	}
 	if (query->lease != NULL)
 		lease_heard(query->lease, pool_now(conn->group->pool));
 	query_end(query, &result);
@@ -144,34 +135,38 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
     int64_t since_us)
 {
 	struct mews_pool *pool = conn->group->pool;
+	ExecStatusType	  status = PQresultStatus(answer);
 
 	conn->in_flight--;
 	if (query->slow && --conn->slow == 0)
 		conn->slow_lane = false;
 	conn->group->on[conn->endpoint].in_flight--;
-	if (PQresultStatus(answer) == PGRES_PIPELINE_ABORTED) {
+	if (status == PGRES_PIPELINE_ABORTED) {
 		PQclear(answer);
 		if ((answer = conn->ahead_error) == NULL) {
 			send_again(conn, query);
 			return;
 		}
 		conn->ahead_error = NULL;
+		status = PGRES_FATAL_ERROR;
 	}
-	if (answer_is_last(conn, answer)) {
+	if (status == PGRES_FATAL_ERROR && answer_is_last(conn, answer)) {
 		/* conn_lose() decides what becomes of it. */
 		conn->held = query;
 		PQclear(answer);
 		return;
 	}
 	/* The host has its part in the time of a stream. */
-	if (query->on_row == NULL)
+	if (query->on_row == NULL) {
 		pool_learn(&pool->endpoints[conn->endpoint],
 		    pool_now(pool) - query->sent_us);
-	pool->endpoints[conn->endpoint].learned_us = pool_now(pool);
-	if (query->statement != NULL && query->on_row == NULL)
-		statement_learn(query->statement, pool_now(pool) -
-		    (since_us > query->sent_us ? since_us : query->sent_us));
-	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
+		pool->endpoints[conn->endpoint].learned_us = pool_now(pool);
+		if (query->statement != NULL)
+			statement_learn(query->statement, pool_now(pool) -
+			    (since_us > query->sent_us ? since_us :
+				query->sent_us));
+	}
+	if (status == PGRES_FATAL_ERROR) {
 		if (is_stale_statement(query, answer)) {
 			prepared_set(conn, query->statement,
 			    strcmp(sqlstate(answer), "26000") == 0 ?
@@ -186,7 +181,7 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	}
 	/* A read has nothing to commit. */
 	if (conn->group->reader && query->kind == QUERY_SHARED) {
-		answer_tell(conn, query, answer, false);
+		answer_tell(conn, query, answer);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
@@ -231,9 +226,9 @@ session_answered(struct conn *conn, PGresult *answer)
 {
 	ExecStatusType	status = PQresultStatus(answer);
 
-	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		conn_break(conn, is_fatal(answer) ?
-		    loss_evidence(sqlstate(answer)) : HEALTH_NOTHING,
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+	    !answer_is_last(conn, answer))
+		conn_break(conn, HEALTH_NOTHING,
 		    status == PGRES_PIPELINE_ABORTED ?
 		    "the session could not be made ready" :
 		    PQresultErrorMessage(answer));
@@ -255,9 +250,8 @@ position_answered(struct conn *conn, struct query *query, PGresult *answer)
 	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
 		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
 		    NULL, 10));
-	else if (is_fatal(answer))
-		conn_break(conn, loss_evidence(sqlstate(answer)),
-		    PQresultErrorMessage(answer));
+	else
+		answer_is_last(conn, answer);
 	query->position = false;
 	PQclear(answer);
 }
@@ -304,13 +298,14 @@ segment_ended(struct conn *conn)
 		send_again(conn, query);
 		return;
 	}
-	answer_tell(conn, query, answer, false);
+	answer_tell(conn, query, answer);
 }
 
 /* One step of libpq's answers; NULL ends a command's. False: no progress. */
 static bool
 take(struct conn *conn, PGresult *answer)
 {
+	ExecStatusType	status;
 	struct expect	e;
 	int64_t		since_us;
 
@@ -323,7 +318,8 @@ take(struct conn *conn, PGresult *answer)
 		e = ring_pop(conn);
 		switch (e.kind) {
 		case EXPECT_QUERY:
-			conn->streams -= e.query->on_row != NULL;
+			if (conn->streams > 0 && e.query->on_row != NULL)
+				conn->streams--;
 			query_answered(conn, e.query, answer, since_us);
 			break;
 		case EXPECT_PREPARE:
@@ -340,7 +336,8 @@ take(struct conn *conn, PGresult *answer)
 		}
 		return true;
 	}
-	if (PQresultStatus(answer) == PGRES_PIPELINE_SYNC) {
+	status = PQresultStatus(answer);
+	if (status == PGRES_PIPELINE_SYNC) {
 		PQclear(answer);
 		if (ring_pop(conn).kind != EXPECT_SYNC)
 			conn_break(conn, HEALTH_LOST,
@@ -359,7 +356,7 @@ take(struct conn *conn, PGresult *answer)
 		conn->held_answer = answer;
 		return true;
 	}
-	switch (PQresultStatus(answer)) {
+	switch (status) {
 	case PGRES_SINGLE_TUPLE:
 		stream_row(conn, answer);
 		return true;
@@ -429,7 +426,7 @@ drain(struct conn *conn, bool alive)
 	struct mews_pool       *pool = conn->group->pool;
 	unsigned		nothing = 0;
 
-	while (!conn->broken && !conn->paused &&
+	while (!conn->broken &&
 	    (conn->streams == 0 || stream_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* One NULL may stand alone, behind a commit that failed. */

@@ -20,9 +20,8 @@ void answer_go_on(struct conn *conn);
 /* Did the server, or libpq, end the session with it? Then @conn is broken. */
 bool answer_is_last(struct conn *conn, const PGresult *answer);
 
-/* Tell the asker, and free the answer. @aborted: a COPY that he ended. */
-void answer_tell(struct conn *conn, struct query *query, PGresult *answer,
-    bool aborted);
+/* Tell the asker, and free the answer. */
+void answer_tell(struct conn *conn, struct query *query, PGresult *answer);
 
 /* A promotion, or default_transaction_read_only, that the server reported on
  * this session. libpq's list of reports is slow to search: not each time. */

@@ -38,12 +38,11 @@ struct copy {
 	bool stopped;	  /* what comes is thrown away */
 	bool full;	  /* the socket is; on_room is owed */
 	bool ending;	  /* nothing more will be put */
-	bool aborted;	  /* by the host */
 	bool heard;	  /* bytes came, that may be a notice */
 	uint32_t notices; /* of the connection, as last looked at */
 	int64_t silent_us; /* what came must be an error then; 0: nothing */
 	size_t put;	  /* bytes, since the socket was asked */
-	char why[120];	  /* with aborted */
+	char why[120];	  /* the host aborted it; or "" */
 };
 
 void
@@ -205,7 +204,7 @@ answered(struct conn *conn, PGresult *answer)
 		copy->full = true; /* on_room is owed */
 		copy->notices = conn->notices;
 		if (copy->ending)
-			finish(conn, copy->aborted ? copy->why : NULL);
+			finish(conn, copy->why[0] == '\0' ? NULL : copy->why);
 	} else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
 	    status == PGRES_COPY_BOTH) {
 		conn_break(conn, HEALTH_NOTHING,
@@ -225,7 +224,6 @@ ended(struct conn *conn)
 	struct copy    *copy = conn->copy;
 	PGresult       *answer = copy->answer;
 	struct query   *query;
-	bool		aborted = copy->aborted;
 
 	if (answer == NULL || PQenterPipelineMode(conn->pg) != 1) {
 		broke(conn);
@@ -234,6 +232,8 @@ ended(struct conn *conn)
 	if (answer_is_last(conn, answer))
 		return;
 	query = ring_pop(conn).query;
+	/* Of data that goes, it says who stopped it. */
+	query->stopped = copy->why[0] != '\0';
 	copy->answer = NULL;
 	copy_free(copy);
 	conn->copy = NULL;
@@ -241,7 +241,7 @@ ended(struct conn *conn)
 	conn->in_flight--;
 	conn->group->on[conn->endpoint].in_flight--;
 	conn->idle_since_us = pool_now(conn->group->pool);
-	answer_tell(conn, query, answer, aborted);
+	answer_tell(conn, query, answer);
 }
 
 bool
@@ -289,7 +289,7 @@ copy_give_up(struct conn *conn)
 
 	if (copy == NULL || copy->ending || copy->on_data != NULL)
 		return;
-	copy->ending = copy->aborted = true;
+	copy->ending = true;
 	strcpy(copy->why, "given up by the client");
 	if (copy->state == COPY_SENDS)
 		finish(conn, copy->why);
@@ -453,10 +453,11 @@ mews_copy_end(struct mews_lease *lease, const char *abort)
 		return status;
 	copy->ending = true;
 	if (abort != NULL) {
-		copy->aborted = true;
 		dial_message(copy->why, sizeof(copy->why), abort);
+		if (copy->why[0] == '\0')
+			strcpy(copy->why, "aborted");
 	}
 	if (copy->state == COPY_SENDS)
-		finish(lease->conn, copy->aborted ? copy->why : NULL);
+		finish(lease->conn, abort == NULL ? NULL : copy->why);
 	return MEWS_OK;
 }

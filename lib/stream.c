@@ -17,6 +17,8 @@ stream_head(struct conn *conn)
 {
 	struct query	*query;
 
+	if (conn->paused)
+		return false;
 	if (conn->head == conn->tail ||
 	    ring_at(conn, conn->head)->kind != EXPECT_QUERY)
 		return true;

@@ -13,7 +13,7 @@
 
 /*
  * Before libpq looks at more input: make the head, if it is a stream, come as
- * one. False: it was seen to, and libpq has nothing for the ring.
+ * one. False: it was seen to, or all is paused; libpq is not to be asked.
  */
 bool stream_head(struct conn *conn);
 
