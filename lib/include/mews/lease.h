@@ -77,7 +77,8 @@ const char *mews_lease_endpoint(const struct mews_lease *lease);
 /**
  * Give the connection back and set *lease to NULL; NULL *lease is a no-op.
  * What is in flight still ends by its callbacks; a transaction that is open
- * after that is rolled back.
+ * after that is rolled back. In the middle of a stream (mews/stream.h) the
+ * connection is closed instead, and the stream ends with MEWS_CANCELED.
  */
 void mews_lease_end(struct mews_lease **lease);
 
