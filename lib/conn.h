@@ -2,8 +2,8 @@
  * conn.h - one connection to one endpoint, in pipeline mode.
  *
  * The ring holds what the server still has to answer, in order. A connection
- * is closed in one function only, conn_close(); code that finds it broken
- * says so with conn_break() and lets the next tick lose it.
+ * is closed in one function of conn.c only; code that finds it broken says so
+ * with conn_break() and lets the next tick lose it.
  */
 #ifndef CONN_H
 #define CONN_H

@@ -319,8 +319,9 @@ group_rethink(struct mews_group *group,
 }
 
 /*
- * The budget of reads sent again: a part of the traffic, as much as came in
- * some seconds. Without it a dying server would double the load of the rest.
+ * The budget of reads sent again: a part of the traffic, saved up to
+ * GROUP_TOKENS_LEAST or what comes in GROUP_TOKENS_S seconds. Without it a
+ * dying server would double the load of the rest.
  */
 static void
 refill(struct mews_group *group, int64_t now_us)

@@ -2,9 +2,9 @@
  * pool.h - all that one worker holds: groups, connections, queries.
  *
  * One process, one thread: nothing in here is atomic. Who may free what:
- * connections end in conn_close() only, and only from pool_tick() or
- * pool_ready() after the connection's own work is done; so code in between
- * may hold a struct conn without fear.
+ * a connection that broke is lost by the next mews_pool_tick(), and by
+ * nothing before that; so code in between may hold a struct conn without
+ * fear. The rest end with mews_pool_close().
  */
 #ifndef POOL_H
 #define POOL_H
