@@ -332,12 +332,12 @@ give_back(struct conn *conn)
 			e->kind = EXPECT_SESSION;
 		}
 		if (e->kind == EXPECT_QUERY && may_resend(e->query)) {
-			group_resubmit(conn->group, e->query);
+			group_resubmit(conn->group, e->query, true);
 			e->kind = EXPECT_SESSION;
 		}
 	}
 	if (held != NULL && may_resend(held)) {
-		group_resubmit(conn->group, held);
+		group_resubmit(conn->group, held, true);
 		held = NULL;
 	}
 	/* ... then what is lost. */
