@@ -259,7 +259,8 @@ static const char *const moves[][2] = {
 
 START_TEST(where_the_old_address_is_dead_the_new_one_is_used)
 {
-	static const char	others[] = "127.0.0.2 a.mews.test c.mews.test\n";
+	static const char	others[] = "127.0.0.2 a.mews.test "
+				    "c.mews.test\n";
 	char			hosts[200];
 	pid_t			pid;
 	int			before;
