@@ -231,7 +231,7 @@ ended(struct conn *conn)
 	}
 	if (answer_is_last(conn, answer))
 		return;
-	query = ring_pop(conn).query;
+	query = ring_pop(conn, pool_now(conn->group->pool)).query;
 	/* Of data that goes, it says who stopped it. */
 	query->stopped = copy->why[0] != '\0';
 	copy->answer = NULL;
@@ -239,7 +239,7 @@ ended(struct conn *conn)
 	conn->copy = NULL;
 	conn->streams--;
 	conn->in_flight--;
-	conn->group->on[conn->endpoint].in_flight--;
+	conn->on->in_flight--;
 	conn->idle_since_us = pool_now(conn->group->pool);
 	answer_tell(conn, query, answer);
 }
@@ -306,7 +306,7 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 	}
 	conn->streams++;
 	conn->in_flight++;
-	conn->group->on[conn->endpoint].in_flight++;
+	conn->on->in_flight++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);

@@ -71,8 +71,10 @@ bool group_open(struct mews_group *group, struct mews_pool *pool,
 /* End what waits; close every connection. */
 void group_close(struct mews_group *group);
 
-/* Send @query now, or queue it; MEWS_OVERLOAD: neither. */
+/* Send @query, which is shared, now, or queue it; MEWS_OVERLOAD: neither. */
 enum mews_status group_submit(struct mews_group *group, struct query *query);
+/* Queue it; a lease is granted by the loop, never inside the call. */
+enum mews_status group_enqueue(struct mews_group *group, struct query *query);
 /* Put it back in front: it was sent, and will be sent again. */
 void group_resubmit(struct mews_group *group, struct query *query);
 /* Take it off the waiting list. */

@@ -28,7 +28,7 @@ lease_alive(struct mews_lease *lease)
 		return MEWS_INVALID;
 	if (!pool_ours(lease->group->pool))
 		return group_refuse(lease->group, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
+		    "the pool belongs to another process or thread, or is closing");
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !conn_check(lease->conn))
 		lease_lost(lease);
@@ -209,16 +209,15 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 
 	if (!pool_ours(group_pool(group)))
 		return group_refuse(group, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
+		    "the pool belongs to another process or thread, or is closing");
 	if (fn == NULL)
 		return group_refuse(group, MEWS_INVALID,
 		    "a lease needs a callback");
-	query = query_new(group, QUERY_LEASE, NULL, timeout_ms);
-	if (query == NULL)
+	if ((query = query_new_wait(group, timeout_ms)) == NULL)
 		return group_refuse(group, MEWS_NOMEM, "out of memory");
 	query->fn.lease = fn;
 	query->arg = arg;
-	if ((status = group_submit(group, query)) != MEWS_OK)
+	if ((status = group_enqueue(group, query)) != MEWS_OK)
 		query_drop(query);
 	else if (id != NULL)
 		*id = query->id;
@@ -238,8 +237,7 @@ lease_query(struct mews_lease *lease, enum query_kind kind,
 {
 	struct query	*query;
 
-	query = query_new(lease->group, kind, args, MEWS_FOREVER);
-	if (query == NULL) {
+	if ((query = query_new(lease->group, kind, args)) == NULL) {
 		group_refuse(lease->group, MEWS_NOMEM, "out of memory");
 		return NULL;
 	}

@@ -20,15 +20,6 @@ supply_is_stalled(const struct conn *conn, int64_t now_us)
 	    group_stall_us(conn->group, &pool->endpoints[conn->endpoint]);
 }
 
-/* May it take a shared query, but for how much it has in flight? */
-static bool
-is_open(const struct conn *conn)
-{
-	return conn->state == CONN_READY && conn->lease == NULL &&
-	    !conn->retiring && !conn->broken && !conn->slow_lane &&
-	    conn->sessions == 0 && (!conn->reset_due || conn->in_flight == 0);
-}
-
 /* The open connection to @endpoint with the least in flight, or NULL. */
 static struct conn *
 least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
@@ -41,7 +32,7 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 	    HEALTH_SUSPECT;
 
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
-		if (conn->in_flight >= least || !is_open(conn) ||
+		if (conn->in_flight >= least || !supply_is_open(conn) ||
 		    ((!stalled_too || suspect) && supply_is_stalled(conn, now)))
 			continue;
 		best = conn;
@@ -228,9 +219,7 @@ supply_pick(struct mews_group *group)
 	struct conn	*conn;
 
 	pool_notice(group->pool);
-	conn = group->batch;
-	if (conn != NULL && group->batch_us == pool_now(group->pool) &&
-	    conn->in_flight < group->batch_most && is_open(conn))
+	if ((conn = supply_batch(group)) != NULL)
 		return conn;
 	do {
 		if ((conn = pick_once(group, false)) == NULL)
@@ -352,7 +341,6 @@ supply_take_idle(struct mews_group *group)
 	return NULL;
 }
 
-
 /* How many connections slow queries may have: half while there are others. */
 static uint32_t
 slow_limit(const struct mews_group *group)
@@ -389,7 +377,7 @@ supply_take_slow(struct mews_group *group)
 				if (conn->slow_lane && is_free_lane(conn))
 					return conn;
 				lanes += conn->slow_lane;
-				if (is_open(conn) && (best == NULL ||
+				if (supply_is_open(conn) && (best == NULL ||
 				    conn->in_flight < best->in_flight))
 					best = conn;
 			}
