@@ -179,13 +179,16 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 	return false;
 }
 
-/* How long it took, the server having begun with it at @since_us. */
+/*
+ * How long it took, the server having begun with it at @since_us. What came
+ * in one turn is one observation: only the first of it was waited for.
+ */
 static inline void
 learn(struct conn *conn, const struct query *query, int64_t since_us,
     int64_t now_us)
 {
 	/* The host has its part in the time of a stream. */
-	if (query->on_row != NULL)
+	if (since_us >= now_us || query->on_row != NULL)
 		return;
 	pool_learn(conn->known, (float)(now_us - query->sent_us));
 	conn->known->learned_us = now_us;
@@ -201,19 +204,18 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 {
 	conn->in_flight--;
 	conn->on->in_flight--;
+	if (query->on_row != NULL)
+		conn->streams--;
 	if (query->slow && --conn->slow == 0)
 		conn->slow_lane = false;
 	if (status != PGRES_PIPELINE_ABORTED)
 		learn(conn, query, since_us, now_us);
-	if (status == PGRES_TUPLES_OK && is_read(query)) {
-		tell(conn, query, answer, MEWS_OK, NULL);
-		return;
-	}
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
 	    status != PGRES_EMPTY_QUERY && query_failed(conn, query, &answer))
 		return;
 	if (is_read(query)) {
-		tell(conn, query, answer, answer_status(query, answer), NULL);
+		tell(conn, query, answer, status == PGRES_TUPLES_OK ?
+		    MEWS_OK : answer_status(query, answer), NULL);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
@@ -333,21 +335,11 @@ segment_ended(struct conn *conn)
 	answer_tell(conn, query, answer);
 }
 
-/* The answer to the head of the ring is whole. */
-static inline void
-answered(struct conn *conn, PGresult *answer, ExecStatusType status,
-    int64_t now_us)
+/* So is that to something of our own. */
+static void
+own_answered(struct conn *conn, struct expect e, PGresult *answer)
 {
-	int64_t		since_us = conn->head_since_us;
-	struct expect	e = ring_pop(conn, now_us);
-
 	switch (e.kind) {
-	case EXPECT_QUERY:
-		if (e.query->on_row != NULL)
-			conn->streams--;
-		query_answered(conn, e.query, answer, status, since_us,
-		    now_us);
-		break;
 	case EXPECT_PREPARE:
 		prepare_answered(conn, e.query, answer);
 		break;
@@ -456,31 +448,37 @@ answer_check_role(struct conn *conn)
 static inline bool
 step(struct conn *conn, int64_t now_us)
 {
-	PGresult	*answer = PQgetResult(conn->pg);
+	PGresult	*answer = PQgetResult(conn->pg), *next;
+	bool		 whole = answer == NULL;
+	int64_t		 since_us = conn->head_since_us;
 	ExecStatusType	 status;
+	struct expect	 e;
 
-	if (answer == NULL) {
-		if ((answer = conn->answer) == NULL)
-			return false;
-		conn->answer = NULL;
-		answered(conn, answer, PQresultStatus(answer), now_us);
-		return true;
-	}
+	if (whole && (answer = conn->answer) == NULL)
+		return false;
 	status = PQresultStatus(answer);
-	if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
+	if (!whole &&
+	    (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
 	    conn->streams == 0 && conn->answer == NULL &&
 	    ring_at(conn, conn->head)->kind != EXPECT_SYNC) {
-		PGresult	*next = PQgetResult(conn->pg);
-
-		if (next == NULL) {
-			answered(conn, answer, status, now_us);
-			return true;
+		next = PQgetResult(conn->pg);
+		if (!(whole = next == NULL)) {
+			conn->answer = answer;
+			answer = next;
+			status = PQresultStatus(answer);
 		}
-		conn->answer = answer;
-		answer = next;
-		status = PQresultStatus(answer);
 	}
-	take(conn, answer, status, now_us);
+	if (!whole) {
+		take(conn, answer, status, now_us);
+		return true;
+	}
+	conn->answer = NULL;
+	e = ring_pop(conn, now_us);
+	if (e.kind != EXPECT_QUERY)
+		own_answered(conn, e, answer);
+	else
+		query_answered(conn, e.query, answer, status, since_us,
+		    now_us);
 	return true;
 }
 

@@ -325,6 +325,7 @@ begin(struct mews_lease *lease, const char *sql, mews_copy_data_fn *on_data,
 	struct mews_group	       *group = lease->group;
 	struct copy		       *copy;
 	struct query		       *query;
+	enum mews_status		status;
 	bool				begins;
 
 	if (sql == NULL ||
@@ -334,10 +335,10 @@ begin(struct mews_lease *lease, const char *sql, mews_copy_data_fn *on_data,
 		    "mews_copy_in() needs COPY ... FROM STDIN");
 	if ((copy = calloc(1, sizeof(*copy))) == NULL)
 		return group_refuse(group, MEWS_NOMEM, "out of memory");
-	query = lease_query(lease, QUERY_COPY, &args, on_end, arg);
-	if (query == NULL) {
+	status = lease_query(&query, lease, QUERY_COPY, &args, on_end, arg);
+	if (status != MEWS_OK) {
 		free(copy);
-		return MEWS_NOMEM;
+		return status;
 	}
 	copy->on_data = on_data;
 	copy->on_room = on_room;

@@ -156,8 +156,8 @@ flight_ahead(struct conn *conn, const struct mews_lease *begin)
 	    (begin == NULL || send_begin(conn, begin)) && conn_sync(conn);
 }
 
-/* What goes before @query, which needs something. */
-static bool
+/* What goes before @query, which needs something: rarely. */
+static bool __attribute__((noinline))
 send_ahead(struct conn *conn, struct query *query, bool begin)
 {
 	bool	stale = query->statement != NULL && !query->plain &&
@@ -196,8 +196,10 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	conn->in_flight++;
 	conn->on->in_flight++;
 	conn->unsynced++;
-	conn->slow += query->slow;
-	conn->streams += query->on_row != NULL;
+	if (query->slow)
+		conn->slow++;
+	if (query->on_row != NULL)
+		conn->streams++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);

@@ -115,6 +115,13 @@ group_refuse(struct mews_group *group, enum mews_status status,
 	return status;
 }
 
+enum mews_status
+group_refuse_foreign(struct mews_group *group)
+{
+	return group_refuse(group, MEWS_INVALID, "the pool belongs to another "
+	    "process or thread, or is closing");
+}
+
 void
 mews_group_stats(const struct mews_group *group,
     struct mews_group_stats *stats)
@@ -212,23 +219,31 @@ group_enqueue(struct mews_group *group, struct query *query)
 	return MEWS_OK;
 }
 
-enum mews_status
-group_submit(struct mews_group *group, struct query *query)
+/* Choose a connection, or wait for one. */
+static enum mews_status __attribute__((noinline))
+submit(struct mews_group *group, struct query *query)
 {
-	struct conn	*conn;
-
 	pool_notice(group->pool);
-	/* Most often: one more of this turn's reads. */
-	if (!query->slow && query->after == 0 &&
-	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
-	    (conn = supply_batch(group)) != NULL &&
-	    conn_send(conn, query, false))
-		return MEWS_OK;
 	if (!query->slow)
 		group->quick_us = pool_now(group->pool);
 	if (TAILQ_EMPTY(lane(group, query)) && serve(group, query))
 		return MEWS_OK;
 	return group_enqueue(group, query);
+}
+
+enum mews_status
+group_submit(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	/* Most often: one more of this turn's reads. */
+	if (!query->slow && query->after == 0 &&
+	    pool_changes(group->pool) == group->pool->changes &&
+	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
+	    (conn = supply_batch(group)) != NULL &&
+	    conn_send(conn, query, false))
+		return MEWS_OK;
+	return submit(group, query);
 }
 
 void

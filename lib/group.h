@@ -115,6 +115,8 @@ group_pool(const struct mews_group *group)
 enum mews_status group_refuse(struct mews_group *group,
     enum mews_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a pool that is not pool_ours(). */
+enum mews_status group_refuse_foreign(struct mews_group *group);
 
 /* A number below @bound, from the group's own dice: cheap, not secret. */
 static inline uint32_t

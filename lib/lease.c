@@ -27,8 +27,7 @@ lease_alive(struct mews_lease *lease)
 	if (lease->group == NULL)
 		return MEWS_INVALID;
 	if (!pool_ours(lease->group->pool))
-		return group_refuse(lease->group, MEWS_INVALID,
-		    "the pool belongs to another process or thread, or is closing");
+		return group_refuse_foreign(lease->group);
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !conn_check(lease->conn))
 		lease_lost(lease);
@@ -208,8 +207,7 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	enum mews_status	status;
 
 	if (!pool_ours(group_pool(group)))
-		return group_refuse(group, MEWS_INVALID,
-		    "the pool belongs to another process or thread, or is closing");
+		return group_refuse_foreign(group);
 	if (fn == NULL)
 		return group_refuse(group, MEWS_INVALID,
 		    "a lease needs a callback");
@@ -231,20 +229,19 @@ lease_begins(const struct mews_lease *lease)
 	    lease->group->config->autocommit == MEWS_OFF);
 }
 
-struct query *
-lease_query(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, mews_query_fn *fn, void *arg)
+enum mews_status
+lease_query(struct query **out, struct mews_lease *lease,
+    enum query_kind kind, const struct mews_query_args *args,
+    mews_query_fn *fn, void *arg)
 {
-	struct query	*query;
+	enum mews_status status = query_new(out, lease->group, kind, args);
 
-	if ((query = query_new(lease->group, kind, args)) == NULL) {
-		group_refuse(lease->group, MEWS_NOMEM, "out of memory");
-		return NULL;
-	}
-	query->fn.query = fn;
-	query->arg = arg;
-	query->lease = lease;
-	return query;
+	if (status != MEWS_OK)
+		return status;
+	(*out)->fn.query = fn;
+	(*out)->arg = arg;
+	(*out)->lease = lease;
+	return MEWS_OK;
 }
 
 void
@@ -282,9 +279,11 @@ lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id)
 {
-	struct query	*query = lease_query(lease, kind, args, fn, arg);
+	struct query	       *query;
+	enum mews_status	status;
 
-	return query == NULL ? MEWS_NOMEM : lease_submit(lease, query, id);
+	status = lease_query(&query, lease, kind, args, fn, arg);
+	return status != MEWS_OK ? status : lease_submit(lease, query, id);
 }
 
 enum mews_status
@@ -293,14 +292,14 @@ mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
 {
 	enum mews_status	 status = lease_usable(lease);
 	struct mews_group	*group = lease->group;
-	const char		*mistake;
 
 	if (status != MEWS_OK)
 		return status;
-	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
-		return group_refuse(group, MEWS_INVALID, "%s",
-		    mistake == NULL ? "a query needs a callback" : mistake);
-	if (args->sql != NULL && sql_copies(args->sql) != SQL_COPY_NONE)
+	if (fn == NULL)
+		return group_refuse(group, MEWS_INVALID,
+		    "a query needs a callback");
+	if (args != NULL && args->sql != NULL &&
+	    sql_copies(args->sql) != SQL_COPY_NONE)
 		return group_refuse(group, MEWS_INVALID, "COPY from and to "
 		    "the client: mews_copy_in() and mews_copy_out()");
 	return lease_send(lease, QUERY_ON_LEASE, args, fn, arg, id);

@@ -50,14 +50,15 @@ enum mews_status lease_alive(struct mews_lease *lease);
 /* Must BEGIN go ahead of what is sent next? */
 bool lease_begins(const struct mews_lease *lease);
 
-/* A query of @kind onto its connection; @args were checked. */
+/* A query of @kind onto its connection. */
 enum mews_status lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id);
 
-/* The same in two steps; NULL: MEWS_NOMEM. */
-struct query *lease_query(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, mews_query_fn *fn, void *arg);
+/* The same in two steps. */
+enum mews_status lease_query(struct query **out, struct mews_lease *lease,
+    enum query_kind kind, const struct mews_query_args *args,
+    mews_query_fn *fn, void *arg);
 enum mews_status lease_submit(struct mews_lease *lease, struct query *query,
     mews_query_id *id);
 

@@ -17,14 +17,19 @@ struct mews_param
 mews_param_int(int64_t value)
 {
 	struct mews_param	param = { 0 };
-	uint64_t		rest;
+	uint64_t		whole;
+	uint32_t		rest;
 	/* Room for "-9223372036854775808", and behind it for what is copied
 	 * beyond, always the same so that it is quick. */
 	char	digits[20 + sizeof(param.inside)] = { 0 };
 	size_t	first = 20;
 
-	rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-	for (; rest >= 10; rest /= 100) {
+	whole = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	for (; whole > UINT32_MAX; whole /= 100) {
+		first -= 2;
+		memcpy(digits + first, pairs + whole % 100 * 2, 2);
+	}
+	for (rest = (uint32_t)whole; rest >= 10; rest /= 100) {
 		first -= 2;
 		memcpy(digits + first, pairs + rest % 100 * 2, 2);
 	}

@@ -285,6 +285,14 @@ mews_pool_group(struct mews_pool *pool, const char *name)
 }
 
 int64_t
+pool_read_clock(struct mews_pool *pool)
+{
+	pool->now_us = clock_now_us();
+	pool->now_stale = false;
+	return pool->now_us;
+}
+
+int64_t
 pool_stall_us(const struct pool_endpoint *endpoint)
 {
 	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);

@@ -158,15 +158,13 @@ pool_due(struct mews_pool *pool, int64_t at_us)
 		pool->due_us = at_us;
 }
 
+int64_t pool_read_clock(struct mews_pool *pool);
+
 /* The clock, read once per turn. */
 static inline int64_t
 pool_now(struct mews_pool *pool)
 {
-	if (pool->now_stale) {
-		pool->now_us = clock_now_us();
-		pool->now_stale = false;
-	}
-	return pool->now_us;
+	return pool->now_stale ? pool_read_clock(pool) : pool->now_us;
 }
 
 /* Watch @fd for @events; 0 gives it up. False: out of memory. */

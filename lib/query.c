@@ -13,12 +13,18 @@
 
 static const char given_up[] = "given up by the caller";
 
+static const char no_memory[] = "out of memory";
+
+/* A mistake in @args, apart from the parameters; NULL: none. */
 static inline const char *
-check(const struct mews_pool *pool, const struct mews_query_args *args)
+args_mistake(const struct mews_pool *pool, const struct mews_query_args *args)
 {
 	const struct mews_statement *statement;
 
-	if (args == NULL || (args->statement == NULL) == (args->sql == NULL))
+	if (args == NULL)
+		return "a query needs arguments";
+	if ((statement = args->statement) == NULL ? args->sql == NULL :
+	    args->sql != NULL)
 		return "a query needs a statement or SQL, and not both";
 	if ((unsigned)args->param_count > MEWS_PARAMS_MAX ||
 	    (args->param_count > 0 && args->params == NULL))
@@ -27,34 +33,26 @@ check(const struct mews_pool *pool, const struct mews_query_args *args)
 	    MEWS_POSITION)) != 0)
 		return "the flags of a query are MEWS_RESULT_BINARY, "
 		       "MEWS_ALONE and MEWS_POSITION";
-	if ((statement = args->statement) != NULL) {
-		if (statement->pool != pool)
-			return "the statement was registered with another "
-			       "pool";
-		if (statement->type_count != 0 &&
-		    statement->type_count != args->param_count)
-			return "the statement was registered with types for "
-			       "another number of parameters";
-	}
-	for (int i = 0; i < args->param_count; i++) {
-		const struct mews_param *param = &args->params[i];
-
-		if (param->length < -1)
-			return "a parameter's length is -1 (NULL) or more";
-		if (param->type != 0 && statement != NULL &&
-		    (statement->types == NULL ||
-			statement->types[i] != param->type))
-			return "a parameter has another type than the "
-			       "statement declares: see "
-			       "mews_statement_register_typed()";
-	}
+	if (statement == NULL)
+		return NULL;
+	if (statement->pool != pool)
+		return "the statement was registered with another pool";
+	if (statement->type_count != 0 &&
+	    statement->type_count != args->param_count)
+		return "the statement was registered with types for another "
+		       "number of parameters";
 	return NULL;
 }
 
-const char *
-query_check(const struct mews_pool *pool, const struct mews_query_args *args)
+/* May @param have the type that it has? */
+static bool
+type_fits(const struct mews_query_args *args, int i)
 {
-	return check(pool, args);
+	const struct mews_statement *statement = args->statement;
+
+	return args->params[i].type == 0 || statement == NULL ||
+	    (statement->types != NULL &&
+		statement->types[i] == args->params[i].type);
 }
 
 static struct query *
@@ -102,28 +100,26 @@ struct room {
 	char *end; /* of these */
 };
 
-/* Copy SQL and parameters. False: they do not fit. */
-static inline bool
+enum copied { COPIED, TOO_LARGE, BAD_LENGTH, BAD_TYPE };
+
+/* Copy SQL and parameters. */
+static inline enum copied
 copy_to(struct query *query, const struct mews_query_args *args,
     const struct room *room)
 {
 	char	*p = room->bytes;
 	uint8_t	 binary = 0;
+	Oid	 typed = 0;
 
 	query->statement = args->statement;
 	if (args->statement == NULL) {
 		size_t	size = strlen(args->sql) + 1;
 
 		if (size > (size_t)(room->end - p))
-			return false;
+			return TOO_LARGE;
 		query->sql = memcpy(p, args->sql, size);
 		query->format = (args->flags & MEWS_RESULT_BINARY) != 0;
 		p += size;
-		for (int i = 0; i < args->param_count; i++) {
-			room->types[i] = args->params[i].type;
-			if (args->params[i].type != 0)
-				query->types = room->types;
-		}
 	}
 	query->param_count = args->param_count;
 	for (int i = 0; i < args->param_count; i++) {
@@ -134,11 +130,15 @@ copy_to(struct query *query, const struct mews_query_args *args,
 		room->formats[i] = from->format;
 		room->values[i] = NULL;
 		binary |= from->format;
-		if (length < 0)
+		typed |= from->type;
+		if (length < 0) {
+			if (length != -1)
+				return BAD_LENGTH;
 			continue;
+		}
 		/* Text ends with a NUL, for libpq. */
 		if (length >= room->end - p)
-			return false;
+			return TOO_LARGE;
 		if (from->value != NULL)
 			memcpy(p, from->value, (size_t)length);
 		else	/* always the same, so that it is quick */
@@ -152,11 +152,19 @@ copy_to(struct query *query, const struct mews_query_args *args,
 	/* All text is libpq's default, and shorter on the wire. */
 	if (binary != 0)
 		query->formats = room->formats;
-	return true;
+	if (typed != 0) {
+		query->types = room->types;
+		for (int i = 0; i < args->param_count; i++) {
+			room->types[i] = args->params[i].type;
+			if (!type_fits(args, i))
+				return BAD_TYPE;
+		}
+	}
+	return COPIED;
 }
 
-/* The same for what does not fit inside. False: no memory. */
-static bool
+/* The same for what does not fit inside. TOO_LARGE: no memory for it. */
+static enum copied
 copy_outside(struct query *query, const struct mews_query_args *args)
 {
 	size_t		count = (size_t)args->param_count, bytes = 0;
@@ -170,7 +178,7 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	query->memory = malloc(count * (sizeof(char *) + 2 * sizeof(int) +
 	    sizeof(Oid)) + bytes + QUERY_SLACK);
 	if (query->memory == NULL)
-		return false;
+		return TOO_LARGE;
 	room.values = query->memory;
 	room.lengths = (int *)(room.values + count);
 	room.formats = room.lengths + count;
@@ -180,7 +188,8 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	return copy_to(query, args, &room);
 }
 
-static inline bool
+/* A mistake in the parameters, or no memory for them; NULL: neither. */
+static inline const char *
 copy_args(struct query *query, const struct mews_query_args *args)
 {
 	const struct room room = {
@@ -188,9 +197,23 @@ copy_args(struct query *query, const struct mews_query_args *args)
 		query->inline_formats, query->inline_types,
 		query->inline_bytes, query->inline_bytes + QUERY_INLINE_BYTES,
 	};
+	enum copied	copied = TOO_LARGE;
 
-	return (args->param_count <= QUERY_INLINE_PARAMS &&
-	    copy_to(query, args, &room)) || copy_outside(query, args);
+	if (args->param_count <= QUERY_INLINE_PARAMS)
+		copied = copy_to(query, args, &room);
+	if (copied == TOO_LARGE)
+		copied = copy_outside(query, args);
+	switch (copied) {
+	case COPIED:
+		return NULL;
+	case BAD_LENGTH:
+		return "a parameter's length is -1 (NULL) or more";
+	case BAD_TYPE:
+		return "a parameter has another type than the statement "
+		       "declares: see mews_statement_register_typed()";
+	default:
+		return no_memory;
+	}
 }
 
 /* One of @kind without SQL. */
@@ -229,39 +252,30 @@ begin(struct mews_group *group, enum query_kind kind)
 	return query;
 }
 
-/* A shared one. */
-static inline struct query *
-begin_shared(struct mews_group *group, const struct mews_query_args *args)
+static enum mews_status
+refuse(struct mews_group *group, const char *why)
 {
-	struct query	*query = begin(group, QUERY_SHARED);
-
-	if (query == NULL)
-		return NULL;
-	query->timeout_ms = args->timeout_ms;
-	query->after = args->after;
-	query->slow = args->statement != NULL &&
-	    statement_is_slow(args->statement);
-	query->alone = query->slow || group->config->batch != MEWS_ON;
-	if ((args->flags & MEWS_ALONE) != 0)
-		query->alone = true;
-	if ((args->flags & MEWS_POSITION) != 0)
-		query->position = !group->reader;
-	if (copy_args(query, args))
-		return query;
-	give_free(group->pool, query);
-	return NULL;
+	return group_refuse(group, why == no_memory ? MEWS_NOMEM :
+	    MEWS_INVALID, "%s", why);
 }
 
-struct query *
-query_new(struct mews_group *group, enum query_kind kind,
+enum mews_status
+query_new(struct query **out, struct mews_group *group, enum query_kind kind,
     const struct mews_query_args *args)
 {
-	struct query	*query = begin(group, kind);
+	const char	*why = args_mistake(group->pool, args);
+	struct query	*query;
 
-	if (query == NULL || copy_args(query, args))
-		return query;
-	give_free(group->pool, query);
-	return NULL;
+	if (why != NULL)
+		return refuse(group, why);
+	if ((query = begin(group, kind)) == NULL)
+		return refuse(group, no_memory);
+	if ((why = copy_args(query, args)) != NULL) {
+		give_free(group->pool, query);
+		return refuse(group, why);
+	}
+	*out = query;
+	return MEWS_OK;
 }
 
 struct query *
@@ -296,7 +310,7 @@ query_twin(struct query *query)
 			.format = query->formats == NULL ? 0 :
 			    (uint8_t)query->formats[i],
 		};
-	if ((twin = query_new(query->group, QUERY_SHARED, &args)) == NULL)
+	if (query_new(&twin, query->group, QUERY_SHARED, &args) != MEWS_OK)
 		return NULL;
 	twin->slow = query->slow;
 	twin->alone = query->alone;
@@ -443,40 +457,57 @@ query_end_canceled(struct mews_pool *pool)
 	}
 }
 
+/* Accept it: send it now, or later. */
+static inline enum mews_status
+accept(struct mews_group *group, struct query *query,
+    const struct mews_query_args *args)
+{
+	query->timeout_ms = args->timeout_ms;
+	query->after = args->after;
+	query->alone = group->config->batch != MEWS_ON;
+	if ((args->flags & MEWS_ALONE) != 0)
+		query->alone = true;
+	if ((args->flags & MEWS_POSITION) != 0)
+		query->position = !group->reader;
+	if (args->statement != NULL && statement_is_slow(args->statement))
+		query->slow = query->alone = true;
+	if (query_effect(query) == SQL_SESSION)
+		return group_refuse(group, MEWS_INVALID, "this is about a "
+		    "session or a transaction, and needs a lease: %.100s",
+		    args->statement != NULL ? args->statement->sql :
+		    args->sql);
+	return group_submit(group, query);
+}
+
 enum mews_status
 mews_query_send(struct mews_group *group, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg, mews_query_id *id)
 {
 	struct mews_pool       *pool = group_pool(group);
 	struct query	       *query;
-	const char	       *mistake;
+	const char	       *why;
 	enum mews_status	status;
-	mews_query_id		own;
 
 	if (!pool_ours(pool))
-		return group_refuse(group, MEWS_INVALID,
-		    "the pool belongs to another process or thread, or is closing");
-	if ((mistake = check(pool, args)) != NULL || fn == NULL)
-		return group_refuse(group, MEWS_INVALID, "%s",
-		    mistake == NULL ? "a query needs a callback" : mistake);
+		return group_refuse_foreign(group);
+	if ((why = args_mistake(pool, args)) != NULL)
+		return refuse(group, why);
+	if (fn == NULL)
+		return refuse(group, "a query needs a callback");
 	if (group->config->autocommit == MEWS_OFF)
 		return group_refuse(group, MEWS_INVALID, "group %s has "
 		    "autocommit off: take a lease", group->config->name);
-	if ((query = begin_shared(group, args)) == NULL)
-		return group_refuse(group, MEWS_NOMEM, "out of memory");
+	if ((query = begin(group, QUERY_SHARED)) == NULL)
+		return refuse(group, no_memory);
 	query->fn.query = fn;
 	query->arg = arg;
-	own = query->id;
-	if (query_effect(query) == SQL_SESSION)
-		status = group_refuse(group, MEWS_INVALID, "this is about a "
-		    "session or a transaction, and needs a lease: %.100s",
-		    query->statement != NULL ? query->statement->sql :
-		    query->sql);
+	if ((why = copy_args(query, args)) != NULL)
+		status = refuse(group, why);
 	else
-		status = group_submit(group, query);
+		status = accept(group, query, args);
 	if (status != MEWS_OK)
 		query_drop(query);
 	else if (id != NULL)
-		*id = own;
+		*id = query->id;
 	return status;
 }

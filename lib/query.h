@@ -93,15 +93,13 @@ struct query {
 TAILQ_HEAD(query_list, query);
 SLIST_HEAD(query_stack, query);
 
-/* A query for a lease's connection, with a copy of @args, or one that waits
- * for a lease. NULL: out of memory. The state is WAITING, on no list yet. */
-struct query *query_new(struct mews_group *group, enum query_kind kind,
-    const struct mews_query_args *args);
-struct query *query_new_wait(struct mews_group *group, uint32_t timeout_ms);
+/* A query of @kind with a copy of @args, WAITING, on no list yet. Else the
+ * group was told why not. */
+enum mews_status query_new(struct query **out, struct mews_group *group,
+    enum query_kind kind, const struct mews_query_args *args);
 
-/* A mistake in @args, as a sentence; NULL: none. */
-const char *query_check(const struct mews_pool *pool,
-    const struct mews_query_args *args);
+/* A wait for a lease; NULL: out of memory. */
+struct query *query_new_wait(struct mews_group *group, uint32_t timeout_ms);
 
 /* What it may leave in its session. */
 enum sql_effect query_effect(const struct query *query);
