@@ -70,25 +70,21 @@ is_stale_statement(const struct query *query, const PGresult *answer)
 	    strcmp(function, "RevalidateCachedQuery") == 0;
 }
 
-static enum mews_status
-answer_status(const struct query *query, const PGresult *answer)
+static inline bool
+is_well(ExecStatusType status)
 {
-	switch (PQresultStatus(answer)) {
-	case PGRES_TUPLES_OK:
-	case PGRES_COMMAND_OK:
-	case PGRES_EMPTY_QUERY:
-		/* COMMIT of a failed transaction is a ROLLBACK, and no error
-		 * to the server. */
-		return query->kind == QUERY_COMMIT &&
-		    strcmp(PQcmdStatus((PGresult *)answer), "COMMIT") != 0 ?
-		    MEWS_SQL : MEWS_OK;
-	default:
-		if (strcmp(sqlstate(answer), "57014") != 0)
-			return MEWS_SQL;
-		/* So it says of a COPY that failed by request, too. */
-		return query->kind == QUERY_COPY && query->stopped ?
-		    MEWS_CANCELED : MEWS_TIMEOUT;
-	}
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
+	    status == PGRES_EMPTY_QUERY;
+}
+
+static enum mews_status
+error_status(const struct query *query, const PGresult *answer)
+{
+	if (strcmp(sqlstate(answer), "57014") != 0)
+		return MEWS_SQL;
+	/* So it says of a COPY that failed by request, too. */
+	return query->kind == QUERY_COPY && query->stopped ? MEWS_CANCELED :
+	    MEWS_TIMEOUT;
 }
 
 static inline void
@@ -112,13 +108,19 @@ tell(const struct conn *conn, struct query *query, PGresult *answer,
 void
 answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 {
-	enum mews_status	 status = answer_status(query, answer);
+	enum mews_status	 status = MEWS_OK;
 	const char		*message = NULL;
 
-	if (status == MEWS_SQL && query->kind == QUERY_COMMIT &&
-	    PQresultStatus(answer) == PGRES_COMMAND_OK)
+	if (!is_well(PQresultStatus(answer))) {
+		status = error_status(query, answer);
+	} else if (query->kind == QUERY_COMMIT &&
+	    strcmp(PQcmdStatus(answer), "COMMIT") != 0) {
+		/* COMMIT of a failed transaction is a ROLLBACK, and no error
+		 * to the server. */
+		status = MEWS_SQL;
 		message = "a query of the transaction had failed: "
 			  "everything was rolled back";
+	}
 	if (query->lease != NULL)
 		lease_heard(query->lease, pool_now(conn->group->pool));
 	tell(conn, query, answer, status, message);
@@ -210,12 +212,11 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 		conn->slow_lane = false;
 	if (status != PGRES_PIPELINE_ABORTED)
 		learn(conn, query, since_us, now_us);
-	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
-	    status != PGRES_EMPTY_QUERY && query_failed(conn, query, &answer))
+	if (!is_well(status) && query_failed(conn, query, &answer))
 		return;
 	if (is_read(query)) {
-		tell(conn, query, answer, status == PGRES_TUPLES_OK ?
-		    MEWS_OK : answer_status(query, answer), NULL);
+		tell(conn, query, answer, is_well(status) ? MEWS_OK :
+		    error_status(query, answer), NULL);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
@@ -297,6 +298,7 @@ is_misrouted(const struct conn *conn, const struct query *query,
     const PGresult *answer)
 {
 	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	    !is_well(PQresultStatus(answer)) &&
 	    strcmp(sqlstate(answer), "25006") == 0 &&
 	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
 }
@@ -308,8 +310,10 @@ segment_ended(struct conn *conn)
 	struct query	*query = conn->held;
 	PGresult	*answer = conn->held_answer;
 
-	PQclear(conn->ahead_error);
-	conn->ahead_error = NULL;
+	if (conn->ahead_error != NULL) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = NULL;
+	}
 	/* Committed; but its position is asked for, and comes next. */
 	if (query != NULL && query->position)
 		return;

@@ -240,14 +240,11 @@ conn_has_bytes(const struct conn *conn)
 }
 
 bool
-conn_check(struct conn *conn)
+conn_look(struct conn *conn)
 {
 	struct mews_pool *pool = conn->group->pool;
 	char		  byte;
 
-	/* The clock is read anew whenever the host did something else. */
-	if (conn->head != conn->tail || conn->heard_us == pool_now(pool))
-		return !conn->broken;
 	/* An unread message, the end of file, or the one behind the other. */
 	while (!conn->broken &&
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)

@@ -119,8 +119,18 @@ bool conn_send_session(struct conn *conn, const char *sql);
 /* End the segment: the server commits, or skips to here. */
 bool conn_sync(struct conn *conn);
 
-/* Still there? A look without a round trip, for one that was idle. */
-bool conn_check(struct conn *conn);
+bool conn_look(struct conn *conn);
+
+/* Still there? A look without a round trip, for one that was idle; the clock
+ * is read anew whenever the host did something else. */
+static inline bool
+conn_check(struct conn *conn)
+{
+	if (conn->head != conn->tail ||
+	    conn->heard_us == pool_now(conn->group->pool))
+		return !conn->broken;
+	return conn_look(conn);
+}
 
 /* Did bytes arrive that nobody has read yet? */
 bool conn_has_bytes(const struct conn *conn);

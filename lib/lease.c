@@ -55,50 +55,46 @@ lease_usable(struct mews_lease *lease)
 	return MEWS_OK;
 }
 
-/* Memory of a lease that ended, or new; zeros. */
-static struct mews_lease *
-take_free(struct mews_pool *pool)
-{
-	struct mews_lease *lease = LIST_FIRST(&pool->free_leases);
-
-	if (lease == NULL)
-		return calloc(1, sizeof(*lease));
-	LIST_REMOVE(lease, link);
-	memset(lease, 0, sizeof(*lease));
-	return lease;
-}
-
 void
 lease_free_all(struct mews_pool *pool)
 {
 	struct mews_lease	*lease;
 
-	while ((lease = LIST_FIRST(&pool->free_leases)) != NULL) {
-		LIST_REMOVE(lease, link);
+	while ((lease = SLIST_FIRST(&pool->free_leases)) != NULL) {
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
 		free(lease);
 	}
 }
 
 /* @conn is held by a new lease; NULL: out of memory. */
-static struct mews_lease *
+static inline struct mews_lease *
 hold(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
-	struct mews_lease	*lease = take_free(group->pool);
+	struct mews_pool	*pool = group->pool;
+	struct mews_lease	*lease = SLIST_FIRST(&pool->free_leases);
 
-	if (lease == NULL)
+	if (lease != NULL)
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+	else if ((lease = malloc(sizeof(*lease))) == NULL)
 		return NULL;
 	lease->magic = LEASE_MAGIC;
+	lease->endpoint = conn->endpoint;
 	lease->group = group;
 	lease->conn = conn;
-	lease->endpoint = conn->endpoint;
-	lease->active_us = pool_now(group->pool);
-	LIST_INSERT_HEAD(&group->pool->leases, lease, link);
+	lease->in_flight = 0;
+	lease->used = false;
+	lease->transaction = false;
+	lease->wants_transaction = false;
+	lease->dirty = false;
+	lease->options[0] = '\0';
+	lease->active_us = pool_now(pool);
+	LIST_INSERT_HEAD(&pool->leases, lease, link);
 	conn->lease = lease;
 	conn->slow_lane = false;
 	group->leased++;
 	if (group->config->query_timeout != MEWS_FOREVER)
-		pool_due(group->pool, lease->active_us +
+		pool_due(pool, lease->active_us +
 		    (int64_t)group->config->query_timeout * 1000);
 	return lease;
 }
@@ -122,15 +118,19 @@ lease_grant(struct conn *conn, struct query *query)
 }
 
 struct mews_lease *
-lease_take(struct mews_group *group)
+mews_lease_try(struct mews_group *group)
 {
-	struct conn	*conn = supply_take_idle(group);
+	struct conn	*conn;
 
-	return conn == NULL ? NULL : hold(conn);
+	/* Who waits was here before. */
+	if (!pool_ours(group_pool(group)) || group->waiting_count > 0 ||
+	    (conn = supply_take_idle(group)) == NULL)
+		return NULL;
+	return hold(conn);
 }
 
 /* Part lease and connection; answers to come belong to neither. */
-static void
+static inline void
 part(struct mews_lease *lease)
 {
 	struct conn	*conn = lease->conn;
@@ -249,6 +249,7 @@ lease_sent(struct mews_lease *lease, const struct query *query, bool begin,
     mews_query_id *id)
 {
 	lease->in_flight++;
+	lease->used = true;
 	lease->active_us = query->sent_us;
 	lease->transaction = lease->transaction || begin;
 	/* What the library itself says leaves nothing behind. */
@@ -312,42 +313,50 @@ mews_lease_endpoint(const struct mews_lease *lease)
 	    endpoint_name(lease->group->pool->fleet, lease->endpoint);
 }
 
+/* Its connection is the group's again; what it was used for, ends. */
+static inline void
+give_back(struct mews_lease *lease, struct conn *conn)
+{
+	struct mews_group	*group = lease->group;
+	bool			 open = false;
+
+	if (lease->used) {
+		open = lease->transaction || lease->in_flight > 0 ||
+		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+		if (conn->streams > 0)
+			stream_abandon(conn);
+		if (lease->dirty)
+			conn->reset_due = true;
+	}
+	part(lease);
+	conn->idle_since_us = pool_now(group->pool);
+	if (open && !conn->broken &&
+	    (!conn_send_session(conn, "ROLLBACK") || !conn_sync(conn)))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	if (conn->retiring && conn_is_idle(conn))
+		conn_break(conn, HEALTH_NOTHING, "");
+	/* Somebody may wait for it. */
+	if (group->waiting_count > 0)
+		group->pool->hurry = true;
+}
+
 void
 mews_lease_end(struct mews_lease **lease)
 {
 	struct mews_lease	*l = *lease;
-	struct conn		*conn;
-	bool			 open;
+	struct mews_pool	*pool;
 
 	*lease = NULL;
 	if (l == NULL)
 		return;
-	checked(l);
-	if (l->group != NULL) {
-		if (pool_ours(l->group->pool) && (conn = l->conn) != NULL) {
-			open = l->transaction || l->in_flight > 0 ||
-			    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
-			if (conn->streams > 0)
-				stream_abandon(conn);
-			part(l);
-			conn->reset_due = conn->reset_due || l->dirty;
-			conn->idle_since_us = pool_now(l->group->pool);
-			if (open && !conn->broken &&
-			    (!conn_send_session(conn, "ROLLBACK") ||
-				!conn_sync(conn)))
-				conn_break(conn, HEALTH_LOST,
-				    PQerrorMessage(conn->pg));
-			if (conn->retiring && conn_is_idle(conn))
-				conn_break(conn, HEALTH_NOTHING, "");
-			/* Somebody may wait for it. */
-			if (l->group->waiting_count > 0)
-				l->group->pool->hurry = true;
-		}
-		LIST_REMOVE(l, link);
-	}
-	l->magic = 0;
-	if (l->group != NULL)
-		LIST_INSERT_HEAD(&l->group->pool->free_leases, l, link);
-	else
+	checked(l)->magic = 0;
+	if (l->group == NULL) {
 		free(l);
+		return;
+	}
+	pool = l->group->pool;
+	if (l->conn != NULL && pool_ours(pool))
+		give_back(l, l->conn);
+	LIST_REMOVE(l, link);
+	SLIST_INSERT_HEAD(&pool->free_leases, l, free_link);
 }

@@ -229,7 +229,7 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	TAILQ_INIT(&pool->canceled);
 	SLIST_INIT(&pool->statements);
 	LIST_INIT(&pool->leases);
-	LIST_INIT(&pool->free_leases);
+	SLIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		pool->endpoints[i].latency_us = 500;
 		pool->endpoints[i].p99_us = 1000;
@@ -290,14 +290,6 @@ pool_read_clock(struct mews_pool *pool)
 	pool->now_us = clock_now_us();
 	pool->now_stale = false;
 	return pool->now_us;
-}
-
-int64_t
-pool_stall_us(const struct pool_endpoint *endpoint)
-{
-	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);
-
-	return us > POOL_STALL_US ? us : POOL_STALL_US;
 }
 
 /* A server that was dead gets its share back bit by bit: cold caches. */

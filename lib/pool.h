@@ -95,7 +95,7 @@ struct mews_pool {
 	SLIST_HEAD(, mews_statement) statements;
 	uint32_t statement_count;
 	LIST_HEAD(, mews_lease) leases;
-	LIST_HEAD(, mews_lease) free_leases;
+	SLIST_HEAD(, mews_lease) free_leases;
 };
 
 #define POOL_NEVER	INT64_MAX
@@ -184,6 +184,12 @@ pool_learn(struct pool_endpoint *endpoint, float us)
 }
 
 /* Longer than this, and a connection to it stalls. */
-int64_t pool_stall_us(const struct pool_endpoint *endpoint);
+static inline int64_t
+pool_stall_us(const struct pool_endpoint *endpoint)
+{
+	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);
+
+	return us > POOL_STALL_US ? us : POOL_STALL_US;
+}
 
 #endif
