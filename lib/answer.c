@@ -140,7 +140,7 @@ send_again(struct conn *conn, struct query *query)
 	if (query->kind == QUERY_SHARED && query->attempts <= QUERY_RESENDS &&
 	    query->fn.query != NULL && !query->canceled) {
 		query->alone = true;
-		group_resubmit(conn->group, query);
+		group_resubmit(conn->group, query, false);
 		return;
 	}
 	if (query->lease != NULL)

@@ -142,12 +142,13 @@ logged_in(struct conn *conn)
 	conn->orphan = orphan_record(fleet->slot, conn->endpoint,
 	    (uint32_t)PQbackendPID(conn->pg),
 	    segment_ms(&fleet->segment, pool_now(conn->group->pool)));
-	endpoint_see_role(fleet, conn->endpoint, conn->dial.role,
-	    conn->epoch);
+	conn->epoch = endpoint_see_role(fleet, conn->endpoint,
+	    conn->dial.role, conn->epoch);
 	endpoint_report(fleet, conn->endpoint, HEALTH_CONNECTED, conn->epoch);
-	/* The role may just have begun another epoch; we are of that one. */
-	if (endpoint_health(fleet, conn->endpoint).role == conn->dial.role)
-		conn->epoch = endpoint_health(fleet, conn->endpoint).epoch;
+	if (conn->epoch != endpoint_health(fleet, conn->endpoint).epoch) {
+		conn_break(conn, HEALTH_NOTHING, "it moved during the login");
+		return;
+	}
 	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
 	conn->corkable = domain == AF_INET || domain == AF_INET6;
 	conn->heard_us = pool_now(conn->group->pool);
@@ -325,12 +326,12 @@ give_back(struct conn *conn)
 			e->kind = EXPECT_SESSION;
 		}
 		if (e->kind == EXPECT_QUERY && may_resend(e->query)) {
-			group_resubmit(conn->group, e->query);
+			group_resubmit(conn->group, e->query, true);
 			e->kind = EXPECT_SESSION;
 		}
 	}
 	if (held != NULL && may_resend(held)) {
-		group_resubmit(conn->group, held);
+		group_resubmit(conn->group, held, true);
 		held = NULL;
 	}
 	/* ... then what is lost. */

@@ -94,7 +94,7 @@ endpoint_verdict(struct mews_fleet *fleet, uint32_t endpoint,
 	report(fleet, endpoint, evidence, true, epoch);
 }
 
-void
+unsigned
 endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_role role, unsigned epoch)
 {
@@ -105,6 +105,7 @@ endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
 	if (change.from.role != change.to.role)
 		announce(fleet, endpoint, &change, HEALTH_ROLE_CHANGED,
 		    segment_ms(&fleet->segment, clock_now_us()));
+	return change.from.epoch == epoch ? change.to.epoch : epoch;
 }
 
 bool

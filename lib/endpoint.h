@@ -28,7 +28,9 @@ void endpoint_report(struct mews_fleet *fleet, uint32_t endpoint,
 /* The same, as the verdict of a probe: it ends the lease. */
 void endpoint_verdict(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_evidence evidence, unsigned epoch);
-void endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
+/* Returns the epoch that this was seen in: a change of role begins one. It is
+ * not the endpoint's if something else did meanwhile. */
+unsigned endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_role role, unsigned epoch);
 
 /* Take the right to probe it; see health_lease(). */

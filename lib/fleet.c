@@ -104,8 +104,8 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 		e->max_connections = config->endpoints[i].max_connections;
 		atomic_init(&e->burst, config->endpoints[i].connect_burst);
 		atomic_init(&e->lag_ms, SEGMENT_LAG_UNKNOWN);
-		e->named = resolve_endpoint(e, config->endpoints[i].conninfo);
-		fleet->named = fleet->named || e->named;
+		e->named = resolve_endpoint(e, config->endpoints[i].conninfo,
+		    false);
 	}
 	if ((status = make_wakes(fleet, error)) != MEWS_OK)
 		goto done;

@@ -18,7 +18,6 @@ struct mews_fleet {
 	char *path;		    /* of the runtime file, or NULL */
 	pid_t creator;
 	int *wakes;		    /* one eventfd per slot */
-	bool named;		    /* some endpoint has a host name */
 	struct segment_slot *slot;  /* of this process, or NULL */
 	pid_t slot_pid;		    /* who took it: a fork does not inherit */
 	unsigned pools;		    /* open, of slot_pid */

@@ -238,14 +238,14 @@ logged_in(struct listen *listen)
 
 	budget_dialed(fleet, listen->endpoint, true);
 	listen->budget_dialing = false;
-	endpoint_see_role(fleet, listen->endpoint, listen->dial.role,
-	    listen->epoch);
+	listen->epoch = endpoint_see_role(fleet, listen->endpoint,
+	    listen->dial.role, listen->epoch);
 	endpoint_report(fleet, listen->endpoint, HEALTH_CONNECTED,
 	    listen->epoch);
-	/* The role may just have begun another epoch; we are of that one. */
-	if (endpoint_health(fleet, listen->endpoint).role == listen->dial.role)
-		listen->epoch = endpoint_health(fleet,
-		    listen->endpoint).epoch;
+	if (listen->epoch != endpoint_health(fleet, listen->endpoint).epoch) {
+		broke(listen, HEALTH_NOTHING, "it moved during the login");
+		return;
+	}
 	if (listen->dial.role == HEALTH_ROLE_STANDBY) {
 		broke(listen, HEALTH_NOTHING, "a standby cannot LISTEN");
 		return;

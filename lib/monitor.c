@@ -2,8 +2,9 @@
  * monitor.c - a pool without groups: nothing but probes, and what only one
  * process of the fleet should do.
  *
- * Host names are looked up by a short-lived child, because DNS blocks and
- * probes must not wait; it writes the addresses into the segment itself.
+ * Host names are looked up by short-lived children, one for each, because DNS
+ * blocks and nobody must wait for another's; they write the addresses into
+ * the segment themselves.
  */
 #include <mews/monitor.h>
 
@@ -15,57 +16,87 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MONITOR_HURRY_US   50000    /* a wish for fresh figures lasts so long */
 #define MONITOR_RESOLVE_US 10000000 /* a look-up may take so long */
 
+/* Of one endpoint's name. */
+struct lookup {
+	pid_t helper; /* at it now; 0: nobody */
+	int64_t since_us;
+	int64_t due_us; /* the next */
+};
+
 /* All that one run of the monitor holds. */
 struct run {
 	struct monitor monitor; /* first: the pool points to it */
-	pid_t helper;		/* looking up names; 0: none */
-	int64_t helper_since_us;
-	int64_t resolve_us;	/* the next look-up */
+	struct lookup lookups[MEWS_ENDPOINTS_MAX];
 	bool drained[MEWS_ENDPOINTS_MAX]; /* as it was logged */
 };
 
-/* In the child: look up every name, and say what moved. */
+/* In the child. */
 static void
-resolve_all(struct mews_fleet *fleet)
+look_up(struct mews_fleet *fleet, uint32_t endpoint)
 {
-	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
-		struct segment_endpoint *e = &fleet->segment.endpoints[i];
-		uint32_t		 before = atomic_load(&e->address);
-		struct health		 health = endpoint_health(fleet, i);
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	uint32_t		 before = atomic_load(&e->address);
 
-		if (!e->named)
-			continue;
-		resolve_endpoint(e, fleet->config->endpoints[i].conninfo);
-		if (atomic_load(&e->address) != before)
-			endpoint_report(fleet, i, HEALTH_MOVED, health.epoch);
-	}
+	resolve_endpoint(e, fleet->config->endpoints[endpoint].conninfo,
+	    endpoint_health(fleet, endpoint).state == HEALTH_DOWN);
+	/* In the epoch of now, however long that took: a later one began with
+	 * the new address. */
+	if (atomic_load(&e->address) != before)
+		endpoint_report(fleet, endpoint, HEALTH_MOVED,
+		    endpoint_health(fleet, endpoint).epoch);
+}
+
+static pid_t
+start_helper(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	pid_t	parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid > 0 ? pid : 0;
+	/* Two must never write one address. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+		look_up(fleet, endpoint);
+	_exit(0);
 }
 
 static void
-scan_helper(struct mews_pool *pool, struct run *run, int64_t now_us)
+scan_lookup(struct mews_pool *pool, uint32_t endpoint, struct lookup *lookup,
+    int64_t now_us)
 {
 	uint32_t every = pool->fleet->config->health.resolve;
 
-	if (run->helper > 0 &&
-	    now_us - run->helper_since_us > MONITOR_RESOLVE_US)
-		kill(run->helper, SIGKILL);
-	if (run->helper > 0 && waitpid(run->helper, NULL, WNOHANG) != 0)
-		run->helper = 0;
-	if (run->helper == 0 && now_us >= run->resolve_us) {
-		run->resolve_us = now_us + (int64_t)every * 1000;
-		run->helper_since_us = now_us;
-		if ((run->helper = fork()) == 0) {
-			resolve_all(pool->fleet);
-			_exit(0);
-		}
+	if (!pool->fleet->segment.endpoints[endpoint].named)
+		return;
+	if (lookup->helper > 0 &&
+	    now_us - lookup->since_us > MONITOR_RESOLVE_US)
+		kill(lookup->helper, SIGKILL);
+	if (lookup->helper > 0 &&
+	    waitpid(lookup->helper, NULL, WNOHANG) != 0)
+		lookup->helper = 0;
+	if (lookup->helper == 0 && now_us >= lookup->due_us) {
+		lookup->due_us = now_us + (int64_t)every * 1000;
+		lookup->since_us = now_us;
+		lookup->helper = start_helper(pool->fleet, endpoint);
 	}
-	pool_due(pool, run->resolve_us);
+	/* One that takes longer is looked after with every beat. */
+	if (lookup->due_us > now_us)
+		pool_due(pool, lookup->due_us);
+}
+
+static void
+end_lookup(struct lookup *lookup)
+{
+	if (lookup->helper == 0)
+		return;
+	kill(lookup->helper, SIGKILL);
+	waitpid(lookup->helper, NULL, 0);
 }
 
 /* The operator's word is logged by us: who gave it has no log. */
@@ -97,8 +128,8 @@ monitor_scan(struct mews_pool *pool, int64_t now_us)
 		monitor->hurries = hurries;
 		monitor->hurry_until_us = now_us + MONITOR_HURRY_US;
 	}
-	if (pool->fleet->named)
-		scan_helper(pool, run, now_us);
+	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++)
+		scan_lookup(pool, i, &run->lookups[i], now_us);
 	scan_drained(pool->fleet, run);
 }
 
@@ -112,11 +143,12 @@ mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 
 	if ((status = fleet_join_monitor(fleet, error)) != MEWS_OK)
 		return status;
-	run.resolve_us = clock_now_us() +
-	    (int64_t)fleet->config->health.resolve * 1000;
-	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		run.lookups[i].due_us = clock_now_us() +
+		    (int64_t)fleet->config->health.resolve * 1000;
 		run.drained[i] =
 		    atomic_load(&fleet->segment.endpoints[i].drained) != 0;
+	}
 	status = pool_open(&pool, fleet, &run.monitor, NULL, NULL, error);
 	if (status == MEWS_OK &&
 	    !pool_watch(pool, stop_fd, MEWS_READ, WATCH_STOP, NULL))
@@ -125,12 +157,10 @@ mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 		mews_fleet_set_state(fleet, MEWS_WORKER_READY);
 		pool_wait(pool, &pool->stopped);
 	}
-	if (run.helper > 0) {
-		kill(run.helper, SIGKILL);
-		waitpid(run.helper, NULL, 0);
-	}
-	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
+		end_lookup(&run.lookups[i]);
 		PQfinish(run.monitor.held[i]);
+	}
 	mews_pool_close(&pool);
 	mews_fleet_leave(fleet);
 	return status;

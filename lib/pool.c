@@ -359,15 +359,17 @@ scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 {
 	struct pool_endpoint	*known = &pool->endpoints[endpoint];
 	int64_t			 limit = 0;
-	unsigned		 epoch = 0;
+	unsigned		 epoch;
 	bool			 news = false;
 	struct conn		*conn;
 
+	/* What is left from before says nothing of who is there now. */
+	epoch = endpoint_health(pool->fleet, endpoint).epoch;
 	for (uint32_t g = 0; g < pool->group_count; g++)
 		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
 		    link) {
 			if (conn->state != CONN_READY || conn->broken ||
-			    conn->head == conn->tail)
+			    conn->head == conn->tail || conn->epoch != epoch)
 				continue;
 			limit = group_stall_us(conn->group, known);
 			if (now_us - conn->head_since_us <= limit) {
@@ -379,7 +381,6 @@ scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 			if (!conn->stall_said && conn_has_bytes(conn))
 				return;
 			news = news || !conn->stall_said;
-			epoch = conn->epoch;
 		}
 	if (!news)
 		return;

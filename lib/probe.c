@@ -132,8 +132,7 @@ end_well(struct probe *probe)
 		watch(probe, 0);
 		PQfinish(*held);
 		*held = probe->dial.pg;
-		monitor->held_epoch[probe->endpoint] = endpoint_health(
-		    probe->pool->fleet, probe->endpoint).epoch;
+		monitor->held_epoch[probe->endpoint] = probe->epoch;
 		probe->dial.pg = NULL;
 		probe->dial.fd = -1;
 	}
@@ -145,13 +144,10 @@ verdict(struct probe *probe, enum health_evidence evidence)
 {
 	char			quoted[FLEET_QUOTED];
 	struct mews_fleet      *fleet = probe->pool->fleet;
-	unsigned		epoch = probe->epoch;
 
 	if (evidence == HEALTH_PROBE_OK) {
-		endpoint_see_role(fleet, probe->endpoint, probe->dial.role,
-		    epoch);
-		/* A role that changed began a new epoch: the probe saw it. */
-		epoch = endpoint_health(fleet, probe->endpoint).epoch;
+		probe->epoch = endpoint_see_role(fleet, probe->endpoint,
+		    probe->dial.role, probe->epoch);
 	} else {
 		fleet_log(fleet, MEWS_INFO, "probe_failed",
 		    "endpoint=%s evidence=%s error=%s",
@@ -162,7 +158,7 @@ verdict(struct probe *probe, enum health_evidence evidence)
 	/* Turned away, it lives nevertheless: that ends a death, too. */
 	if (evidence == HEALTH_REJECTED || evidence == HEALTH_TOO_MANY)
 		evidence = HEALTH_PROBE_OK;
-	endpoint_verdict(fleet, probe->endpoint, evidence, epoch);
+	endpoint_verdict(fleet, probe->endpoint, evidence, probe->epoch);
 	probe->judged = true;
 	/* When is the next one due? */
 	pool_due(probe->pool, pool_now(probe->pool));

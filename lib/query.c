@@ -438,7 +438,7 @@ query_end_canceled(struct mews_pool *pool)
 	struct mews_result	 result;
 
 	while ((query = TAILQ_FIRST(&pool->canceled)) != NULL) {
-		if (query->state == QUERY_WAITING) {
+		if (query->state != QUERY_SENT) {
 			group_forget(query->group, query);
 			query_fail(query, MEWS_CANCELED, given_up);
 			continue;

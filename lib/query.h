@@ -32,7 +32,12 @@ enum query_kind {
 	QUERY_SAVEPOINT /* the same: to, or of, a savepoint */
 };
 
-enum query_state { QUERY_FREE, QUERY_WAITING, QUERY_SENT };
+enum query_state {
+	QUERY_FREE,
+	QUERY_WAITING,
+	QUERY_LOST, /* waiting again: its connection was */
+	QUERY_SENT
+};
 
 #define QUERY_INLINE_PARAMS 6
 #define QUERY_INLINE_BYTES  160

@@ -8,7 +8,9 @@
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static bool
 is_numeric(const char *host)
@@ -33,12 +35,42 @@ has_hostaddr(PGconn *pg)
 	return found;
 }
 
+/* Is @known one of the addresses of @host? @next: the one behind it, in a
+ * circle; "" if there is none. */
+static bool
+is_still_there(const char *host, const char *known,
+    char next[SEGMENT_HOSTADDR_MAX + 1])
+{
+	const struct addrinfo	hints = { .ai_socktype = SOCK_STREAM };
+	char			text[SEGMENT_HOSTADDR_MAX + 1];
+	struct addrinfo	       *list = NULL;
+	bool			found = false;
+
+	next[0] = '\0';
+	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+		return false;
+	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text),
+			NULL, 0, NI_NUMERICHOST) != 0 || !is_numeric(text))
+			continue;
+		if (found || next[0] == '\0')
+			strcpy(next, text);
+		if (found)
+			break;
+		found = strcmp(text, known) == 0;
+	}
+	freeaddrinfo(list);
+	return found;
+}
+
 bool
-resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo)
+resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo,
+    bool dead)
 {
 	PGconn		*pg = PQconnectStart(conninfo);
 	const char	*host, *address;
 	char		 known[SEGMENT_HOSTADDR_MAX + 1];
+	char		 next[SEGMENT_HOSTADDR_MAX + 1];
 	bool		 named;
 
 	if (pg == NULL)
@@ -48,9 +80,14 @@ resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo)
 	named = host != NULL && host[0] != '\0' && host[0] != '/' &&
 	    host[0] != '@' && !is_numeric(host) && !has_hostaddr(pg);
 	segment_get_address(endpoint, known);
-	if (named && address != NULL && is_numeric(address) &&
-	    strcmp(address, known) != 0)
+	if (!named || address == NULL || !is_numeric(address))
+		goto done;
+	if (known[0] != '\0' && (dead || strcmp(address, known) != 0) &&
+	    is_still_there(host, known, next))
+		address = dead ? next : known;
+	if (strcmp(address, known) != 0)
 		segment_set_address(endpoint, address);
+done:
 	PQfinish(pg);
 	return named;
 }

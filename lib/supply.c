@@ -238,41 +238,69 @@ supply_pick(struct mews_group *group)
 	return conn;
 }
 
-/* Has it replayed WAL up to @lsn, as far as was measured? */
+/* Has it replayed what @query waits for, as far as was measured? */
 static bool
-has_replayed(const struct mews_pool *pool, uint32_t endpoint, uint64_t lsn)
+has_replayed(const struct mews_pool *pool, uint32_t endpoint,
+    const struct query *query)
 {
 	const struct segment_endpoint *e =
 	    &pool->fleet->segment.endpoints[endpoint];
 	enum health_role role = pool->endpoints[endpoint].role;
 
-	if (role == HEALTH_ROLE_PRIMARY || role == HEALTH_ROLE_READONLY)
-		return true;
-	return atomic_load_explicit(&e->lsn, memory_order_relaxed) >= lsn;
+	return query->after == 0 || role == HEALTH_ROLE_PRIMARY ||
+	    role == HEALTH_ROLE_READONLY ||
+	    atomic_load_explicit(&e->lsn, memory_order_relaxed) >=
+	    query->after;
 }
 
-struct conn *
-supply_pick_after(struct mews_group *group, uint64_t lsn)
+/* Of the best tier, the connection with the least in flight. */
+static struct conn *
+pick_after_once(struct mews_group *group, const struct query *query,
+    bool stalled_too)
 {
-	const struct route *route = &group->route;
-	struct conn	   *conn;
+	const struct mews_pool *pool = group->pool;
+	const struct route     *route = &group->route;
+	struct conn	       *conn, *best = NULL;
+	bool			may_grow = true;
 
-	pool_notice(group->pool);
-	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS; tier++) {
+	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS && best == NULL;
+	    tier++) {
 		uint32_t	from = i;
+		bool		hope = false;
 
 		for (; i < route->tier_end[tier]; i++) {
 			uint32_t e = route->endpoint[i];
 
-			if (!has_replayed(group->pool, e, lsn))
+			/* Where one died the others may be dying. */
+			if (!has_replayed(pool, e, query) ||
+			    (query->state == QUERY_LOST &&
+				pool->endpoints[e].state == HEALTH_SUSPECT))
 				continue;
-			conn = least_loaded(group, e, false);
-			if (conn != NULL && conn_check(conn))
-				return conn;
-			grow(group, e, from, route->tier_end[tier], 1);
+			conn = least_loaded(group, e, stalled_too);
+			if (conn == NULL && may_grow) {
+				grow(group, e, from, route->tier_end[tier], 1);
+				hope = hope || !is_slow_to_dial(group, e);
+			}
+			if (conn != NULL && (best == NULL ||
+				conn->in_flight < best->in_flight))
+				best = conn;
 		}
+		may_grow = may_grow && !hope;
 	}
-	return NULL;
+	return best;
+}
+
+struct conn *
+supply_pick_after(struct mews_group *group, const struct query *query)
+{
+	struct conn	*conn;
+
+	pool_notice(group->pool);
+	do {
+		if ((conn = pick_after_once(group, query, false)) == NULL)
+			conn = pick_after_once(group, query, true);
+	} while (conn != NULL && !conn_check(conn));
+	return conn;
 }
 
 struct conn *

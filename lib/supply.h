@@ -36,8 +36,9 @@ supply_batch(const struct mews_group *group)
 /* For a query that shares; NULL: nobody can take it now. */
 struct conn *supply_pick(struct mews_group *group);
 
-/* The same, on a server that has replayed WAL up to @lsn. */
-struct conn *supply_pick_after(struct mews_group *group, uint64_t lsn);
+/* For one that waits for a server of its liking, see GROUP_AFTER. */
+struct conn *supply_pick_after(struct mews_group *group,
+    const struct query *query);
 
 /* Open already, on another endpoint than that; or NULL. */
 struct conn *supply_pick_other(struct mews_group *group, uint32_t endpoint);

@@ -135,13 +135,16 @@ START_TEST(a_change_of_role_is_told_once)
 	woken();
 	/* The first sight of one changes routes, but is no news. */
 	for (int i = 0; i < 2; i++) {
-		endpoint_see_role(fleet, 0, HEALTH_ROLE_STANDBY, 0);
+		ck_assert_uint_eq(endpoint_see_role(fleet, 0,
+		    HEALTH_ROLE_STANDBY, 0), 0);
 		ck_assert_uint_eq(logged->count, 0);
 		ck_assert_int_eq(woken(), i == 0 ? 3 : 0);
 	}
 	for (int i = 0; i < 2; i++) {
-		/* The second time it is a report of an epoch that ended. */
-		endpoint_see_role(fleet, 0, HEALTH_ROLE_PRIMARY, 0);
+		/* The second time it is a report of an epoch that ended, and
+		 * so is who makes it. */
+		ck_assert_uint_eq(endpoint_see_role(fleet, 0,
+		    HEALTH_ROLE_PRIMARY, 0), i == 0 ? 1 : 0);
 		ck_assert_uint_eq(logged->count, 1);
 		ck_assert_int_eq(woken(), i == 0 ? 3 : 0);
 	}
@@ -157,7 +160,8 @@ START_TEST(a_stale_report_is_not_told)
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
 	ck_assert_uint_eq(logged->count, 1);
 	endpoint_report(fleet, 0, HEALTH_PROBE_OK, 0);
-	endpoint_see_role(fleet, 0, HEALTH_ROLE_PRIMARY, 0);
+	ck_assert_uint_eq(endpoint_see_role(fleet, 0, HEALTH_ROLE_PRIMARY, 0),
+	    0);
 	ck_assert_uint_eq(logged->count, 1);
 	ck_assert_uint_eq(fleet->segment.header->changes, 1);
 	ck_assert_uint_eq(fleet->segment.endpoints[0].evidence,

@@ -1,0 +1,130 @@
+/*
+ * test_orphans.c - which backends of a dead worker's are ended: its own.
+ *
+ * The strangers are recorded in the worker's slot as if they were: their pid
+ * may well be that of a backend that was.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include "clock.h"
+#include "fleet.h"
+#include "orphan.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct mews_group_config group = { .name = "g",
+	.role = MEWS_GROUP_PRIMARY };
+
+/* Somebody's session on a, as it is, and as it was recorded. */
+static const struct {
+	const char *application;
+	const char *sql; /* under way */
+	uint32_t age_ms; /* recorded as so much older than it is */
+	bool ended;
+} strangers[] = {
+	{ "mews:cluster", "select pg_sleep(60)", 0, true },
+	{ "psql", "select pg_sleep(60)", 0, false },
+	{ "mews:other", "select pg_sleep(60)", 0, false },
+	{ "mews:cluster", "select pg_sleep(60)", 10000, false },
+	/* It waits for its client, who may well be alive. */
+	{ "mews:cluster", "", 0, false },
+	/* They are looked at in this order: when this one ends, all were. */
+	{ "mews:cluster", "select pg_sleep(60)", 0, true },
+};
+
+#define STRANGERS ((int)CLUSTER_COUNT(strangers))
+
+static PGconn *sessions[STRANGERS];
+
+/* Open it, and put it down as the worker's. */
+static void
+open_session(int i, struct segment_slot *slot)
+{
+	char		conninfo[300];
+	uint32_t	now_ms;
+
+	snprintf(conninfo, sizeof(conninfo), "%s application_name=%s",
+	    getenv("MEWS_A"), strangers[i].application);
+	sessions[i] = PQconnectdb(conninfo);
+	ck_assert_msg(PQstatus(sessions[i]) == CONNECTION_OK, "%s",
+	    PQerrorMessage(sessions[i]));
+	now_ms = segment_ms(&cluster.fleet->segment, clock_now_us());
+	ck_assert_int_ne(orphan_record(slot, 0,
+	    (uint32_t)PQbackendPID(sessions[i]),
+	    now_ms - strangers[i].age_ms), -1);
+	ck_assert_int_eq(PQsendQuery(sessions[i], strangers[i].sql), 1);
+}
+
+static bool
+is_there(int i)
+{
+	char	sql[200];
+
+	snprintf(sql, sizeof(sql), "select count(*) from pg_stat_activity "
+	    "where pid = %d", PQbackendPID(sessions[i]));
+	return cluster_ask_int("a", sql) == 1;
+}
+
+static void
+works(void *arg)
+{
+	(void)arg;
+	cluster_join();
+	for (;;)
+		cluster_turn();
+}
+
+static struct segment_slot *
+slot_of(pid_t pid)
+{
+	struct segment	*segment = &cluster.fleet->segment;
+
+	for (uint32_t i = 0; i < segment->slot_count; i++)
+		if (atomic_load(&segment->slots[i].pid) == pid)
+			return &segment->slots[i];
+	return NULL;
+}
+
+START_TEST(what_is_not_the_workers_own_is_left_alone)
+{
+	pid_t	monitor, worker;
+
+	cluster_prepare(&group, 1);
+	cluster_create();
+	worker = cluster_fork(works, NULL);
+	CLUSTER_WAIT(slot_of(worker) != NULL);
+	for (int i = 0; i < STRANGERS; i++)
+		open_session(i, slot_of(worker));
+	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
+	    "pg_stat_activity where query like 'select pg_sleep(60)%' "
+	    "and state = 'active'") == 5);
+	cluster_end(worker);
+	monitor = cluster_monitor();
+	for (int i = 0; i < STRANGERS; i++)
+		CLUSTER_WAIT(!strangers[i].ended || !is_there(i));
+	cluster_end(monitor);
+	for (int i = 0; i < STRANGERS; i++) {
+		ck_assert_msg(is_there(i) == !strangers[i].ended,
+		    "stranger %d", i);
+		PQfinish(sessions[i]);
+	}
+	cluster_close();
+}
+END_TEST
+
+static Suite *
+orphans_suite(void)
+{
+	Suite	*suite = suite_create("orphans");
+	TCase	*tcase = unit_case(suite, "orphans");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, what_is_not_the_workers_own_is_left_alone);
+	return suite;
+}
+
+UNIT_MAIN(orphans_suite)
