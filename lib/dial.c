@@ -61,10 +61,12 @@ fail(struct dial *dial, ConnStatusType phase)
 		dial->evidence = HEALTH_TOO_MANY;
 	else if (dial->sqlstate[0] != '\0')
 		dial->evidence = HEALTH_REJECTED;
-	else if (phase == CONNECTION_SSL_STARTUP ||
-	    phase == CONNECTION_GSS_STARTUP ||
+	else if (((phase == CONNECTION_SSL_STARTUP ||
+		      phase == CONNECTION_GSS_STARTUP) &&
+		     PQsocket(dial->pg) >= 0) ||
 	    PQconnectionNeedsPassword(dial->pg))
-		/* It spoke, and it was we who did not like the answer. */
+		/* It spoke, and it was we who did not like the answer; where
+		 * it hung up libpq closed the socket. */
 		dial->evidence = HEALTH_REJECTED;
 	else
 		dial->evidence = HEALTH_REFUSED;

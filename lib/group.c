@@ -65,6 +65,39 @@ make_setup(struct mews_group *group)
 	return true;
 }
 
+/*
+ * The budget of reads sent again: a part of the traffic, saved up to what can
+ * be in flight, so that the loss of all of that fails none. Without it a
+ * server that dies over and over would double the load of the rest.
+ */
+static float
+most_tokens(const struct mews_group *group)
+{
+	float	most = (float)group->config->connection_count *
+	    (float)group->config->pipeline;
+
+	return most > GROUP_TOKENS_LEAST ? most : GROUP_TOKENS_LEAST;
+}
+
+bool
+group_may_resend(struct mews_group *group)
+{
+	uint64_t	came = group->ended - group->counted;
+	float		most = most_tokens(group);
+
+	if (group->config->retry_budget == MEWS_FOREVER)
+		return false;
+	group->tokens += (float)came * (float)group->config->retry_budget /
+	    100;
+	if (group->tokens > most)
+		group->tokens = most;
+	group->counted = group->ended;
+	if (group->tokens < 1)
+		return false;
+	group->tokens -= 1;
+	return true;
+}
+
 bool
 group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 {
@@ -73,7 +106,7 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 	group->config = &pool->fleet->config->groups[index];
 	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
 	group->dice = arc4random() | 1;
-	group->tokens = GROUP_TOKENS_LEAST;
+	group->tokens = most_tokens(group);
 	for (int lane = 0; lane < GROUP_LANES; lane++)
 		TAILQ_INIT(&group->waiting[lane]);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
@@ -115,6 +148,13 @@ group_refuse(struct mews_group *group, enum mews_status status,
 	return status;
 }
 
+enum mews_status
+group_refuse_foreign(struct mews_group *group)
+{
+	return group_refuse(group, MEWS_INVALID, "the pool belongs to another "
+	    "process or thread, or is closing");
+}
+
 void
 mews_group_stats(const struct mews_group *group,
     struct mews_group_stats *stats)
@@ -138,10 +178,16 @@ mews_group_stats(const struct mews_group *group,
 	}
 }
 
+static bool
+is_choosy(const struct query *query)
+{
+	return query->after != 0 || query->state == QUERY_LOST;
+}
+
 static struct query_list *
 lane(struct mews_group *group, const struct query *query)
 {
-	return &group->waiting[query->after != 0 ? GROUP_AFTER :
+	return &group->waiting[is_choosy(query) ? GROUP_AFTER :
 	    query->slow ? GROUP_SLOW : GROUP_QUICK];
 }
 
@@ -167,25 +213,32 @@ serve(struct mews_group *group, struct query *query)
 	}
 	/* A connection that broke while it was sent to did not send it. */
 	do
-		conn = query->after != 0 ?
-		    supply_pick_after(group, query->after) :
+		conn = is_choosy(query) ?
+		    supply_pick_after(group, query) :
 		    query->slow ? supply_take_slow(group) :
 		    supply_pick(group);
 	while (conn != NULL && !conn_send(conn, query, false));
 	return conn != NULL;
 }
 
+/* The group's patience, or the query's own, from now on. */
+static void
+set_deadline(struct mews_group *group, struct query *query)
+{
+	uint32_t	timeout_ms = query->timeout_ms != 0 ?
+	    query->timeout_ms : group->config->acquire_timeout;
+
+	query->deadline_us = timeout_ms == MEWS_FOREVER ? POOL_NEVER :
+	    pool_now(group->pool) + (int64_t)timeout_ms * 1000;
+}
+
 enum mews_status
-group_submit(struct mews_group *group, struct query *query)
+group_enqueue(struct mews_group *group, struct query *query)
 {
 	uint32_t	queue = group->config->queue;
 
 	if (!query->slow)
 		group->quick_us = pool_now(group->pool);
-	/* A lease is granted by the loop, never inside the call. */
-	if (query->kind != QUERY_LEASE && TAILQ_EMPTY(lane(group, query)) &&
-	    serve(group, query))
-		return MEWS_OK;
 	if (group->waiting_count >= queue) {
 		struct mews_group_stats stats;
 
@@ -196,6 +249,7 @@ group_submit(struct mews_group *group, struct query *query)
 		    stats.connections - stats.idle, stats.idle, stats.waiting,
 		    queue);
 	}
+	set_deadline(group, query);
 	TAILQ_INSERT_TAIL(lane(group, query), query, link);
 	group->waiting_count++;
 	/* Served by the next tick: if that runs just now, by one more. */
@@ -204,14 +258,39 @@ group_submit(struct mews_group *group, struct query *query)
 	return MEWS_OK;
 }
 
-void
-group_resubmit(struct mews_group *group, struct query *query)
+/* Choose a connection, or wait for one. */
+static enum mews_status __attribute__((noinline))
+submit(struct mews_group *group, struct query *query)
 {
-	int64_t	wait = group->config->acquire_timeout == MEWS_FOREVER ?
-	    POOL_NEVER / 2 : (int64_t)group->config->acquire_timeout * 1000;
+	pool_notice(group->pool);
+	if (!query->slow)
+		group->quick_us = pool_now(group->pool);
+	if (TAILQ_EMPTY(lane(group, query)) && serve(group, query))
+		return MEWS_OK;
+	return group_enqueue(group, query);
+}
 
-	query->state = QUERY_WAITING;
-	query->deadline_us = pool_now(group->pool) + wait;
+enum mews_status
+group_submit(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	/* Most often: one more of this turn's reads. */
+	if (!query->slow && query->after == 0 &&
+	    pool_changes(group->pool) == group->pool->changes &&
+	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
+	    (conn = supply_batch(group)) != NULL &&
+	    conn_send(conn, query, false))
+		return MEWS_OK;
+	return submit(group, query);
+}
+
+void
+group_resubmit(struct mews_group *group, struct query *query, bool lost)
+{
+	query->state = lost ? QUERY_LOST : QUERY_WAITING;
+	query->timeout_ms = 0;
+	set_deadline(group, query);
 	group->resent++;
 	wait_in_front(group, query);
 	group->pool->hurry = true;
@@ -230,6 +309,7 @@ dispatch_after(struct mews_group *group)
 {
 	struct query_list	 waited = TAILQ_HEAD_INITIALIZER(waited);
 	struct query		*query;
+	bool			 hurry = false;
 
 	TAILQ_CONCAT(&waited, &group->waiting[GROUP_AFTER], link);
 	while ((query = TAILQ_FIRST(&waited)) != NULL) {
@@ -239,8 +319,9 @@ dispatch_after(struct mews_group *group)
 			continue;
 		TAILQ_INSERT_TAIL(&group->waiting[GROUP_AFTER], query, link);
 		group->waiting_count++;
+		hurry = hurry || query->after != 0;
 	}
-	if (TAILQ_EMPTY(&group->waiting[GROUP_AFTER]))
+	if (!hurry)
 		return;
 	atomic_fetch_add(&group->pool->fleet->segment.header->hurries, 1);
 	fleet_wake_monitor(group->pool->fleet);
@@ -252,6 +333,9 @@ group_dispatch(struct mews_group *group)
 {
 	struct query	*query;
 
+	/* Who was lost came first. */
+	if (!TAILQ_EMPTY(&group->waiting[GROUP_AFTER]))
+		dispatch_after(group);
 	for (int i = 0; i < GROUP_AFTER; i++)
 		while ((query = TAILQ_FIRST(&group->waiting[i])) != NULL) {
 			group_forget(group, query);
@@ -260,8 +344,6 @@ group_dispatch(struct mews_group *group)
 				break;
 			}
 		}
-	if (!TAILQ_EMPTY(&group->waiting[GROUP_AFTER]))
-		dispatch_after(group);
 	if (group->lanes && TAILQ_EMPTY(&group->waiting[GROUP_SLOW]))
 		supply_open_lanes(group);
 }
@@ -316,43 +398,6 @@ group_rethink(struct mews_group *group,
 				supply_retire(conn);
 		}
 	}
-}
-
-/*
- * The budget of reads sent again: a part of the traffic, saved up to
- * GROUP_TOKENS_LEAST or what comes in GROUP_TOKENS_S seconds. Without it a
- * dying server would double the load of the rest.
- */
-static void
-refill(struct mews_group *group, int64_t now_us)
-{
-	float	part = group->config->retry_budget == MEWS_FOREVER ? 0 :
-	    (float)group->config->retry_budget / 100;
-	float	came = (float)(group->ended - group->counted) * part;
-	float	seconds = (float)(now_us - group->counted_us) / 1e6F;
-	float	most = GROUP_TOKENS_LEAST;
-
-	if (seconds <= 0)
-		return;
-	if (came / seconds * GROUP_TOKENS_S > most)
-		most = came / seconds * GROUP_TOKENS_S;
-	/* What busier seconds left is not taken away at once. */
-	if (group->tokens < most)
-		group->tokens = group->tokens + came < most ?
-		    group->tokens + came : most;
-	else
-		group->tokens -= (group->tokens - most) * 0.1F;
-	group->counted = group->ended;
-	group->counted_us = now_us;
-}
-
-bool
-group_may_resend(struct mews_group *group)
-{
-	if (group->config->retry_budget == MEWS_FOREVER || group->tokens < 1)
-		return false;
-	group->tokens -= 1;
-	return true;
 }
 
 /* Its time is over: which way depends on why nobody served it. */
@@ -463,7 +508,6 @@ group_scan(struct mews_group *group, int64_t now_us)
 	const struct route	*route = &group->route;
 	struct conn		*conn;
 
-	refill(group, now_us);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
 			scan_conn(conn, now_us);

@@ -25,7 +25,8 @@ struct group_endpoint {
 enum group_lane {
 	GROUP_QUICK,
 	GROUP_SLOW,  /* for connections of their own */
-	GROUP_AFTER, /* for a server that has replayed enough */
+	GROUP_AFTER, /* for a server that has replayed enough; and, of reads
+			that were lost, for one that is no suspect */
 	GROUP_LANES
 };
 
@@ -48,7 +49,6 @@ struct mews_group {
 	uint64_t ended, errors, resent, opened, hedged;
 	float tokens;	   /* reads that may be sent again now */
 	uint64_t counted;  /* of ended, in tokens already */
-	int64_t counted_us;
 	char *setup;	   /* SQL of each new session: NUL-terminated, one
 			      after the other, an empty one ends */
 	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
@@ -62,8 +62,7 @@ struct mews_group {
 #define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
 #define GROUP_BURST_US	     5000    /* too many log in: ask again then */
 #define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
-#define GROUP_TOKENS_LEAST   1000    /* that the retry budget holds, or ... */
-#define GROUP_TOKENS_S	     10	     /* ... what comes in so many seconds */
+#define GROUP_TOKENS_LEAST   100     /* that the retry budget may hold */
 
 /* False: out of memory. */
 bool group_open(struct mews_group *group, struct mews_pool *pool,
@@ -71,10 +70,13 @@ bool group_open(struct mews_group *group, struct mews_pool *pool,
 /* End what waits; close every connection. */
 void group_close(struct mews_group *group);
 
-/* Send @query now, or queue it; MEWS_OVERLOAD: neither. */
+/* Send @query, which is shared, now, or queue it; MEWS_OVERLOAD: neither. */
 enum mews_status group_submit(struct mews_group *group, struct query *query);
-/* Put it back in front: it was sent, and will be sent again. */
-void group_resubmit(struct mews_group *group, struct query *query);
+/* Queue it; a lease is granted by the loop, never inside the call. */
+enum mews_status group_enqueue(struct mews_group *group, struct query *query);
+/* Put it back in front: it was sent, and will be sent again; @lost: because
+ * its connection was. */
+void group_resubmit(struct mews_group *group, struct query *query, bool lost);
 /* Take it off the waiting list. */
 void group_forget(struct mews_group *group, struct query *query);
 
@@ -113,6 +115,8 @@ group_pool(const struct mews_group *group)
 enum mews_status group_refuse(struct mews_group *group,
     enum mews_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a pool that is not pool_ours(). */
+enum mews_status group_refuse_foreign(struct mews_group *group);
 
 /* A number below @bound, from the group's own dice: cheap, not secret. */
 static inline uint32_t

@@ -10,9 +10,12 @@
  * a time: the listening sockets are shared by all workers, and so is to be
  * the load. A worker takes one and lets its neighbours run.
  *
- * A connection whose request the application holds is suspended; so
- * libmicrohttpd neither closes it nor times it out, and a request lives at
- * least as long as the application needs it.
+ * A request whose answer is not there at once is held: libmicrohttpd asks
+ * for it in each run, which is far cheaper than to suspend the connection (a
+ * suspended one leaves the epoll set). One that was asked for HELD_RUNS times,
+ * or for HELD_S seconds, is suspended after all; so libmicrohttpd does not
+ * time it out. A client that leaves ends a held request's connection, but the
+ * request lives until the application has answered it.
  *
  * Its idle timeout is for clients that do nothing. Those who do something,
  * but slowly, and those who left in a way that it overlooks, are found by
@@ -35,6 +38,9 @@
 #include <unistd.h>
 
 #define SWEEP_S 1.	/* between two sweeps */
+#define HELD_RUNS 12	/* then a request's connection is suspended; ... */
+#define HELD_S .05	/* ... or so long after its first line */
+#define TURN_RUNS 3	/* that queue, send and finish an answer */
 
 /* A connection. */
 struct client {
@@ -138,7 +144,9 @@ client_forget_request(struct client *client)
 
 	client->request = NULL;
 	request->connection = NULL;
-	request->method = request->path = "";	/* were the connection's */
+	request->desk->requests[request->wait]--;
+	MHD_destroy_response(request->response);
+	request->response = NULL;
 	request_release(request);
 }
 
@@ -240,6 +248,7 @@ on_line(void *arg, const char *target, struct MHD_Connection *connection)
 	if (request == NULL)
 		return NULL;
 	request->desk = &front->desk;
+	front->desk.requests[request->wait]++;
 	client->request = request;
 	client->since = ev_now(front->ev);
 	return request;
@@ -256,10 +265,26 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context,
 	if (*context == NULL)
 		return;
 	*context = NULL;
+	if (client->request->state == REQUEST_ASKED)
+		request_keep(client->request);
 	client_forget_request(client);
 	client->since = ev_now(front->ev);
 	if (front->desk.draining)
 		client_hear_no_more(client);
+}
+
+/* It still waits: hold it, if not for long. */
+static void
+hold(const struct front *front, struct mews_request *request)
+{
+	const struct client *client = client_of(request->connection);
+
+	if (request->lent || request->asked++ == HELD_RUNS ||
+	    ev_now(front->ev) - client->since > HELD_S) {
+		MHD_suspend_connection(request->connection);
+		reply_wait(request, WAIT_SUSPENDED);
+	} else if (request->wait == WAIT_NONE)
+		reply_wait(request, WAIT_HELD);
 }
 
 /* Ask the application. */
@@ -272,11 +297,12 @@ ask(struct front *front, struct mews_request *request)
 	front->app->request(front->state, request);
 	request->inside = false;
 	if (request->state == REQUEST_ASKED)
-		MHD_suspend_connection(request->connection);
+		hold(front, request);
 }
 
 /* Called when the headers were read, for each piece of the body, and when
- * the request is complete. MHD_NO closes the connection. */
+ * the request is complete, until it is answered or suspended. MHD_NO closes
+ * the connection. */
 static enum MHD_Result
 on_request(void *arg, struct MHD_Connection *connection, const char *path,
     const char *method, const char *version, const char *bytes,
@@ -297,8 +323,12 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path,
 			reply_refuse(request);
 		return MHD_YES;
 	}
-	if (request->state != REQUEST_BODY)
-		return MHD_NO;	/* its answer could not be made */
+	if (request->state == REQUEST_ASKED) {
+		hold(front, request);
+		return MHD_YES;
+	}
+	if (request->state == REQUEST_ANSWERED)
+		return reply_queue(request) ? MHD_YES : MHD_NO;
 	if (*length != 0) {
 		if (!request_add_body(request, bytes, *length,
 			front->limits.body))
@@ -357,21 +387,30 @@ on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 	sweep(timer->data);
 }
 
+/* Has libmicrohttpd something to do that epoll does not tell? Connections
+ * that were resumed, or that have more to read or to send. */
+static bool
+is_due(const struct front *front)
+{
+	const uint32_t *requests = front->desk.requests;
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+
+	if (MHD_get_timeout(front->daemon, &wait_ms) != MHD_YES ||
+	    wait_ms != 0)
+		return false;
+	/* It would only ask for answers that are not there yet. */
+	return requests[WAIT_HELD] == 0 || requests[WAIT_NONE] != 0;
+}
+
 void
 front_turn(struct front *front)
 {
-	MHD_UNSIGNED_LONG_LONG wait_ms;
-
-	if (front->due) {
+	for (int run = 0; front->due && run < TURN_RUNS; run++) {
 		MHD_run(front->daemon);
-		/* Connections that were resumed, or that have more to read,
-		 * are not seen by epoll. */
-		if (MHD_get_timeout(front->daemon, &wait_ms) != MHD_YES ||
-		    wait_ms != 0) {
-			front->due = false;
-			ev_idle_stop(front->ev, &front->again);
-		}
+		front->due = is_due(front);
 	}
+	if (!front->due)
+		ev_idle_stop(front->ev, &front->again);
 	if (front->desk.answered != 0) {
 		mews_fleet_count_requests(front->fleet, front->desk.answered);
 		front->desk.answered = 0;
@@ -514,7 +553,8 @@ abandon(struct front *front)
 	LIST_FOREACH(client, &front->clients, entry)
 		if (client->request != NULL &&
 		    client->request->state == REQUEST_ASKED) {
-			MHD_resume_connection(client->connection);
+			if (client->request->wait == WAIT_SUSPENDED)
+				MHD_resume_connection(client->connection);
 			count++;
 		}
 	if (count != 0)

@@ -2,8 +2,9 @@
  * reply.c - answers, and what all answers of one worker share.
  *
  * An answer given while the request is being handed to the application is
- * queued at once; one that comes later wakes its suspended connection. If it
- * cannot be made (no memory), the connection is closed without one.
+ * queued at once; one that comes later when libmicrohttpd asks for it, or,
+ * where its connection was suspended, by waking that. If it cannot be made
+ * (no memory), the connection is closed without one.
  */
 #include "reply.h"
 #include "front.h"
@@ -143,29 +144,62 @@ is_plain(const struct mews_request *request, const char *type)
 	    request->endpoint[0] == '\0' && !request->desk->draining;
 }
 
-static void
-send_response(struct mews_request *request, unsigned status,
+void
+reply_wait(struct mews_request *request, enum request_wait wait)
+{
+	request->desk->requests[request->wait]--;
+	request->desk->requests[wait]++;
+	request->wait = wait;
+}
+
+/* Hand it to libmicrohttpd, which takes a reference of its own. */
+static bool
+queue(struct mews_request *request, unsigned status,
     struct MHD_Response *response)
 {
-	if (response == NULL ||
-	    MHD_queue_response(request->connection, status, response) !=
+	if (response != NULL &&
+	    MHD_queue_response(request->connection, status, response) ==
 		MHD_YES)
-		log_write(request->desk->log, MEWS_ERROR, "reply_failed",
-		    "status=%u text=\"out of memory, closed without answer\"",
-		    status);
+		return true;
+	log_write(request->desk->log, MEWS_ERROR, "reply_failed",
+	    "status=%u text=\"out of memory, closed without answer\"", status);
+	return false;
+}
+
+bool
+reply_queue(struct mews_request *request)
+{
+	struct MHD_Response *response = request->response;
+	bool queued = queue(request, request->status, response);
+
+	request->response = NULL;
+	MHD_destroy_response(response);
+	return queued;
+}
+
+/* A response of this request only. Takes it over. */
+static void
+send_own(struct mews_request *request, unsigned status,
+    struct MHD_Response *response)
+{
 	request->desk->answered++;
-	if (!request->inside) {
-		MHD_resume_connection(request->connection);
-		front_due(request->desk->front);
+	if (request->wait == WAIT_HELD) {
+		request->response = response;
+		request->status = status;
+	} else {
+		queue(request, status, response);
+		MHD_destroy_response(response);
+		if (request->wait == WAIT_SUSPENDED)
+			MHD_resume_connection(request->connection);
 	}
+	if (request->wait != WAIT_NONE)
+		front_due(request->desk->front);
 }
 
 void
 mews_reply(struct mews_request *request, unsigned status, const char *type,
     const void *body, size_t length, enum mews_body owner)
 {
-	struct MHD_Response *response;
-
 	assert(request->state == REQUEST_ASKED &&
 	    "each request gets one mews_reply(), and is not touched after it");
 	request->state = REQUEST_ANSWERED;
@@ -175,17 +209,19 @@ mews_reply(struct mews_request *request, unsigned status, const char *type,
 		    status);
 		status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 	}
-	if (request->connection == NULL)
-		;		/* nobody is left to be answered */
-	else if (owner == MEWS_BODY_STATIC && is_plain(request, type))
-		send_response(request, status,
-		    static_response(request->desk, status, type, body,
-			length));
-	else {
-		response = own_response(request, type, body, length, owner);
-		send_response(request, status, response);
-		MHD_destroy_response(response);
+	if (request->connection == NULL) {
+		request_release(request); /* nobody is left to be answered */
+		return;
 	}
+	if (request->inside && owner == MEWS_BODY_STATIC &&
+	    is_plain(request, type)) {
+		request->desk->answered++;
+		queue(request, status, static_response(request->desk, status,
+		    type, body, length));
+	} else
+		send_own(request, status, own_response(request, type, body,
+		    length, owner));
+	reply_wait(request, WAIT_NONE);
 	request_release(request);
 }
 

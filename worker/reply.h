@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "rate.h"
+#include "request.h"
 
 #include <microhttpd.h>
 #include <mews/app.h>
@@ -38,6 +39,7 @@ struct reply_desk {
 	struct rate dropped;
 	char worker[16];   /* Mews-Worker */
 	uint32_t answered; /* not yet counted in the worker's slot */
+	uint32_t requests[WAIT_KINDS]; /* of clients, by how they wait */
 	bool draining;	   /* each answer is its connection's last */
 	struct reply_ready ready[REPLY_READY];
 	unsigned ready_next; /* to be replaced */
@@ -46,6 +48,13 @@ struct reply_desk {
 void reply_desk_init(struct reply_desk *desk, struct front *front,
     const struct log *log, struct mews_pool *pool);
 void reply_desk_free(struct reply_desk *desk);
+
+/** From now on it waits so. */
+void reply_wait(struct mews_request *request, enum request_wait wait);
+
+/** libmicrohttpd asks for the answer to a request that waited. False: it
+ * could not be made. */
+bool reply_queue(struct mews_request *request);
 
 /** The worker's own answer, of status request->refused. */
 void reply_refuse(struct mews_request *request);

@@ -5,8 +5,9 @@
  * read in two ways (a second Content-Length, a length next to a transfer
  * coding, blanks in names) is refused here, before the application sees it.
  *
- * Method, path, parameters and headers stay in libmicrohttpd's memory of the
- * connection; only bodies are copied.
+ * Parameters and headers stay in libmicrohttpd's memory of the connection,
+ * which may be closed before the answer: what the application asks for is
+ * copied.
  */
 #include "request.h"
 
@@ -107,6 +108,8 @@ request_new(struct request_store *store, struct MHD_Connection *connection,
 	request->path = "";
 	request->refused = target_is_sound(target) ? 0 : MHD_HTTP_BAD_REQUEST;
 	STAILQ_INIT(&request->headers);
+	STAILQ_INIT(&request->params);
+	STAILQ_INIT(&request->received);
 	arena_open(&request->arena, &store->blocks, request + 1,
 	    REQUEST_SIZE - sizeof(*request));
 	return request;
@@ -216,9 +219,13 @@ request_head(struct mews_request *request, const char *method,
 
 	assert(request->state == REQUEST_LINE && "headers are read once");
 	request->state = REQUEST_BODY;
-	request->method = method;
-	request->path = path_of(path);
-	if (!is_token(method, strlen(method)))
+	path = path_of(path);
+	request->method = arena_copy(&request->arena, method, strlen(method));
+	request->path = arena_copy(&request->arena, path, strlen(path));
+	if (request->method == NULL || request->path == NULL) {
+		request->method = request->path = "";
+		refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE);
+	} else if (!is_token(method, strlen(method)))
 		refuse(request, MHD_HTTP_BAD_REQUEST);
 	else if (strcmp(method, "CONNECT") == 0 || strcmp(method, "TRACE") == 0)
 		refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED);
@@ -288,6 +295,52 @@ mews_request_path(const struct mews_request *request)
 	return request->path;
 }
 
+static enum MHD_Result
+keep_value(void *arg, enum MHD_ValueKind kind, const char *name,
+    const char *value)
+{
+	struct mews_request *request = arg;
+	struct arena *arena = &request->arena;
+	struct request_header *copy = arena_alloc(arena, sizeof(*copy));
+
+	if (value == NULL)
+		value = "";
+	if (copy == NULL ||
+	    (copy->name = arena_copy(arena, name, strlen(name))) == NULL ||
+	    (copy->value = arena_copy(arena, value, strlen(value))) == NULL)
+		return MHD_NO;
+	if (kind == MHD_HEADER_KIND)
+		STAILQ_INSERT_TAIL(&request->received, copy, entry);
+	else
+		STAILQ_INSERT_TAIL(&request->params, copy, entry);
+	return MHD_YES;
+}
+
+void
+request_keep(struct mews_request *request)
+{
+	MHD_get_connection_values(request->connection,
+	    MHD_GET_ARGUMENT_KIND, keep_value, request);
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND,
+	    keep_value, request);
+}
+
+/* A value of the connection's, for an application that keeps it. */
+static const char *
+lend(const struct mews_request *request, const char *value)
+{
+	/* The application only reads the request, we do not. */
+	struct mews_request *own = (struct mews_request *)(uintptr_t)request;
+	const char *copy;
+
+	if (value == NULL || value[0] == '\0')
+		return value;
+	if ((copy = arena_copy(&own->arena, value, strlen(value))) != NULL)
+		return copy;
+	own->lent = true;
+	return value;
+}
+
 struct param {
 	const char *name;
 	const char *value;
@@ -309,21 +362,32 @@ find_param(void *arg, enum MHD_ValueKind kind, const char *name,
 const char *
 mews_request_param(const struct mews_request *request, const char *name)
 {
+	const struct request_header *kept;
 	struct param param = { .name = name };
 
-	if (request->connection != NULL)
+	if (request->connection != NULL) {
 		MHD_get_connection_values(request->connection,
 		    MHD_GET_ARGUMENT_KIND, find_param, &param);
-	return param.value;
+		return lend(request, param.value);
+	}
+	STAILQ_FOREACH(kept, &request->params, entry)
+		if (strcmp(kept->name, name) == 0)
+			return kept->value;
+	return NULL;
 }
 
 const char *
 mews_request_header(const struct mews_request *request, const char *name)
 {
-	if (request->connection == NULL)
-		return NULL;
-	return MHD_lookup_connection_value(request->connection,
-	    MHD_HEADER_KIND, name);
+	const struct request_header *kept;
+
+	if (request->connection != NULL)
+		return lend(request, MHD_lookup_connection_value(
+		    request->connection, MHD_HEADER_KIND, name));
+	STAILQ_FOREACH(kept, &request->received, entry)
+		if (strcasecmp(kept->name, name) == 0)
+			return kept->value;
+	return NULL;
 }
 
 const char *

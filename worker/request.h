@@ -17,6 +17,14 @@
 
 struct reply_desk;
 
+/* How a request waits that the application did not answer at once. */
+enum request_wait {
+	WAIT_NONE,	/* it does not */
+	WAIT_HELD,	/* libmicrohttpd asks for its answer again and again */
+	WAIT_SUSPENDED, /* its connection is suspended */
+	WAIT_KINDS
+};
+
 enum request_state {
 	REQUEST_FREE,	  /* in the store */
 	REQUEST_LINE,	  /* its first line was read */
@@ -26,7 +34,8 @@ enum request_state {
 	REQUEST_STATES
 };
 
-/* A header that the application added to its answer. */
+/* A header that the application added to its answer; or a name and a value
+ * that came with the request. */
 struct request_header {
 	STAILQ_ENTRY(request_header) entry;
 	const char *name;
@@ -44,13 +53,20 @@ struct mews_request {
 	const char *path;
 	unsigned refused; /* the status of an answer of our own; 0: none */
 	bool inside;	  /* its answer, if it came now, could go at once */
+	bool lent;	  /* the application has bytes of the connection's */
+	enum request_wait wait;
+	unsigned asked;	  /* WAIT_HELD: so often */
+	struct MHD_Response *response; /* to be queued when asked; or NULL */
+	unsigned status;	       /* of that */
 
 	char *body;
 	size_t body_length;
 	size_t body_room; /* bytes at body, without those for the NUL */
 	size_t body_dropped;
 
-	STAILQ_HEAD(, request_header) headers;
+	STAILQ_HEAD(request_headers, request_header) headers;
+	/* Copies, once the connection is closed before the answer. */
+	struct request_headers params, received;
 	char endpoint[MEWS_NAME_MAX + 1]; /* "": no Mews-Endpoint */
 
 	struct arena arena;
@@ -82,6 +98,8 @@ void request_release(void *request);
 /** The headers were read: judge them, and set refused if they are bad. */
 void request_head(struct mews_request *request, const char *method,
     const char *path, const char *version, size_t body_limit);
+/** The connection closes, and somebody may still ask: copy what was sent. */
+void request_keep(struct mews_request *request);
 /**
  * More of the body. False: it is not worth waiting for its end to say that
  * it is too long.

@@ -337,6 +337,41 @@ START_TEST(one_process_probes_at_a_time)
 }
 END_TEST
 
+/* A server that hangs up once it was spoken to, as one does that dies. */
+static void
+hangs_up(void *arg)
+{
+	const int	*server = arg;
+	char		 bytes[8];
+	int		 fd;
+
+	for (;;) {
+		fd = accept4(*server, NULL, NULL, SOCK_CLOEXEC);
+		(void)!read(fd, bytes, sizeof(bytes));
+		close(fd);
+	}
+}
+
+START_TEST(a_server_that_hangs_up_on_a_login_is_down)
+{
+	static const struct mews_group_config group = { .name = "g",
+		.min_connections = 1 };
+	char	conninfo[100];
+	int	server = silent_server(conninfo, sizeof(conninfo));
+	pid_t	pid;
+
+	cluster_prepare(&group, 1);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	pid = cluster_fork(hangs_up, &server);
+	cluster_join();
+	CLUSTER_WAIT(is("a", "down"));
+	ck_assert_int_eq(cluster_logged("to=up"), 0);
+	cluster_end(pid);
+}
+END_TEST
+
 static Suite *
 endpoints_suite(void)
 {
@@ -361,6 +396,7 @@ endpoints_suite(void)
 	    CLUSTER_COUNT(stops));
 	tcase_add_test(fleet, whom_one_process_finds_down_all_others_skip);
 	tcase_add_test(fleet, one_process_probes_at_a_time);
+	tcase_add_test(fleet, a_server_that_hangs_up_on_a_login_is_down);
 	return suite;
 }
 

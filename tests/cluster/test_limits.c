@@ -158,6 +158,56 @@ START_TEST(the_budget_bounds_what_is_sent_again)
 }
 END_TEST
 
+#define KILLS	 40
+#define SAVED_UP 100 /* what a budget holds at least */
+#define PER_CENT 20
+
+/* End every session that runs a read of the load; how many reads, by now,
+ * were answered or sent again? */
+static uint64_t
+kill_reads(void)
+{
+	static const char sql[] = "select count(pg_terminate_backend(pid)) "
+	    "from pg_stat_activity where query like '%from pg_sleep(%' "
+	    "and pid <> pg_backend_pid()";
+	struct mews_group_stats stats;
+
+	cluster_ask("b", sql);
+	cluster_ask("c", sql);
+	stats = cluster_stats("read");
+	return stats.queries + stats.resent;
+}
+
+/* Connections die over and over, with all reads in flight. */
+START_TEST(a_budget_that_is_used_up_grows_with_the_traffic_alone)
+{
+	static const struct mews_group_config group = { .name = "read",
+		.role = MEWS_GROUP_STANDBY, .connection_count = 4,
+		.pipeline = 8, .stall_after = 60000,
+		.retry_budget = PER_CENT };
+	struct mews_group_stats stats;
+	uint64_t		before, bound;
+
+	cluster_open(&group, 1);
+	load_start(load, "read", "select $1::int from pg_sleep(60)");
+	for (int i = 0; i < KILLS; i++) {
+		CLUSTER_WAIT(cluster_stats("read").in_flight == LOAD_WIDTH);
+		stats = cluster_stats("read");
+		before = stats.queries + stats.resent;
+		CLUSTER_WAIT(kill_reads() >= before + LOAD_WIDTH);
+	}
+	load->stop = true;
+	stats = cluster_stats("read");
+	ck_assert_int_eq(load_answers(load), load->count[MEWS_LOST]);
+	ck_assert_uint_ge(stats.queries, KILLS * LOAD_WIDTH / 3);
+	/* Nobody could send more again, and the last few are not saved. */
+	bound = SAVED_UP + stats.queries * PER_CENT / 100;
+	ck_assert_uint_le(stats.resent, bound);
+	ck_assert_uint_ge(stats.resent, bound - LOAD_WIDTH);
+	ck_assert_uint_gt(bound - LOAD_WIDTH, SAVED_UP);
+}
+END_TEST
+
 static Suite *
 limits_suite(void)
 {
@@ -171,6 +221,8 @@ limits_suite(void)
 	    too_many_connections_lower_the_limit_for_a_while);
 	tcase_add_loop_test(tcase, the_budget_bounds_what_is_sent_again, 0,
 	    (int)CLUSTER_COUNT(budgets));
+	tcase_add_test(tcase,
+	    a_budget_that_is_used_up_grows_with_the_traffic_alone);
 	return suite;
 }
 

@@ -5,6 +5,9 @@
  *	/later			"later\n", after 100 ms
  *	/watched		the same, and counts the clients that left
  *	/left			their number
+ *	/kept?name=V		as /watched, and looks whether path, V and
+ *				X-Test are still what they were
+ *	/were-kept		how often, of clients that left
  *	/never			is not answered before the worker gives it up
  *	/method			the method
  *	/param?name=V		V, or 404 without it
@@ -25,12 +28,14 @@
 struct test_state {
 	struct mews_pool *pool;
 	unsigned left; /* clients, before /watched was answered */
+	unsigned kept; /* requests of /kept whose clients left */
 };
 
-/* A request of /watched. */
+/* A request of /watched or /kept. */
 struct watched {
 	struct test_state *state;
 	struct mews_request *request;
+	const char *path, *name; /* as they were; NULL: not looked at */
 };
 
 static void
@@ -60,13 +65,31 @@ answer_after(struct mews_request *request, uint32_t ms)
 	mews_request_query(request, "read", &args, on_later);
 }
 
+static bool
+was_kept(const struct watched *watched)
+{
+	const struct mews_request *request = watched->request;
+	const char *name = mews_request_param(request, "name");
+	const char *test = mews_request_header(request, "x-test");
+
+	return watched->path != NULL && name != NULL && test != NULL &&
+	    strcmp(watched->path, "/kept") == 0 &&
+	    strcmp(mews_request_path(request), "/kept") == 0 &&
+	    strcmp(mews_request_method(request), "GET") == 0 &&
+	    strcmp(watched->name, "a b") == 0 && strcmp(name, "a b") == 0 &&
+	    strcmp(test, "yes") == 0 &&
+	    mews_request_param(request, "other") == NULL;
+}
+
 static void
 on_watched(void *arg, const struct mews_result *result)
 {
 	struct watched *watched = arg;
 
-	if (mews_request_gone(watched->request))
+	if (mews_request_gone(watched->request)) {
 		watched->state->left++;
+		watched->state->kept += was_kept(watched);
+	}
 	on_later(watched->request, result);
 }
 
@@ -77,18 +100,20 @@ answer_watched(struct test_state *state, struct mews_request *request)
 	struct watched *watched = mews_request_alloc(request,
 	    sizeof(*watched));
 
-	*watched = (struct watched){ .state = state, .request = request };
+	*watched = (struct watched){ .state = state, .request = request,
+		.path = mews_request_path(request),
+		.name = mews_request_param(request, "name") };
 	if (mews_query_send(mews_pool_group(state->pool, "read"), &args,
 		on_watched, watched, NULL) != MEWS_OK)
 		reply_text(request, 503, "not sent\n");
 }
 
 static void
-answer_left(struct test_state *state, struct mews_request *request)
+answer_number(struct mews_request *request, unsigned number)
 {
 	char	text[16];
 
-	snprintf(text, sizeof(text), "%u", state->left);
+	snprintf(text, sizeof(text), "%u", number);
 	reply_text(request, 200, text);
 }
 
@@ -125,6 +150,7 @@ static void
 test_request(void *state, struct mews_request *request)
 {
 	static const char now[] = "now\n";
+	const struct test_state *test = state;
 	const char *path = mews_request_path(request);
 	const char *method = mews_request_method(request);
 	const char *body;
@@ -143,10 +169,12 @@ test_request(void *state, struct mews_request *request)
 		    MEWS_BODY_STATIC);
 	else if (strcmp(path, "/later") == 0)
 		answer_after(request, 100);
-	else if (strcmp(path, "/watched") == 0)
+	else if (strcmp(path, "/watched") == 0 || strcmp(path, "/kept") == 0)
 		answer_watched(state, request);
 	else if (strcmp(path, "/left") == 0)
-		answer_left(state, request);
+		answer_number(request, test->left);
+	else if (strcmp(path, "/were-kept") == 0)
+		answer_number(request, test->kept);
 	else if (strcmp(path, "/never") == 0)
 		answer_after(request, 3600000);
 	else if (strcmp(path, "/param") == 0)

@@ -239,6 +239,26 @@ START_TEST(an_application_can_see_that_a_client_left)
 }
 END_TEST
 
+/* Whoever asks the same worker next comes after it. */
+START_TEST(a_request_outlives_its_client)
+{
+	struct answer answer;
+	int	fd = client_connect(server.port);
+
+	client_say(fd, "GET /kept?name=a%20b HTTP/1.1\r\nHost: test\r\n"
+	    "X-Test: yes\r\n\r\n");
+	client_expect_service(server.port);
+	client_reset(fd);
+	for (int i = 0; i < 100; i++) {
+		client_ask(server.port, GET("/were-kept"), &answer);
+		if (strcmp(answer.body, "1") == 0)
+			return;
+		usleep(50000);
+	}
+	ck_abort_msg("path, parameter or header is not what it was");
+}
+END_TEST
+
 START_TEST(clients_may_leave_in_the_middle_of_a_request)
 {
 	static const char request[] = "POST /echo HTTP/1.1\r\nHost: test\r\n"
@@ -403,6 +423,7 @@ clients_suite(void)
 	tcase_add_test(usual, many_connections_are_served_at_once);
 	tcase_add_test(usual, clients_may_leave_before_their_answer);
 	tcase_add_test(usual, an_application_can_see_that_a_client_left);
+	tcase_add_test(usual, a_request_outlives_its_client);
 	tcase_add_test(usual, clients_may_leave_in_the_middle_of_a_request);
 
 	tcase_set_timeout(strict, 60);

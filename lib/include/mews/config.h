@@ -88,8 +88,9 @@ struct mews_group_config {
 	uint32_t hedge_after;	     /* ms until a read is sent to another
 					endpoint as well; 0: never */
 	uint32_t retry_budget;	     /* per cent of the reads that may be sent
-					again, beyond a worker's first
-					1000; MEWS_FOREVER: none */
+					again; what was not used is saved, up
+					to connection_count times pipeline,
+					or 100; MEWS_FOREVER: none */
 	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
 	const char *const *init;     /* SQL run on each new connection */
 	size_t init_count;

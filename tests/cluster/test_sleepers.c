@@ -1,0 +1,207 @@
+/*
+ * test_sleepers.c - slow statements among quick ones.
+ *
+ * An open load of quick reads, far below what the servers can do, in bursts:
+ * the reads of a burst come in one turn. Rounds with one sleeper per hundred
+ * queries alternate with rounds without; what counts is the median of the
+ * pairs' ratios, so that a machine with something else to do does not decide.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAIRS	  7    /* of rounds */
+#define BURSTS	  120  /* in a round */
+#define BURST	  10   /* queries in one */
+#define BURST_US  5000 /* from one to the next */
+#define EVERY	  101  /* a sleeper: no fixed place in its burst */
+#define SLEEP	  "0.05"
+#define TIMES	  3    /* the p99 with sleepers, of that without, at most */
+
+/* One quick read. */
+struct shot {
+	int64_t due_us;
+	int64_t took_us; /* from then to its answer */
+};
+
+static struct {
+	struct mews_group *group;
+	struct mews_statement *quick, *slow;
+	struct shot shots[BURSTS * BURST];
+	int sent, ended; /* of shots */
+	int asleep, slept;
+	int count; /* queries, ever */
+} load;
+
+static int64_t
+now_us(void)
+{
+	struct timespec	ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void
+on_quick(void *arg, const struct mews_result *result)
+{
+	struct shot	*shot = arg;
+
+	ck_assert_msg(mews_result_status(result) == MEWS_OK, "%s",
+	    mews_result_message(result));
+	shot->took_us = now_us() - shot->due_us;
+	load.ended++;
+}
+
+static void
+on_slept(void *arg, const struct mews_result *result)
+{
+	(void)arg;
+	ck_assert_msg(mews_result_status(result) == MEWS_OK, "%s",
+	    mews_result_message(result));
+	load.asleep--;
+	load.slept++;
+}
+
+static void
+send_sleeper(void)
+{
+	struct mews_query_args	args = { .statement = load.slow };
+
+	load.asleep++;
+	ck_assert_int_eq(mews_query_send(load.group, &args, on_slept, NULL,
+	    NULL), MEWS_OK);
+}
+
+static void
+send_quick(int64_t due_us)
+{
+	struct mews_param	param = mews_param_int(load.sent);
+	struct mews_query_args	args = { .statement = load.quick,
+		.params = &param, .param_count = 1 };
+	struct shot	       *shot = &load.shots[load.sent++];
+
+	shot->due_us = due_us;
+	ck_assert_int_eq(mews_query_send(load.group, &args, on_quick, shot,
+	    NULL), MEWS_OK);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	int64_t	x = ((const struct shot *)a)->took_us;
+	int64_t y = ((const struct shot *)b)->took_us;
+
+	return (x > y) - (x < y);
+}
+
+/* A round; the p99 of its quick reads, in us. */
+static double
+run_round(bool sleepers)
+{
+	int64_t	due = now_us(), now;
+
+	load.sent = load.ended = 0;
+	for (int i = 0; i < BURSTS; i++, due += BURST_US) {
+		while ((now = now_us()) < due)
+			ck_assert_int_eq(mews_pool_turn(cluster.pool,
+			    (int)(due - now + 999) / 1000), MEWS_OK);
+		for (int k = 0; k < BURST; k++) {
+			if (sleepers && ++load.count % EVERY == 0)
+				send_sleeper();
+			send_quick(due);
+		}
+	}
+	CLUSTER_WAIT(load.ended == load.sent && load.asleep == 0);
+	qsort(load.shots, (size_t)load.sent, sizeof(load.shots[0]), by_time);
+	return (double)load.shots[load.sent * 99 / 100].took_us;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double	x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+open_load(const struct mews_group_config *group)
+{
+	cluster_open(group, 1);
+	memset(&load, 0, sizeof(load));
+	load.group = cluster_group("g");
+	ck_assert_int_eq(mews_statement_register(&load.quick, cluster.pool,
+	    "select $1::int", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&load.slow, cluster.pool,
+	    "select pg_sleep(" SLEEP ")", 0), MEWS_OK);
+	/* Until all connections are open, and it is known who is slow. */
+	run_round(true);
+}
+
+static void
+judge(void)
+{
+	double	ratios[PAIRS], with, without;
+	char	text[PAIRS * 40] = "";
+	size_t	used = 0;
+
+	for (int i = 0; i < PAIRS; i++) {
+		with = run_round(true);
+		without = run_round(false);
+		ratios[i] = with / without;
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+		    " %.0f/%.0f", with, without);
+	}
+	ck_assert_int_ge(load.slept, PAIRS * BURSTS * BURST / EVERY);
+	qsort(ratios, PAIRS, sizeof(ratios[0]), by_size);
+	printf("# p99 with sleepers / without, us:%s: median %.2f\n", text,
+	    ratios[PAIRS / 2]);
+	ck_assert_msg(ratios[PAIRS / 2] < TIMES,
+	    "p99 with sleepers / without, us:%s", text);
+}
+
+START_TEST(quick_reads_do_not_wait_behind_sleepers)
+{
+	open_load(&(struct mews_group_config) { .name = "g",
+	    .role = MEWS_GROUP_ANY, .connection_count = 4 });
+	judge();
+}
+END_TEST
+
+START_TEST(nor_on_the_only_server)
+{
+	open_load(&(struct mews_group_config) { .name = "g",
+	    .role = MEWS_GROUP_PRIMARY, .connection_count = 4 });
+	judge();
+}
+END_TEST
+
+START_TEST(nor_without_batches)
+{
+	open_load(&(struct mews_group_config) { .name = "g",
+	    .role = MEWS_GROUP_ANY, .connection_count = 4,
+	    .batch = MEWS_OFF });
+	judge();
+}
+END_TEST
+
+static Suite *
+sleepers_suite(void)
+{
+	Suite	*suite = suite_create("sleepers");
+	TCase	*tcase = unit_case(suite, "sleepers");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, cluster_repair, cluster_close);
+	tcase_add_test(tcase, quick_reads_do_not_wait_behind_sleepers);
+	tcase_add_test(tcase, nor_on_the_only_server);
+	tcase_add_test(tcase, nor_without_batches);
+	return suite;
+}
+
+UNIT_MAIN(sleepers_suite)
