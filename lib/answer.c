@@ -70,47 +70,67 @@ is_stale_statement(const struct query *query, const PGresult *answer)
 	    strcmp(function, "RevalidateCachedQuery") == 0;
 }
 
-static enum mews_status
-answer_status(const struct query *query, const PGresult *answer)
+static inline bool
+is_well(ExecStatusType status)
 {
-	switch (PQresultStatus(answer)) {
-	case PGRES_TUPLES_OK:
-	case PGRES_COMMAND_OK:
-	case PGRES_EMPTY_QUERY:
-		/* COMMIT of a failed transaction is a ROLLBACK, and no error
-		 * to the server. */
-		return query->kind == QUERY_COMMIT &&
-		    strcmp(PQcmdStatus((PGresult *)answer), "COMMIT") != 0 ?
-		    MEWS_SQL : MEWS_OK;
-	default:
-		if (strcmp(sqlstate(answer), "57014") != 0)
-			return MEWS_SQL;
-		/* So it says of a COPY that failed by request, too. */
-		return query->kind == QUERY_COPY && query->stopped ?
-		    MEWS_CANCELED : MEWS_TIMEOUT;
-	}
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
+	    status == PGRES_EMPTY_QUERY;
+}
+
+static enum mews_status
+error_status(const struct query *query, const PGresult *answer)
+{
+	if (strcmp(sqlstate(answer), "57014") != 0)
+		return MEWS_SQL;
+	/* So it says of a COPY that failed by request, too. */
+	return query->kind == QUERY_COPY && query->stopped ? MEWS_CANCELED :
+	    MEWS_TIMEOUT;
+}
+
+static inline void
+tell(const struct conn *conn, struct query *query, PGresult *answer,
+    enum mews_status status, const char *message)
+{
+	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	struct mews_result	 result = {
+		.magic = RESULT_MAGIC,
+		.status = status,
+		.pg = answer,
+		.position = query->lsn,
+		.endpoint = endpoint_name(fleet, conn->endpoint),
+		.message = message,
+	};
+
+	query_end(query, &result);
+	PQclear(result.pg);
 }
 
 void
 answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 {
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
-	struct mews_result	 result = {
-		.magic = RESULT_MAGIC,
-		.status = answer_status(query, answer),
-		.pg = answer,
-		.position = query->lsn,
-		.endpoint = endpoint_name(fleet, conn->endpoint),
-	};
+	enum mews_status	 status = MEWS_OK;
+	const char		*message = NULL;
 
-	if (result.status == MEWS_SQL && query->kind == QUERY_COMMIT &&
-	    PQresultStatus(answer) == PGRES_COMMAND_OK)
-		result.message = "a query of the transaction had failed: "
-				 "everything was rolled back";
+	if (!is_well(PQresultStatus(answer))) {
+		status = error_status(query, answer);
+	} else if (query->kind == QUERY_COMMIT &&
+	    strcmp(PQcmdStatus(answer), "COMMIT") != 0) {
+		/* COMMIT of a failed transaction is a ROLLBACK, and no error
+		 * to the server. */
+		status = MEWS_SQL;
+		message = "a query of the transaction had failed: "
+			  "everything was rolled back";
+	}
 	if (query->lease != NULL)
 		lease_heard(query->lease, pool_now(conn->group->pool));
-	query_end(query, &result);
-	PQclear(result.pg);
+	tell(conn, query, answer, status, message);
+}
+
+/* A shared read has nothing to commit: its answer is told at once. */
+static inline bool
+is_read(const struct query *query)
+{
+	return query->group->reader && query->kind == QUERY_SHARED;
 }
 
 /* The server skipped it, or never ran it: provably without effect. */
@@ -129,59 +149,74 @@ send_again(struct conn *conn, struct query *query)
 	    "not run: the session before it could not be made ready");
 }
 
-/* The head is a query, its answer is whole, and worked on since then. */
-static void
-query_answered(struct conn *conn, struct query *query, PGresult *answer,
-    int64_t since_us)
+/* An error, or skipped for one. True: nothing more to do for it now. */
+static bool
+query_failed(struct conn *conn, struct query *query, PGresult **answer)
 {
-	struct mews_pool *pool = conn->group->pool;
-	ExecStatusType	  status = PQresultStatus(answer);
-
-	conn->in_flight--;
-	if (query->slow && --conn->slow == 0)
-		conn->slow_lane = false;
-	conn->group->on[conn->endpoint].in_flight--;
-	if (status == PGRES_PIPELINE_ABORTED) {
-		PQclear(answer);
-		if ((answer = conn->ahead_error) == NULL) {
+	if (PQresultStatus(*answer) == PGRES_PIPELINE_ABORTED) {
+		PQclear(*answer);
+		if ((*answer = conn->ahead_error) == NULL) {
 			send_again(conn, query);
-			return;
+			return true;
 		}
 		conn->ahead_error = NULL;
-		status = PGRES_FATAL_ERROR;
 	}
-	if (status == PGRES_FATAL_ERROR && answer_is_last(conn, answer)) {
+	if (answer_is_last(conn, *answer)) {
 		/* conn_lose() decides what becomes of it. */
 		conn->held = query;
-		PQclear(answer);
-		return;
+		PQclear(*answer);
+		return true;
 	}
-	/* The host has its part in the time of a stream. */
-	if (query->on_row == NULL) {
-		pool_learn(&pool->endpoints[conn->endpoint],
-		    pool_now(pool) - query->sent_us);
-		pool->endpoints[conn->endpoint].learned_us = pool_now(pool);
-		if (query->statement != NULL)
-			statement_learn(query->statement, pool_now(pool) -
-			    (since_us > query->sent_us ? since_us :
-				query->sent_us));
-	}
-	if (status == PGRES_FATAL_ERROR) {
-		if (is_stale_statement(query, answer)) {
-			prepared_set(conn, query->statement,
-			    strcmp(sqlstate(answer), "26000") == 0 ?
-			    PREPARED_NOT : PREPARED_STALE);
-			if (query->kind == QUERY_SHARED) {
-				PQclear(answer);
-				query->plain = true;
-				send_again(conn, query);
-				return;
-			}
+	if (is_stale_statement(query, *answer)) {
+		prepared_set(conn, query->statement,
+		    strcmp(sqlstate(*answer), "26000") == 0 ?
+		    PREPARED_NOT : PREPARED_STALE);
+		if (query->kind == QUERY_SHARED) {
+			PQclear(*answer);
+			query->plain = true;
+			send_again(conn, query);
+			return true;
 		}
 	}
-	/* A read has nothing to commit. */
-	if (conn->group->reader && query->kind == QUERY_SHARED) {
-		answer_tell(conn, query, answer);
+	return false;
+}
+
+/*
+ * How long it took, the server having begun with it at @since_us. What came
+ * in one turn is one observation: only the first of it was waited for.
+ */
+static inline void
+learn(struct conn *conn, const struct query *query, int64_t since_us,
+    int64_t now_us)
+{
+	/* The host has its part in the time of a stream. */
+	if (since_us >= now_us || query->on_row != NULL)
+		return;
+	pool_learn(conn->known, (float)(now_us - query->sent_us));
+	conn->known->learned_us = now_us;
+	if (query->statement != NULL)
+		statement_learn(query->statement, (float)(now_us -
+		    (since_us > query->sent_us ? since_us : query->sent_us)));
+}
+
+/* The head was a query, and its answer is whole. */
+static inline void
+query_answered(struct conn *conn, struct query *query, PGresult *answer,
+    ExecStatusType status, int64_t since_us, int64_t now_us)
+{
+	conn->in_flight--;
+	conn->on->in_flight--;
+	if (query->on_row != NULL)
+		conn->streams--;
+	if (query->slow && --conn->slow == 0)
+		conn->slow_lane = false;
+	if (status != PGRES_PIPELINE_ABORTED)
+		learn(conn, query, since_us, now_us);
+	if (!is_well(status) && query_failed(conn, query, &answer))
+		return;
+	if (is_read(query)) {
+		tell(conn, query, answer, is_well(status) ? MEWS_OK :
+		    error_status(query, answer), NULL);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");
@@ -263,6 +298,7 @@ is_misrouted(const struct conn *conn, const struct query *query,
     const PGresult *answer)
 {
 	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	    !is_well(PQresultStatus(answer)) &&
 	    strcmp(sqlstate(answer), "25006") == 0 &&
 	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
 }
@@ -274,8 +310,10 @@ segment_ended(struct conn *conn)
 	struct query	*query = conn->held;
 	PGresult	*answer = conn->held_answer;
 
-	PQclear(conn->ahead_error);
-	conn->ahead_error = NULL;
+	if (conn->ahead_error != NULL) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = NULL;
+	}
 	/* Committed; but its position is asked for, and comes next. */
 	if (query != NULL && query->position)
 		return;
@@ -301,65 +339,53 @@ segment_ended(struct conn *conn)
 	answer_tell(conn, query, answer);
 }
 
-/* One step of libpq's answers; NULL ends a command's. False: no progress. */
-static bool
-take(struct conn *conn, PGresult *answer)
+/* So is that to something of our own. */
+static void
+own_answered(struct conn *conn, struct expect e, PGresult *answer)
 {
-	ExecStatusType	status;
-	struct expect	e;
-	int64_t		since_us;
-
-	if (answer == NULL) {
-		if (conn->answer == NULL)
-			return false;
-		answer = conn->answer;
-		conn->answer = NULL;
-		since_us = conn->head_since_us;
-		e = ring_pop(conn);
-		switch (e.kind) {
-		case EXPECT_QUERY:
-			if (conn->streams > 0 && e.query->on_row != NULL)
-				conn->streams--;
-			query_answered(conn, e.query, answer, since_us);
-			break;
-		case EXPECT_PREPARE:
-			prepare_answered(conn, e.query, answer);
-			break;
-		case EXPECT_AHEAD:
-			ahead_answered(conn, answer);
-			break;
-		case EXPECT_POSITION:
-			position_answered(conn, e.query, answer);
-			break;
-		default:
-			session_answered(conn, answer);
-		}
-		return true;
+	switch (e.kind) {
+	case EXPECT_PREPARE:
+		prepare_answered(conn, e.query, answer);
+		break;
+	case EXPECT_AHEAD:
+		ahead_answered(conn, answer);
+		break;
+	case EXPECT_POSITION:
+		position_answered(conn, e.query, answer);
+		break;
+	default:
+		session_answered(conn, answer);
 	}
-	status = PQresultStatus(answer);
+}
+
+/* It is not, or this is no answer to it. */
+static void
+take(struct conn *conn, PGresult *answer, ExecStatusType status,
+    int64_t now_us)
+{
 	if (status == PGRES_PIPELINE_SYNC) {
 		PQclear(answer);
-		if (ring_pop(conn).kind != EXPECT_SYNC)
+		if (ring_pop(conn, now_us).kind != EXPECT_SYNC)
 			conn_break(conn, HEALTH_LOST,
 			    "answers came in an unexpected order");
 		else
 			segment_ended(conn);
-		return true;
+		return;
 	}
 	if (ring_at(conn, conn->head)->kind == EXPECT_SYNC) {
 		/* The commit itself failed: that is the query's answer. */
 		if (answer_is_last(conn, answer) || conn->held == NULL) {
 			PQclear(answer);
-			return true;
+			return;
 		}
 		PQclear(conn->held_answer);
 		conn->held_answer = answer;
-		return true;
+		return;
 	}
 	switch (status) {
 	case PGRES_SINGLE_TUPLE:
 		stream_row(conn, answer);
-		return true;
+		return;
 	case PGRES_COPY_IN:
 	case PGRES_COPY_OUT:
 	case PGRES_COPY_BOTH:
@@ -367,11 +393,10 @@ take(struct conn *conn, PGresult *answer)
 		conn_break(conn, HEALTH_NOTHING,
 		    "COPY from and to the client is not possible here");
 		PQclear(answer);
-		return true;
+		return;
 	default:
 		PQclear(conn->answer);
 		conn->answer = answer;
-		return true;
 	}
 }
 
@@ -419,18 +444,60 @@ answer_check_role(struct conn *conn)
 	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);
 }
 
+/*
+ * One step of libpq's answers. In a pipeline a NULL ends those to one command;
+ * behind an answer without an error it is there at once, and no more bytes
+ * are looked at for it. False: no progress.
+ */
+static inline bool
+step(struct conn *conn, int64_t now_us)
+{
+	PGresult	*answer = PQgetResult(conn->pg), *next;
+	bool		 whole = answer == NULL;
+	int64_t		 since_us = conn->head_since_us;
+	ExecStatusType	 status;
+	struct expect	 e;
+
+	if (whole && (answer = conn->answer) == NULL)
+		return false;
+	status = PQresultStatus(answer);
+	if (!whole &&
+	    (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
+	    conn->streams == 0 && conn->answer == NULL &&
+	    ring_at(conn, conn->head)->kind != EXPECT_SYNC) {
+		next = PQgetResult(conn->pg);
+		if (!(whole = next == NULL)) {
+			conn->answer = answer;
+			answer = next;
+			status = PQresultStatus(answer);
+		}
+	}
+	if (!whole) {
+		take(conn, answer, status, now_us);
+		return true;
+	}
+	conn->answer = NULL;
+	e = ring_pop(conn, now_us);
+	if (e.kind != EXPECT_QUERY)
+		own_answered(conn, e, answer);
+	else
+		query_answered(conn, e.query, answer, status, since_us,
+		    now_us);
+	return true;
+}
+
 /* What libpq has; @alive: and may have more of, later. */
 static void
 drain(struct conn *conn, bool alive)
 {
-	struct mews_pool       *pool = conn->group->pool;
-	unsigned		nothing = 0;
+	int64_t		now_us = pool_now(conn->group->pool);
+	unsigned	nothing = 0;
 
 	while (!conn->broken &&
 	    (conn->streams == 0 || stream_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* One NULL may stand alone, behind a commit that failed. */
-		if (take(conn, PQgetResult(conn->pg)))
+		if (step(conn, now_us))
 			nothing = 0;
 		else
 			nothing++;
@@ -440,8 +507,7 @@ drain(struct conn *conn, bool alive)
 	else if (nothing == 2)
 		conn_break(conn, HEALTH_LOST,
 		    "libpq expects no answer where one is due");
-	else if (!conn->broken &&
-	    pool_now(pool) - conn->role_us > ANSWER_ROLE_US)
+	else if (!conn->broken && now_us - conn->role_us > ANSWER_ROLE_US)
 		answer_check_role(conn);
 }
 

@@ -88,8 +88,7 @@ mews_lease_wait(struct mews_group *group, uint32_t timeout_ms,
 	*out = NULL;
 	if ((status = may_block(group)) == MEWS_OK) {
 		/* The common case: one is free, and nobody waits. */
-		if (pool_ours(group->pool) && group->waiting_count == 0 &&
-		    (*out = lease_take(group)) != NULL)
+		if ((*out = mews_lease_try(group)) != NULL)
 			return MEWS_OK;
 		status = mews_lease_begin(group, timeout_ms, lease_done,
 		    &waiter, NULL);

@@ -20,12 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static struct group_endpoint *
-side(const struct conn *conn)
-{
-	return &conn->group->on[conn->endpoint];
-}
-
 static bool
 watch(struct conn *conn, int events)
 {
@@ -76,6 +70,8 @@ conn_dial(struct mews_group *group, uint32_t endpoint)
 	conn->budget_dialing = true;
 	conn->orphan = -1;
 	conn->group = group;
+	conn->on = &group->on[endpoint];
+	conn->known = &pool->endpoints[endpoint];
 	conn->endpoint = endpoint;
 	conn->epoch = endpoint_health(fleet, endpoint).epoch;
 	conn->fd = -1;
@@ -83,9 +79,9 @@ conn_dial(struct mews_group *group, uint32_t endpoint)
 	conn->dialed_us = pool_now(pool);
 	conn->until_us = conn->dialed_us + POOL_DIAL_US;
 	pool_due(pool, conn->dialed_us + GROUP_SLOW_DIAL_US);
-	TAILQ_INSERT_TAIL(&group->on[endpoint].conns, conn, link);
-	group->on[endpoint].count++;
-	group->on[endpoint].dialing++;
+	TAILQ_INSERT_TAIL(&conn->on->conns, conn, link);
+	conn->on->count++;
+	conn->on->dialing++;
 	group->count++;
 	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
 		conn_break(conn, conn->dial.evidence, conn->dial.why);
@@ -105,8 +101,8 @@ become_ready(struct conn *conn)
 	uint32_t		life = group->config->max_lifetime;
 
 	conn->state = CONN_READY;
-	side(conn)->dialing--;
-	side(conn)->failures = 0;
+	conn->on->dialing--;
+	conn->on->failures = 0;
 	group->opened++;
 	group->failure[0] = '\0';
 	conn->idle_since_us = now;
@@ -245,14 +241,11 @@ conn_has_bytes(const struct conn *conn)
 }
 
 bool
-conn_check(struct conn *conn)
+conn_look(struct conn *conn)
 {
 	struct mews_pool *pool = conn->group->pool;
 	char		  byte;
 
-	/* The clock is read anew whenever the host did something else. */
-	if (conn->head != conn->tail || conn->heard_us == pool_now(pool))
-		return !conn->broken;
 	/* An unread message, the end of file, or the one behind the other. */
 	while (!conn->broken &&
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
@@ -266,7 +259,7 @@ static void
 dial_failed(struct conn *conn)
 {
 	struct mews_group      *group = conn->group;
-	struct group_endpoint  *on = side(conn);
+	struct group_endpoint  *on = conn->on;
 	int64_t			wait = GROUP_RETRY_LAST_US;
 	const char	       *name;
 	char			quoted[FLEET_QUOTED];
@@ -372,7 +365,7 @@ conn_close(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
 	struct mews_pool	*pool = group->pool;
-	struct group_endpoint	*on = side(conn);
+	struct group_endpoint	*on = conn->on;
 
 	watch(conn, 0);
 	if (conn->broken)
@@ -464,6 +457,6 @@ conn_lose(struct conn *conn)
 void
 conn_abandon(struct conn *conn)
 {
-	TAILQ_REMOVE(&side(conn)->conns, conn, link);
+	TAILQ_REMOVE(&conn->on->conns, conn, link);
 	conn_free(conn);
 }

@@ -38,6 +38,8 @@ enum prepared { PREPARED_NOT = 0, PREPARED_YES, PREPARED_STALE };
 
 struct conn {
 	struct mews_group *group;
+	struct group_endpoint *on;   /* the group's to its endpoint */
+	struct pool_endpoint *known; /* what the pool learned of that */
 	uint32_t endpoint;
 	unsigned epoch; /* of the endpoint when it was dialed */
 	enum conn_state state;
@@ -117,8 +119,18 @@ bool conn_send_session(struct conn *conn, const char *sql);
 /* End the segment: the server commits, or skips to here. */
 bool conn_sync(struct conn *conn);
 
-/* Still there? A look without a round trip, for one that was idle. */
-bool conn_check(struct conn *conn);
+bool conn_look(struct conn *conn);
+
+/* Still there? A look without a round trip, for one that was idle; the clock
+ * is read anew whenever the host did something else. */
+static inline bool
+conn_check(struct conn *conn)
+{
+	if (conn->head != conn->tail ||
+	    conn->heard_us == pool_now(conn->group->pool))
+		return !conn->broken;
+	return conn_look(conn);
+}
 
 /* Did bytes arrive that nobody has read yet? */
 bool conn_has_bytes(const struct conn *conn);
@@ -127,7 +139,14 @@ bool conn_has_bytes(const struct conn *conn);
 void conn_pause(struct conn *conn, bool paused);
 
 /* Something was sent: conn_flush() is to be called in the next tick. */
-void conn_flush_later(struct conn *conn);
+static inline void
+conn_flush_later(struct conn *conn)
+{
+	if (conn->flushing)
+		return;
+	conn->flushing = true;
+	TAILQ_INSERT_TAIL(&conn->group->pool->to_flush, conn, flush_link);
+}
 
 /* Push out what was sent this turn. */
 void conn_flush(struct conn *conn);

@@ -231,7 +231,7 @@ ended(struct conn *conn)
 	}
 	if (answer_is_last(conn, answer))
 		return;
-	query = ring_pop(conn).query;
+	query = ring_pop(conn, pool_now(conn->group->pool)).query;
 	/* Of data that goes, it says who stopped it. */
 	query->stopped = copy->why[0] != '\0';
 	copy->answer = NULL;
@@ -239,7 +239,7 @@ ended(struct conn *conn)
 	conn->copy = NULL;
 	conn->streams--;
 	conn->in_flight--;
-	conn->group->on[conn->endpoint].in_flight--;
+	conn->on->in_flight--;
 	conn->idle_since_us = pool_now(conn->group->pool);
 	answer_tell(conn, query, answer);
 }
@@ -306,7 +306,7 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 	}
 	conn->streams++;
 	conn->in_flight++;
-	conn->group->on[conn->endpoint].in_flight++;
+	conn->on->in_flight++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);
@@ -325,6 +325,7 @@ begin(struct mews_lease *lease, const char *sql, mews_copy_data_fn *on_data,
 	struct mews_group	       *group = lease->group;
 	struct copy		       *copy;
 	struct query		       *query;
+	enum mews_status		status;
 	bool				begins;
 
 	if (sql == NULL ||
@@ -334,10 +335,10 @@ begin(struct mews_lease *lease, const char *sql, mews_copy_data_fn *on_data,
 		    "mews_copy_in() needs COPY ... FROM STDIN");
 	if ((copy = calloc(1, sizeof(*copy))) == NULL)
 		return group_refuse(group, MEWS_NOMEM, "out of memory");
-	query = lease_query(lease, QUERY_COPY, &args, on_end, arg);
-	if (query == NULL) {
+	status = lease_query(&query, lease, QUERY_COPY, &args, on_end, arg);
+	if (status != MEWS_OK) {
 		free(copy);
-		return MEWS_NOMEM;
+		return status;
 	}
 	copy->on_data = on_data;
 	copy->on_room = on_room;

@@ -26,17 +26,6 @@ conn_send_session(struct conn *conn, const char *sql)
 	    0) == 1 && ring_push(conn, EXPECT_SESSION, NULL);
 }
 
-void
-conn_flush_later(struct conn *conn)
-{
-	struct mews_pool	*pool = conn->group->pool;
-
-	if (conn->flushing)
-		return;
-	conn->flushing = true;
-	TAILQ_INSERT_TAIL(&pool->to_flush, conn, flush_link);
-}
-
 bool
 conn_sync(struct conn *conn)
 {
@@ -124,19 +113,23 @@ send_begin(struct conn *conn, const struct mews_lease *lease)
 		    ring_push(conn, EXPECT_AHEAD, NULL)));
 }
 
-static bool
+static inline bool
 send_query(struct conn *conn, const struct query *query)
 {
-	const char *const *values = query->values;
+	const struct mews_statement *statement = query->statement;
+	const char *const	    *values = query->values;
 
-	if (query->statement != NULL && !query->plain)
-		return PQsendQueryPrepared(conn->pg, query->statement->name,
-		    query->param_count, values, query->lengths,
+	if (statement == NULL)
+		return PQsendQueryParams(conn->pg, query->sql,
+		    query->param_count, query->types, values, query->lengths,
 		    query->formats, query->format) == 1;
-	return PQsendQueryParams(conn->pg, query->statement != NULL ?
-	    query->statement->sql : query->sql, query->param_count,
-	    query->types, values, query->lengths, query->formats,
-	    query->format) == 1;
+	if (query->plain)
+		return PQsendQueryParams(conn->pg, statement->sql,
+		    query->param_count, statement->types, values,
+		    query->lengths, query->formats, statement->format) == 1;
+	return PQsendQueryPrepared(conn->pg, statement->name,
+	    query->param_count, values, query->lengths, query->formats,
+	    statement->format) == 1;
 }
 
 /*
@@ -152,14 +145,6 @@ send_position(struct conn *conn, struct query *query)
 	    ring_push(conn, EXPECT_POSITION, query) && conn_sync(conn);
 }
 
-/* Will it take a DEALLOCATE first? */
-static bool
-is_stale(const struct conn *conn, const struct query *query)
-{
-	return query->statement != NULL && !query->plain &&
-	    prepared_get(conn, query->statement) == PREPARED_STALE;
-}
-
 bool
 flight_ahead(struct conn *conn, const struct mews_lease *begin)
 {
@@ -171,32 +156,53 @@ flight_ahead(struct conn *conn, const struct mews_lease *begin)
 	    (begin == NULL || send_begin(conn, begin)) && conn_sync(conn);
 }
 
+/* What goes before @query, which needs something: rarely. */
+static bool __attribute__((noinline))
+send_ahead(struct conn *conn, struct query *query, bool begin)
+{
+	bool	stale = query->statement != NULL && !query->plain &&
+	    prepared_get(conn, query->statement) == PREPARED_STALE;
+
+	/* What must not be skipped for a neighbour's error begins anew. */
+	if (conn->unsynced > 0 && (query->alone || begin || conn->reset_due ||
+	    stale) && !conn_sync(conn))
+		return false;
+	return (!conn->reset_due || send_reset(conn)) &&
+	    (!begin || send_begin(conn, query->lease)) &&
+	    send_prepare(conn, query);
+}
+
+static inline bool
+needs_ahead(const struct conn *conn, const struct query *query, bool begin)
+{
+	return begin || conn->reset_due ||
+	    (query->alone && conn->unsynced > 0) ||
+	    (query->statement != NULL && !query->plain &&
+		prepared_get(conn, query->statement) != PREPARED_YES);
+}
+
 bool
 conn_send(struct conn *conn, struct query *query, bool begin)
 {
 	if (conn->broken)
 		return false;
-	/* What must not be skipped for a neighbour's error begins anew. */
-	if (conn->unsynced > 0 && (query->alone || begin || conn->reset_due ||
-	    is_stale(conn, query)) && !conn_sync(conn)) {
-		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
-		return false;
-	}
-	if ((conn->reset_due && !send_reset(conn)) ||
-	    (begin && !send_begin(conn, query->lease)) ||
-	    !send_prepare(conn, query) || !send_query(conn, query) ||
+	if ((needs_ahead(conn, query, begin) &&
+		!send_ahead(conn, query, begin)) ||
+	    !send_query(conn, query) ||
 	    !ring_push(conn, EXPECT_QUERY, query)) {
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 		return false;
 	}
 	conn->in_flight++;
-	conn->slow += query->slow;
-	conn->streams += query->on_row != NULL;
-	conn->group->on[conn->endpoint].in_flight++;
+	conn->on->in_flight++;
+	conn->unsynced++;
+	if (query->slow)
+		conn->slow++;
+	if (query->on_row != NULL)
+		conn->streams++;
 	query->state = QUERY_SENT;
 	query->attempts++;
 	query->sent_us = pool_now(conn->group->pool);
-	conn->unsynced++;
 	conn_flush_later(conn);
 	/* From here it counts as sent: a Sync that fails makes it LOST. */
 	if ((query->alone && !conn_sync(conn)) ||

@@ -148,6 +148,13 @@ group_refuse(struct mews_group *group, enum mews_status status,
 	return status;
 }
 
+enum mews_status
+group_refuse_foreign(struct mews_group *group)
+{
+	return group_refuse(group, MEWS_INVALID, "the pool belongs to another "
+	    "process or thread, or is closing");
+}
+
 void
 mews_group_stats(const struct mews_group *group,
     struct mews_group_stats *stats)
@@ -214,17 +221,24 @@ serve(struct mews_group *group, struct query *query)
 	return conn != NULL;
 }
 
+/* The group's patience, or the query's own, from now on. */
+static void
+set_deadline(struct mews_group *group, struct query *query)
+{
+	uint32_t	timeout_ms = query->timeout_ms != 0 ?
+	    query->timeout_ms : group->config->acquire_timeout;
+
+	query->deadline_us = timeout_ms == MEWS_FOREVER ? POOL_NEVER :
+	    pool_now(group->pool) + (int64_t)timeout_ms * 1000;
+}
+
 enum mews_status
-group_submit(struct mews_group *group, struct query *query)
+group_enqueue(struct mews_group *group, struct query *query)
 {
 	uint32_t	queue = group->config->queue;
 
 	if (!query->slow)
 		group->quick_us = pool_now(group->pool);
-	/* A lease is granted by the loop, never inside the call. */
-	if (query->kind != QUERY_LEASE && TAILQ_EMPTY(lane(group, query)) &&
-	    serve(group, query))
-		return MEWS_OK;
 	if (group->waiting_count >= queue) {
 		struct mews_group_stats stats;
 
@@ -235,6 +249,7 @@ group_submit(struct mews_group *group, struct query *query)
 		    stats.connections - stats.idle, stats.idle, stats.waiting,
 		    queue);
 	}
+	set_deadline(group, query);
 	TAILQ_INSERT_TAIL(lane(group, query), query, link);
 	group->waiting_count++;
 	/* Served by the next tick: if that runs just now, by one more. */
@@ -243,14 +258,39 @@ group_submit(struct mews_group *group, struct query *query)
 	return MEWS_OK;
 }
 
+/* Choose a connection, or wait for one. */
+static enum mews_status __attribute__((noinline))
+submit(struct mews_group *group, struct query *query)
+{
+	pool_notice(group->pool);
+	if (!query->slow)
+		group->quick_us = pool_now(group->pool);
+	if (TAILQ_EMPTY(lane(group, query)) && serve(group, query))
+		return MEWS_OK;
+	return group_enqueue(group, query);
+}
+
+enum mews_status
+group_submit(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	/* Most often: one more of this turn's reads. */
+	if (!query->slow && query->after == 0 &&
+	    pool_changes(group->pool) == group->pool->changes &&
+	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
+	    (conn = supply_batch(group)) != NULL &&
+	    conn_send(conn, query, false))
+		return MEWS_OK;
+	return submit(group, query);
+}
+
 void
 group_resubmit(struct mews_group *group, struct query *query, bool lost)
 {
-	int64_t	wait = group->config->acquire_timeout == MEWS_FOREVER ?
-	    POOL_NEVER / 2 : (int64_t)group->config->acquire_timeout * 1000;
-
 	query->state = lost ? QUERY_LOST : QUERY_WAITING;
-	query->deadline_us = pool_now(group->pool) + wait;
+	query->timeout_ms = 0;
+	set_deadline(group, query);
 	group->resent++;
 	wait_in_front(group, query);
 	group->pool->hurry = true;

@@ -70,8 +70,10 @@ bool group_open(struct mews_group *group, struct mews_pool *pool,
 /* End what waits; close every connection. */
 void group_close(struct mews_group *group);
 
-/* Send @query now, or queue it; MEWS_OVERLOAD: neither. */
+/* Send @query, which is shared, now, or queue it; MEWS_OVERLOAD: neither. */
 enum mews_status group_submit(struct mews_group *group, struct query *query);
+/* Queue it; a lease is granted by the loop, never inside the call. */
+enum mews_status group_enqueue(struct mews_group *group, struct query *query);
 /* Put it back in front: it was sent, and will be sent again; @lost: because
  * its connection was. */
 void group_resubmit(struct mews_group *group, struct query *query, bool lost);
@@ -113,6 +115,8 @@ group_pool(const struct mews_group *group)
 enum mews_status group_refuse(struct mews_group *group,
     enum mews_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a pool that is not pool_ours(). */
+enum mews_status group_refuse_foreign(struct mews_group *group);
 
 /* A number below @bound, from the group's own dice: cheap, not secret. */
 static inline uint32_t

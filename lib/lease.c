@@ -27,8 +27,7 @@ lease_alive(struct mews_lease *lease)
 	if (lease->group == NULL)
 		return MEWS_INVALID;
 	if (!pool_ours(lease->group->pool))
-		return group_refuse(lease->group, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
+		return group_refuse_foreign(lease->group);
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !conn_check(lease->conn))
 		lease_lost(lease);
@@ -56,50 +55,46 @@ lease_usable(struct mews_lease *lease)
 	return MEWS_OK;
 }
 
-/* Memory of a lease that ended, or new; zeros. */
-static struct mews_lease *
-take_free(struct mews_pool *pool)
-{
-	struct mews_lease *lease = LIST_FIRST(&pool->free_leases);
-
-	if (lease == NULL)
-		return calloc(1, sizeof(*lease));
-	LIST_REMOVE(lease, link);
-	memset(lease, 0, sizeof(*lease));
-	return lease;
-}
-
 void
 lease_free_all(struct mews_pool *pool)
 {
 	struct mews_lease	*lease;
 
-	while ((lease = LIST_FIRST(&pool->free_leases)) != NULL) {
-		LIST_REMOVE(lease, link);
+	while ((lease = SLIST_FIRST(&pool->free_leases)) != NULL) {
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
 		free(lease);
 	}
 }
 
 /* @conn is held by a new lease; NULL: out of memory. */
-static struct mews_lease *
+static inline struct mews_lease *
 hold(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
-	struct mews_lease	*lease = take_free(group->pool);
+	struct mews_pool	*pool = group->pool;
+	struct mews_lease	*lease = SLIST_FIRST(&pool->free_leases);
 
-	if (lease == NULL)
+	if (lease != NULL)
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+	else if ((lease = malloc(sizeof(*lease))) == NULL)
 		return NULL;
 	lease->magic = LEASE_MAGIC;
+	lease->endpoint = conn->endpoint;
 	lease->group = group;
 	lease->conn = conn;
-	lease->endpoint = conn->endpoint;
-	lease->active_us = pool_now(group->pool);
-	LIST_INSERT_HEAD(&group->pool->leases, lease, link);
+	lease->in_flight = 0;
+	lease->used = false;
+	lease->transaction = false;
+	lease->wants_transaction = false;
+	lease->dirty = false;
+	lease->options[0] = '\0';
+	lease->active_us = pool_now(pool);
+	LIST_INSERT_HEAD(&pool->leases, lease, link);
 	conn->lease = lease;
 	conn->slow_lane = false;
 	group->leased++;
 	if (group->config->query_timeout != MEWS_FOREVER)
-		pool_due(group->pool, lease->active_us +
+		pool_due(pool, lease->active_us +
 		    (int64_t)group->config->query_timeout * 1000);
 	return lease;
 }
@@ -123,15 +118,19 @@ lease_grant(struct conn *conn, struct query *query)
 }
 
 struct mews_lease *
-lease_take(struct mews_group *group)
+mews_lease_try(struct mews_group *group)
 {
-	struct conn	*conn = supply_take_idle(group);
+	struct conn	*conn;
 
-	return conn == NULL ? NULL : hold(conn);
+	/* Who waits was here before. */
+	if (!pool_ours(group_pool(group)) || group->waiting_count > 0 ||
+	    (conn = supply_take_idle(group)) == NULL)
+		return NULL;
+	return hold(conn);
 }
 
 /* Part lease and connection; answers to come belong to neither. */
-static void
+static inline void
 part(struct mews_lease *lease)
 {
 	struct conn	*conn = lease->conn;
@@ -208,17 +207,15 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	enum mews_status	status;
 
 	if (!pool_ours(group_pool(group)))
-		return group_refuse(group, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
+		return group_refuse_foreign(group);
 	if (fn == NULL)
 		return group_refuse(group, MEWS_INVALID,
 		    "a lease needs a callback");
-	query = query_new(group, QUERY_LEASE, NULL, timeout_ms);
-	if (query == NULL)
+	if ((query = query_new_wait(group, timeout_ms)) == NULL)
 		return group_refuse(group, MEWS_NOMEM, "out of memory");
 	query->fn.lease = fn;
 	query->arg = arg;
-	if ((status = group_submit(group, query)) != MEWS_OK)
+	if ((status = group_enqueue(group, query)) != MEWS_OK)
 		query_drop(query);
 	else if (id != NULL)
 		*id = query->id;
@@ -232,21 +229,19 @@ lease_begins(const struct mews_lease *lease)
 	    lease->group->config->autocommit == MEWS_OFF);
 }
 
-struct query *
-lease_query(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, mews_query_fn *fn, void *arg)
+enum mews_status
+lease_query(struct query **out, struct mews_lease *lease,
+    enum query_kind kind, const struct mews_query_args *args,
+    mews_query_fn *fn, void *arg)
 {
-	struct query	*query;
+	enum mews_status status = query_new(out, lease->group, kind, args);
 
-	query = query_new(lease->group, kind, args, MEWS_FOREVER);
-	if (query == NULL) {
-		group_refuse(lease->group, MEWS_NOMEM, "out of memory");
-		return NULL;
-	}
-	query->fn.query = fn;
-	query->arg = arg;
-	query->lease = lease;
-	return query;
+	if (status != MEWS_OK)
+		return status;
+	(*out)->fn.query = fn;
+	(*out)->arg = arg;
+	(*out)->lease = lease;
+	return MEWS_OK;
 }
 
 void
@@ -254,6 +249,7 @@ lease_sent(struct mews_lease *lease, const struct query *query, bool begin,
     mews_query_id *id)
 {
 	lease->in_flight++;
+	lease->used = true;
 	lease->active_us = query->sent_us;
 	lease->transaction = lease->transaction || begin;
 	/* What the library itself says leaves nothing behind. */
@@ -284,9 +280,11 @@ lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id)
 {
-	struct query	*query = lease_query(lease, kind, args, fn, arg);
+	struct query	       *query;
+	enum mews_status	status;
 
-	return query == NULL ? MEWS_NOMEM : lease_submit(lease, query, id);
+	status = lease_query(&query, lease, kind, args, fn, arg);
+	return status != MEWS_OK ? status : lease_submit(lease, query, id);
 }
 
 enum mews_status
@@ -295,14 +293,14 @@ mews_lease_query(struct mews_lease *lease, const struct mews_query_args *args,
 {
 	enum mews_status	 status = lease_usable(lease);
 	struct mews_group	*group = lease->group;
-	const char		*mistake;
 
 	if (status != MEWS_OK)
 		return status;
-	if ((mistake = query_check(group->pool, args)) != NULL || fn == NULL)
-		return group_refuse(group, MEWS_INVALID, "%s",
-		    mistake == NULL ? "a query needs a callback" : mistake);
-	if (args->sql != NULL && sql_copies(args->sql) != SQL_COPY_NONE)
+	if (fn == NULL)
+		return group_refuse(group, MEWS_INVALID,
+		    "a query needs a callback");
+	if (args != NULL && args->sql != NULL &&
+	    sql_copies(args->sql) != SQL_COPY_NONE)
 		return group_refuse(group, MEWS_INVALID, "COPY from and to "
 		    "the client: mews_copy_in() and mews_copy_out()");
 	return lease_send(lease, QUERY_ON_LEASE, args, fn, arg, id);
@@ -315,42 +313,50 @@ mews_lease_endpoint(const struct mews_lease *lease)
 	    endpoint_name(lease->group->pool->fleet, lease->endpoint);
 }
 
+/* Its connection is the group's again; what it was used for, ends. */
+static inline void
+give_back(struct mews_lease *lease, struct conn *conn)
+{
+	struct mews_group	*group = lease->group;
+	bool			 open = false;
+
+	if (lease->used) {
+		open = lease->transaction || lease->in_flight > 0 ||
+		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+		if (conn->streams > 0)
+			stream_abandon(conn);
+		if (lease->dirty)
+			conn->reset_due = true;
+	}
+	part(lease);
+	conn->idle_since_us = pool_now(group->pool);
+	if (open && !conn->broken &&
+	    (!conn_send_session(conn, "ROLLBACK") || !conn_sync(conn)))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	if (conn->retiring && conn_is_idle(conn))
+		conn_break(conn, HEALTH_NOTHING, "");
+	/* Somebody may wait for it. */
+	if (group->waiting_count > 0)
+		group->pool->hurry = true;
+}
+
 void
 mews_lease_end(struct mews_lease **lease)
 {
 	struct mews_lease	*l = *lease;
-	struct conn		*conn;
-	bool			 open;
+	struct mews_pool	*pool;
 
 	*lease = NULL;
 	if (l == NULL)
 		return;
-	checked(l);
-	if (l->group != NULL) {
-		if (pool_ours(l->group->pool) && (conn = l->conn) != NULL) {
-			open = l->transaction || l->in_flight > 0 ||
-			    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
-			if (conn->streams > 0)
-				stream_abandon(conn);
-			part(l);
-			conn->reset_due = conn->reset_due || l->dirty;
-			conn->idle_since_us = pool_now(l->group->pool);
-			if (open && !conn->broken &&
-			    (!conn_send_session(conn, "ROLLBACK") ||
-				!conn_sync(conn)))
-				conn_break(conn, HEALTH_LOST,
-				    PQerrorMessage(conn->pg));
-			if (conn->retiring && conn_is_idle(conn))
-				conn_break(conn, HEALTH_NOTHING, "");
-			/* Somebody may wait for it. */
-			if (l->group->waiting_count > 0)
-				l->group->pool->hurry = true;
-		}
-		LIST_REMOVE(l, link);
-	}
-	l->magic = 0;
-	if (l->group != NULL)
-		LIST_INSERT_HEAD(&l->group->pool->free_leases, l, link);
-	else
+	checked(l)->magic = 0;
+	if (l->group == NULL) {
 		free(l);
+		return;
+	}
+	pool = l->group->pool;
+	if (l->conn != NULL && pool_ours(pool))
+		give_back(l, l->conn);
+	LIST_REMOVE(l, link);
+	SLIST_INSERT_HEAD(&pool->free_leases, l, free_link);
 }

@@ -19,19 +19,18 @@ struct mews_lease {
 	struct conn *conn;	  /* NULL: lost, or taken away */
 	uint32_t endpoint;
 	uint32_t in_flight;	  /* queries */
+	bool used;		  /* something was sent */
 	bool transaction;	  /* BEGIN was sent, and no end of it since */
 	bool wants_transaction;	  /* the next query opens one */
 	bool dirty;		  /* may have left something in the session */
 	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
 	int64_t active_us;	  /* last time something ended or was sent */
-	LIST_ENTRY(mews_lease) link; /* pool->leases */
+	LIST_ENTRY(mews_lease) link;	   /* pool->leases */
+	SLIST_ENTRY(mews_lease) free_link; /* pool->free_leases */
 };
 
 /* Give @conn to the one who waits with @query, and run its callback. */
 void lease_grant(struct conn *conn, struct query *query);
-
-/* One that is free now, without waiting; or NULL. */
-struct mews_lease *lease_take(struct mews_group *group);
 
 /* Its connection is gone. */
 void lease_lost(struct mews_lease *lease);
@@ -50,14 +49,15 @@ enum mews_status lease_alive(struct mews_lease *lease);
 /* Must BEGIN go ahead of what is sent next? */
 bool lease_begins(const struct mews_lease *lease);
 
-/* A query of @kind onto its connection; @args were checked. */
+/* A query of @kind onto its connection. */
 enum mews_status lease_send(struct mews_lease *lease, enum query_kind kind,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id);
 
-/* The same in two steps; NULL: MEWS_NOMEM. */
-struct query *lease_query(struct mews_lease *lease, enum query_kind kind,
-    const struct mews_query_args *args, mews_query_fn *fn, void *arg);
+/* The same in two steps. */
+enum mews_status lease_query(struct query **out, struct mews_lease *lease,
+    enum query_kind kind, const struct mews_query_args *args,
+    mews_query_fn *fn, void *arg);
 enum mews_status lease_submit(struct mews_lease *lease, struct query *query,
     mews_query_id *id);
 

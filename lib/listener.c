@@ -183,7 +183,8 @@ mews_listen(struct mews_listener **out, struct mews_pool *pool,
 	*out = NULL;
 	if (!pool_ours(pool))
 		return status_set(error, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
+		    "the pool belongs to another process or thread, or is "
+		    "closing");
 	length = channel == NULL ? 0 : strnlen(channel, MEWS_CHANNEL_MAX + 1);
 	if (length == 0 || length > MEWS_CHANNEL_MAX)
 		return status_set(error, MEWS_INVALID,

@@ -117,32 +117,30 @@ pool_ours_slow(struct mews_pool *pool)
 {
 	assert(pool != NULL && "mews: a pool is there after mews_pool_open() "
 	    "and until mews_pool_close()");
-	if (*pool->alive) {
-		assert(pool->thread == &pool_thread &&
-		    "mews: a pool is used by the thread that opened it only");
-		return !pool->closing;
-	}
-	if (!pool->abandoned)
+	assert((*pool->owner == NULL || pool->closing ||
+	    *pool->owner == &pool_thread) &&
+	    "mews: a pool is used by the thread that opened it only");
+	if (*pool->owner == NULL && !pool->abandoned)
 		abandon(pool);
 	return false;
 }
 
 /* A page that the kernel empties in a forked child: cheaper to look at than
  * a process id. */
-static const volatile char *
-alive_page(void)
+static const char *volatile *
+owner_page(void)
 {
-	size_t	size = (size_t)sysconf(_SC_PAGESIZE);
-	char   *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	size_t		      size = (size_t)sysconf(_SC_PAGESIZE);
+	const char *volatile *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return NULL;
-	if (madvise(page, size, MADV_WIPEONFORK) == -1) {
-		munmap(page, size);
+	if (madvise((void *)(uintptr_t)page, size, MADV_WIPEONFORK) == -1) {
+		munmap((void *)(uintptr_t)page, size);
 		return NULL;
 	}
-	*page = 1;
+	*page = &pool_thread;
 	return page;
 }
 
@@ -160,8 +158,8 @@ pool_free(struct mews_pool *pool)
 		free(pool->queries[i]->memory);
 		free(pool->queries[i]);
 	}
-	if (pool->alive != NULL)
-		munmap((void *)(uintptr_t)pool->alive,
+	if (pool->owner != NULL)
+		munmap((void *)(uintptr_t)pool->owner,
 		    (size_t)sysconf(_SC_PAGESIZE));
 	free(pool->queries);
 	free(pool->groups);
@@ -177,7 +175,7 @@ fill(struct mews_pool *pool, struct mews_error *error)
 	uint32_t	count = pool->monitor != NULL ? 0 :
 	    (uint32_t)pool->fleet->config->group_count;
 
-	if ((pool->alive = alive_page()) == NULL)
+	if ((pool->owner = owner_page()) == NULL)
 		return status_set(error, MEWS_SYSTEM,
 		    "cannot map a page that forks find empty: %s",
 		    strerror(errno));
@@ -216,7 +214,6 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
 	pool->monitor = monitor;
-	pool->thread = &pool_thread;
 	pool->watch_fn = watch;
 	pool->watch_arg = watch_arg;
 	pool->now_us = clock_now_us();
@@ -228,11 +225,11 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	    atomic_load(&fleet->segment.header->changes) - 1;
 	TAILQ_INIT(&pool->to_flush);
 	TAILQ_INIT(&pool->broken);
-	TAILQ_INIT(&pool->free_queries);
+	SLIST_INIT(&pool->free_queries);
 	TAILQ_INIT(&pool->canceled);
 	SLIST_INIT(&pool->statements);
 	LIST_INIT(&pool->leases);
-	LIST_INIT(&pool->free_leases);
+	SLIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		pool->endpoints[i].latency_us = 500;
 		pool->endpoints[i].p99_us = 1000;
@@ -256,10 +253,14 @@ mews_pool_close(struct mews_pool **out)
 		return;
 	assert(pool->depth == 0 &&
 	    "mews: the pool cannot be closed from inside its own callback");
-	if (pool->alive != NULL && !pool_ours(pool))
+	if (pool->owner != NULL && !pool_ours(pool)) {
 		pool->watch_fn = NULL; /* the parent's loop, not ours */
-	else
+	} else {
 		pool->fleet->pools--;
+		/* Nobody's from now on, not even ours. */
+		if (pool->owner != NULL)
+			*pool->owner = (const char *)pool;
+	}
 	pool->closing = true;
 	pool->depth++; /* callbacks run in here */
 	while ((lease = LIST_FIRST(&pool->leases)) != NULL)
@@ -283,25 +284,12 @@ mews_pool_group(struct mews_pool *pool, const char *name)
 	return NULL;
 }
 
-void
-pool_learn(struct pool_endpoint *endpoint, int64_t us)
-{
-	float	sample = (float)us;
-	float	step = 20 + endpoint->p99_us / 10;
-
-	endpoint->latency_us += (sample - endpoint->latency_us) / 16;
-	/* Up by 99 parts when exceeded, down by one when not: it rests where
-	 * one in a hundred exceeds it. */
-	endpoint->p99_us += sample > endpoint->p99_us ? step * 0.99F :
-	    step * -0.01F;
-}
-
 int64_t
-pool_stall_us(const struct pool_endpoint *endpoint)
+pool_read_clock(struct mews_pool *pool)
 {
-	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);
-
-	return us > POOL_STALL_US ? us : POOL_STALL_US;
+	pool->now_us = clock_now_us();
+	pool->now_stale = false;
+	return pool->now_us;
 }
 
 /* A server that was dead gets its share back bit by bit: cold caches. */
@@ -355,14 +343,9 @@ rethink(struct mews_pool *pool)
 }
 
 void
-pool_notice(struct mews_pool *pool)
+pool_notice_slow(struct mews_pool *pool)
 {
-	uint32_t changes = atomic_load_explicit(
-	    &pool->fleet->segment.header->changes, memory_order_relaxed);
-
-	if (changes == pool->changes)
-		return;
-	pool->changes = changes;
+	pool->changes = pool_changes(pool);
 	rethink(pool);
 	pool_due(pool, pool_now(pool));
 }

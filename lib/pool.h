@@ -53,8 +53,8 @@ struct mews_pool {
 	struct mews_fleet *fleet;
 	mews_watch_fn *watch_fn;
 	void *watch_arg;
-	const volatile char *alive; /* a page that a fork finds empty */
-	const char *thread;	    /* whose it is: &pool_thread there */
+	const char *volatile *owner; /* &pool_thread of the thread whose it is,
+					on a page that a fork finds empty */
 	bool abandoned;		    /* a fork's copy, descriptors closed */
 	bool closing;		    /* inside mews_pool_close() */
 
@@ -88,15 +88,14 @@ struct mews_pool {
 
 	struct query **queries; /* by number */
 	uint32_t query_count, query_room;
-	uint32_t query_generation;
-	struct query_list free_queries;
+	struct query_stack free_queries;
 	struct query_list canceled; /* by gone_link */
 
 	float usual_us; /* a quarter of all statements takes less */
 	SLIST_HEAD(, mews_statement) statements;
 	uint32_t statement_count;
 	LIST_HEAD(, mews_lease) leases;
-	LIST_HEAD(, mews_lease) free_leases;
+	SLIST_HEAD(, mews_lease) free_leases;
 };
 
 #define POOL_NEVER	INT64_MAX
@@ -121,13 +120,26 @@ bool pool_ours_slow(struct mews_pool *pool);
 static inline bool
 pool_ours(struct mews_pool *pool)
 {
-	return (pool != NULL && *pool->alive &&
-	    pool->thread == &pool_thread && !pool->closing) ||
+	return (pool != NULL && *pool->owner == &pool_thread) ||
 	    pool_ours_slow(pool);
 }
 
+static inline uint32_t
+pool_changes(const struct mews_pool *pool)
+{
+	return atomic_load_explicit(&pool->fleet->segment.header->changes,
+	    memory_order_relaxed);
+}
+
+void pool_notice_slow(struct mews_pool *pool);
+
 /* Act on what other processes changed in the segment since the last time. */
-void pool_notice(struct mews_pool *pool);
+static inline void
+pool_notice(struct mews_pool *pool)
+{
+	if (pool_changes(pool) != pool->changes)
+		pool_notice_slow(pool);
+}
 
 /* For blocking calls: turns of the loop until *done. */
 void pool_wait(struct mews_pool *pool, const bool *done);
@@ -146,15 +158,13 @@ pool_due(struct mews_pool *pool, int64_t at_us)
 		pool->due_us = at_us;
 }
 
+int64_t pool_read_clock(struct mews_pool *pool);
+
 /* The clock, read once per turn. */
 static inline int64_t
 pool_now(struct mews_pool *pool)
 {
-	if (pool->now_stale) {
-		pool->now_us = clock_now_us();
-		pool->now_stale = false;
-	}
-	return pool->now_us;
+	return pool->now_stale ? pool_read_clock(pool) : pool->now_us;
 }
 
 /* Watch @fd for @events; 0 gives it up. False: out of memory. */
@@ -162,9 +172,24 @@ bool pool_watch(struct mews_pool *pool, int fd, int events,
     enum watch_kind kind, void *who);
 
 /* An answer of @endpoint took @us. */
-void pool_learn(struct pool_endpoint *endpoint, int64_t us);
+static inline void
+pool_learn(struct pool_endpoint *endpoint, float us)
+{
+	float	step = 20 + endpoint->p99_us * 0.1F;
+
+	endpoint->latency_us += (us - endpoint->latency_us) * 0.0625F;
+	/* Up by 99 parts when exceeded, down by one when not: it rests where
+	 * one in a hundred exceeds it. */
+	endpoint->p99_us += step * (us > endpoint->p99_us ? 0.99F : -0.01F);
+}
 
 /* Longer than this, and a connection to it stalls. */
-int64_t pool_stall_us(const struct pool_endpoint *endpoint);
+static inline int64_t
+pool_stall_us(const struct pool_endpoint *endpoint)
+{
+	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);
+
+	return us > POOL_STALL_US ? us : POOL_STALL_US;
+}
 
 #endif

@@ -13,85 +13,53 @@
 
 static const char given_up[] = "given up by the caller";
 
-/* How a number and its generation become a name, and back. */
-static mews_query_id
-make_id(uint32_t generation, uint32_t number)
-{
-	return (mews_query_id)generation << 32 | (number + 1);
-}
+static const char no_memory[] = "out of memory";
 
-const char *
-query_check(const struct mews_pool *pool, const struct mews_query_args *args)
+/* A mistake in @args, apart from the parameters; NULL: none. */
+static inline const char *
+args_mistake(const struct mews_pool *pool, const struct mews_query_args *args)
 {
-	if (args == NULL || (args->statement == NULL) == (args->sql == NULL))
+	const struct mews_statement *statement;
+
+	if (args == NULL)
+		return "a query needs arguments";
+	if ((statement = args->statement) == NULL ? args->sql == NULL :
+	    args->sql != NULL)
 		return "a query needs a statement or SQL, and not both";
-	if (args->statement != NULL && args->statement->pool != pool)
-		return "the statement was registered with another pool";
-	if (args->param_count < 0 || args->param_count > MEWS_PARAMS_MAX ||
+	if ((unsigned)args->param_count > MEWS_PARAMS_MAX ||
 	    (args->param_count > 0 && args->params == NULL))
 		return "a query has 0 to 65535 parameters";
 	if ((args->flags & ~(unsigned)(MEWS_RESULT_BINARY | MEWS_ALONE |
 	    MEWS_POSITION)) != 0)
 		return "the flags of a query are MEWS_RESULT_BINARY, "
 		       "MEWS_ALONE and MEWS_POSITION";
-	if (args->statement != NULL && args->statement->type_count != 0 &&
-	    args->statement->type_count != args->param_count)
+	if (statement == NULL)
+		return NULL;
+	if (statement->pool != pool)
+		return "the statement was registered with another pool";
+	if (statement->type_count != 0 &&
+	    statement->type_count != args->param_count)
 		return "the statement was registered with types for another "
 		       "number of parameters";
-	for (int i = 0; i < args->param_count; i++) {
-		const struct mews_param *param = &args->params[i];
-
-		if (param->length < -1)
-			return "a parameter's length is -1 (NULL) or more";
-		if (param->type != 0 && args->statement != NULL &&
-		    (args->statement->types == NULL ||
-			args->statement->types[i] != param->type))
-			return "a parameter has another type than the "
-			       "statement declares: see "
-			       "mews_statement_register_typed()";
-	}
 	return NULL;
 }
 
-struct query *
-query_twin(struct query *query)
+/* May @param have the type that it has? */
+static bool
+type_fits(const struct mews_query_args *args, int i)
 {
-	struct mews_param	params[QUERY_TWIN_PARAMS];
-	struct mews_query_args	args = {
-		.statement = query->statement, .sql = query->sql,
-		.params = params, .param_count = query->param_count,
-		.flags = query->format != 0 ? MEWS_RESULT_BINARY : 0,
-	};
-	struct query *twin;
+	const struct mews_statement *statement = args->statement;
 
-	if (query->param_count > QUERY_TWIN_PARAMS)
-		return NULL;
-	for (int i = 0; i < query->param_count; i++)
-		params[i] = (struct mews_param) {
-			.value = query->values[i],
-			.length = query->lengths[i],
-			.type = query->types == NULL ? 0 : query->types[i],
-			.format = query->formats == NULL ? 0 :
-			    (uint8_t)query->formats[i],
-		};
-	twin = query_new(query->group, QUERY_SHARED, &args, MEWS_FOREVER);
-	if (twin == NULL)
-		return NULL;
-	twin->fn.query = NULL;
-	twin->original = query;
-	query->twin = twin;
-	return twin;
+	return args->params[i].type == 0 || statement == NULL ||
+	    (statement->types != NULL &&
+		statement->types[i] == args->params[i].type);
 }
 
 static struct query *
-take_free(struct mews_pool *pool)
+add_query(struct mews_pool *pool)
 {
-	struct query	*query = TAILQ_FIRST(&pool->free_queries);
+	struct query	*query;
 
-	if (query != NULL) {
-		TAILQ_REMOVE(&pool->free_queries, query, link);
-		return query;
-	}
 	if (pool->query_count == pool->query_room) {
 		uint32_t       room = pool->query_room == 0 ?
 		    64 : pool->query_room * 2;
@@ -105,151 +73,251 @@ take_free(struct mews_pool *pool)
 	}
 	if ((query = malloc(sizeof(*query))) == NULL)
 		return NULL;
-	query->number = pool->query_count;
+	query->memory = NULL;
 	pool->queries[pool->query_count++] = query;
+	query->id = pool->query_count;
 	return query;
 }
 
-static void
+static inline void
 give_free(struct mews_pool *pool, struct query *query)
 {
-	free(query->memory);
-	query->memory = NULL;
+	if (query->memory != NULL) {
+		free(query->memory);
+		query->memory = NULL;
+	}
 	query->state = QUERY_FREE;
-	TAILQ_INSERT_HEAD(&pool->free_queries, query, link);
+	SLIST_INSERT_HEAD(&pool->free_queries, query, free_link);
 }
 
-/* Bytes that a copy of @param needs behind the arrays. */
-static size_t
-param_bytes(const struct mews_param *param)
-{
-	/* Text ends with a NUL, for libpq. */
-	return param->length < 0 ? 0 : (size_t)param->length + 1;
-}
+/* Where the parameters of a query go. */
+struct room {
+	const char **values;
+	int *lengths;
+	int *formats;
+	Oid *types;
+	char *bytes;
+	char *end; /* of these */
+};
 
-/* Arrays and bytes that do not fit inside. */
-static char *
-outside(struct query *query, size_t count, bool typed, size_t bytes)
-{
-	size_t	each = sizeof(char *) + 2 * sizeof(int) +
-	    (typed ? sizeof(Oid) : 0);
+enum copied { COPIED, TOO_LARGE, BAD_LENGTH, BAD_TYPE };
 
-	if ((query->memory = malloc(count * each + bytes)) == NULL)
-		return NULL;
-	query->values = query->memory;
-	query->lengths = (int *)(query->values + count);
-	query->formats = query->lengths + count;
-	query->types = (Oid *)(query->formats + count);
-	return (char *)query->memory + count * each;
-}
-
-static bool
-copy_args(struct query *query, const struct mews_query_args *args)
+/* Copy SQL and parameters. */
+static inline enum copied
+copy_to(struct query *query, const struct mews_query_args *args,
+    const struct room *room)
 {
-	size_t	count = (size_t)args->param_count, bytes = 0, sql = 0;
-	char   *p = query->inline_bytes;
-	Oid	typed = 0;
-	uint8_t binary = 0;
+	char	*p = room->bytes;
+	uint8_t	 binary = 0;
+	Oid	 typed = 0;
 
 	query->statement = args->statement;
-	query->sql = NULL;
-	query->format = args->statement != NULL ? args->statement->format :
-	    (args->flags & MEWS_RESULT_BINARY) != 0;
+	if (args->statement == NULL) {
+		size_t	size = strlen(args->sql) + 1;
+
+		if (size > (size_t)(room->end - p))
+			return TOO_LARGE;
+		query->sql = memcpy(p, args->sql, size);
+		query->format = (args->flags & MEWS_RESULT_BINARY) != 0;
+		p += size;
+	}
 	query->param_count = args->param_count;
-	query->values = query->inline_values;
-	query->lengths = query->inline_lengths;
-	query->formats = query->inline_formats;
-	query->types = query->inline_types;
-	if (args->sql != NULL)
-		bytes = sql = strlen(args->sql) + 1;
-	for (size_t i = 0; i < count; i++) {
-		bytes += param_bytes(&args->params[i]);
-		typed |= args->params[i].type;
-	}
-	if ((count > QUERY_INLINE_PARAMS || bytes > QUERY_INLINE_BYTES) &&
-	    (p = outside(query, count, typed != 0, bytes)) == NULL)
-		return false;
-	/* A statement's own were checked to be the same. */
-	if (args->statement != NULL) {
-		query->types = args->statement->types;
-	} else if (typed == 0) {
-		query->types = NULL;
-	} else {
-		Oid *types = (Oid *)(uintptr_t)query->types;
-
-		for (size_t i = 0; i < count; i++)
-			types[i] = args->params[i].type;
-	}
-	if (sql != 0) {
-		query->sql = memcpy(p, args->sql, sql);
-		p += sql;
-	}
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < args->param_count; i++) {
 		const struct mews_param *from = &args->params[i];
+		int32_t			 length = from->length;
 
-		query->lengths[i] = from->length;
-		query->formats[i] = from->format;
-		query->values[i] = NULL;
+		room->lengths[i] = length;
+		room->formats[i] = from->format;
+		room->values[i] = NULL;
 		binary |= from->format;
-		if (from->length < 0)
+		typed |= from->type;
+		if (length < 0) {
+			if (length != -1)
+				return BAD_LENGTH;
 			continue;
-		memcpy(p, from->value == NULL ? from->inside : from->value,
-		    (size_t)from->length);
-		p[from->length] = '\0';
-		query->values[i] = p;
-		p += from->length + 1;
+		}
+		/* Text ends with a NUL, for libpq. */
+		if (length >= room->end - p)
+			return TOO_LARGE;
+		if (from->value != NULL)
+			memcpy(p, from->value, (size_t)length);
+		else	/* always the same, so that it is quick */
+			memcpy(p, from->inside, sizeof(from->inside));
+		room->values[i] = p;
+		p += length;
+		*p++ = '\0';
 	}
-	/* All text: libpq's default, and shorter on the wire. */
-	if (binary == 0)
-		query->formats = NULL;
-	return true;
+	query->values = room->values;
+	query->lengths = room->lengths;
+	/* All text is libpq's default, and shorter on the wire. */
+	if (binary != 0)
+		query->formats = room->formats;
+	if (typed != 0) {
+		query->types = room->types;
+		for (int i = 0; i < args->param_count; i++) {
+			room->types[i] = args->params[i].type;
+			if (!type_fits(args, i))
+				return BAD_TYPE;
+		}
+	}
+	return COPIED;
 }
 
-struct query *
-query_new(struct mews_group *group, enum query_kind kind,
-    const struct mews_query_args *args, uint32_t timeout_ms)
+/* The same for what does not fit inside. TOO_LARGE: no memory for it. */
+static enum copied
+copy_outside(struct query *query, const struct mews_query_args *args)
+{
+	size_t		count = (size_t)args->param_count, bytes = 0;
+	struct room	room;
+
+	if (args->sql != NULL)
+		bytes = strlen(args->sql) + 1;
+	for (size_t i = 0; i < count; i++)
+		if (args->params[i].length >= 0)
+			bytes += (size_t)args->params[i].length + 1;
+	query->memory = malloc(count * (sizeof(char *) + 2 * sizeof(int) +
+	    sizeof(Oid)) + bytes + QUERY_SLACK);
+	if (query->memory == NULL)
+		return TOO_LARGE;
+	room.values = query->memory;
+	room.lengths = (int *)(room.values + count);
+	room.formats = room.lengths + count;
+	room.types = (Oid *)(room.formats + count);
+	room.bytes = (char *)(room.types + count);
+	room.end = room.bytes + bytes;
+	return copy_to(query, args, &room);
+}
+
+/* A mistake in the parameters, or no memory for them; NULL: neither. */
+static inline const char *
+copy_args(struct query *query, const struct mews_query_args *args)
+{
+	const struct room room = {
+		query->inline_values, query->inline_lengths,
+		query->inline_formats, query->inline_types,
+		query->inline_bytes, query->inline_bytes + QUERY_INLINE_BYTES,
+	};
+	enum copied	copied = TOO_LARGE;
+
+	if (args->param_count <= QUERY_INLINE_PARAMS)
+		copied = copy_to(query, args, &room);
+	if (copied == TOO_LARGE)
+		copied = copy_outside(query, args);
+	switch (copied) {
+	case COPIED:
+		return NULL;
+	case BAD_LENGTH:
+		return "a parameter's length is -1 (NULL) or more";
+	case BAD_TYPE:
+		return "a parameter has another type than the statement "
+		       "declares: see mews_statement_register_typed()";
+	default:
+		return no_memory;
+	}
+}
+
+/* One of @kind without SQL. */
+static inline struct query *
+begin(struct mews_group *group, enum query_kind kind)
 {
 	struct mews_pool	*pool = group->pool;
-	struct query		*query = take_free(pool);
+	struct query		*query = SLIST_FIRST(&pool->free_queries);
 
-	if (query == NULL)
+	if (query != NULL)
+		SLIST_REMOVE_HEAD(&pool->free_queries, free_link);
+	else if ((query = add_query(pool)) == NULL)
 		return NULL;
-	query->id = make_id(++pool->query_generation, query->number);
+	query->id += (mews_query_id)1 << 32;
 	query->kind = (uint8_t)kind;
 	query->state = QUERY_WAITING;
+	query->alone = true;
+	query->slow = false;
+	query->group = group;
 	query->attempts = 0;
 	query->canceled = false;
+	query->position = false;
+	query->adrift = false;
 	query->plain = false;
 	query->streaming = false;
 	query->stopped = false;
-	query->on_row = NULL;
-	query->slow = kind == QUERY_SHARED && args->statement != NULL &&
-	    statement_is_slow(args->statement);
-	query->alone = kind != QUERY_SHARED || query->slow ||
-	    (args->flags & MEWS_ALONE) != 0 ||
-	    group->config->batch != MEWS_ON;
-	query->position = kind == QUERY_SHARED && !group->reader &&
-	    (args->flags & MEWS_POSITION) != 0;
-	query->adrift = false;
-	query->after = kind == QUERY_SHARED ? args->after : 0;
 	query->lsn = 0;
 	query->twin = NULL;
 	query->original = NULL;
-	query->group = group;
 	query->lease = NULL;
-	query->statement = NULL;
+	query->on_row = NULL;
 	query->sql = NULL;
-	query->param_count = 0;
-	query->memory = NULL;
-	if (args != NULL && !copy_args(query, args)) {
-		give_free(pool, query);
-		return NULL;
-	}
-	if (timeout_ms == 0)
-		timeout_ms = group->config->acquire_timeout;
-	query->deadline_us = timeout_ms == MEWS_FOREVER ? POOL_NEVER :
-	    pool_now(pool) + (int64_t)timeout_ms * 1000;
+	query->formats = NULL;
+	query->types = NULL;
+	query->after = 0;
 	return query;
+}
+
+static enum mews_status
+refuse(struct mews_group *group, const char *why)
+{
+	return group_refuse(group, why == no_memory ? MEWS_NOMEM :
+	    MEWS_INVALID, "%s", why);
+}
+
+enum mews_status
+query_new(struct query **out, struct mews_group *group, enum query_kind kind,
+    const struct mews_query_args *args)
+{
+	const char	*why = args_mistake(group->pool, args);
+	struct query	*query;
+
+	if (why != NULL)
+		return refuse(group, why);
+	if ((query = begin(group, kind)) == NULL)
+		return refuse(group, no_memory);
+	if ((why = copy_args(query, args)) != NULL) {
+		give_free(group->pool, query);
+		return refuse(group, why);
+	}
+	*out = query;
+	return MEWS_OK;
+}
+
+struct query *
+query_new_wait(struct mews_group *group, uint32_t timeout_ms)
+{
+	struct query	*query = begin(group, QUERY_LEASE);
+
+	if (query != NULL)
+		query->timeout_ms = timeout_ms;
+	return query;
+}
+
+struct query *
+query_twin(struct query *query)
+{
+	struct mews_param	params[QUERY_TWIN_PARAMS];
+	struct mews_query_args	args = {
+		.statement = query->statement, .sql = query->sql,
+		.params = params, .param_count = query->param_count,
+		.flags = query->sql != NULL && query->format != 0 ?
+		    MEWS_RESULT_BINARY : 0,
+	};
+	struct query *twin;
+
+	if (query->param_count > QUERY_TWIN_PARAMS)
+		return NULL;
+	for (int i = 0; i < query->param_count; i++)
+		params[i] = (struct mews_param) {
+			.value = query->values[i],
+			.length = query->lengths[i],
+			.type = query->types == NULL ? 0 : query->types[i],
+			.format = query->formats == NULL ? 0 :
+			    (uint8_t)query->formats[i],
+		};
+	if (query_new(&twin, query->group, QUERY_SHARED, &args) != MEWS_OK)
+		return NULL;
+	twin->slow = query->slow;
+	twin->alone = query->alone;
+	twin->fn.query = NULL;
+	twin->original = query;
+	query->twin = twin;
+	return twin;
 }
 
 enum sql_effect
@@ -266,7 +334,7 @@ query_drop(struct query *query)
 }
 
 /* Count, and tell the asker; after that it can be neither told nor canceled. */
-static void
+static inline void
 call_back(struct query *query, struct mews_result *result)
 {
 	mews_lease_fn	*lease_fn = query->fn.lease;
@@ -285,31 +353,35 @@ call_back(struct query *query, struct mews_result *result)
 	result_close(result);
 }
 
+/* It was given up: that is what its asker hears, and nothing else. */
+static void
+call_back_canceled(struct query *query, const struct mews_result *result)
+{
+	struct mews_result canceled = {
+		.magic = RESULT_MAGIC,
+		.status = MEWS_CANCELED,
+		.endpoint = result->endpoint,
+		.message = given_up,
+	};
+
+	TAILQ_REMOVE(&query->group->pool->canceled, query, gone_link);
+	query->canceled = false;
+	call_back(query, &canceled);
+}
+
 void
 query_end(struct query *query, struct mews_result *result)
 {
-	struct mews_pool       *pool = query->group->pool;
-	struct mews_result	canceled;
+	struct mews_pool	*pool = query->group->pool;
+	bool			 settled;
 
 	assert(query->state != QUERY_FREE && "mews: a query ends once");
-	if (query->original != NULL || query->twin != NULL) {
-		if (hedge_ended(query, result)) {
-			give_free(pool, query);
-			return;
-		}
-	}
-	if (query->canceled) {
-		TAILQ_REMOVE(&pool->canceled, query, gone_link);
-		query->canceled = false;
-		canceled = (struct mews_result) {
-			.magic = RESULT_MAGIC,
-			.status = MEWS_CANCELED,
-			.endpoint = result->endpoint,
-			.message = given_up,
-		};
-		result = &canceled;
-	}
-	call_back(query, result);
+	settled = (query->original != NULL || query->twin != NULL) &&
+	    hedge_ended(query, result);
+	if (!settled && query->canceled)
+		call_back_canceled(query, result);
+	else if (!settled)
+		call_back(query, result);
 	give_free(pool, query);
 }
 
@@ -385,41 +457,57 @@ query_end_canceled(struct mews_pool *pool)
 	}
 }
 
+/* Accept it: send it now, or later. */
+static inline enum mews_status
+accept(struct mews_group *group, struct query *query,
+    const struct mews_query_args *args)
+{
+	query->timeout_ms = args->timeout_ms;
+	query->after = args->after;
+	query->alone = group->config->batch != MEWS_ON;
+	if ((args->flags & MEWS_ALONE) != 0)
+		query->alone = true;
+	if ((args->flags & MEWS_POSITION) != 0)
+		query->position = !group->reader;
+	if (args->statement != NULL && statement_is_slow(args->statement))
+		query->slow = query->alone = true;
+	if (query_effect(query) == SQL_SESSION)
+		return group_refuse(group, MEWS_INVALID, "this is about a "
+		    "session or a transaction, and needs a lease: %.100s",
+		    args->statement != NULL ? args->statement->sql :
+		    args->sql);
+	return group_submit(group, query);
+}
+
 enum mews_status
 mews_query_send(struct mews_group *group, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg, mews_query_id *id)
 {
 	struct mews_pool       *pool = group_pool(group);
 	struct query	       *query;
-	const char	       *mistake;
+	const char	       *why;
 	enum mews_status	status;
-	mews_query_id		own;
 
 	if (!pool_ours(pool))
-		return group_refuse(group, MEWS_INVALID,
-		    "the pool belongs to another process, or is closing");
-	if ((mistake = query_check(pool, args)) != NULL || fn == NULL)
-		return group_refuse(group, MEWS_INVALID, "%s",
-		    mistake == NULL ? "a query needs a callback" : mistake);
+		return group_refuse_foreign(group);
+	if ((why = args_mistake(pool, args)) != NULL)
+		return refuse(group, why);
+	if (fn == NULL)
+		return refuse(group, "a query needs a callback");
 	if (group->config->autocommit == MEWS_OFF)
 		return group_refuse(group, MEWS_INVALID, "group %s has "
 		    "autocommit off: take a lease", group->config->name);
-	if ((query = query_new(group, QUERY_SHARED, args,
-		 args->timeout_ms)) == NULL)
-		return group_refuse(group, MEWS_NOMEM, "out of memory");
+	if ((query = begin(group, QUERY_SHARED)) == NULL)
+		return refuse(group, no_memory);
 	query->fn.query = fn;
 	query->arg = arg;
-	own = query->id;
-	if (query_effect(query) == SQL_SESSION)
-		status = group_refuse(group, MEWS_INVALID, "this is about a "
-		    "session or a transaction, and needs a lease: %.100s",
-		    query->statement != NULL ? query->statement->sql :
-		    query->sql);
+	if ((why = copy_args(query, args)) != NULL)
+		status = refuse(group, why);
 	else
-		status = group_submit(group, query);
+		status = accept(group, query, args);
 	if (status != MEWS_OK)
 		query_drop(query);
 	else if (id != NULL)
-		*id = own;
+		*id = query->id;
 	return status;
 }

@@ -41,67 +41,70 @@ enum query_state {
 
 #define QUERY_INLINE_PARAMS 6
 #define QUERY_INLINE_BYTES  160
+#define QUERY_SLACK	    sizeof(((struct mews_param *)0)->inside)
 #define QUERY_TWIN_PARAMS   32 /* one with more is not hedged */
 #define QUERY_RESENDS	    2 /* of a read, after lost connections */
 
 struct query {
-	mews_query_id id; /* generation << 32 | number + 1 */
-	uint32_t number;  /* index into pool->queries */
+	mews_query_id id; /* generation << 32 | index into pool->queries + 1 */
+	uint32_t timeout_ms; /* of the waiting; 0: the group's */
 	uint8_t kind;	  /* enum query_kind */
 	uint8_t state;	  /* enum query_state */
-	uint8_t attempts; /* sent so often */
-	bool canceled;	  /* on pool->canceled; its end is CANCELED */
 	bool alone;	  /* has a Sync of its own */
 	bool slow;	  /* its statement is known to take long */
-	bool position;	  /* wants to know where its commit is in the WAL */
-	bool adrift;	  /* its connection was lost, its twin is on its way */
-	uint64_t after;	  /* only on a server that replayed this; or 0 */
-	uint64_t lsn;	  /* the position, once known */
-	struct query *twin;	/* the same, hedged, on another endpoint */
-	struct query *original; /* of a twin: whose answer it brings */
-	bool plain;	  /* run the statement's SQL, prepared or not */
-	bool streaming;	  /* with on_row: libpq knows */
-	bool stopped;	  /* with on_row: no more of them */
 	struct mews_group *group;
-	struct mews_lease *lease; /* ON_LEASE and below */
-	const struct mews_statement *statement;
-	const char *sql; /* where there is no statement */
-	int format;	 /* of the columns */
-	int param_count;
-	const char **values; /* for libpq; what they point to is ours */
-	int *lengths;
-	int *formats; /* NULL: all text */
-	const Oid *types; /* of the parameters; NULL: none is given */
-	void *memory; /* behind them where it is not inline; or NULL */
 	union {
 		mews_query_fn *query;
 		mews_lease_fn *lease; /* QUERY_LEASE */
 	} fn;		      /* NULL: ended, but its answer is to come */
 	void *arg;
-	mews_row_fn *on_row; /* rows come one by one; or NULL */
 	int64_t deadline_us; /* of the waiting */
 	int64_t sent_us;
-	TAILQ_ENTRY(query) link;     /* waiting list or free list */
+
+	/* What is zero at first, side by side. */
+	uint8_t attempts; /* sent so often */
+	bool canceled;	  /* on pool->canceled; its end is CANCELED */
+	bool position;	  /* wants to know where its commit is in the WAL */
+	bool adrift;	  /* its connection was lost, its twin is on its way */
+	bool plain;	  /* run the statement's SQL, prepared or not */
+	bool streaming;	  /* with on_row: libpq knows */
+	bool stopped;	  /* with on_row: no more of them */
+	uint64_t lsn;	  /* the position, once known */
+	struct query *twin;	/* the same, hedged, on another endpoint */
+	struct query *original; /* of a twin: whose answer it brings */
+	struct mews_lease *lease; /* ON_LEASE and below */
+	mews_row_fn *on_row; /* rows come one by one; or NULL */
+	void *memory;	  /* of the parameters that are not inline; or NULL */
+	const char *sql;  /* where there is no statement */
+	int *formats;	  /* of the parameters; NULL: all text */
+	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
+
+	uint64_t after;	  /* only on a server that replayed this; or 0 */
+	const struct mews_statement *statement;
+	const char **values; /* for libpq; what they point to is ours */
+	int *lengths;
+	int param_count;
+	int format;	  /* of the columns of the SQL */
+	TAILQ_ENTRY(query) link;      /* waiting list */
 	TAILQ_ENTRY(query) gone_link; /* pool->canceled */
+	SLIST_ENTRY(query) free_link; /* pool->free_queries */
 	const char *inline_values[QUERY_INLINE_PARAMS];
 	int inline_lengths[QUERY_INLINE_PARAMS];
 	int inline_formats[QUERY_INLINE_PARAMS];
 	Oid inline_types[QUERY_INLINE_PARAMS];
-	char inline_bytes[QUERY_INLINE_BYTES];
+	char inline_bytes[QUERY_INLINE_BYTES + QUERY_SLACK];
 };
 
 TAILQ_HEAD(query_list, query);
+SLIST_HEAD(query_stack, query);
 
-/*
- * A query with a copy of @args; NULL: out of memory. @args may be NULL for
- * QUERY_LEASE. The state is WAITING, on no list yet.
- */
-struct query *query_new(struct mews_group *group, enum query_kind kind,
-    const struct mews_query_args *args, uint32_t timeout_ms);
+/* A query of @kind with a copy of @args, WAITING, on no list yet. Else the
+ * group was told why not. */
+enum mews_status query_new(struct query **out, struct mews_group *group,
+    enum query_kind kind, const struct mews_query_args *args);
 
-/* A mistake in @args, as a sentence; NULL: none. */
-const char *query_check(const struct mews_pool *pool,
-    const struct mews_query_args *args);
+/* A wait for a lease; NULL: out of memory. */
+struct query *query_new_wait(struct mews_group *group, uint32_t timeout_ms);
 
 /* What it may leave in its session. */
 enum sql_effect query_effect(const struct query *query);

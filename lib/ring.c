@@ -3,6 +3,8 @@
  */
 #include "ring.h"
 
+#include "hedge.h"
+
 #include <stdlib.h>
 
 #define RING_FIRST 64
@@ -24,4 +26,18 @@ ring_grow(struct conn *conn)
 	conn->head = 0;
 	conn->tail = count;
 	return true;
+}
+
+void
+ring_begins(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct mews_pool	*pool = group->pool;
+
+	conn->head_since_us = pool_now(pool);
+	pool_due(pool, conn->head_since_us +
+	    group_stall_us(group, conn->known));
+	if (group->config->hedge_after != 0)
+		pool_due(pool, conn->head_since_us +
+		    hedge_after_us(group, conn->endpoint));
 }

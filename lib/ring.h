@@ -8,10 +8,12 @@
 #define RING_H
 
 #include "conn.h"
-#include "hedge.h"
 
 /* Make room for one more. False: out of memory. */
 bool ring_grow(struct conn *conn);
+
+/* It was empty: the server begins to work, and what waits for it is due. */
+void ring_begins(struct conn *conn);
 
 static inline struct expect *
 ring_at(const struct conn *conn, uint32_t index)
@@ -26,29 +28,20 @@ ring_push(struct conn *conn, enum expect_kind kind, struct query *query)
 
 	if (count == conn->ring_size && !ring_grow(conn))
 		return false;
-	if (count == 0) {
-		struct mews_pool *pool = conn->group->pool;
-
-		conn->head_since_us = pool_now(pool);
-		pool_due(pool, conn->head_since_us +
-		    group_stall_us(conn->group,
-			&pool->endpoints[conn->endpoint]));
-		if (conn->group->config->hedge_after != 0)
-			pool_due(pool, conn->head_since_us +
-			    hedge_after_us(conn->group, conn->endpoint));
-	}
+	if (count == 0)
+		ring_begins(conn);
 	*ring_at(conn, conn->tail++) = (struct expect) { kind, query };
 	conn->sessions += kind == EXPECT_SESSION;
 	return true;
 }
 
 static inline struct expect
-ring_pop(struct conn *conn)
+ring_pop(struct conn *conn, int64_t now_us)
 {
 	struct expect	e = *ring_at(conn, conn->head++);
 
 	conn->sessions -= e.kind == EXPECT_SESSION;
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = now_us;
 	conn->stall_said = false;
 	return e;
 }

@@ -36,6 +36,7 @@ mews_statement_register_typed(struct mews_statement **out,
 	    statement->number);
 	statement->effect = sql_effect(sql);
 	statement->mean_us = 0;
+	statement->usual_us = &pool->usual_us;
 	statement->format = (flags & MEWS_RESULT_BINARY) != 0;
 	statement->type_count = type_count;
 	statement->types = NULL;
@@ -55,27 +56,4 @@ mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
     const char *sql, unsigned flags)
 {
 	return mews_statement_register_typed(out, pool, sql, flags, NULL, 0);
-}
-
-bool
-statement_is_slow(const struct mews_statement *statement)
-{
-	return statement->mean_us > STATEMENT_SLOW_US &&
-	    statement->mean_us >
-	    statement->pool->usual_us * STATEMENT_SLOW_TIMES;
-}
-
-void
-statement_learn(const struct mews_statement *statement, int64_t us)
-{
-	/* The host may not change it; the pool, whose it is, may. */
-	struct mews_statement *own =
-	    (struct mews_statement *)(uintptr_t)statement;
-	float *usual = &own->pool->usual_us;
-	float  sample = (float)us, step = 1 + *usual / 20;
-
-	own->mean_us += (sample - own->mean_us) / 8;
-	/* Rests where a quarter of all is quicker: when everything is slow,
-	 * nothing is. */
-	*usual += sample > *usual ? step * 0.25F : step * -0.75F;
 }

@@ -18,6 +18,7 @@ struct mews_statement {
 	int type_count;	  /* declared types; 0: none are */
 	const Oid *types; /* behind sql, or NULL */
 	float mean_us; /* moving average of its time on the server */
+	float *usual_us; /* of all statements: the pool's */
 	SLIST_ENTRY(mews_statement) link;
 	char sql[];
 };
@@ -26,9 +27,26 @@ struct mews_statement {
 #define STATEMENT_SLOW_TIMES 8.0F /* ... and so many times the usual */
 
 /* Is it expected to run long? */
-bool statement_is_slow(const struct mews_statement *statement);
+static inline bool
+statement_is_slow(const struct mews_statement *statement)
+{
+	return statement->mean_us > STATEMENT_SLOW_US && statement->mean_us >
+	    *statement->usual_us * STATEMENT_SLOW_TIMES;
+}
 
-/* It took @us on the server. */
-void statement_learn(const struct mews_statement *statement, int64_t us);
+/* It took @us on the server. The host may not change it; the pool, whose it
+ * is, may. */
+static inline void
+statement_learn(const struct mews_statement *statement, float us)
+{
+	struct mews_statement *own =
+	    (struct mews_statement *)(uintptr_t)statement;
+	float	usual = *own->usual_us, step = 1 + usual * 0.05F;
+
+	own->mean_us += (us - own->mean_us) * 0.125F;
+	/* Rests where a quarter of all is quicker: when everything is slow,
+	 * nothing is. */
+	*own->usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
+}
 
 #endif

@@ -101,19 +101,17 @@ mews_lease_rows(struct mews_lease *lease, const struct mews_query_args *args,
 {
 	enum mews_status	status = lease_usable(lease);
 	struct mews_group      *group = lease->group;
-	const char	       *mistake;
 	struct query	       *query;
 
 	if (status != MEWS_OK)
 		return status;
-	mistake = query_check(group->pool, args);
-	if (mistake == NULL && (on_row == NULL || on_end == NULL))
-		mistake = "a stream of rows needs two callbacks";
-	if (mistake != NULL)
-		return group_refuse(group, MEWS_INVALID, "%s", mistake);
-	query = lease_query(lease, QUERY_ON_LEASE, args, on_end, arg);
-	if (query == NULL)
-		return MEWS_NOMEM;
+	if (on_row == NULL || on_end == NULL)
+		return group_refuse(group, MEWS_INVALID,
+		    "a stream of rows needs two callbacks");
+	status = lease_query(&query, lease, QUERY_ON_LEASE, args, on_end,
+	    arg);
+	if (status != MEWS_OK)
+		return status;
 	query->on_row = on_row;
 	return lease_submit(lease, query, id);
 }

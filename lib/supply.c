@@ -20,29 +20,21 @@ supply_is_stalled(const struct conn *conn, int64_t now_us)
 	    group_stall_us(conn->group, &pool->endpoints[conn->endpoint]);
 }
 
-/* May it take a shared query, but for how much it has in flight? */
-static bool
-is_open(const struct conn *conn)
-{
-	return conn->state == CONN_READY && conn->lease == NULL &&
-	    !conn->retiring && !conn->broken && !conn->slow_lane &&
-	    conn->sessions == 0 && (!conn->reset_due || conn->in_flight == 0);
-}
-
 /* The open connection to @endpoint with the least in flight, or NULL. */
 static struct conn *
 least_loaded(struct mews_group *group, uint32_t endpoint, bool stalled_too)
 {
-	int64_t		 now = pool_now(group->pool);
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	int64_t		 since = 0;
 	struct conn	*conn, *best = NULL;
 	uint32_t	 least = group->config->pipeline;
-	/* Silent, and under suspicion: rather wait for the verdict. */
-	bool		 suspect = group->pool->endpoints[endpoint].state ==
-	    HEALTH_SUSPECT;
 
+	/* Silent, and under suspicion: rather wait for the verdict. */
+	if (!stalled_too || known->state == HEALTH_SUSPECT)
+		since = pool_now(group->pool) - group_stall_us(group, known);
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
-		if (conn->in_flight >= least || !is_open(conn) ||
-		    ((!stalled_too || suspect) && supply_is_stalled(conn, now)))
+		if (conn->in_flight >= least || !supply_is_open(conn) ||
+		    (conn->head != conn->tail && conn->head_since_us < since))
 			continue;
 		best = conn;
 		if ((least = conn->in_flight) == 0)
@@ -170,10 +162,11 @@ grow(struct mews_group *group, uint32_t endpoint, uint32_t from, uint32_t to,
 {
 	struct group_endpoint  *on = &group->on[endpoint];
 	uint32_t		most = group->config->connection_count;
-	uint32_t		share = (most + (to - from) - 1) / (to - from);
 	enum budget		budget;
 
-	if (on->dialing >= wanted || on->count >= share ||
+	/* Its share of them is all it gets. */
+	if (on->dialing >= wanted || on->count >= most ||
+	    on->count >= (most + (to - from) - 1) / (to - from) ||
 	    pool_now(group->pool) < on->not_before_us)
 		return;
 	if (group->count >= most) {
@@ -228,9 +221,7 @@ supply_pick(struct mews_group *group)
 	struct conn	*conn;
 
 	pool_notice(group->pool);
-	conn = group->batch;
-	if (conn != NULL && group->batch_us == pool_now(group->pool) &&
-	    conn->in_flight < group->batch_most && is_open(conn))
+	if ((conn = supply_batch(group)) != NULL)
 		return conn;
 	do {
 		if ((conn = pick_once(group, false)) == NULL)
@@ -343,43 +334,76 @@ supply_keep(struct mews_group *group, uint32_t wanted)
 		    wanted - group->count);
 }
 
-struct conn *
-supply_take_idle(struct mews_group *group)
+/* With nothing in flight, to @endpoint; or NULL. */
+static inline struct conn *
+idle_on(struct mews_group *group, uint32_t endpoint)
+{
+	struct conn	*conn;
+
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
+		if (conn->lease == NULL && conn->in_flight == 0 &&
+		    conn->state == CONN_READY && !conn->broken &&
+		    !conn->retiring && conn_check(conn))
+			return conn;
+	return NULL;
+}
+
+/* None of that tier is idle: grow there. True: there is hope in that. */
+static bool
+grow_idle(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	bool	hope = false;
+
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t e = group->route.endpoint[i];
+
+		grow(group, e, from, to, group->waiting_count + 1);
+		hope = hope || !is_slow_to_dial(group, e);
+	}
+	return hope;
+}
+
+/* A tier at a time, from any of its endpoints. */
+static struct conn *
+idle_anywhere(struct mews_group *group)
 {
 	const struct route *route = &group->route;
 	struct conn	   *conn;
 	bool		    may_grow = true;
 
-	pool_notice(group->pool);
 	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
 		uint32_t	to = route->tier_end[tier];
-		uint32_t	first;
+		uint32_t	count = to - from;
+		uint32_t	first = count > 1 ? group_roll(group, count) :
+						    0;
 
-		if (from == to)
-			continue;
-		first = group_roll(group, to - from);
-		for (uint32_t i = 0; i < to - from; i++) {
-			uint32_t e = route->endpoint[from +
-			    (first + i) % (to - from)];
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t at = first + i < count ? first + i :
+			    first + i - count;
 
-			TAILQ_FOREACH (conn, &group->on[e].conns, link)
-				if (conn->in_flight == 0 && !conn->broken &&
-				    conn->state == CONN_READY &&
-				    conn->lease == NULL && !conn->retiring &&
-				    conn_check(conn))
-					return conn;
+			conn = idle_on(group, route->endpoint[from + at]);
+			if (conn != NULL)
+				return conn;
 		}
-		for (uint32_t i = from; may_grow && i < to; i++)
-			grow(group, route->endpoint[i], from, to,
-			    group->waiting_count + 1);
-		for (uint32_t i = from; i < to; i++)
-			if (!is_slow_to_dial(group, route->endpoint[i]))
-				may_grow = false;
+		/* Of the next tier only what is open already. */
+		if (may_grow && grow_idle(group, from, to))
+			may_grow = false;
 		from = to;
 	}
 	return NULL;
 }
 
+struct conn *
+supply_take_idle(struct mews_group *group)
+{
+	struct conn	*conn = NULL;
+
+	pool_notice(group->pool);
+	/* There is one primary. */
+	if (group->route.tier_end[0] == 1)
+		conn = idle_on(group, group->route.endpoint[0]);
+	return conn != NULL ? conn : idle_anywhere(group);
+}
 
 /* How many connections slow queries may have: half while there are others. */
 static uint32_t
@@ -417,7 +441,7 @@ supply_take_slow(struct mews_group *group)
 				if (conn->slow_lane && is_free_lane(conn))
 					return conn;
 				lanes += conn->slow_lane;
-				if (is_open(conn) && (best == NULL ||
+				if (supply_is_open(conn) && (best == NULL ||
 				    conn->in_flight < best->in_flight))
 					best = conn;
 			}

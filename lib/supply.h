@@ -13,6 +13,26 @@
 #define SUPPLY_QUICK_US 1000000 /* a quick query this long ago still counts */
 #define SUPPLY_FADE	4	/* a latency counts for a fifth after 1 s */
 
+/* May it take a shared query, but for how much it has in flight? */
+static inline bool
+supply_is_open(const struct conn *conn)
+{
+	return conn->state == CONN_READY && conn->lease == NULL &&
+	    !conn->retiring && !conn->broken && !conn->slow_lane &&
+	    conn->sessions == 0 && (!conn->reset_due || conn->in_flight == 0);
+}
+
+/* The one that takes the reads of this turn, while it does; else NULL. */
+static inline struct conn *
+supply_batch(const struct mews_group *group)
+{
+	struct conn	*conn = group->batch;
+
+	return conn != NULL && group->batch_us == pool_now(group->pool) &&
+	    conn->in_flight < group->batch_most && supply_is_open(conn) ?
+	    conn : NULL;
+}
+
 /* For a query that shares; NULL: nobody can take it now. */
 struct conn *supply_pick(struct mews_group *group);
 

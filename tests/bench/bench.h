@@ -32,7 +32,8 @@ struct bench {
 	unsigned connections; /* of all endpoints together */
 	unsigned inflight;
 	unsigned endpoints; /* the same server under so many names */
-	bool count_sends;   /* instructions: of the calls that send, only */
+	bool count_sends;   /* instructions: of the calls that send, or take
+			       and give, only */
 	bool measuring;	    /* warm, and what happens now is counted */
 	bool stop;	    /* send no more */
 	uint64_t limit;	    /* nor more than so many */

@@ -64,6 +64,14 @@ query_ended(void *arg, const struct mews_result *result)
 		send_query(mews);
 }
 
+/* Of what follows, if it is to be counted. */
+static void
+count(const struct bench *bench, void (*start_or_stop)(void))
+{
+	if (bench->count_sends && bench->measuring)
+		start_or_stop();
+}
+
 static void
 send_query(struct mews *mews)
 {
@@ -72,11 +80,9 @@ send_query(struct mews *mews)
 		.params = &id, .param_count = 1 };
 	enum mews_status status;
 
-	if (mews->bench->count_sends && mews->bench->measuring)
-		bench_instructions_start();
+	count(mews->bench, bench_instructions_start);
 	status = mews_query_send(mews->group, &args, query_ended, mews, NULL);
-	if (mews->bench->count_sends && mews->bench->measuring)
-		bench_instructions_stop();
+	count(mews->bench, bench_instructions_stop);
 	if (status != MEWS_OK)
 		refused(mews, "query", status);
 	mews->bench->sent++;
@@ -102,22 +108,14 @@ lease_query_ended(void *arg, const struct mews_result *result)
 }
 
 static void
-leased(void *arg, struct mews_lease *lease, const struct mews_result *result)
+hold(struct holder *holder, struct mews_lease *lease)
 {
-	struct holder *holder = arg;
 	struct mews *mews = holder->mews;
 	struct mews_param id;
 	struct mews_query_args args = { .statement = mews->statement,
 		.params = &id, .param_count = 1 };
 	enum mews_status status;
 
-	if (lease == NULL)
-		errx(1, "lease: %s", mews_result_message(result));
-	if (mews->bench->mode == BENCH_EMPTY) {
-		mews->bench->ended++;
-		mews_lease_end(&lease);
-		return;
-	}
 	holder->lease = lease;
 	id = mews_param_int(bench_id(mews->bench));
 	status = mews_lease_query(lease, &args, lease_query_ended, holder,
@@ -127,15 +125,46 @@ leased(void *arg, struct mews_lease *lease, const struct mews_result *result)
 }
 
 static void
+leased(void *arg, struct mews_lease *lease, const struct mews_result *result)
+{
+	if (lease == NULL)
+		errx(1, "lease: %s", mews_result_message(result));
+	hold(arg, lease);
+}
+
+static void
 begin(struct holder *holder)
 {
 	struct mews *mews = holder->mews;
+	struct mews_lease *lease;
 	enum mews_status status;
 
+	mews->bench->sent++;
+	if ((lease = mews_lease_try(mews->group)) != NULL) {
+		hold(holder, lease);
+		return;
+	}
 	status = mews_lease_begin(mews->group, 0, leased, holder, NULL);
 	if (status != MEWS_OK)
 		refused(mews, "lease", status);
+}
+
+/* Nothing in between. */
+static void
+take_and_give(struct mews *mews)
+{
+	struct mews_lease *lease;
+	bool free;
+
+	count(mews->bench, bench_instructions_start);
+	lease = mews_lease_try(mews->group);
+	free = lease != NULL;
+	mews_lease_end(&lease);
+	count(mews->bench, bench_instructions_stop);
+	if (!free)
+		errx(1, "lease: no connection is free");
 	mews->bench->sent++;
+	mews->bench->ended++;
 }
 
 /* The first of them, or the first after everything came to rest. */
@@ -145,7 +174,9 @@ start(struct mews *mews)
 	for (unsigned i = 0; i < mews->bench->inflight; i++) {
 		if (!bench_more(mews->bench))
 			return;
-		if (mews->holders != NULL)
+		if (mews->bench->mode == BENCH_EMPTY)
+			take_and_give(mews);
+		else if (mews->holders != NULL)
 			begin(&mews->holders[i]);
 		else
 			send_query(mews);
@@ -257,7 +288,7 @@ mews_open(struct bench *bench)
 	if (mews_statement_register(&mews->statement, mews->pool, BENCH_SQL,
 		0) != MEWS_OK)
 		errx(1, "statement");
-	if (bench->mode == BENCH_LEASE || bench->mode == BENCH_EMPTY) {
+	if (bench->mode == BENCH_LEASE) {
 		mews->holders = calloc(bench->inflight,
 		    sizeof(mews->holders[0]));
 		if (mews->holders == NULL)

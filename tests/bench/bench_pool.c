@@ -33,7 +33,7 @@ static const char usage[] =
     "       sync            pipelined, each with a Sync of its own (default)\n"
     "       batch           pipelined, those of one turn share a Sync\n"
     "       lease           take a connection, one query, give it back\n"
-    "       empty           take a connection, give it back: no query\n"
+    "       empty           take a free connection, give it back: no query\n"
     "       tick            a turn of the loop in which nothing happens\n"
     "  --connections K      (4)\n"
     "  --inflight N         queries in flight on all of them (64); modes\n"
@@ -47,8 +47,9 @@ static const char usage[] =
     "  --count-instructions print instructions per query, counted in a copy\n"
     "                       of this program under valgrind --tool=callgrind,\n"
     "                       in the measured loop only (--queries, 20000)\n"
-    "  --count-sends        the same, of the calls that send only: what it\n"
-    "                       costs to choose a connection, and libpq's part\n"
+    "  --count-sends        the same, of the calls only that send (what it\n"
+    "                       costs to choose a connection, and libpq's part)\n"
+    "                       or, in mode empty, that take and give\n"
     "  --profile FILE       keep callgrind's file, for callgrind_annotate\n"
     "\n"
     "Prints a line of KEY=VALUE. What the pool costs above libpq is the\n"
@@ -206,8 +207,7 @@ settle(struct options *o)
 	    b->count_sends))
 		misuse("--raw has nothing to do with endpoints, --count-sends "
 		    "and modes without queries", NULL);
-	if (b->mode == BENCH_SINGLE || b->mode == BENCH_LEASE ||
-	    (b->mode == BENCH_EMPTY && b->inflight > b->connections))
+	if (b->mode == BENCH_SINGLE || b->mode == BENCH_LEASE)
 		b->inflight = b->connections;
 	if (o->count_instructions && o->queries == 0)
 		o->queries = COUNTED_QUERIES;

@@ -60,6 +60,60 @@ insert(struct mews_lease *lease, int id)
 	do_on(lease, sql);
 }
 
+/* Without waiting. */
+
+static void
+granted(void *arg, struct mews_lease *lease, const struct mews_result *result)
+{
+	struct mews_lease	**out = arg;
+
+	ck_assert_int_eq(mews_result_status(result), MEWS_OK);
+	*out = lease;
+}
+
+START_TEST(one_that_is_free_is_had_at_once)
+{
+	struct mews_group *group = cluster_group("two");
+	struct mews_lease *lease[3] = { NULL }, *late = NULL;
+
+	/* None is open yet; asking opens them. */
+	CLUSTER_WAIT((lease[0] = mews_lease_try(group)) != NULL);
+	do_on(lease[0], "select 1");
+	CLUSTER_WAIT((lease[1] = mews_lease_try(group)) != NULL);
+	do_on(lease[1], "select 1");
+	ck_assert_ptr_null(lease[2] = mews_lease_try(group));
+	/* Who waits goes first. */
+	ck_assert_int_eq(mews_lease_begin(group, 0, granted, &late, NULL),
+	    MEWS_OK);
+	mews_lease_end(&lease[0]);
+	ck_assert_ptr_null(mews_lease_try(group));
+	CLUSTER_WAIT(late != NULL);
+	mews_lease_end(&lease[1]);
+	ck_assert_ptr_nonnull(lease[1] = mews_lease_try(group));
+	do_on(lease[1], "select 1");
+	mews_lease_end(&lease[1]);
+	mews_lease_end(&late);
+	ck_assert_uint_eq(cluster_stats("two").leased, 0);
+	ck_assert_uint_eq(cluster_stats("two").connections, 2);
+}
+END_TEST
+
+START_TEST(one_that_died_is_not_had)
+{
+	struct mews_group *group = cluster_group("auto");
+	struct mews_lease *lease = cluster_lease(group);
+	char		   pid[20];
+
+	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	mews_lease_end(&lease);
+	cluster_ask("a", "select pg_terminate_backend(pid, 5000) from "
+	    "pg_stat_activity where application_name = 'mews:cluster'");
+	CLUSTER_WAIT((lease = mews_lease_try(group)) != NULL);
+	ck_assert_str_ne(do_on(lease, "select pg_backend_pid()"), pid);
+	mews_lease_end(&lease);
+}
+END_TEST
+
 /* Transactions. */
 
 START_TEST(a_commit_keeps_and_a_rollback_does_not)
@@ -539,6 +593,8 @@ leases_suite(void)
 		tcase_add_checked_fixture(cases[i], made, cluster_close);
 		tcase_set_timeout(cases[i], 60);
 	}
+	tcase_add_test(sharing, one_that_is_free_is_had_at_once);
+	tcase_add_test(sharing, one_that_died_is_not_had);
 	tcase_add_test(transactions, a_commit_keeps_and_a_rollback_does_not);
 	tcase_add_test(transactions,
 	    without_autocommit_each_query_is_in_a_transaction);

@@ -47,7 +47,14 @@ enum mews_status mews_lease_begin(struct mews_group *group,
     uint32_t timeout_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
 
 /**
- * The same, waiting for it. *out is set on MEWS_OK, else NULL.
+ * A connection that is free at this moment, in which nobody else waits: the
+ * quickest way to one, also from inside a callback. NULL: there is none, so
+ * ask mews_lease_begin(), which waits.
+ */
+struct mews_lease *mews_lease_try(struct mews_group *group);
+
+/**
+ * Borrow one, waiting for it. *out is set on MEWS_OK, else NULL.
  *
  * Returns what mews_lease_begin() does, or how the wait ended: MEWS_WAITED or
  * MEWS_UNAVAILABLE; mews_group_message() says why.
