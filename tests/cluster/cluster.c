@@ -59,7 +59,7 @@ cluster_prepare(const struct mews_group_config *groups, size_t count)
 		cluster.endpoints[i] = (struct mews_endpoint_config) {
 			.name = names[i], .conninfo = conninfo_of(names[i]),
 		};
-	snprintf(file, sizeof(file), "%s/segment.%ld",
+	snprintf(file, sizeof(file), "%s/%ld.segment",
 	    given("MEWS_SERVERS_DIR"), (long)getpid());
 	cluster.config = (struct mews_config) {
 		.abi = MEWS_ABI,

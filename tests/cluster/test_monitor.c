@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const struct mews_group_config groups[] = {
 	{ .name = "read", .role = MEWS_GROUP_STANDBY },
@@ -120,6 +121,62 @@ START_TEST(without_it_the_workers_probe)
 	if (_i == 1)
 		cluster_end(pid);
 	pid = cluster_monitor();
+	cluster_end(pid);
+}
+END_TEST
+
+/* Its steady look comes only once a minute. */
+START_TEST(it_looks_at_once_at_who_is_suspected)
+{
+	pid_t	pid;
+
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster.config.health.interval = 60000;
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
+	cluster_value(cluster_group("write"), "select 1");
+	for (int i = 0; i < 3; i++) {
+		cluster_ask("a", "select pg_terminate_backend(pid) from "
+		    "pg_stat_activity where backend_type = 'client backend' "
+		    "and application_name = 'mews:cluster'");
+		CLUSTER_WAIT(cluster_logged("endpoint=a from=up to=suspect") +
+		    cluster_monitor_logged("endpoint=a from=up to=suspect") ==
+		    i + 1);
+		CLUSTER_WAIT(cluster_monitor_logged(
+		    "endpoint=a from=suspect to=up") == i + 1);
+		cluster_value(cluster_group("write"), "select 1");
+	}
+	cluster_end(pid);
+}
+END_TEST
+
+/* A postmaster that stands still accepts, but does not answer; the sessions
+ * that there are do. */
+START_TEST(who_lets_nobody_in_is_suspected_and_used)
+{
+	pid_t	pid = open_watched();
+	char	path[200];
+	FILE   *file;
+	int	postmaster;
+
+	snprintf(path, sizeof(path), "%s/a/postmaster.pid",
+	    getenv("MEWS_SERVERS_DIR"));
+	ck_assert_ptr_nonnull(file = fopen(path, "r"));
+	ck_assert_int_eq(fscanf(file, "%d", &postmaster), 1);
+	fclose(file);
+	load_start(load, "write", "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(load->on[0] > 20);
+	ck_assert_int_eq(kill(postmaster, SIGSTOP), 0);
+	CLUSTER_WAIT(cluster_monitor_logged("endpoint=a from=up to=suspect "
+	    "role=primary evidence=probe_failed") > 1);
+	load->on[0] = 0;
+	CLUSTER_WAIT(load->on[0] > 20);
+	ck_assert_int_eq(kill(postmaster, SIGCONT), 0);
+	load_stop(load);
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	ck_assert_int_eq(cluster_logged("endpoint=a from=suspect to=down") +
+	    cluster_monitor_logged("endpoint=a from=suspect to=down"), 0);
 	cluster_end(pid);
 }
 END_TEST
@@ -299,15 +356,44 @@ START_TEST(a_name_that_cannot_be_looked_up_blocks_nobody)
 }
 END_TEST
 
+/* Does `mews status` say @text? */
+static bool
+is_shown(const char *text)
+{
+	char	command[400], line[300];
+	bool	found = false;
+	FILE   *out;
+
+	snprintf(command, sizeof(command), "exec %s status --runtime-dir %s "
+	    "--instance %ld", getenv("MEWS"), getenv("MEWS_SERVERS_DIR"),
+	    (long)getpid());
+	ck_assert_ptr_nonnull(out = popen(command, "r"));
+	while (fgets(line, sizeof(line), out) != NULL)
+		found = found || strstr(line, text) != NULL;
+	/* Not 0: that there is no master is told as well. */
+	ck_assert_int_ne(pclose(out), -1);
+	return found;
+}
+
 START_TEST(of_two_primaries_the_newer_one_gets_the_writes)
 {
-	pid_t	pid = open_watched();
+	char	instance[20];
+	pid_t	pid;
 	int	before;
 
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	/* As the file is named. */
+	snprintf(instance, sizeof(instance), "%ld", (long)getpid());
+	cluster.config.instance = instance;
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
 	load_start(load, "write", "select $1::int from pg_sleep(0.002)");
 	CLUSTER_WAIT(load->on[0] > 20);
+	ck_assert(is_shown("endpoint  ") && !is_shown("outdated"));
 	cluster_servers("promote", "b");
 	CLUSTER_WAIT(cluster_look("a").outdated);
+	ck_assert(is_shown("endpoint a is an outdated primary"));
 	ck_assert(!cluster_look("b").outdated);
 	ck_assert_uint_eq(cluster_look("b").timeline, 2);
 	ck_assert(is("a", "up"));
@@ -333,6 +419,8 @@ monitor_suite(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, it_measures_every_endpoint);
 	tcase_add_loop_test(tcase, without_it_the_workers_probe, 0, 2);
+	tcase_add_test(tcase, it_looks_at_once_at_who_is_suspected);
+	tcase_add_test(tcase, who_lets_nobody_in_is_suspected_and_used);
 	tcase_add_test(tcase,
 	    what_is_drained_gets_no_work_and_no_query_is_lost);
 	tcase_add_test(tcase, what_is_drained_is_left_by_an_idle_worker_too);

@@ -16,6 +16,12 @@ static const struct mews_group_config groups[] = {
 	{ .name = "standby", .role = MEWS_GROUP_STANDBY },
 	{ .name = "hedged", .role = MEWS_GROUP_STANDBY,
 	  .hedge_after = 20, .retry_budget = 100, .min_connections = 4 },
+	{ .name = "auto", .role = MEWS_GROUP_STANDBY,
+	  .hedge_after = MEWS_HEDGE_AUTO, .retry_budget = 100,
+	  .min_connections = 4 },
+	{ .name = "unhedged", .role = MEWS_GROUP_STANDBY,
+	  .hedge_after = 20, .retry_budget = MEWS_FOREVER,
+	  .min_connections = 4 },
 };
 
 static pid_t monitor;
@@ -176,7 +182,8 @@ END_TEST
 #define READS	20000
 
 static struct {
-	int sent, ended, calls[READS];
+	const char *group;
+	int sent, ended, lost, calls[READS];
 	bool stop;
 } reads;
 
@@ -185,12 +192,17 @@ static void read_next(void);
 static void
 read_ended(void *arg, const struct mews_result *result)
 {
-	int	id = (int)(intptr_t)arg;
+	const PGresult	*pg = mews_result_pg(result);
+	int		 id = (int)(intptr_t)arg;
 
-	ck_assert_msg(mews_result_status(result) == MEWS_OK, "%s",
-	    mews_result_message(result));
-	ck_assert_int_eq(atoi(PQgetvalue(mews_result_pg(result), 0, 0)), id);
 	ck_assert_int_eq(reads.calls[id]++, 0);
+	if (mews_result_status(result) == MEWS_LOST) {
+		reads.lost++;
+	} else {
+		ck_assert_msg(mews_result_status(result) == MEWS_OK, "%s",
+		    mews_result_message(result));
+		ck_assert_int_eq(atoi(PQgetvalue(pg, 0, 0)), id);
+	}
 	reads.ended++;
 	if (!reads.stop)
 		read_next();
@@ -204,7 +216,7 @@ read_next(void)
 		.sql = "select $1::int from pg_sleep(0.005)" };
 
 	ck_assert_int_lt(reads.sent, READS);
-	ck_assert_int_eq(mews_query_send(cluster_group("hedged"), &args,
+	ck_assert_int_eq(mews_query_send(cluster_group(reads.group), &args,
 	    read_ended, (void *)(intptr_t)reads.sent, NULL), MEWS_OK);
 	reads.sent++;
 }
@@ -218,33 +230,63 @@ are_answered(int end)
 	return end == 0;
 }
 
-/*
- * Nothing that waits for the frozen server is answered before the verdict on
- * it, or is sent again: so what is answered by then did not wait.
- */
-START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
+/* Reads of @group, during which b freezes; how many were sent by then. */
+static int
+freeze_b_below(const char *group)
 {
-	int	frozen;
-
+	reads.group = group;
 	for (int i = 0; i < READERS; i++)
 		read_next();
 	CLUSTER_WAIT(reads.ended > 200);
 	cluster_servers("freeze", "b");
-	frozen = reads.sent;
-	CLUSTER_WAIT(are_answered(frozen));
-	CLUSTER_WAIT(are_answered(frozen + 200));
-	ck_assert_int_eq(cluster_monitor_logged("probe_failed"), 0);
-	ck_assert_str_ne(cluster_state("b"), "down");
-	ck_assert_uint_eq(cluster_stats("hedged").resent, 0);
-	/* Its late answers are nobody's. */
+	return reads.sent;
+}
+
+/* b serves again; its late answers are nobody's. */
+static void
+thaw_b(void)
+{
+	int	thawed;
+
 	cluster_servers("thaw", "b");
 	CLUSTER_WAIT(strcmp(cluster_state("b"), "up") == 0);
-	frozen = reads.sent;
-	CLUSTER_WAIT(are_answered(frozen + 200));
+	thawed = reads.sent;
+	CLUSTER_WAIT(are_answered(thawed + 200));
 	reads.stop = true;
 	CLUSTER_WAIT(reads.ended == reads.sent);
 	for (int i = 0; i < reads.sent; i++)
 		ck_assert_int_eq(reads.calls[i], 1);
+}
+
+/* Nothing was decided on the frozen server, or sent again. */
+static void
+assert_no_verdict(void)
+{
+	ck_assert_int_eq(cluster_monitor_logged("probe_failed"), 0);
+	ck_assert_str_ne(cluster_state("b"), "down");
+	ck_assert_uint_eq(cluster_stats(reads.group).resent, 0);
+}
+
+/* What waits for the frozen server is answered after the verdict on it, at
+ * the earliest: so what is answered by then did not wait. */
+START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
+{
+	int	frozen = freeze_b_below(_i == 0 ? "hedged" : "auto");
+
+	CLUSTER_WAIT(are_answered(frozen + 200));
+	assert_no_verdict();
+	thaw_b();
+	ck_assert_int_eq(reads.lost, 0);
+}
+END_TEST
+
+/* A twin is paid for as what is sent again: what hangs is lost. */
+START_TEST(without_a_budget_no_read_is_hedged)
+{
+	freeze_b_below("unhedged");
+	CLUSTER_WAIT(reads.lost > 0);
+	ck_assert_uint_eq(cluster_stats("unhedged").resent, 0);
+	thaw_b();
 }
 END_TEST
 
@@ -288,8 +330,14 @@ positions_suite(void)
 	tcase = unit_case(suite, "hedges");
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, begin_late, end);
-	tcase_add_test(tcase, a_hedged_read_does_not_wait_for_who_hangs);
+	tcase_add_loop_test(tcase,
+	    a_hedged_read_does_not_wait_for_who_hangs, 0, 2);
 	tcase_add_test(tcase, the_later_of_two_answers_does_no_harm);
+
+	tcase = unit_case(suite, "no hedges");
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, without_a_budget_no_read_is_hedged);
 	return suite;
 }
 

@@ -1,0 +1,304 @@
+/*
+ * test_evidence.c - what a server does, what that is taken for, and what
+ * becomes of the server: the table of its states, by real servers.
+ *
+ * There is one endpoint only: whatever is said of it, there is no other.
+ */
+#include "cluster.h"
+#include "load.h"
+#include "unit.h"
+
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Stalls, where they are no topic, are put off. */
+#define NO_STALL 60000
+
+static struct mews_group_config group;
+static PGconn		       *visitor; /* past the pool */
+
+static void
+begin(void)
+{
+	cluster_repair();
+	group = (struct mews_group_config) { .name = "g",
+		.role = MEWS_GROUP_PRIMARY, .connection_count = 2,
+		.acquire_timeout = 30000, .stall_after = NO_STALL };
+	visitor = PQconnectdb(getenv("MEWS_A"));
+	ck_assert_int_eq(PQstatus(visitor), CONNECTION_OK);
+}
+
+static void
+end(void)
+{
+	PQfinish(visitor);
+	cluster_close();
+}
+
+/* The fleet has a, which is up, and one connection to it. @more: of the
+ * conninfo. */
+static void
+open_fleet_as(const char *more)
+{
+	static char	conninfo[300];
+
+	cluster_prepare(&group, 1);
+	cluster.config.endpoint_count = 1;
+	snprintf(conninfo, sizeof(conninfo), "%s %s",
+	    cluster.endpoints[0].conninfo, more);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster_create();
+	cluster_join();
+	cluster_value(cluster_group("g"), "select 1");
+	CLUSTER_WAIT(cluster_stats("g").connections == 1);
+	ck_assert_str_eq(cluster_state("a"), "up");
+}
+
+static void
+open_fleet(void)
+{
+	open_fleet_as("");
+}
+
+/* Was it told, and in this order? */
+static bool
+has_become(const char *state, const char *evidence)
+{
+	char	from[100], to[100];
+
+	snprintf(to, sizeof(to), " to=%s role=primary evidence=%s", state,
+	    evidence);
+	snprintf(from, sizeof(from), "endpoint=a from=%s",
+	    strcmp(state, "up") == 0 ? "" : "up");
+	for (const char *line = cluster.log; (line = strstr(line, to)) != NULL;
+	    line++)
+		if (strstr(cluster.log, from) < line)
+			return true;
+	return false;
+}
+
+static void
+assert_never_down(void)
+{
+	ck_assert_msg(cluster_logged("to=down") == 0, "%s", cluster.log);
+}
+
+static pid_t
+postmaster(const char *server)
+{
+	char	path[200];
+	FILE   *file;
+	int	pid;
+
+	snprintf(path, sizeof(path), "%s/%s/postmaster.pid",
+	    getenv("MEWS_SERVERS_DIR"), server);
+	ck_assert_ptr_nonnull(file = fopen(path, "r"));
+	ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+/* The fleet's, and wait until they are gone; it does not look meanwhile. */
+static void
+end_sessions(void)
+{
+	int	left;
+
+	do {
+		PGresult	*answer = PQexec(visitor,
+		    "select pg_terminate_backend(pid) from pg_stat_activity "
+		    "where application_name = 'mews:cluster'");
+
+		ck_assert_int_eq(PQresultStatus(answer), PGRES_TUPLES_OK);
+		left = PQntuples(answer);
+		PQclear(answer);
+	} while (left > 0);
+}
+
+/* What befalls the server, and its consequence. */
+
+/* Nobody looks while it goes. */
+static void
+is_gone(void)
+{
+	struct mews_pool	*pool = cluster.pool;
+
+	cluster.pool = NULL;
+	cluster_servers("kill", "a");
+	cluster.pool = pool;
+}
+
+/* Our backend ends without a word; then the server starts all over. */
+static void
+is_killed(void)
+{
+	pid_t	pid = cluster_ask_int("a", "select pid from pg_stat_activity "
+	    "where application_name = 'mews:cluster'");
+
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	CLUSTER_WAIT(kill(pid, 0) == -1);
+}
+
+/* It stops once the visitor is gone, and takes nobody in until then. */
+static void
+shuts_down(void)
+{
+	ck_assert_int_eq(kill(postmaster("a"), SIGTERM), 0);
+	CLUSTER_WAIT(PQping(getenv("MEWS_A")) == PQPING_REJECT);
+	end_sessions();
+}
+
+static void
+hangs(void)
+{
+	cluster_servers("freeze", "a");
+}
+
+static void
+hangs_and_is_timed(void)
+{
+	hangs();
+}
+
+static const struct {
+	void (*act)(void);
+	const char *state, *evidence;
+	enum { UP, DOWN, EITHER } then; /* by probes */
+} rows[] = {
+	{ is_gone, "down", "refused", DOWN },
+	{ is_killed, "suspect", "connection_lost", EITHER },
+	{ shuts_down, "down", "not_ready", DOWN },
+	{ end_sessions, "suspect", "shutdown", UP },
+	{ hangs, "suspect", "stall", DOWN },
+	{ hangs_and_is_timed, "suspect", "watchdog", DOWN },
+};
+
+START_TEST(what_happens_is_taken_for_what_it_is)
+{
+	struct asked	asked;
+
+	if (rows[_i].act == hangs)
+		group.stall_after = 0;
+	if (rows[_i].act == hangs_and_is_timed)
+		group.query_timeout = 300;
+	open_fleet();
+	rows[_i].act();
+	cluster_send_sql(&asked, cluster_group("g"), "select 7");
+	CLUSTER_WAIT(has_become(rows[_i].state, rows[_i].evidence));
+	if (rows[_i].then == DOWN)
+		CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	PQfinish(visitor);
+	visitor = NULL;
+	cluster_servers("thaw", "a");
+	if (rows[_i].act == shuts_down)
+		cluster_servers("down", "a");
+	cluster_servers("up", "a");
+	/* What was not sent waits for the server, else it is lost. */
+	CLUSTER_WAIT(asked.calls == 1);
+	if (rows[_i].act != hangs && rows[_i].act != hangs_and_is_timed) {
+		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+		ck_assert_str_eq(asked.value, "7");
+	}
+	CLUSTER_WAIT(has_become("up", "probe_ok"));
+	cluster_value(cluster_group("g"), "select 1");
+	if (rows[_i].then == UP)
+		assert_never_down();
+}
+END_TEST
+
+/* A login gets no answer: the other connection is busy. */
+START_TEST(a_login_without_an_answer_makes_it_suspect)
+{
+	struct mews_lease      *lease;
+	struct asked		asked;
+
+	open_fleet();
+	lease = cluster_lease(cluster_group("g"));
+	hangs();
+	cluster_send_sql(&asked, cluster_group("g"), "select 7");
+	CLUSTER_WAIT(has_become("suspect", "connect_timeout"));
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	cluster_servers("thaw", "a");
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+/* An answer, be it unfriendly, is no reason. */
+START_TEST(who_refuses_logins_is_not_down)
+{
+	struct asked	asked;
+
+	cluster_ask("a", "drop role if exists guest");
+	cluster_ask("a", "create role guest login");
+	open_fleet_as("user=guest");
+	cluster_ask("a", "alter role guest nologin");
+	end_sessions();
+	cluster_send_sql(&asked, cluster_group("g"), "select 7");
+	CLUSTER_WAIT(cluster_logged("evidence=rejected") > 1);
+	cluster_ask("a", "alter role guest login");
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	assert_never_down();
+}
+END_TEST
+
+START_TEST(an_error_of_sql_is_no_evidence)
+{
+	int	logged;
+
+	open_fleet();
+	logged = cluster_logged("endpoint endpoint=a");
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(cluster_run(cluster_group("g"),
+		    "select 1/0").status, MEWS_SQL);
+	ck_assert_int_eq(cluster_logged("endpoint endpoint=a"), logged);
+	ck_assert_str_eq(cluster_state("a"), "up");
+}
+END_TEST
+
+/* The last one of its role: suspected again and again, it serves. */
+START_TEST(the_last_one_is_used_while_it_is_suspect)
+{
+	struct load	*load = malloc(sizeof(*load));
+
+	ck_assert_ptr_nonnull(load);
+	group.role = MEWS_GROUP_ANY;
+	group.retry_budget = 100;
+	open_fleet();
+	load_start(load, "g", "select $1::int from pg_sleep(0.001)");
+	for (int i = 0; i < 20; i++) {
+		int	before = load->on[0];
+
+		end_sessions();
+		CLUSTER_WAIT(load->on[0] > before + 50);
+	}
+	load_stop(load);
+	ck_assert_int_gt(cluster_logged("to=suspect"), 10);
+	assert_never_down();
+	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
+	free(load);
+}
+END_TEST
+
+static Suite *
+evidence_suite(void)
+{
+	Suite	*suite = suite_create("evidence");
+	TCase	*tcase = unit_case(suite, "evidence");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is, 0,
+	    (int)CLUSTER_COUNT(rows));
+	tcase_add_test(tcase, a_login_without_an_answer_makes_it_suspect);
+	tcase_add_test(tcase, who_refuses_logins_is_not_down);
+	tcase_add_test(tcase, an_error_of_sql_is_no_evidence);
+	tcase_add_test(tcase, the_last_one_is_used_while_it_is_suspect);
+	return suite;
+}
+
+UNIT_MAIN(evidence_suite)
