@@ -33,12 +33,12 @@ create_fleet(void)
 	static struct mews_endpoint_config endpoints[] = {
 		{ .name = "a" }, { .name = "b" }, { .name = "c" } };
 	static const struct mews_group_config groups[] = {
-		{ .name = "any" },
+		{ .name = "any", .stall_after = PATIENCE_MS },
 		{ .name = "transactions", .autocommit = MEWS_OFF } };
 	const struct mews_config config = { .abi = MEWS_ABI,
 		.instance = "misuse", .workers = 2, .endpoints = endpoints,
 		.endpoint_count = 3, .groups = groups, .group_count = 2,
-		.health = { .interval = 100, .timeout = 100 } };
+		.health = { .interval = 100, .timeout = PATIENCE_MS } };
 	struct mews_error error;
 
 	endpoints[0].conninfo = getenv("MEWS_A");

@@ -8,6 +8,10 @@
 
 #include <mews.h>
 
+/* Of a probe, and until a connection stalls: on a busy machine a server may
+ * well need a fifth of it. */
+#define PATIENCE_MS 500
+
 extern struct mews_fleet *fleet;
 extern struct mews_pool	 *pool;
 extern struct mews_group *group, *transactions; /* without autocommit */
