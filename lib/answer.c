@@ -177,14 +177,18 @@ static inline void
 learn(struct conn *conn, const struct query *query, int64_t since_us,
     int64_t now_us)
 {
+	float	us = (float)(now_us -
+	    (since_us > query->sent_us ? since_us : query->sent_us));
+
 	/* The host has its part in the time of a stream. */
 	if (since_us >= now_us || query->on_row != NULL)
 		return;
 	pool_learn(conn->known, (float)(now_us - query->sent_us));
 	conn->known->learned_us = now_us;
 	if (query->statement != NULL)
-		statement_learn(query->statement, (float)(now_us -
-		    (since_us > query->sent_us ? since_us : query->sent_us)));
+		statement_learn(query->statement, us);
+	else if (query->kind == QUERY_SHARED)
+		text_learn(conn->group->pool, query->hash, us);
 }
 
 /* The head was a query, and its answer is whole. */

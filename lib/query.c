@@ -336,6 +336,7 @@ query_twin(struct query *query)
 		};
 	if (query_new(&twin, query->group, QUERY_SHARED, &args) != MEWS_OK)
 		return NULL;
+	twin->hash = query->hash;
 	twin->slow = query->slow;
 	twin->alone = query->alone;
 	twin->fn.query = NULL;
@@ -499,7 +500,11 @@ accept(struct mews_group *group, struct query *query,
 		query->alone = true;
 	if ((args->flags & MEWS_POSITION) != 0)
 		query->position = !group->reader;
-	if (args->statement != NULL && statement_is_slow(args->statement))
+	if (args->statement == NULL)
+		query->hash = text_hash(args->sql);
+	if (args->statement == NULL ?
+	    text_is_slow(group->pool, query->hash) :
+	    statement_is_slow(args->statement))
 		query->slow = query->alone = true;
 	if (query_effect(query) == SQL_SESSION)
 		return group_refuse(group, MEWS_INVALID, "this is about a "

@@ -74,11 +74,12 @@ struct query {
 	struct query *original; /* of a twin: whose answer it brings */
 	struct mews_lease *lease; /* ON_LEASE and below */
 	mews_row_fn *on_row; /* rows come one by one; or NULL */
-	const char *sql;  /* where there is no statement */
+	const char *sql;  /* where there is no statement ... */
 	int *formats;	  /* of the parameters; NULL: all text */
 	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
 	uint64_t after;	  /* only on a server that replayed this; or 0 */
 
+	uint64_t hash;	  /* ... and what it is known by; QUERY_SHARED */
 	void *memory;	  /* of the parameters that are not inline; or NULL */
 	const struct mews_statement *statement;
 	const char **values; /* for libpq; what they point to is ours */
