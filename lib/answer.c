@@ -87,22 +87,10 @@ error_status(const struct query *query, const PGresult *answer)
 	    MEWS_TIMEOUT;
 }
 
-static inline void
-tell(const struct conn *conn, struct query *query, PGresult *answer,
-    enum mews_status status, const char *message)
+static inline const char *
+name(const struct conn *conn)
 {
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
-	struct mews_result	 result = {
-		.magic = RESULT_MAGIC,
-		.status = status,
-		.pg = answer,
-		.position = query->lsn,
-		.endpoint = endpoint_name(fleet, conn->endpoint),
-		.message = message,
-	};
-
-	query_end(query, &result);
-	PQclear(result.pg);
+	return endpoint_name(conn->group->pool->fleet, conn->endpoint);
 }
 
 void
@@ -123,14 +111,14 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 	}
 	if (query->lease != NULL)
 		lease_heard(query->lease, pool_now(conn->group->pool));
-	tell(conn, query, answer, status, message);
+	query_end(query, status, answer, name(conn), message);
 }
 
 /* A shared read has nothing to commit: its answer is told at once. */
 static inline bool
-is_read(const struct query *query)
+is_read(const struct conn *conn, const struct query *query)
 {
-	return query->group->reader && query->kind == QUERY_SHARED;
+	return conn->group->reader && query->kind == QUERY_SHARED;
 }
 
 /* The server skipped it, or never ran it: provably without effect. */
@@ -189,14 +177,18 @@ static inline void
 learn(struct conn *conn, const struct query *query, int64_t since_us,
     int64_t now_us)
 {
+	float	us = (float)(now_us -
+	    (since_us > query->sent_us ? since_us : query->sent_us));
+
 	/* The host has its part in the time of a stream. */
 	if (since_us >= now_us || query->on_row != NULL)
 		return;
 	pool_learn(conn->known, (float)(now_us - query->sent_us));
 	conn->known->learned_us = now_us;
 	if (query->statement != NULL)
-		statement_learn(query->statement, (float)(now_us -
-		    (since_us > query->sent_us ? since_us : query->sent_us)));
+		statement_learn(query->statement, us);
+	else if (query->kind == QUERY_SHARED)
+		text_learn(conn->group->pool, query->hash, us);
 }
 
 /* The head was a query, and its answer is whole. */
@@ -214,9 +206,9 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 		learn(conn, query, since_us, now_us);
 	if (!is_well(status) && query_failed(conn, query, &answer))
 		return;
-	if (is_read(query)) {
-		tell(conn, query, answer, is_well(status) ? MEWS_OK :
-		    error_status(query, answer), NULL);
+	if (is_read(conn, query)) {
+		query_end(query, is_well(status) ? MEWS_OK :
+		    error_status(query, answer), answer, name(conn), NULL);
 		return;
 	}
 	assert(conn->held == NULL && "mews: one query per Sync");

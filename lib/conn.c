@@ -295,17 +295,13 @@ may_resend(const struct query *query)
 static void
 query_lost(struct conn *conn, struct query *query)
 {
-	char			why[300];
-	const char	       *name;
-	struct mews_result	result = {
-		.magic = RESULT_MAGIC, .status = MEWS_LOST, .message = why,
-	};
+	char		why[300];
+	const char     *name;
 
 	name = endpoint_name(conn->group->pool->fleet, conn->endpoint);
 	snprintf(why, sizeof(why), "the connection to %s was lost, so the "
 	    "outcome is unknown: %s", name, conn->why);
-	result.endpoint = name;
-	query_end(query, &result);
+	query_end(query, MEWS_LOST, NULL, name, why);
 }
 
 /* Give back what is in flight: first in order what is sent again ... */

@@ -258,9 +258,8 @@ group_enqueue(struct mews_group *group, struct query *query)
 	return MEWS_OK;
 }
 
-/* Choose a connection, or wait for one. */
-static enum mews_status __attribute__((noinline))
-submit(struct mews_group *group, struct query *query)
+enum mews_status
+group_submit(struct mews_group *group, struct query *query)
 {
 	pool_notice(group->pool);
 	if (!query->slow)
@@ -268,21 +267,6 @@ submit(struct mews_group *group, struct query *query)
 	if (TAILQ_EMPTY(lane(group, query)) && serve(group, query))
 		return MEWS_OK;
 	return group_enqueue(group, query);
-}
-
-enum mews_status
-group_submit(struct mews_group *group, struct query *query)
-{
-	struct conn	*conn;
-
-	/* Most often: one more of this turn's reads. */
-	if (!query->slow && query->after == 0 &&
-	    pool_changes(group->pool) == group->pool->changes &&
-	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
-	    (conn = supply_batch(group)) != NULL &&
-	    conn_send(conn, query, false))
-		return MEWS_OK;
-	return submit(group, query);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * param.c - parameters, so that nobody writes snprintf for an integer.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <mews/type.h>
 #include <stdio.h>
@@ -13,33 +14,40 @@ static const char pairs[] =
     "50515253545556575859606162636465666768697071727374"
     "75767778798081828384858687888990919293949596979899";
 
+/* The digits of @rest, the last of them before @end. */
+static inline void
+put_digits(char *end, uint32_t rest)
+{
+	for (; rest >= 100; rest /= 100)
+		memcpy(end -= 2, pairs + rest % 100 * 2, 2);
+	if (rest >= 10)
+		memcpy(end -= 2, pairs + rest * 2, 2);
+	else
+		*--end = (char)('0' + rest);
+}
+
+static inline int
+count_digits(uint32_t rest)
+{
+	return rest < 100 ? 1 + (rest >= 10) :
+	    rest < 10000 ? 3 + (rest >= 1000) :
+	    rest < 1000000 ? 5 + (rest >= 100000) :
+	    rest < 100000000 ? 7 + (rest >= 10000000) :
+	    9 + (rest >= 1000000000);
+}
+
 struct mews_param
 mews_param_int(int64_t value)
 {
 	struct mews_param	param = { 0 };
-	uint64_t		whole;
-	uint32_t		rest;
-	/* Room for "-9223372036854775808", and behind it for what is copied
-	 * beyond, always the same so that it is quick. */
-	char	digits[20 + sizeof(param.inside)] = { 0 };
-	size_t	first = 20;
 
-	whole = value < 0 ? -(uint64_t)value : (uint64_t)value;
-	for (; whole > UINT32_MAX; whole /= 100) {
-		first -= 2;
-		memcpy(digits + first, pairs + whole % 100 * 2, 2);
+	if (value < 0 || value > UINT32_MAX) {
+		param.length = snprintf(param.inside, sizeof(param.inside),
+		    "%" PRId64, value);
+	} else {
+		param.length = count_digits((uint32_t)value);
+		put_digits(param.inside + param.length, (uint32_t)value);
 	}
-	for (rest = (uint32_t)whole; rest >= 10; rest /= 100) {
-		first -= 2;
-		memcpy(digits + first, pairs + rest % 100 * 2, 2);
-	}
-	/* One that is left, unless the last pair was all. */
-	if (rest > 0 || first == 20)
-		digits[--first] = (char)('0' + rest);
-	if (value < 0)
-		digits[--first] = '-';
-	memcpy(param.inside, digits + first, sizeof(param.inside));
-	param.length = (int32_t)(20 - first);
 	return param;
 }
 

@@ -92,6 +92,7 @@ struct mews_pool {
 	struct query_list canceled; /* by gone_link */
 
 	float usual_us; /* a quarter of all statements takes less */
+	struct slow_text slow_texts[STATEMENT_TEXTS]; /* by their hash */
 	SLIST_HEAD(, mews_statement) statements;
 	uint32_t statement_count;
 	LIST_HEAD(, mews_lease) leases;

@@ -7,6 +7,7 @@
 #include "hedge.h"
 #include "pool.h"
 #include "stream.h"
+#include "supply.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,18 +101,23 @@ struct room {
 	char *end; /* of these */
 };
 
-enum copied { COPIED, TOO_LARGE, BAD_LENGTH, BAD_TYPE };
+enum copied { COPIED, NOT_SHORT, TOO_LARGE, BAD_LENGTH, BAD_TYPE };
 
-/* Copy SQL and parameters. */
+/*
+ * Copy SQL and parameters. @is_short: those of a statement, which are all
+ * inside of their structs; NOT_SHORT: they are not.
+ */
 static inline enum copied
 copy_to(struct query *query, const struct mews_query_args *args,
-    const struct room *room)
+    const struct room *room, bool is_short)
 {
 	char	*p = room->bytes;
 	uint8_t	 binary = 0;
 	Oid	 typed = 0;
 
 	query->statement = args->statement;
+	if (is_short && args->statement == NULL)
+		return NOT_SHORT;
 	if (args->statement == NULL) {
 		size_t	size = strlen(args->sql) + 1;
 
@@ -139,6 +145,8 @@ copy_to(struct query *query, const struct mews_query_args *args,
 		/* Text ends with a NUL, for libpq. */
 		if (length >= room->end - p)
 			return TOO_LARGE;
+		if (is_short && from->value != NULL)
+			return NOT_SHORT;
 		if (from->value != NULL)
 			memcpy(p, from->value, (size_t)length);
 		else	/* always the same, so that it is quick */
@@ -185,24 +193,40 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	room.types = (Oid *)(room.formats + count);
 	room.bytes = (char *)(room.types + count);
 	room.end = room.bytes + bytes;
-	return copy_to(query, args, &room);
+	return copy_to(query, args, &room, false);
 }
 
-/* A mistake in the parameters, or no memory for them; NULL: neither. */
-static inline const char *
-copy_args(struct query *query, const struct mews_query_args *args)
+/* Into the query itself. */
+static inline enum copied
+copy_inside(struct query *query, const struct mews_query_args *args,
+    bool is_short)
 {
 	const struct room room = {
 		query->inline_values, query->inline_lengths,
 		query->inline_formats, query->inline_types,
 		query->inline_bytes, query->inline_bytes + QUERY_INLINE_BYTES,
 	};
-	enum copied	copied = TOO_LARGE;
 
-	if (args->param_count <= QUERY_INLINE_PARAMS)
-		copied = copy_to(query, args, &room);
-	if (copied == TOO_LARGE)
-		copied = copy_outside(query, args);
+	return args->param_count > QUERY_INLINE_PARAMS ? TOO_LARGE :
+	    copy_to(query, args, &room, is_short);
+}
+
+static enum copied __attribute__((noinline))
+copy_any(struct query *query, const struct mews_query_args *args)
+{
+	enum copied	copied = copy_inside(query, args, false);
+
+	return copied == TOO_LARGE ? copy_outside(query, args) : copied;
+}
+
+/* A mistake in the parameters, or no memory for them; NULL: neither. */
+static inline const char *
+copy_args(struct query *query, const struct mews_query_args *args)
+{
+	enum copied	copied = copy_inside(query, args, true);
+
+	if (copied == NOT_SHORT || copied == TOO_LARGE)
+		copied = copy_any(query, args);
 	switch (copied) {
 	case COPIED:
 		return NULL;
@@ -231,9 +255,9 @@ begin(struct mews_group *group, enum query_kind kind)
 	query->kind = (uint8_t)kind;
 	query->state = QUERY_WAITING;
 	query->alone = true;
-	query->slow = false;
 	query->group = group;
 	query->attempts = 0;
+	query->slow = false;
 	query->canceled = false;
 	query->position = false;
 	query->adrift = false;
@@ -312,6 +336,7 @@ query_twin(struct query *query)
 		};
 	if (query_new(&twin, query->group, QUERY_SHARED, &args) != MEWS_OK)
 		return NULL;
+	twin->hash = query->hash;
 	twin->slow = query->slow;
 	twin->alone = query->alone;
 	twin->fn.query = NULL;
@@ -370,26 +395,38 @@ call_back_canceled(struct query *query, const struct mews_result *result)
 }
 
 void
-query_end(struct query *query, struct mews_result *result)
+query_end(struct query *query, enum mews_status status, PGresult *answer,
+    const char *endpoint, const char *message)
 {
 	struct mews_pool	*pool = query->group->pool;
+	struct mews_result	 result = {
+		.magic = RESULT_MAGIC,
+		.status = status,
+		.pg = answer,
+		.position = query->lsn,
+		.endpoint = endpoint,
+		.message = message,
+	};
 	bool			 settled;
 
 	assert(query->state != QUERY_FREE && "mews: a query ends once");
 	settled = (query->original != NULL || query->twin != NULL) &&
-	    hedge_ended(query, result);
+	    hedge_ended(query, &result);
 	if (!settled && query->canceled)
-		call_back_canceled(query, result);
+		call_back_canceled(query, &result);
 	else if (!settled)
-		call_back(query, result);
+		call_back(query, &result);
 	give_free(pool, query);
+	PQclear(result.pg);
 }
 
 void
 query_answer(struct query *query, struct mews_result *result)
 {
 	if (query->adrift) {
-		query_end(query, result);
+		query_end(query, result->status, result->pg, result->endpoint,
+		    result->message);
+		result->pg = NULL;
 		return;
 	}
 	/* Its own answer is still to come; nobody waits for that. */
@@ -403,13 +440,7 @@ query_answer(struct query *query, struct mews_result *result)
 void
 query_fail(struct query *query, enum mews_status status, const char *message)
 {
-	struct mews_result	result = {
-		.magic = RESULT_MAGIC,
-		.status = status,
-		.message = message,
-	};
-
-	query_end(query, &result);
+	query_end(query, status, NULL, NULL, message);
 }
 
 enum mews_status
@@ -469,14 +500,19 @@ accept(struct mews_group *group, struct query *query,
 		query->alone = true;
 	if ((args->flags & MEWS_POSITION) != 0)
 		query->position = !group->reader;
-	if (args->statement != NULL && statement_is_slow(args->statement))
+	if (args->statement == NULL)
+		query->hash = text_hash(args->sql);
+	if (args->statement == NULL ?
+	    text_is_slow(group->pool, query->hash) :
+	    statement_is_slow(args->statement))
 		query->slow = query->alone = true;
 	if (query_effect(query) == SQL_SESSION)
 		return group_refuse(group, MEWS_INVALID, "this is about a "
 		    "session or a transaction, and needs a lease: %.100s",
 		    args->statement != NULL ? args->statement->sql :
 		    args->sql);
-	return group_submit(group, query);
+	return supply_joined(group, query) ? MEWS_OK :
+	    group_submit(group, query);
 }
 
 enum mews_status

@@ -51,7 +51,6 @@ struct query {
 	uint8_t kind;	  /* enum query_kind */
 	uint8_t state;	  /* enum query_state */
 	bool alone;	  /* has a Sync of its own */
-	bool slow;	  /* its statement is known to take long */
 	struct mews_group *group;
 	union {
 		mews_query_fn *query;
@@ -63,6 +62,7 @@ struct query {
 
 	/* What is zero at first, side by side. */
 	uint8_t attempts; /* sent so often */
+	bool slow;	  /* its statement is known to take long */
 	bool canceled;	  /* on pool->canceled; its end is CANCELED */
 	bool position;	  /* wants to know where its commit is in the WAL */
 	bool adrift;	  /* its connection was lost, its twin is on its way */
@@ -74,12 +74,13 @@ struct query {
 	struct query *original; /* of a twin: whose answer it brings */
 	struct mews_lease *lease; /* ON_LEASE and below */
 	mews_row_fn *on_row; /* rows come one by one; or NULL */
-	void *memory;	  /* of the parameters that are not inline; or NULL */
-	const char *sql;  /* where there is no statement */
+	const char *sql;  /* where there is no statement ... */
 	int *formats;	  /* of the parameters; NULL: all text */
 	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
-
 	uint64_t after;	  /* only on a server that replayed this; or 0 */
+
+	uint64_t hash;	  /* ... and what it is known by; QUERY_SHARED */
+	void *memory;	  /* of the parameters that are not inline; or NULL */
 	const struct mews_statement *statement;
 	const char **values; /* for libpq; what they point to is ours */
 	int *lengths;
@@ -110,10 +111,11 @@ struct query *query_new_wait(struct mews_group *group, uint32_t timeout_ms);
 enum sql_effect query_effect(const struct query *query);
 
 /*
- * End it: count, call back, free. @result's PGresult stays the caller's.
- * A query that was canceled before says so, whatever @result is.
+ * End it: count, call back, free, clear @answer, which may be NULL. A query
+ * that was canceled before says so, whatever became of it.
  */
-void query_end(struct query *query, struct mews_result *result);
+void query_end(struct query *query, enum mews_status status,
+    PGresult *answer, const char *endpoint, const char *message);
 
 /* Another query brought the answer: tell it; free it if it was adrift. */
 void query_answer(struct query *query, struct mews_result *result);

@@ -1,5 +1,7 @@
 /*
  * statement.c - registering SQL; connections prepare it when they need it.
+ *
+ * And what is learned of SQL that was not registered: which of it runs long.
  */
 #include "statement.h"
 
@@ -56,4 +58,38 @@ mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
     const char *sql, unsigned flags)
 {
 	return mews_statement_register_typed(out, pool, sql, flags, NULL, 0);
+}
+
+/* FNV-1a, 64 bits, by G. Fowler, L. C. Noll and K.-P. Vo */
+uint64_t
+text_hash(const char *sql)
+{
+	uint64_t	hash = 0xcbf29ce484222325;
+
+	for (const char *p = sql; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	return hash;
+}
+
+bool
+text_is_slow(const struct mews_pool *pool, uint64_t hash)
+{
+	const struct slow_text *text =
+	    &pool->slow_texts[hash % STATEMENT_TEXTS];
+
+	return text->hash == hash && mean_is_slow(text->mean_us,
+	    pool->usual_us);
+}
+
+void
+text_learn(struct mews_pool *pool, uint64_t hash, float us)
+{
+	struct slow_text *text = &pool->slow_texts[hash % STATEMENT_TEXTS];
+	float		  quick = 0;
+
+	/* Only the slow need a place, however many are quick. */
+	if (text->hash != hash && us > STATEMENT_SLOW_US)
+		*text = (struct slow_text) { .hash = hash };
+	mean_learn(text->hash == hash ? &text->mean_us : &quick,
+	    &pool->usual_us, us);
 }

@@ -26,12 +26,37 @@ struct mews_statement {
 #define STATEMENT_SLOW_US    5000.0F /* slow: its mean is above this ... */
 #define STATEMENT_SLOW_TIMES 8.0F /* ... and so many times the usual */
 
+/* SQL that was not registered, and took long at least once. */
+struct slow_text {
+	uint64_t hash; /* of the SQL */
+	float mean_us; /* as that of a statement */
+};
+
+#define STATEMENT_TEXTS 256 /* a power of two */
+
+static inline bool
+mean_is_slow(float mean_us, float usual_us)
+{
+	return mean_us > STATEMENT_SLOW_US &&
+	    mean_us > usual_us * STATEMENT_SLOW_TIMES;
+}
+
+static inline void
+mean_learn(float *mean_us, float *usual_us, float us)
+{
+	float	usual = *usual_us, step = 1 + usual * 0.05F;
+
+	*mean_us += (us - *mean_us) * 0.125F;
+	/* Rests where a quarter of all is quicker: when everything is slow,
+	 * nothing is. */
+	*usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
+}
+
 /* Is it expected to run long? */
 static inline bool
 statement_is_slow(const struct mews_statement *statement)
 {
-	return statement->mean_us > STATEMENT_SLOW_US && statement->mean_us >
-	    *statement->usual_us * STATEMENT_SLOW_TIMES;
+	return mean_is_slow(statement->mean_us, *statement->usual_us);
 }
 
 /* It took @us on the server. The host may not change it; the pool, whose it
@@ -41,12 +66,13 @@ statement_learn(const struct mews_statement *statement, float us)
 {
 	struct mews_statement *own =
 	    (struct mews_statement *)(uintptr_t)statement;
-	float	usual = *own->usual_us, step = 1 + usual * 0.05F;
 
-	own->mean_us += (us - own->mean_us) * 0.125F;
-	/* Rests where a quarter of all is quicker: when everything is slow,
-	 * nothing is. */
-	*own->usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
+	mean_learn(&own->mean_us, own->usual_us, us);
 }
+
+/* The same of SQL that was not registered, by its hash. */
+uint64_t text_hash(const char *sql);
+bool text_is_slow(const struct mews_pool *pool, uint64_t hash);
+void text_learn(struct mews_pool *pool, uint64_t hash, float us);
 
 #endif

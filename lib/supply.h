@@ -33,6 +33,19 @@ supply_batch(const struct mews_group *group)
 	    conn : NULL;
 }
 
+/* The quick way of most reads: @query goes with others of this turn. */
+static inline bool
+supply_joined(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	return !query->slow && query->after == 0 &&
+	    pool_changes(group->pool) == group->pool->changes &&
+	    TAILQ_EMPTY(&group->waiting[GROUP_QUICK]) &&
+	    (conn = supply_batch(group)) != NULL &&
+	    conn_send(conn, query, false);
+}
+
 /* For a query that shares; NULL: nobody can take it now. */
 struct conn *supply_pick(struct mews_group *group);
 

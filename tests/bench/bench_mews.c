@@ -27,6 +27,8 @@ struct mews {
 	struct mews_pool *pool;
 	struct mews_group *group;
 	struct mews_statement *statement;
+	struct mews_param id;
+	struct mews_query_args args; /* of a query: by @id */
 	struct holder *holders;
 };
 
@@ -75,13 +77,12 @@ count(const struct bench *bench, void (*start_or_stop)(void))
 static void
 send_query(struct mews *mews)
 {
-	struct mews_param id = mews_param_int(bench_id(mews->bench));
-	struct mews_query_args args = { .statement = mews->statement,
-		.params = &id, .param_count = 1 };
 	enum mews_status status;
 
+	mews->id = mews_param_int(bench_id(mews->bench));
 	count(mews->bench, bench_instructions_start);
-	status = mews_query_send(mews->group, &args, query_ended, mews, NULL);
+	status = mews_query_send(mews->group, &mews->args, query_ended, mews,
+	    NULL);
 	count(mews->bench, bench_instructions_stop);
 	if (status != MEWS_OK)
 		refused(mews, "query", status);
@@ -111,15 +112,12 @@ static void
 hold(struct holder *holder, struct mews_lease *lease)
 {
 	struct mews *mews = holder->mews;
-	struct mews_param id;
-	struct mews_query_args args = { .statement = mews->statement,
-		.params = &id, .param_count = 1 };
 	enum mews_status status;
 
 	holder->lease = lease;
-	id = mews_param_int(bench_id(mews->bench));
-	status = mews_lease_query(lease, &args, lease_query_ended, holder,
-	    NULL);
+	mews->id = mews_param_int(bench_id(mews->bench));
+	status = mews_lease_query(lease, &mews->args, lease_query_ended,
+	    holder, NULL);
 	if (status != MEWS_OK)
 		refused(mews, "lease", status);
 }
@@ -288,6 +286,8 @@ mews_open(struct bench *bench)
 	if (mews_statement_register(&mews->statement, mews->pool, BENCH_SQL,
 		0) != MEWS_OK)
 		errx(1, "statement");
+	mews->args = (struct mews_query_args) { .statement = mews->statement,
+		.params = &mews->id, .param_count = 1 };
 	if (bench->mode == BENCH_LEASE) {
 		mews->holders = calloc(bench->inflight,
 		    sizeof(mews->holders[0]));

@@ -42,12 +42,15 @@ static void
 keep_log(void *arg, enum mews_log_level level, const char *event,
     const char *text)
 {
+	static const char *const levels[] = {
+		[MEWS_DEBUG] = "debug", [MEWS_INFO] = "info",
+		[MEWS_WARNING] = "warning", [MEWS_ERROR] = "error",
+	};
 	char   *log = arg;
 	size_t	used = strlen(log);
 
-	(void)level;
-	snprintf(log + used, sizeof(cluster.log) - used, "%s %s\n", event,
-	    text);
+	snprintf(log + used, sizeof(cluster.log) - used, "%s %s %s\n",
+	    levels[level], event, text);
 }
 
 void

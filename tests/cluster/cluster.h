@@ -21,7 +21,7 @@ struct cluster {
 	struct mews_fleet *fleet;
 	struct mews_view *view;
 	struct mews_pool *pool;
-	char log[65536]; /* events of this process: "event text\n" */
+	char log[65536]; /* of this process: "level event text\n" */
 	char *monitor_log; /* the same of the monitor's; NULL: it never ran */
 };
 

@@ -9,9 +9,12 @@
 #include "unit.h"
 
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Stalls, where they are no topic, are put off. */
 #define NO_STALL 60000
@@ -208,6 +211,61 @@ START_TEST(what_happens_is_taken_for_what_it_is)
 }
 END_TEST
 
+/* A server that hangs up on everybody. */
+static void
+hang_up(void *arg)
+{
+	int	*fd = arg, client;
+
+	while ((client = accept(*fd, NULL, NULL)) != -1)
+		close(client);
+}
+
+static int
+open_port(in_port_t *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t	   length = sizeof(address);
+	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
+	ck_assert_int_eq(listen(fd, 64), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address,
+	    &length), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+/* Hung up during the login; and no way to get there at all. */
+START_TEST(who_is_not_there_is_down_at_once)
+{
+	static const char *const hosts[] = { "127.0.0.1", "255.255.255.255" };
+	char		conninfo[100];
+	in_port_t	port;
+	int		fd = open_port(&port);
+	pid_t		pid;
+
+	group.acquire_timeout = 100;
+	snprintf(conninfo, sizeof(conninfo), "host=%s port=%d user=mews",
+	    hosts[_i], port);
+	cluster_prepare(&group, 1);
+	cluster.config.endpoint_count = 1;
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster_create();
+	pid = cluster_fork(hang_up, &fd);
+	cluster_join();
+	ck_assert_int_eq(cluster_run(cluster_group("g"), "select 1").status,
+	    MEWS_UNAVAILABLE);
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	ck_assert_int_eq(cluster_logged("to=down role=unknown "
+	    "evidence=refused"), 1);
+	ck_assert_int_eq(cluster_logged("to=suspect"), 0);
+	cluster_end(pid);
+	close(fd);
+}
+END_TEST
+
 /* A login gets no answer: the other connection is busy. */
 START_TEST(a_login_without_an_answer_makes_it_suspect)
 {
@@ -294,6 +352,7 @@ evidence_suite(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is, 0,
 	    (int)CLUSTER_COUNT(rows));
+	tcase_add_loop_test(tcase, who_is_not_there_is_down_at_once, 0, 2);
 	tcase_add_test(tcase, a_login_without_an_answer_makes_it_suspect);
 	tcase_add_test(tcase, who_refuses_logins_is_not_down);
 	tcase_add_test(tcase, an_error_of_sql_is_no_evidence);

@@ -402,7 +402,8 @@ START_TEST(of_two_primaries_the_newer_one_gets_the_writes)
 	CLUSTER_WAIT(load->on[1] > 100);
 	turn_for(1000);
 	ck_assert_int_eq(load->on[0], before);
-	ck_assert_int_eq(cluster_monitor_logged("two_primaries"), 1);
+	ck_assert_int_eq(cluster_monitor_logged("error two_primaries"),
+	    1);
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
 	cluster_end(pid);

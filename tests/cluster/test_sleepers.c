@@ -19,7 +19,8 @@
 #define BURST	  10   /* queries in one */
 #define BURST_US  5000 /* from one to the next */
 #define EVERY	  101  /* a sleeper: no fixed place in its burst */
-#define SLEEP	  "0.05"
+#define QUICK_SQL "select $1::int"
+#define SLOW_SQL  "select pg_sleep(0.05)"
 #define TIMES	  3    /* the p99 with sleepers, of that without, at most */
 
 /* One quick read. */
@@ -30,7 +31,7 @@ struct shot {
 
 static struct {
 	struct mews_group *group;
-	struct mews_statement *quick, *slow;
+	struct mews_statement *quick, *slow; /* or none of them: SQL */
 	struct shot shots[BURSTS * BURST];
 	int sent, ended; /* of shots */
 	int asleep, slept;
@@ -70,7 +71,8 @@ on_slept(void *arg, const struct mews_result *result)
 static void
 send_sleeper(void)
 {
-	struct mews_query_args	args = { .statement = load.slow };
+	struct mews_query_args	args = { .statement = load.slow,
+		.sql = load.slow == NULL ? SLOW_SQL : NULL };
 
 	load.asleep++;
 	ck_assert_int_eq(mews_query_send(load.group, &args, on_slept, NULL,
@@ -82,6 +84,7 @@ send_quick(int64_t due_us)
 {
 	struct mews_param	param = mews_param_int(load.sent);
 	struct mews_query_args	args = { .statement = load.quick,
+		.sql = load.quick == NULL ? QUICK_SQL : NULL,
 		.params = &param, .param_count = 1 };
 	struct shot	       *shot = &load.shots[load.sent++];
 
@@ -135,12 +138,15 @@ open_load(const struct mews_group_config *group)
 	cluster_open(group, 1);
 	memset(&load, 0, sizeof(load));
 	load.group = cluster_group("g");
+}
+
+static void
+register_both(void)
+{
 	ck_assert_int_eq(mews_statement_register(&load.quick, cluster.pool,
-	    "select $1::int", 0), MEWS_OK);
+	    QUICK_SQL, 0), MEWS_OK);
 	ck_assert_int_eq(mews_statement_register(&load.slow, cluster.pool,
-	    "select pg_sleep(" SLEEP ")", 0), MEWS_OK);
-	/* Until all connections are open, and it is known who is slow. */
-	run_round(true);
+	    SLOW_SQL, 0), MEWS_OK);
 }
 
 static void
@@ -150,6 +156,8 @@ judge(void)
 	char	text[PAIRS * 40] = "";
 	size_t	used = 0;
 
+	/* Until all connections are open, and it is known who is slow. */
+	run_round(true);
 	for (int i = 0; i < PAIRS; i++) {
 		with = run_round(true);
 		without = run_round(false);
@@ -169,11 +177,12 @@ START_TEST(quick_reads_do_not_wait_behind_sleepers)
 {
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_ANY, .connection_count = 4 });
+	register_both();
 	judge();
 }
 END_TEST
 
-START_TEST(nor_on_the_only_server)
+START_TEST(nor_on_the_only_server_without_statements)
 {
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_PRIMARY, .connection_count = 4 });
@@ -186,6 +195,7 @@ START_TEST(nor_without_batches)
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_ANY, .connection_count = 4,
 	    .batch = MEWS_OFF });
+	register_both();
 	judge();
 }
 END_TEST
@@ -199,7 +209,7 @@ sleepers_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, cluster_repair, cluster_close);
 	tcase_add_test(tcase, quick_reads_do_not_wait_behind_sleepers);
-	tcase_add_test(tcase, nor_on_the_only_server);
+	tcase_add_test(tcase, nor_on_the_only_server_without_statements);
 	tcase_add_test(tcase, nor_without_batches);
 	return suite;
 }
