@@ -167,6 +167,8 @@ good(struct health health, const struct health_rules *rules, uint32_t now_ms,
 			set_retry(&health, now_ms + rules->interval / 4);
 			return health;
 		}
+		/* Whoever began to look before it was back saw the dead. */
+		health = begin_epoch(health);
 	}
 	health.state = HEALTH_UP;
 	health.failures = 0;

@@ -56,7 +56,7 @@ struct health {
 	enum health_role role;
 	unsigned failures;  /* in a row, saturating; while DOWN: since then */
 	unsigned successes; /* in a row while DOWN, saturating */
-	unsigned epoch;	    /* +1 per change of role and per death; wraps */
+	unsigned epoch;	    /* +1 per change of role, death, return; wraps */
 	bool probing;	    /* somebody holds the probe lease, until ... */
 	uint32_t retry_ms;  /* segment time; else: no probe before */
 };

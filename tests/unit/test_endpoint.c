@@ -90,9 +90,9 @@ static const struct {
 	  "role=unknown evidence=probe_failed epoch=1 failures=1" },
 	{ HEALTH_REFUSED, 0, NULL },
 	{ HEALTH_PROBE_OK, MEWS_INFO, "endpoint=b from=down to=up "
-	  "role=unknown evidence=probe_ok epoch=1 failures=0" },
+	  "role=unknown evidence=probe_ok epoch=2 failures=0" },
 	{ HEALTH_REFUSED, MEWS_WARNING, "endpoint=b from=up to=down "
-	  "role=unknown evidence=refused epoch=2 failures=1" },
+	  "role=unknown evidence=refused epoch=3 failures=1" },
 };
 
 START_TEST(each_transition_is_told_once)

@@ -260,7 +260,23 @@ START_TEST(it_rises_after_so_many_good_probes)
 	ck_assert_int_eq(health.state, HEALTH_UP);
 	ck_assert_uint_eq(health.failures, 0);
 	ck_assert_uint_eq(health.successes, 0);
-	ck_assert_uint_eq(health.epoch, 0);
+	ck_assert_uint_eq(health.epoch, 1);
+}
+END_TEST
+
+/* Two probed it while it was dead; the one that was slow to say so is late. */
+START_TEST(who_saw_it_dead_is_not_heard_once_it_is_back)
+{
+	const struct health dead = { .state = HEALTH_DOWN, .epoch = 7 };
+	health_word	    word = health_pack(dead);
+
+	for (unsigned i = 0; i < rules.rise; i++)
+		health_report(&word, HEALTH_PROBE_OK, true, 7, &rules, 0, 0);
+	ck_assert_int_eq(health_get(&word).state, HEALTH_UP);
+	health_report(&word, HEALTH_REFUSED, true, 7, &rules, 0, 0);
+	health_report(&word, HEALTH_PROBE_FAILED, true, 7, &rules, 0, 0);
+	ck_assert_int_eq(health_get(&word).state, HEALTH_UP);
+	ck_assert_uint_eq(health_get(&word).failures, 0);
 }
 END_TEST
 
@@ -479,6 +495,8 @@ health_suite(void)
 	tcase_add_loop_test(tcase, it_falls_after_so_many_failed_probes, 1,
 	    16);
 	tcase_add_loop_test(tcase, it_rises_after_so_many_good_probes, 1, 16);
+	tcase_add_test(tcase,
+	    who_saw_it_dead_is_not_heard_once_it_is_back);
 	tcase_add_test(tcase, a_good_probe_forgives_the_failed_ones);
 	tcase_add_loop_test(tcase, backoff_doubles_with_full_jitter, 1, 16);
 	tcase_add_test(tcase, the_epoch_wraps);
