@@ -366,7 +366,8 @@ supply_take_any(struct mews_group *group)
 			uint32_t at = first + i < count ? first + i :
 			    first + i - count;
 
-			conn = supply_idle_on(group, route->endpoint[from + at]);
+			conn = supply_idle_on(group,
+			    route->endpoint[from + at]);
 			if (conn != NULL)
 				return conn;
 		}
