@@ -26,7 +26,7 @@ lease_alive(struct mews_lease *lease)
 	checked(lease);
 	if (lease->group == NULL)
 		return MEWS_INVALID;
-	if (!pool_ours(lease->group->pool))
+	if (!pool_is_ours(lease->group->pool))
 		return group_refuse_foreign(lease->group);
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !conn_check(lease->conn))
@@ -66,6 +66,13 @@ lease_free_all(struct mews_pool *pool)
 	}
 }
 
+/* The first ones; NULL: out of memory. */
+static struct mews_lease * __attribute__((noinline))
+new_lease(void)
+{
+	return malloc(sizeof(struct mews_lease));
+}
+
 /* @conn is held by a new lease; NULL: out of memory. */
 static inline struct mews_lease *
 hold(struct conn *conn)
@@ -76,10 +83,9 @@ hold(struct conn *conn)
 
 	if (lease != NULL)
 		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
-	else if ((lease = malloc(sizeof(*lease))) == NULL)
+	else if ((lease = new_lease()) == NULL)
 		return NULL;
 	lease->magic = LEASE_MAGIC;
-	lease->endpoint = conn->endpoint;
 	lease->group = group;
 	lease->conn = conn;
 	lease->in_flight = 0;
@@ -89,7 +95,6 @@ hold(struct conn *conn)
 	lease->dirty = false;
 	lease->options[0] = '\0';
 	lease->active_us = pool_now(pool);
-	LIST_INSERT_HEAD(&pool->leases, lease, link);
 	conn->lease = lease;
 	conn->slow_lane = false;
 	group->leased++;
@@ -123,7 +128,7 @@ mews_lease_try(struct mews_group *group)
 	struct conn	*conn;
 
 	/* Who waits was here before. */
-	if (!pool_ours(group_pool(group)) || group->waiting_count > 0 ||
+	if (!pool_is_ours(group_pool(group)) || group->waiting_count > 0 ||
 	    (conn = supply_take_idle(group)) == NULL)
 		return NULL;
 	return hold(conn);
@@ -136,9 +141,11 @@ part(struct mews_lease *lease)
 	struct conn	*conn = lease->conn;
 
 	lease->conn = NULL;
-	lease->transaction = false;
 	lease->group->leased--;
 	conn->lease = NULL;
+	if (!lease->used)
+		return;
+	lease->transaction = false;
 	for (uint32_t i = conn->head; i != conn->tail; i++) {
 		struct expect *e = &conn->ring[i & (conn->ring_size - 1)];
 
@@ -152,16 +159,27 @@ part(struct mews_lease *lease)
 void
 lease_lost(struct mews_lease *lease)
 {
+	lease->endpoint = lease->conn->endpoint;
 	part(lease);
+	LIST_INSERT_HEAD(&lease->group->pool->shells, lease, link);
 }
 
 void
-lease_orphan(struct mews_lease *lease)
+lease_orphan_all(struct mews_pool *pool)
 {
-	if (lease->conn != NULL)
-		part(lease);
-	LIST_REMOVE(lease, link);
-	lease->group = NULL;
+	struct mews_lease	*lease;
+	struct conn		*conn;
+
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
+			    link)
+				if (conn->lease != NULL)
+					lease_lost(conn->lease);
+	while ((lease = LIST_FIRST(&pool->shells)) != NULL) {
+		LIST_REMOVE(lease, link);
+		lease->group = NULL;
+	}
 }
 
 void
@@ -206,7 +224,7 @@ mews_lease_begin(struct mews_group *group, uint32_t timeout_ms,
 	struct query	       *query;
 	enum mews_status	status;
 
-	if (!pool_ours(group_pool(group)))
+	if (!pool_is_ours(group_pool(group)))
 		return group_refuse_foreign(group);
 	if (fn == NULL)
 		return group_refuse(group, MEWS_INVALID,
@@ -310,29 +328,38 @@ const char *
 mews_lease_endpoint(const struct mews_lease *lease)
 {
 	return lease->group == NULL ? "" :
-	    endpoint_name(lease->group->pool->fleet, lease->endpoint);
+	    endpoint_name(lease->group->pool->fleet, lease->conn != NULL ?
+	    lease->conn->endpoint : lease->endpoint);
 }
 
-/* Its connection is the group's again; what it was used for, ends. */
+/* What it was used for, ends. */
+static void __attribute__((noinline))
+finish(struct mews_lease *lease, struct conn *conn)
+{
+	bool	open = lease->transaction || lease->in_flight > 0 ||
+	    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+
+	if (conn->streams > 0)
+		stream_abandon(conn);
+	if (lease->dirty)
+		conn->reset_due = true;
+	part(lease);
+	if (open && !conn->broken &&
+	    (!conn_send_session(conn, "ROLLBACK") || !conn_sync(conn)))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+}
+
+/* Its connection is the group's again. */
 static inline void
 give_back(struct mews_lease *lease, struct conn *conn)
 {
 	struct mews_group	*group = lease->group;
-	bool			 open = false;
 
-	if (lease->used) {
-		open = lease->transaction || lease->in_flight > 0 ||
-		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
-		if (conn->streams > 0)
-			stream_abandon(conn);
-		if (lease->dirty)
-			conn->reset_due = true;
-	}
-	part(lease);
+	if (lease->used)
+		finish(lease, conn);
+	else
+		part(lease);
 	conn->idle_since_us = pool_now(group->pool);
-	if (open && !conn->broken &&
-	    (!conn_send_session(conn, "ROLLBACK") || !conn_sync(conn)))
-		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 	if (conn->retiring && conn_is_idle(conn))
 		conn_break(conn, HEALTH_NOTHING, "");
 	/* Somebody may wait for it. */
@@ -355,8 +382,9 @@ mews_lease_end(struct mews_lease **lease)
 		return;
 	}
 	pool = l->group->pool;
-	if (l->conn != NULL && pool_ours(pool))
+	if (l->conn == NULL)
+		LIST_REMOVE(l, link);
+	else if (pool_is_ours(pool))
 		give_back(l, l->conn);
-	LIST_REMOVE(l, link);
 	SLIST_INSERT_HEAD(&pool->free_leases, l, free_link);
 }

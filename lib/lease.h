@@ -17,7 +17,7 @@ struct mews_lease {
 	uint32_t magic;
 	struct mews_group *group; /* NULL: the pool was closed */
 	struct conn *conn;	  /* NULL: lost, or taken away */
-	uint32_t endpoint;
+	uint32_t endpoint;	  /* without conn: that it was of */
 	uint32_t in_flight;	  /* queries */
 	bool used;		  /* something was sent */
 	bool transaction;	  /* BEGIN was sent, and no end of it since */
@@ -25,7 +25,7 @@ struct mews_lease {
 	bool dirty;		  /* may have left something in the session */
 	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
 	int64_t active_us;	  /* last time something ended or was sent */
-	LIST_ENTRY(mews_lease) link;	   /* pool->leases */
+	LIST_ENTRY(mews_lease) link;	   /* without conn: pool->shells */
 	SLIST_ENTRY(mews_lease) free_link; /* pool->free_leases */
 };
 
@@ -68,7 +68,7 @@ void lease_sent(struct mews_lease *lease, const struct query *query,
 /* Free the memory of those that ended. */
 void lease_free_all(struct mews_pool *pool);
 
-/* The pool goes: what is left is a shell. */
-void lease_orphan(struct mews_lease *lease);
+/* The pool goes: what is left of its leases are shells without one. */
+void lease_orphan_all(struct mews_pool *pool);
 
 #endif

@@ -228,7 +228,7 @@ pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	SLIST_INIT(&pool->free_queries);
 	TAILQ_INIT(&pool->canceled);
 	SLIST_INIT(&pool->statements);
-	LIST_INIT(&pool->leases);
+	LIST_INIT(&pool->shells);
 	SLIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		pool->endpoints[i].latency_us = 500;
@@ -246,7 +246,6 @@ void
 mews_pool_close(struct mews_pool **out)
 {
 	struct mews_pool	*pool = *out;
-	struct mews_lease	*lease;
 
 	*out = NULL;
 	if (pool == NULL)
@@ -263,8 +262,7 @@ mews_pool_close(struct mews_pool **out)
 	}
 	pool->closing = true;
 	pool->depth++; /* callbacks run in here */
-	while ((lease = LIST_FIRST(&pool->leases)) != NULL)
-		lease_orphan(lease);
+	lease_orphan_all(pool);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_close(&pool->groups[i]);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)

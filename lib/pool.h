@@ -95,7 +95,7 @@ struct mews_pool {
 	struct slow_text slow_texts[STATEMENT_TEXTS]; /* by their hash */
 	SLIST_HEAD(, mews_statement) statements;
 	uint32_t statement_count;
-	LIST_HEAD(, mews_lease) leases;
+	LIST_HEAD(, mews_lease) shells; /* leases whose connection is gone */
 	SLIST_HEAD(, mews_lease) free_leases;
 };
 
@@ -123,6 +123,13 @@ pool_ours(struct mews_pool *pool)
 {
 	return (pool != NULL && *pool->owner == &pool_thread) ||
 	    pool_ours_slow(pool);
+}
+
+/* The same where a group or a lease leads to it, so that it is there. */
+static inline bool
+pool_is_ours(struct mews_pool *pool)
+{
+	return *pool->owner == &pool_thread || pool_ours_slow(pool);
 }
 
 static inline uint32_t

@@ -524,7 +524,7 @@ mews_query_send(struct mews_group *group, const struct mews_query_args *args,
 	const char	       *why;
 	enum mews_status	status;
 
-	if (!pool_ours(pool))
+	if (!pool_is_ours(pool))
 		return group_refuse_foreign(group);
 	if ((why = args_mistake(pool, args)) != NULL)
 		return refuse(group, why);

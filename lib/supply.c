@@ -334,20 +334,6 @@ supply_keep(struct mews_group *group, uint32_t wanted)
 		    wanted - group->count);
 }
 
-/* With nothing in flight, to @endpoint; or NULL. */
-static inline struct conn *
-idle_on(struct mews_group *group, uint32_t endpoint)
-{
-	struct conn	*conn;
-
-	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
-		if (conn->lease == NULL && conn->in_flight == 0 &&
-		    conn->state == CONN_READY && !conn->broken &&
-		    !conn->retiring && conn_check(conn))
-			return conn;
-	return NULL;
-}
-
 /* None of that tier is idle: grow there. True: there is hope in that. */
 static bool
 grow_idle(struct mews_group *group, uint32_t from, uint32_t to)
@@ -363,9 +349,8 @@ grow_idle(struct mews_group *group, uint32_t from, uint32_t to)
 	return hope;
 }
 
-/* A tier at a time, from any of its endpoints. */
-static struct conn *
-idle_anywhere(struct mews_group *group)
+struct conn *
+supply_take_any(struct mews_group *group)
 {
 	const struct route *route = &group->route;
 	struct conn	   *conn;
@@ -381,7 +366,8 @@ idle_anywhere(struct mews_group *group)
 			uint32_t at = first + i < count ? first + i :
 			    first + i - count;
 
-			conn = idle_on(group, route->endpoint[from + at]);
+			conn = supply_idle_on(group,
+			    route->endpoint[from + at]);
 			if (conn != NULL)
 				return conn;
 		}
@@ -391,18 +377,6 @@ idle_anywhere(struct mews_group *group)
 		from = to;
 	}
 	return NULL;
-}
-
-struct conn *
-supply_take_idle(struct mews_group *group)
-{
-	struct conn	*conn = NULL;
-
-	pool_notice(group->pool);
-	/* There is one primary. */
-	if (group->route.tier_end[0] == 1)
-		conn = idle_on(group, group->route.endpoint[0]);
-	return conn != NULL ? conn : idle_anywhere(group);
 }
 
 /* How many connections slow queries may have: half while there are others. */

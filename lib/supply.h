@@ -56,8 +56,35 @@ struct conn *supply_pick_after(struct mews_group *group,
 /* Open already, on another endpoint than that; or NULL. */
 struct conn *supply_pick_other(struct mews_group *group, uint32_t endpoint);
 
-/* With nothing in flight, for a lease; or NULL. */
-struct conn *supply_take_idle(struct mews_group *group);
+/* With nothing in flight, to @endpoint; or NULL. */
+static inline struct conn *
+supply_idle_on(const struct mews_group *group, uint32_t endpoint)
+{
+	struct conn	*conn;
+
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
+		if (conn->lease == NULL && conn->in_flight == 0 &&
+		    conn->state == CONN_READY && !conn->broken &&
+		    !conn->retiring && conn_check(conn))
+			return conn;
+	return NULL;
+}
+
+/* The same, a tier at a time, to any of its endpoints; grows. */
+struct conn *supply_take_any(struct mews_group *group);
+
+/* For a lease; or NULL. */
+static inline struct conn *
+supply_take_idle(struct mews_group *group)
+{
+	struct conn	*conn = NULL;
+
+	pool_notice(group->pool);
+	/* There is one primary. */
+	if (group->route.tier_end[0] == 1)
+		conn = supply_idle_on(group, group->route.endpoint[0]);
+	return conn != NULL ? conn : supply_take_any(group);
+}
 
 /* For a query that is known to be slow; or NULL. */
 struct conn *supply_take_slow(struct mews_group *group);

@@ -350,6 +350,19 @@ class Fleet:
 
 
 @contextlib.contextmanager
+def without_standbys():
+	"""Server a alone: what it writes is sent and replayed nowhere."""
+	def servers(command):
+		run([os.environ["MEWS_SERVERS"], command,
+		    os.environ["MEWS_SERVERS_DIR"], "b", "c"])
+	servers("down")
+	try:
+		yield
+	finally:
+		servers("up")
+
+
+@contextlib.contextmanager
 def pgbouncer(port, size):
 	"""pgbouncer in front of server a; it refuses to run as root."""
 	directory = pathlib.Path(os.environ["MEWS_SERVERS_DIR"],
