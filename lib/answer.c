@@ -169,22 +169,31 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 	return false;
 }
 
+/* What is taken in, in one go. */
+struct turn {
+	int64_t now_us;
+	uint32_t answers; /* to queries that the host has no part in */
+	int64_t waited_us; /* for the first of them */
+};
+
 /*
- * How long it took, the server having begun with it at @since_us. What came
- * in one turn is one observation: only the first of it was waited for.
+ * How long it took, the server having begun with it at @since_us. What comes
+ * in one turn behind another answer took no time of its own.
  */
 static inline void
 learn(struct conn *conn, const struct query *query, int64_t since_us,
-    int64_t now_us)
+    struct turn *turn)
 {
-	float	us = (float)(now_us -
-	    (since_us > query->sent_us ? since_us : query->sent_us));
+	float	us = 0;
 
 	/* The host has its part in the time of a stream. */
-	if (since_us >= now_us || query->on_row != NULL)
+	if (query->on_row != NULL)
 		return;
-	pool_learn(conn->known, (float)(now_us - query->sent_us));
-	conn->known->learned_us = now_us;
+	if (turn->answers++ == 0)
+		turn->waited_us = turn->now_us - query->sent_us;
+	if (since_us < turn->now_us)
+		us = (float)(turn->now_us - (since_us > query->sent_us ?
+		    since_us : query->sent_us));
 	if (query->statement != NULL)
 		statement_learn(query->statement, us);
 	else if (query->kind == QUERY_SHARED)
@@ -194,7 +203,7 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 /* The head was a query, and its answer is whole. */
 static inline void
 query_answered(struct conn *conn, struct query *query, PGresult *answer,
-    ExecStatusType status, int64_t since_us, int64_t now_us)
+    ExecStatusType status, int64_t since_us, struct turn *turn)
 {
 	conn->in_flight--;
 	conn->on->in_flight--;
@@ -203,7 +212,7 @@ query_answered(struct conn *conn, struct query *query, PGresult *answer,
 	if (query->slow && --conn->slow == 0)
 		conn->slow_lane = false;
 	if (status != PGRES_PIPELINE_ABORTED)
-		learn(conn, query, since_us, now_us);
+		learn(conn, query, since_us, turn);
 	if (!is_well(status) && query_failed(conn, query, &answer))
 		return;
 	if (is_read(conn, query)) {
@@ -442,7 +451,7 @@ answer_check_role(struct conn *conn)
  * are looked at for it. False: no progress.
  */
 static inline bool
-step(struct conn *conn, int64_t now_us)
+step(struct conn *conn, struct turn *turn)
 {
 	PGresult	*answer = PQgetResult(conn->pg), *next;
 	bool		 whole = answer == NULL;
@@ -465,16 +474,15 @@ step(struct conn *conn, int64_t now_us)
 		}
 	}
 	if (!whole) {
-		take(conn, answer, status, now_us);
+		take(conn, answer, status, turn->now_us);
 		return true;
 	}
 	conn->answer = NULL;
-	e = ring_pop(conn, now_us);
+	e = ring_pop(conn, turn->now_us);
 	if (e.kind != EXPECT_QUERY)
 		own_answered(conn, e, answer);
 	else
-		query_answered(conn, e.query, answer, status, since_us,
-		    now_us);
+		query_answered(conn, e.query, answer, status, since_us, turn);
 	return true;
 }
 
@@ -482,24 +490,28 @@ step(struct conn *conn, int64_t now_us)
 static void
 drain(struct conn *conn, bool alive)
 {
-	int64_t		now_us = pool_now(conn->group->pool);
+	struct turn	turn = { .now_us = pool_now(conn->group->pool) };
 	unsigned	nothing = 0;
 
 	while (!conn->broken &&
 	    (conn->streams == 0 || stream_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* One NULL may stand alone, behind a commit that failed. */
-		if (step(conn, now_us))
+		if (step(conn, &turn))
 			nothing = 0;
 		else
 			nothing++;
+	}
+	if (turn.answers > 0) {
+		pool_learn(conn->known, (float)turn.waited_us, turn.answers);
+		conn->known->learned_us = turn.now_us;
 	}
 	if (!alive || PQstatus(conn->pg) == CONNECTION_BAD)
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 	else if (nothing == 2)
 		conn_break(conn, HEALTH_LOST,
 		    "libpq expects no answer where one is due");
-	else if (!conn->broken && now_us - conn->role_us > ANSWER_ROLE_US)
+	else if (!conn->broken && turn.now_us - conn->role_us > ANSWER_ROLE_US)
 		answer_check_role(conn);
 }
 

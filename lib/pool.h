@@ -179,16 +179,20 @@ pool_now(struct mews_pool *pool)
 bool pool_watch(struct mews_pool *pool, int fd, int events,
     enum watch_kind kind, void *who);
 
-/* An answer of @endpoint took @us. */
+/* @count answers of @endpoint came at once, and took @us. */
 static inline void
-pool_learn(struct pool_endpoint *endpoint, float us)
+pool_learn(struct pool_endpoint *endpoint, float us, uint32_t count)
 {
-	float	step = 20 + endpoint->p99_us * 0.1F;
+	float	n = (float)count, step = 20 + endpoint->p99_us * 0.1F;
+	float	more = endpoint->p99_us + step * 0.99F * n;
 
-	endpoint->latency_us += (us - endpoint->latency_us) * 0.0625F;
+	endpoint->latency_us += (us - endpoint->latency_us) * n / (n + 15);
 	/* Up by 99 parts when exceeded, down by one when not: it rests where
 	 * one in a hundred exceeds it. */
-	endpoint->p99_us += step * (us > endpoint->p99_us ? 0.99F : -0.01F);
+	if (us <= endpoint->p99_us)
+		endpoint->p99_us -= step * 0.01F * n;
+	else
+		endpoint->p99_us = more < us + step ? more : us + step;
 }
 
 /* Longer than this, and a connection to it stalls. */
