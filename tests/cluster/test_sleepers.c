@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PAIRS	  7    /* of rounds */
+#define PAIRS	  5    /* of rounds */
 #define BURSTS	  120  /* in a round */
 #define BURST	  10   /* queries in one */
 #define BURST_US  5000 /* from one to the next */
