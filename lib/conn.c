@@ -282,6 +282,19 @@ dial_failed(struct conn *conn)
 	    (long long)(wait / 1000), fleet_quote(quoted, conn->why));
 }
 
+/* Has it a deadline of its own that is over? */
+static bool
+is_late(const struct query *query)
+{
+	int64_t	until = query->deadline_us;
+
+	if (query->timeout_ms == 0 || query->timeout_ms == MEWS_FOREVER)
+		return false;
+	if (until == 0)
+		until = query->sent_us + (int64_t)query->timeout_ms * 1000;
+	return pool_now(query->group->pool) >= until;
+}
+
 /* What becomes of a query whose answer will not come. */
 static bool
 may_resend(const struct query *query)
@@ -289,7 +302,7 @@ may_resend(const struct query *query)
 	return query->group->reader && query->kind == QUERY_SHARED &&
 	    query->attempts <= QUERY_RESENDS && !query->canceled &&
 	    query->fn.query != NULL && query->original == NULL &&
-	    group_may_resend(query->group);
+	    !is_late(query) && group_may_resend(query->group);
 }
 
 static void

@@ -221,15 +221,21 @@ serve(struct mews_group *group, struct query *query)
 	return conn != NULL;
 }
 
-/* The group's patience, or the query's own, from now on. */
+/* A query's own deadline counts from @since_us, when it came; the group's
+ * patience begins anew each time that it has to wait. */
 static void
-set_deadline(struct mews_group *group, struct query *query)
+set_deadline(struct mews_group *group, struct query *query, int64_t since_us)
 {
-	uint32_t	timeout_ms = query->timeout_ms != 0 ?
-	    query->timeout_ms : group->config->acquire_timeout;
+	uint32_t	timeout_ms = query->timeout_ms;
 
+	if (timeout_ms != 0 && query->deadline_us != 0)
+		return;
+	if (timeout_ms == 0) {
+		timeout_ms = group->config->acquire_timeout;
+		since_us = pool_now(group->pool);
+	}
 	query->deadline_us = timeout_ms == MEWS_FOREVER ? POOL_NEVER :
-	    pool_now(group->pool) + (int64_t)timeout_ms * 1000;
+	    since_us + (int64_t)timeout_ms * 1000;
 }
 
 enum mews_status
@@ -249,7 +255,7 @@ group_enqueue(struct mews_group *group, struct query *query)
 		    stats.connections - stats.idle, stats.idle, stats.waiting,
 		    queue);
 	}
-	set_deadline(group, query);
+	set_deadline(group, query, pool_now(group->pool));
 	TAILQ_INSERT_TAIL(lane(group, query), query, link);
 	group->waiting_count++;
 	/* Served by the next tick: if that runs just now, by one more. */
@@ -273,8 +279,7 @@ void
 group_resubmit(struct mews_group *group, struct query *query, bool lost)
 {
 	query->state = lost ? QUERY_LOST : QUERY_WAITING;
-	query->timeout_ms = 0;
-	set_deadline(group, query);
+	set_deadline(group, query, query->sent_us);
 	group->resent++;
 	wait_in_front(group, query);
 	group->pool->hurry = true;

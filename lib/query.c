@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 static const char given_up[] = "given up by the caller";
-
 static const char no_memory[] = "out of memory";
 
 /* A mistake in @args, apart from the parameters; NULL: none. */
@@ -273,6 +272,7 @@ begin(struct mews_group *group, enum query_kind kind)
 	query->formats = NULL;
 	query->types = NULL;
 	query->after = 0;
+	query->deadline_us = 0;
 	return query;
 }
 

@@ -57,7 +57,6 @@ struct query {
 		mews_lease_fn *lease; /* QUERY_LEASE */
 	} fn;		      /* NULL: ended, but its answer is to come */
 	void *arg;
-	int64_t deadline_us; /* of the waiting */
 	int64_t sent_us;
 
 	/* What is zero at first, side by side. */
@@ -78,6 +77,7 @@ struct query {
 	int *formats;	  /* of the parameters; NULL: all text */
 	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
 	uint64_t after;	  /* only on a server that replayed this; or 0 */
+	int64_t deadline_us; /* of the waiting; 0: it did not wait yet */
 
 	uint64_t hash;	  /* ... and what it is known by; QUERY_SHARED */
 	void *memory;	  /* of the parameters that are not inline; or NULL */

@@ -158,6 +158,40 @@ START_TEST(the_budget_bounds_what_is_sent_again)
 }
 END_TEST
 
+/* Both run for half a second when their sessions are ended. */
+START_TEST(a_read_is_not_sent_again_behind_its_deadline)
+{
+	static const char *const end_all =
+	    "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+	    "where application_name = 'mews:cluster'";
+	static const char *const count_old =
+	    "select count(*) from pg_stat_activity "
+	    "where application_name = 'mews:cluster' and state = 'active' "
+	    "and clock_timestamp() - query_start > interval '500 ms'";
+	const struct mews_query_args args[] = {
+		{ .sql = "select 1, pg_sleep(3)", .timeout_ms = 300,
+		  .flags = MEWS_ALONE },
+		{ .sql = "select 2, pg_sleep(3)", .flags = MEWS_ALONE },
+	};
+	struct asked	asked[2];
+
+	cluster_open(&(struct mews_group_config) { .name = "read",
+	    .role = MEWS_GROUP_STANDBY, .connection_count = 2,
+	    .min_connections = 2, .pipeline = 1 }, 1);
+	CLUSTER_WAIT(cluster_stats("read").idle == 2);
+	for (int i = 0; i < 2; i++)
+		cluster_send(&asked[i], cluster_group("read"), &args[i]);
+	CLUSTER_WAIT(cluster_ask_int("b", count_old) +
+	    cluster_ask_int("c", count_old) == 2);
+	cluster_ask("b", end_all);
+	cluster_ask("c", end_all);
+	CLUSTER_WAIT(asked[0].calls == 1 && asked[1].calls == 1);
+	ck_assert_int_eq(asked[0].status, MEWS_LOST);
+	ck_assert_int_eq(asked[1].status, MEWS_OK);
+	ck_assert_uint_eq(cluster_stats("read").resent, 1);
+}
+END_TEST
+
 #define KILLS	 30
 #define SAVED_UP 100 /* what a budget holds at least */
 #define PER_CENT 20
@@ -232,6 +266,7 @@ limits_suite(void)
 	tcase_add_test(tcase, a_server_that_came_back_gets_its_share_slowly);
 	tcase_add_test(tcase,
 	    too_many_connections_lower_the_limit_for_a_while);
+	tcase_add_test(tcase, a_read_is_not_sent_again_behind_its_deadline);
 	tcase_add_loop_test(tcase, the_budget_bounds_what_is_sent_again, 0,
 	    (int)CLUSTER_COUNT(budgets));
 	tcase_add_test(tcase,

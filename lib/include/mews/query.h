@@ -79,7 +79,9 @@ struct mews_query_args {
 				that has replayed it, or on the primary where
 				the group may use it; wait for one at most
 				timeout_ms. 0: anywhere */
-	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout */
+	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout.
+				Later than this a lost read is not sent
+				again, if it is not the default */
 };
 
 /**
