@@ -163,7 +163,6 @@ mews_group_stats(const struct mews_group *group,
 
 	*stats = (struct mews_group_stats) {
 		.connections = group->count,
-		.leased = group->leased,
 		.waiting = group->waiting_count,
 		.queries = group->ended,
 		.errors = group->errors,
@@ -172,9 +171,12 @@ mews_group_stats(const struct mews_group *group,
 	};
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		stats->in_flight += group->on[i].in_flight;
-		TAILQ_FOREACH (conn, &group->on[i].conns, link)
-			if (conn_is_idle(conn) && conn->lease == NULL)
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			if (conn->lease != NULL)
+				stats->leased++;
+			else if (conn_is_idle(conn))
 				stats->idle++;
+		}
 	}
 }
 

@@ -45,7 +45,6 @@ struct mews_group {
 	int64_t batch_us;   /* ... the turn's time ... */
 	uint32_t batch_most; /* ... until it has so many in flight */
 	uint32_t count;	   /* connections, to all endpoints */
-	uint32_t leased;   /* of these */
 	uint64_t ended, errors, resent, opened, hedged;
 	float tokens;	   /* reads that may be sent again now */
 	uint64_t counted;  /* of ended, in tokens already */

@@ -73,7 +73,8 @@ new_lease(void)
 	return malloc(sizeof(struct mews_lease));
 }
 
-/* @conn is held by a new lease; NULL: out of memory. */
+/* @conn is held by a new lease; NULL: out of memory. When it is forgotten the
+ * pool's next scan will know, a beat from now at the latest. */
 static inline struct mews_lease *
 hold(struct conn *conn)
 {
@@ -97,10 +98,6 @@ hold(struct conn *conn)
 	lease->active_us = pool_now(pool);
 	conn->lease = lease;
 	conn->slow_lane = false;
-	group->leased++;
-	if (group->config->query_timeout != MEWS_FOREVER)
-		pool_due(pool, lease->active_us +
-		    (int64_t)group->config->query_timeout * 1000);
 	return lease;
 }
 
@@ -141,7 +138,6 @@ part(struct mews_lease *lease)
 	struct conn	*conn = lease->conn;
 
 	lease->conn = NULL;
-	lease->group->leased--;
 	conn->lease = NULL;
 	if (!lease->used)
 		return;
