@@ -41,7 +41,7 @@ struct mews_group {
 	uint32_t waiting_count; /* in all */
 	bool lanes;	   /* a connection may be kept for slow queries */
 	int64_t quick_us;  /* last time a quick query came */
-	struct conn *batch; /* takes the reads of this turn, or NULL ... */
+	struct conn *batch; /* takes what comes in this turn, or NULL ... */
 	int64_t batch_us;   /* ... the turn's time ... */
 	uint32_t batch_most; /* ... until it has so many in flight */
 	uint32_t count;	   /* connections, to all endpoints */

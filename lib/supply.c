@@ -215,6 +215,23 @@ pick_once(struct mews_group *group, bool stalled_too)
 	return NULL;
 }
 
+/*
+ * Until how many are in flight @conn takes what else comes in this turn. Reads
+ * share its Sync; where each has its own, as many as make @conn no busier than
+ * the endpoint's connections are on average.
+ */
+static uint32_t
+batch_most(const struct mews_group *group, const struct conn *conn)
+{
+	uint32_t	most = group->config->pipeline, n = conn->on->count;
+	uint32_t	here = conn->in_flight, all = conn->on->in_flight;
+	uint32_t	more = SUPPLY_BATCH;
+
+	if (group->config->batch != MEWS_ON && n > 1)
+		more = all > here * n ? (all - here * n) / (n - 1) : 0;
+	return here + more < most ? here + more : most;
+}
+
 struct conn *
 supply_pick(struct mews_group *group)
 {
@@ -227,13 +244,10 @@ supply_pick(struct mews_group *group)
 		if ((conn = pick_once(group, false)) == NULL)
 			conn = pick_once(group, true);
 	} while (conn != NULL && !conn_check(conn));
-	/* Some more of this turn's reads go the same way: one Sync for all. */
-	group->batch = group->config->batch == MEWS_ON ? conn : NULL;
-	if (group->batch != NULL) {
+	group->batch = conn;
+	if (conn != NULL) {
 		group->batch_us = pool_now(group->pool);
-		group->batch_most = conn->in_flight + SUPPLY_BATCH;
-		if (group->batch_most > group->config->pipeline)
-			group->batch_most = group->config->pipeline;
+		group->batch_most = batch_most(group, conn);
 	}
 	return conn;
 }

@@ -9,7 +9,7 @@
 
 #include "conn.h"
 
-#define SUPPLY_BATCH	16	/* reads in a row to one connection */
+#define SUPPLY_BATCH	16	/* queries in a row to one connection */
 #define SUPPLY_QUICK_US 1000000 /* a quick query this long ago still counts */
 #define SUPPLY_FADE	4	/* a latency counts for a fifth after 1 s */
 
@@ -22,7 +22,7 @@ supply_is_open(const struct conn *conn)
 	    conn->sessions == 0 && (!conn->reset_due || conn->in_flight == 0);
 }
 
-/* The one that takes the reads of this turn, while it does; else NULL. */
+/* The one that takes what comes in this turn, while it does; else NULL. */
 static inline struct conn *
 supply_batch(const struct mews_group *group)
 {
@@ -33,7 +33,7 @@ supply_batch(const struct mews_group *group)
 	    conn : NULL;
 }
 
-/* The quick way of most reads: @query goes with others of this turn. */
+/* The quick way of most: @query goes where others of this turn went. */
 static inline bool
 supply_joined(struct mews_group *group, struct query *query)
 {
