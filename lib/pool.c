@@ -509,6 +509,14 @@ come_back(struct mews_pool *pool, int64_t away_us)
 	}
 }
 
+static void
+flush(struct mews_pool *pool, struct conn *conn)
+{
+	TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
+	conn->flushing = false;
+	conn_flush(conn);
+}
+
 int
 mews_pool_tick(struct mews_pool *pool)
 {
@@ -533,11 +541,8 @@ mews_pool_tick(struct mews_pool *pool)
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (pool->groups[i].waiting_count > 0)
 			group_dispatch(&pool->groups[i]);
-	while ((conn = TAILQ_FIRST(&pool->to_flush)) != NULL) {
-		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
-		conn->flushing = false;
-		conn_flush(conn);
-	}
+	while ((conn = TAILQ_FIRST(&pool->to_flush)) != NULL)
+		flush(pool, conn);
 	publish(pool);
 	pool->depth--;
 	pool->now_stale = true;
@@ -576,11 +581,14 @@ mews_pool_ready(struct mews_pool *pool, int fd, int events)
 		pool->stopped = true;
 		break;
 	case WATCH_CONN: {
-		struct mews_group *group = ((struct conn *)watch.who)->group;
+		struct conn *conn = watch.who;
 
-		conn_ready(watch.who, events);
-		if (group->waiting_count > 0)
-			group_dispatch(group);
+		conn_ready(conn, events);
+		if (conn->group->waiting_count > 0)
+			group_dispatch(conn->group);
+		/* What has its Sync need not wait for other connections. */
+		if (conn->synced && conn->flushing)
+			flush(pool, conn);
 		break;
 	}
 	}
