@@ -13,6 +13,7 @@
 #include "flight.h"
 #include "lease.h"
 #include "orphan.h"
+#include "supply.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -115,6 +116,10 @@ become_ready(struct conn *conn)
 	if (group->config->idle_timeout != MEWS_FOREVER)
 		pool_due(group->pool,
 		    now + (int64_t)group->config->idle_timeout * 1000);
+	/* It may have been drained, or moved, in the meantime. */
+	pool_notice(group->pool);
+	if (!group_wants(group, conn))
+		supply_retire(conn);
 }
 
 /* The statements that each session of the group begins with. */

@@ -363,6 +363,19 @@ may_leave(const struct mews_group *group, const struct conn *conn)
 	    supply_is_stalled(conn, pool_now(group->pool));
 }
 
+bool
+group_wants(const struct mews_group *group, const struct conn *conn)
+{
+	const struct mews_fleet *fleet = group->pool->fleet;
+	const struct route	*route = &group->route;
+
+	for (uint32_t i = 0; i < route->count; i++)
+		if (route->endpoint[i] == conn->endpoint)
+			return conn->epoch ==
+			    endpoint_health(fleet, conn->endpoint).epoch;
+	return false;
+}
+
 void
 group_rethink(struct mews_group *group,
     const struct route_candidate *candidates, uint32_t count)
@@ -372,10 +385,7 @@ group_rethink(struct mews_group *group,
 	route_make(&group->route, group->config, candidates, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct health	health = candidates[i].health;
-		bool		routed = false;
 
-		for (uint32_t k = 0; k < group->route.count; k++)
-			routed = routed || group->route.endpoint[k] == i;
 		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
 			if (health.state == HEALTH_DOWN)
 				conn_break(conn, HEALTH_NOTHING,
@@ -385,7 +395,7 @@ group_rethink(struct mews_group *group,
 				conn_break(conn, HEALTH_NOTHING,
 				    "it hangs, and so does a probe");
 			else if (conn->state != CONN_DIALING &&
-			    (!routed || conn->epoch != health.epoch))
+			    !group_wants(group, conn))
 				supply_retire(conn);
 		}
 	}

@@ -84,6 +84,8 @@ void group_dispatch(struct mews_group *group);
 /* Endpoints changed: choose anew, let go of what is no longer good. */
 void group_rethink(struct mews_group *group,
     const struct route_candidate *candidates, uint32_t count);
+/* Does a route lead over @conn, and is it of its endpoint's epoch? */
+bool group_wants(const struct mews_group *group, const struct conn *conn);
 /* May one read more be sent again, or twice? Takes it off the budget. */
 bool group_may_resend(struct mews_group *group);
 /* Deadlines, idle and old connections, the minimum. Sets pool_due(). */

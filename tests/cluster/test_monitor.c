@@ -235,6 +235,30 @@ START_TEST(what_is_drained_is_left_by_an_idle_worker_too)
 }
 END_TEST
 
+/* A login that was on its way, too. */
+START_TEST(what_is_drained_keeps_no_late_login)
+{
+	pid_t	pid;
+
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster.config.health.timeout = 20000;
+	cluster_create();
+	pid = cluster_monitor();
+	CLUSTER_WAIT(is("b", "up") && is("c", "up"));
+	cluster_servers("freeze", "b");
+	cluster_join();
+	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(cluster_look("b").connections > 0 && load->on[2] > 20);
+	load_stop(load);
+	drain("b", true);
+	turn_for(100);
+	cluster_servers("thaw", "b");
+	CLUSTER_WAIT(cluster_look("b").connections == 0);
+	ck_assert_int_eq(load->on[1], 0);
+	cluster_end(pid);
+}
+END_TEST
+
 /* b replays no more, while a writes: until its lag is beyond all limits. */
 static void
 make_b_lag(void)
@@ -425,6 +449,7 @@ monitor_suite(void)
 	tcase_add_test(tcase,
 	    what_is_drained_gets_no_work_and_no_query_is_lost);
 	tcase_add_test(tcase, what_is_drained_is_left_by_an_idle_worker_too);
+	tcase_add_test(tcase, what_is_drained_keeps_no_late_login);
 	tcase_add_loop_test(tcase,
 	    a_standby_behind_the_limit_is_skipped_and_not_down, 0, 2);
 	tcase_add_test(tcase, what_a_dead_worker_left_running_is_ended);
