@@ -1,9 +1,9 @@
 /*
  * query.h - one query, or one wait for a lease, from acceptance to its end.
  *
- * A query is in exactly one place: on its group's waiting list (WAITING), in
- * a connection's ring (SENT), or on the pool's free list. query_end() is the
- * only way out of the first two: it runs the callback, once.
+ * A query is in exactly one place: on its group's waiting list (WAITING, or
+ * LOST), in a connection's ring (SENT), or on the pool's free list. query_end()
+ * is the only way out of the first two: it runs the callback, once.
  *
  * Queries and their parameters live in memory of the pool that is used again
  * and again; only large parameters and SQL of the moment are allocated.

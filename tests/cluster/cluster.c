@@ -5,11 +5,13 @@
 
 #include "unit.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -386,6 +388,22 @@ cluster_repair(void)
 {
 	cluster_servers("thaw", "a b c");
 	cluster_servers("up", "a b c");
+}
+
+int
+cluster_listen(in_port_t *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t	   length = sizeof(address);
+	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
+	ck_assert_int_eq(listen(fd, 64), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address,
+	    &length), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
 }
 
 struct mews_view_endpoint

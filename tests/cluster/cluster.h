@@ -8,6 +8,7 @@
 #define CLUSTER_H
 
 #include <mews.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -64,6 +65,9 @@ void cluster_close(void);
 /* The pool's group of that name. */
 struct mews_group *cluster_group(const char *name);
 struct mews_group_stats cluster_stats(const char *name);
+
+/* A socket that listens on a free port of 127.0.0.1. */
+int cluster_listen(in_port_t *port);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t cluster_now(void);

@@ -6,7 +6,6 @@
 #include "load.h"
 #include "unit.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -286,17 +285,10 @@ wants_what_hangs(void *arg)
 static int
 silent_server(char *conninfo, size_t size)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t	   length = sizeof(address);
-	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	in_port_t	port;
+	int		fd = cluster_listen(&port);
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
-	ck_assert_int_eq(listen(fd, 64), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address,
-	    &length), 0);
-	snprintf(conninfo, size, "host=127.0.0.1 port=%d user=mews",
-	    ntohs(address.sin_port));
+	snprintf(conninfo, size, "host=127.0.0.1 port=%d user=mews", port);
 	return fd;
 }
 

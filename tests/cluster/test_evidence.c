@@ -221,29 +221,13 @@ hang_up(void *arg)
 		close(client);
 }
 
-static int
-open_port(in_port_t *port)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t	   length = sizeof(address);
-	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
-	ck_assert_int_eq(listen(fd, 64), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address,
-	    &length), 0);
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
 /* Hung up during the login; and no way to get there at all. */
 START_TEST(who_is_not_there_is_down_at_once)
 {
 	static const char *const hosts[] = { "127.0.0.1", "255.255.255.255" };
 	char		conninfo[100];
 	in_port_t	port;
-	int		fd = open_port(&port);
+	int		fd = cluster_listen(&port);
 	pid_t		pid;
 
 	group.acquire_timeout = 100;

@@ -8,7 +8,8 @@
  * flight as the next use.
  *
  * A lease with nothing in flight for longer than its group's query_timeout
- * was forgotten: it is rolled back and taken away, with a warning.
+ * was forgotten: it is rolled back and taken away, with a warning, up to a
+ * second later.
  */
 #ifndef MEWS_LEASE_H
 #define MEWS_LEASE_H
@@ -47,9 +48,9 @@ enum mews_status mews_lease_begin(struct mews_group *group,
     uint32_t timeout_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
 
 /**
- * A connection that is free at this moment, in which nobody else waits: the
- * quickest way to one, also from inside a callback. NULL: there is none, so
- * ask mews_lease_begin(), which waits.
+ * A connection that is free at this moment, if nobody waits for one: the
+ * quickest way, also from inside a callback. NULL: there is none, so ask
+ * mews_lease_begin(), which waits.
  */
 struct mews_lease *mews_lease_try(struct mews_group *group);
 
