@@ -1,7 +1,7 @@
 /*
  * config.c - from a file to a struct config.
  *
- * The way of a file: text.c blanks out its comments, parse.c notes what is
+ * The way of a file: text.c reads it, token.c and parse.c note what is
  * written in which line, option.c says what each key takes and where it
  * goes. Here the values are put there, and everything is checked that needs
  * more than one value or the system. Mistakes do not stop any of this, so
@@ -13,16 +13,22 @@
 #include "mistake.h"
 #include "option.h"
 #include "parse.h"
+#include "processors.h"
+#include "secret.h"
+#include "session.h"
 #include "text.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PYTHON_APP "mews-python.so"
 
 /* One call of config_load(). */
 struct load {
@@ -34,6 +40,7 @@ struct load {
 	struct parsed parsed;
 	struct mistakes mistakes;
 	bool complete;		/* no syntax error: all was seen */
+	bool host;		/* for a host: no application, no user */
 };
 
 static void
@@ -136,6 +143,8 @@ load_setting(struct load *load, struct section *section,
 			load_listen(load, setting, field, count);
 		else if (setting->count > 0)
 			load_texts(load, setting, option, field, count);
+	} else if (setting->count == 0 && !setting->list) {
+		return;
 	} else if (setting->list || setting->count > 1) {
 		mistake_add(&load->mistakes, setting->line,
 		    "%s takes one value, not a list", option->name);
@@ -151,15 +160,19 @@ load_setting(struct load *load, struct section *section,
 		STAILQ_INIT(&setting->values);
 }
 
+static bool
+is_app(const struct option *option)
+{
+	return option == option_find(SECTION_FILE, "app");
+}
+
 static void
 load_section(struct load *load, struct section *section, void *base)
 {
-	size_t			 count;
-	const struct option	*options = option_table(&count);
-
-	for (size_t i = 0; i < count; i++)
-		if (options[i].section == section->kind)
-			load_setting(load, section, &options[i], base);
+	for (size_t i = 0; i < option_count(); i++)
+		if (option_at(i)->section == section->kind &&
+		    !(load->host && is_app(option_at(i))))
+			load_setting(load, section, option_at(i), base);
 }
 
 static size_t
@@ -221,21 +234,36 @@ load_groups(struct load *load)
 	return true;
 }
 
+/* A section without a name. A file without it is as one with an empty one. */
 static bool
-load_health(struct load *load)
+load_only(struct load *load, enum section_kind kind, void *structure)
 {
 	struct section	*section = NULL;
 
-	/* A file without health { } is as one with an empty one. */
-	if (section_next(&load->parsed, SECTION_HEALTH, NULL) == NULL &&
-	    (section = section_add(&load->parsed, SECTION_HEALTH, NULL,
-	    1)) == NULL)
+	if (section_next(&load->parsed, kind, NULL) == NULL &&
+	    section_add(&load->parsed, kind, NULL, 1) == NULL)
 		return false;
-	section = NULL;
-	while ((section = section_next(&load->parsed, SECTION_HEALTH,
-	    section)) != NULL)
-		load_section(load, section, &load->config->fleet.health);
+	while ((section = section_next(&load->parsed, kind, section)) != NULL)
+		load_section(load, section, structure);
 	return true;
+}
+
+/* The section that may be missing altogether. */
+static bool
+load_python(struct load *load)
+{
+	struct config	*config = load->config;
+	struct section	*section = section_next(&load->parsed,
+			    SECTION_PYTHON, NULL);
+
+	if (section == NULL)
+		return true;
+	if ((config->python = memory_get(&load->memory,
+	    sizeof(*config->python))) == NULL)
+		return false;
+	load_section(load, section, config->python);
+	return load->host ||
+	    session_for_python(&config->fleet, &load->memory);
 }
 
 /* A key outside of any section, if there is something left to check. */
@@ -284,6 +312,31 @@ check_user(struct load *load)
 		    "NAME:GROUP", config->group);
 }
 
+/* Applications of mews itself are where it is installed, beside no file. */
+static bool
+find_app(struct load *load, struct setting *setting)
+{
+	struct config	*config = load->config;
+	const char	*name = PYTHON_APP;
+
+	if (setting->count == 0 && config->python == NULL) {
+		mistake_add(&load->mistakes, 1,
+		    "app is missing; it has no default");
+		return false;
+	}
+	if (setting->count > 0) {
+		name = STAILQ_FIRST(&setting->values)->text;
+		if (strchr(name, '/') != NULL ||
+		    access(config->app, F_OK) == 0)
+			return true;
+	}
+	config->app = memory_format(&load->memory, "%s/%s", MEWS_APP_DIR,
+	    name);
+	if (config->app == NULL)
+		load_nomem(load);
+	return config->app != NULL;
+}
+
 static void
 check_app(struct load *load)
 {
@@ -291,21 +344,92 @@ check_app(struct load *load)
 	struct setting	*setting = file_setting(load, "app");
 	struct stat	 status;
 
-	if (setting == NULL)
+	if (setting == NULL || (setting->count == 0 && !load->complete) ||
+	    !find_app(load, setting))
 		return;
-	config->app_line = setting->line;
+	config->app_line = setting_line(setting);
 	if (stat(config->app, &status) == -1 ||
 	    access(config->app, R_OK) == -1)
-		mistake_add(&load->mistakes, setting->line,
+		mistake_add(&load->mistakes, config->app_line,
 		    "app = '%.500s' cannot be read: %s; it must be a shared "
 		    "object", config->app, strerror(errno));
 	else if (!S_ISREG(status.st_mode))
-		mistake_add(&load->mistakes, setting->line,
+		mistake_add(&load->mistakes, config->app_line,
 		    "app = '%.500s' is not a file; it must be a shared object",
 		    config->app);
 }
 
-/* It is made when it is missing, but not the directories above it. */
+/* The instance names files in the runtime directory. */
+static void
+check_instance(struct load *load)
+{
+	struct setting	*setting = file_setting(load, "instance");
+
+	if (setting != NULL && load->config->fleet.instance[0] == '.')
+		mistake_add(&load->mistakes, setting_line(setting),
+		    "instance = '%.64s' must not begin with a dot",
+		    load->config->fleet.instance);
+}
+
+static void load_warn(struct load *load, unsigned line, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+
+static void
+load_warn(struct load *load, unsigned line, const char *format, ...)
+{
+	struct config	*config = load->config;
+	char		 text[512];
+	const char	*warning;
+	va_list		 args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	warning = memory_format(&load->memory, "%s:%u: warning: %s",
+	    config->path, line, text);
+	if (warning == NULL)
+		load_nomem(load);
+	else if (config->warning_count < CONFIG_WARNINGS_MAX)
+		config->warnings[config->warning_count++] = warning;
+}
+
+static void
+warn_of_secrets(struct load *load)
+{
+	const char	*reader = secret_reader(&load->text,
+			    load->config->user, load->config->group);
+	const unsigned	 line = secret_line(&load->parsed);
+
+	if (line != 0 && reader != NULL)
+		load_warn(load, line, "there is a password here, and %s can "
+		    "read this file; chmod 600 and chown it, or take the "
+		    "password from a variable or .pgpass", reader);
+}
+
+/* A connection leads to one server: with fewer than servers, a worker leaves
+ * some of them without work. */
+static void
+warn_of_few_connections(struct load *load)
+{
+	const struct mews_config *fleet = &load->config->fleet;
+	struct section		 *section = NULL;
+
+	for (size_t i = 0; i < fleet->group_count; i++) {
+		const struct mews_group_config *group = &fleet->groups[i];
+		size_t servers = group->role == MEWS_GROUP_PRIMARY ? 1 :
+		    group->role == MEWS_GROUP_ANY ? fleet->endpoint_count :
+						    fleet->endpoint_count - 1;
+
+		section = section_next(&load->parsed, SECTION_GROUP, section);
+		if (group->connection_count < servers)
+			load_warn(load, section->line, "group \"%s\" has "
+			    "connection_count = %u, for up to %zu servers: "
+			    "each worker leaves some without work",
+			    group->name, group->connection_count, servers);
+	}
+}
+
+/* The directory is made when it is missing, but not those above it. */
 static void
 check_runtime_dir(struct load *load)
 {
@@ -340,7 +464,7 @@ check_runtime_dir(struct load *load)
 		    "directory", path, parent);
 }
 
-/* What the library says of the fleet, with the line where that is written. */
+/* Report a mistake that the library found, with the line of its setting. */
 static void
 on_fleet_mistake(void *arg, const struct mews_config_mistake *mistake)
 {
@@ -387,25 +511,33 @@ load_file(struct load *load)
 {
 	struct config	*config = load->config;
 	struct section	*file = STAILQ_FIRST(&load->parsed.sections);
-	long		 processors;
+	uint32_t	 processors;
 
 	load_section(load, file, config);
 	if (!load_endpoints(load) || !load_groups(load) ||
-	    !load_health(load)) {
+	    !load_only(load, SECTION_HTTP, &load->config->http) ||
+	    !load_python(load) ||
+	    !load_only(load, SECTION_HEALTH, &load->config->fleet.health)) {
 		load_nomem(load);
 		return;
 	}
 	if (config->workers == 0) {
-		processors = sysconf(_SC_NPROCESSORS_ONLN);
-		config->workers = processors < 1 ? 1 :
-		    processors > MEWS_WORKERS_MAX ? MEWS_WORKERS_MAX :
-		    (uint32_t)processors;
+		processors = processors_usable("");
+		config->workers = processors > MEWS_WORKERS_MAX ?
+		    MEWS_WORKERS_MAX : processors;
 	}
-	check_user(load);
-	check_app(load);
-	check_runtime_dir(load);
+	check_instance(load);
+	if (!load->host) {
+		check_user(load);
+		check_app(load);
+		check_runtime_dir(load);
+	}
 	if (!load->complete)
 		return;
+	if (!load->host && load->mistakes.count == 0) {
+		warn_of_secrets(load);
+		warn_of_few_connections(load);
+	}
 
 	config->fleet.abi = MEWS_ABI;
 	config->fleet.workers = config->workers;
@@ -438,11 +570,11 @@ load_path(struct load *load, const char *path)
 	return true;
 }
 
-bool
-config_load(struct config **out, const char *path, config_report_fn *report,
-    void *arg)
+static bool
+load_for(struct config **out, const char *path, bool host,
+    config_report_fn *report, void *arg)
 {
-	struct load	load = { .memory = NULL };
+	struct load	load = { .host = host };
 	bool		done = false;
 
 	*out = NULL;
@@ -467,6 +599,20 @@ done:
 	} else
 		memory_free(&load.memory);
 	return done;
+}
+
+bool
+config_load(struct config **out, const char *path, config_report_fn *report,
+    void *arg)
+{
+	return load_for(out, path, false, report, arg);
+}
+
+bool
+config_load_fleet(struct config **out, const char *path,
+    config_report_fn *report, void *arg)
+{
+	return load_for(out, path, true, report, arg);
 }
 
 void

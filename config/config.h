@@ -1,18 +1,20 @@
 /*
  * config.h - what the mews command was told to do.
  *
- * Parsed from a file (libconfuse) by config_load(); the file's own text and
+ * Parsed from a file by config_load(); the file's own text and
  * line numbers end there. Everything in a struct config belongs to it and is
  * freed by config_free(); nobody writes it after config_load().
  */
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include <mews/config.h>
+#include <mews/settings.h>
 #include <mews/fleet.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CONFIG_WARNINGS_MAX (MEWS_GROUPS_MAX + 1) /* a group, the file */
 
 enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG };
 
@@ -25,10 +27,36 @@ struct config_listen {
 	unsigned line; /* where it was written */
 };
 
+/* Limits of the clients of one worker. */
+struct config_http {
+	uint32_t max_connections; /* HTTP connections at once */
+	uint32_t max_per_client;  /* of one address; 0: max_connections */
+	uint32_t header_timeout;  /* ms for a request's head */
+	uint32_t idle_timeout;	  /* ms between two requests */
+	uint32_t request_timeout; /* ms for a request's body, and the time
+				     over which min_send_rate is averaged */
+	uint64_t max_header_size; /* bytes of a head */
+	uint64_t max_body_size;	  /* bytes of a body that is kept whole */
+	uint64_t min_receive_rate; /* bytes a second of a body; 0: any */
+	uint64_t min_send_rate;	  /* bytes a second of an answer; 0: any */
+	enum mews_switch expose_errors; /* messages of failed queries */
+};
+
+enum config_python_kind { CONFIG_PYTHON_WSGI, CONFIG_PYTHON_WEBAPP };
+
+/* The application of mews-python.so. */
+struct config_python {
+	const char *module; /* MODULE or MODULE:NAME */
+	enum config_python_kind kind;
+	const char *path; /* a directory that modules are in; absolute */
+	const char *virtualenv; /* absolute; NULL: none */
+};
+
 struct config {
 	const char *path;    /* of the file itself; absolute */
 	const char *app;     /* path of the shared object; absolute */
 	unsigned app_line;   /* where it was written */
+	struct config_python *python; /* NULL: no such section */
 	const char *user;    /* to become when started as root */
 	const char *group;   /* NULL: the user's own */
 	const char *runtime_dir; /* absolute */
@@ -39,9 +67,15 @@ struct config {
 	uint32_t workers; /* resolved: never 0 */
 	uint32_t graceful_timeout; /* ms or MEWS_FOREVER */
 	uint32_t worker_timeout;   /* ms or MEWS_FOREVER */
+	uint32_t max_requests;	   /* of one worker; 0: any */
+	uint64_t max_memory;	   /* bytes of one worker; 0: any */
+	struct config_http http;
 	struct mews_config fleet;  /* complete, as mews_fleet_create() wants
 				      it; slots for just these workers */
-	void *memory;		   /* what the strings above live in */
+	/* Lines about what may be meant so, but hardly is. */
+	const char *warnings[CONFIG_WARNINGS_MAX];
+	size_t warning_count;
+	void *memory;		   /* memory of the strings above */
 };
 
 /** One line, without a newline: "FILE:LINE: what is wrong and what is ...". */
@@ -49,12 +83,17 @@ typedef void config_report_fn(void *arg, const char *line);
 
 /**
  * Read and check a file. All mistakes are reported, in the order of their
- * lines; after a syntax error none of what follows it. Not for threads:
- * libconfuse has one scanner per process.
+ * lines; after a syntax error none of what follows it.
  *
  * @out  set if true is returned, else NULL; config_free() it.
  */
 bool config_load(struct config **out, const char *path,
+    config_report_fn *report, void *arg);
+/**
+ * As config_load(), for a host that brings its own processes: app, user and
+ * runtime_dir are of no use to it, and are not looked at.
+ */
+bool config_load_fleet(struct config **out, const char *path,
     config_report_fn *report, void *arg);
 /** Free it and set *config to NULL; NULL *config is a no-op. */
 void config_free(struct config **config);

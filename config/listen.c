@@ -38,15 +38,17 @@ listen_unix(struct config_listen *listen, const char *path,
 	return true;
 }
 
-/* "127.0.0.1", "[::1]", "*"; nothing is as "*". */
+/* "127.0.0.1", "[::1]", "*" */
 static bool
 listen_host(struct config_listen *listen, char *host)
 {
 	const size_t	length = strlen(host);
 	struct in6_addr	address;
 
-	if (length == 0 || strcmp(host, "*") == 0)
+	if (strcmp(host, "*") == 0)
 		return true;
+	if (length == 0)
+		return false;
 	listen->host = host;
 	if (host[0] != '[')
 		return inet_pton(AF_INET, host, &address) == 1;

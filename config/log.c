@@ -4,7 +4,7 @@
  * A line is made in a buffer on the stack and leaves with one write(2): no
  * allocation, nothing shared, errno is kept. It is shorter than what a pipe
  * takes in one piece. A line that is too long ends with truncated=true; one
- * that cannot be written is lost.
+ * that cannot be written is lost, and counted.
  */
 #include "log.h"
 
@@ -18,27 +18,25 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX 2048	/* bytes, with the newline; below PIPE_BUF */
-
 static const char truncated[] = " truncated=true";
 
-/* What has to fit behind the text: a quote, that note, newline and NUL. */
+/* Bytes behind the text: a quote, the note, newline and NUL. */
 #define LOG_TAIL (1 + sizeof(truncated) + 1)
 
 static const struct {
 	const char *name;
 	int priority;
 } levels[] = {
-	[MEWS_DEBUG] = { "debug", LOG_DEBUG },
-	[MEWS_INFO] = { "info", LOG_INFO },
-	[MEWS_WARNING] = { "warning", LOG_WARNING },
-	[MEWS_ERROR] = { "error", LOG_ERR },
+	[MEWS_LOG_DEBUG] = { "debug", LOG_DEBUG },
+	[MEWS_LOG_INFO] = { "info", LOG_INFO },
+	[MEWS_LOG_WARNING] = { "warning", LOG_WARNING },
+	[MEWS_LOG_ERROR] = { "error", LOG_ERR },
 };
 
 struct line {
 	size_t used;
 	bool full;
-	char text[LOG_LINE_MAX];
+	char text[OUTPUT_LINE_MAX];
 };
 
 /* The length up to which @text is whole UTF-8 characters. */
@@ -92,9 +90,8 @@ line_add(struct line *line, const char *format, ...)
 	va_end(args);
 }
 
-/* Does systemd read our stderr, and add the time by itself? */
-static bool
-stderr_is_journal(void)
+bool
+log_is_journal(int fd)
 {
 	const char		*text = getenv("JOURNAL_STREAM");
 	unsigned long long	 device, inode;
@@ -102,7 +99,7 @@ stderr_is_journal(void)
 
 	return text != NULL &&
 	    sscanf(text, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &status) == 0 &&
+	    fstat(fd, &status) == 0 &&
 	    status.st_dev == device && status.st_ino == inode;
 }
 
@@ -130,7 +127,7 @@ line_begin(struct line *line, const struct log *log,
 	    (long)getpid(), log->process);
 	if (log->number >= 0)
 		line_add(line, " worker=%d", log->number);
-	if (log->where == CONFIG_LOG_STDERR && !stderr_is_journal())
+	if (log->where == CONFIG_LOG_STDERR && !log_is_journal(STDERR_FILENO))
 		line_add_time(line);
 }
 
@@ -163,21 +160,55 @@ line_end(struct line *line)
 	line->text[line->used] = '\0';
 }
 
-static void
+static bool
 line_write(struct line *line, const struct log *log,
     enum mews_log_level level)
 {
-	ssize_t	written;
+	struct output plain = { .kind = OUTPUT_FILE, .fd = STDERR_FILENO };
 
 	line_end(line);
-	if (log->where == CONFIG_LOG_SYSLOG) {
-		syslog(LOG_DAEMON | levels[level].priority, "%s", line->text);
-		return;
-	}
 	line->text[line->used++] = '\n';
-	do
-		written = write(STDERR_FILENO, line->text, line->used);
-	while (written == -1 && errno == EINTR);
+	return output_write(log->output != NULL ? log->output : &plain,
+	    line->text, line->used, LOG_DAEMON | levels[level].priority);
+}
+
+/* Returns true if none is left untold. */
+static bool
+tell_dropped(const struct log *log)
+{
+	unsigned long lines;
+	struct line line;
+
+	/* The count is told by whoever takes it. */
+	if (log->output == NULL || atomic_load(log->output->dropped) == 0 ||
+	    (lines = atomic_exchange(log->output->dropped, 0)) == 0)
+		return true;
+	line_begin(&line, log, MEWS_LOG_WARNING);
+	line_add(&line, " event=log_dropped lines=%lu "
+	    "hint=\"the reader of this log is too slow\"", lines);
+	if (line_write(&line, log, MEWS_LOG_WARNING))
+		return true;
+	atomic_fetch_add(log->output->dropped, lines);
+	return false;
+}
+
+void
+log_open(struct log *log, struct output *output)
+{
+	if (log->where == CONFIG_LOG_SYSLOG)
+		output_open_syslog(output, NULL);
+	else
+		output_open(output, STDERR_FILENO);
+	log->output = output;
+}
+
+void
+log_tell_dropped(const struct log *log)
+{
+	const int saved = errno;
+
+	tell_dropped(log);
+	errno = saved;
 }
 
 void
@@ -197,7 +228,9 @@ log_write(const struct log *log, enum mews_log_level level,
 	va_start(args, format);
 	line_add_list(&line, format, args);
 	va_end(args);
-	line_write(&line, log, level);
+	if ((!tell_dropped(log) || !line_write(&line, log, level)) &&
+	    log->output != NULL)
+		atomic_fetch_add(log->output->dropped, 1);
 	errno = saved;
 }
 

@@ -3,19 +3,32 @@
  *
  * A process has one struct log, given to whoever needs it; a forked child
  * changes the name and number in its copy. One line is one write(2), so the
- * lines of several processes never mix.
+ * lines of several processes never mix. No process waits for its log: a line
+ * that does not flow is dropped, and event=log_dropped counts it later.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include "config.h"
+#include "output.h"
 
 struct log {
 	enum config_log where;
 	enum mews_log_level level; /* nothing below it is written */
 	const char *process;	   /* "master", "worker" */
 	int number;		   /* the worker's number; -1: none */
+	struct output *output;	   /* see log_open(); NULL: plain stderr */
 };
+
+/** Open the place that @log->where names, in @output, which @log keeps. */
+void log_open(struct log *log, struct output *output);
+
+/** Say how many lines were dropped by whom ever, if it flows again. Whoever
+ * calls this from time to time does it for all that have the same output. */
+void log_tell_dropped(const struct log *log);
+
+/** Is that the socket of systemd's journal, which adds the time by itself? */
+bool log_is_journal(int fd);
 
 /**
  * level=info pid=71 process=worker worker=3 event=EVENT TEXT

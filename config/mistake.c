@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MISTAKES_MAX 1000 /* are told; nobody mends more at a time */
+
 struct mistake {
 	struct mistake *next;
 	unsigned line;
@@ -27,8 +29,9 @@ mistake_add(struct mistakes *mistakes, unsigned line, const char *format, ...)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';	/* of a value that is quoted in it */
 
-	/* One that cannot be kept still counts: the file is not accepted. */
-	mistakes->count++;
+	/* One that is not kept still counts: the file is not accepted. */
+	if (mistakes->count++ >= MISTAKES_MAX)
+		return;
 	mistake = memory_get(&mistakes->memory,
 	    sizeof(*mistake) + strlen(text) + 1);
 	if (mistake == NULL)
@@ -50,12 +53,21 @@ mistake_report(const struct mistakes *mistakes, const char *path,
 
 	for (mistake = mistakes->first; mistake != NULL;
 	    mistake = mistake->next) {
-		snprintf(line, sizeof(line), "%.4096s:%u: %s", path,
-		    mistake->line, mistake->text);
+		if (mistake->line > 0)
+			snprintf(line, sizeof(line), "%.4096s:%u: %s", path,
+			    mistake->line, mistake->text);
+		else
+			snprintf(line, sizeof(line), "%.4096s: %s", path,
+			    mistake->text);
 		report(arg, line);
 	}
 	if (mistakes->count > 0 && mistakes->first == NULL) {
-		snprintf(line, sizeof(line), "%.4096s:1: out of memory", path);
+		snprintf(line, sizeof(line), "%.4096s: out of memory", path);
+		report(arg, line);
+	}
+	if (mistakes->count > MISTAKES_MAX) {
+		snprintf(line, sizeof(line), "%.4096s: %zu mistakes more",
+		    path, mistakes->count - MISTAKES_MAX);
 		report(arg, line);
 	}
 }

@@ -19,7 +19,8 @@ struct mistakes {
 	size_t count;
 };
 
-/* One sentence, without a full stop: what is wrong and what is allowed. */
+/* @line: 0, it is about the file as a whole. One sentence, without a full
+ * stop: what is wrong and what is allowed. */
 void mistake_add(struct mistakes *mistakes, unsigned line,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 void mistake_report(const struct mistakes *mistakes, const char *path,

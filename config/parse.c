@@ -1,100 +1,102 @@
 /*
- * parse.c - a configuration file through libconfuse.
+ * parse.c - what a configuration file says, still as text, with its lines.
  *
- * libconfuse is made to see a list of texts in every key, so that it hands
- * over all values with their lines and judges none of them. It stops at the
- * first key that it does not know; such a key is learnt, and the text parsed
- * again, until nothing new turns up. The last pass is the one that counts: it
- * reports the keys that had to be learnt.
+ *	file	= { item }
+ *	item	= KEY ( "=" | "+=" ) values
+ *		| SECTION [ TITLE ] "{" { item } "}"
+ *	values	= TEXT | "{" [ TEXT { "," TEXT } [ "," ] ] "}"
  *
- * libconfuse gives its callbacks no pointer of ours. Each section therefore
- * begins with two options that nobody writes: MINE, through which they find
- * their way back, and OPENED, a list with a default: libconfuse parses that
- * when it opens a section, and so tells us the line.
+ * A key that is not in the table of options is one mistake, whatever it
+ * holds, and what follows it is read all the same. Where the grammar is
+ * broken nothing that follows has a meaning: reading ends there.
  */
 #include "parse.h"
 
-#include <assert.h>
-#include <confuse.h>
-#include <stdio.h>
+#include "token.h"
+
+#include <ctype.h>
 #include <string.h>
 
-#define MINE	     "\001"
-#define OPENED	     "\002"
-#define UNKNOWNS_MAX 100
-
-/* What stands behind an unknown name is found out by trying. */
-enum shape { SHAPE_VALUE, SHAPE_TITLED, SHAPE_UNTITLED };
-
-/*
- * A section as libconfuse sees it is known by a number: its section_kind, or
- * SECTION_KINDS and more for the section that an unknown name opens.
- */
-struct unknown {
-	long within;
-	const char *name;
-	enum shape shape;
-};
+#define DEPTH_MAX    16	  /* sections inside of each other; known are two */
+#define SECTIONS_MAX 1000 /* more is a slip, and each takes memory */
 
 struct parse {
-	void *self;
 	struct parsed *parsed;
 	struct mistakes *mistakes;
-	const struct text *text;
-	const struct option *table;
-	size_t table_size;
-
-	cfg_t *cfg;		 /* the section that is open: theirs */
-	struct section *section; /* and ours */
-	bool value_seen;	 /* by on_value(), not yet by on_valid() */
-
-	struct memory *memory; /* of the names */
-	struct unknown unknowns[UNKNOWNS_MAX];
-	size_t unknown_count;
-	bool again;	/* something was learnt: this pass is void */
-	bool explained; /* why it stopped */
+	struct tokens tokens;
+	unsigned depth;
+	unsigned section_count;
 };
 
-static struct parse *
-parse_of(cfg_t *cfg)
-{
-	struct parse	*parse = cfg_getptr(cfg, MINE);
+/* All that is known of a name in its place. */
+struct meaning {
+	const struct option *option; /* NULL: it is no key */
+	enum section_kind kind;	     /* SECTION_FILE: it is no section */
+};
 
-	assert(parse->self == parse);
-	return parse;
+static bool
+unexpected(struct parse *parse, const struct token *token)
+{
+	if (token->kind == TOKEN_END)
+		mistake_add(parse->mistakes, token->line,
+		    "syntax error: premature end of the file");
+	else if (token->kind == TOKEN_CLOSE)
+		mistake_add(parse->mistakes, token->line,
+		    "syntax error: unexpected closing brace");
+	else if (token->kind != TOKEN_BAD)
+		mistake_add(parse->mistakes, token->line,
+		    "syntax error: unexpected token '%.64s'", token->text);
+	return false;
 }
 
-static long
-section_number(cfg_t *cfg)
+static bool
+out_of_memory(struct parse *parse)
 {
-	return cfg_getopt(cfg, OPENED)->def.number;
+	mistake_add(parse->mistakes, parse->tokens.line, "out of memory");
+	return false;
 }
 
+static bool
+never_closed(struct parse *parse, unsigned opened)
+{
+	mistake_add(parse->mistakes, opened,
+	    "'{' is never closed: '}' is missing");
+	return false;
+}
+
+/* Of an unknown section, @within is NULL: that it is unknown was said. */
 static void
-parse_nomem(struct parse *parse, cfg_t *cfg)
-{
-	mistake_add(parse->mistakes, (unsigned)cfg->line, "out of memory");
-	parse->explained = true;
-}
-
-static void
-parse_unknown(struct parse *parse, long within, unsigned line,
-    const char *name)
+report_unknown(struct parse *parse, const struct section *within,
+    const struct token *name)
 {
 	char	why[512];
 
-	/* Of an unknown section it is enough to say that it is unknown. */
-	if (within >= SECTION_KINDS)
+	if (within == NULL)
 		return;
-	option_explain_unknown((enum section_kind)within, name, why,
-	    sizeof(why));
-	mistake_add(parse->mistakes, line, "%s", why);
+	option_explain_unknown(within->kind, name->text, why, sizeof(why));
+	mistake_add(parse->mistakes, name->line, "%s", why);
+}
+
+static struct meaning
+find_meaning(const struct section *within, const char *name)
+{
+	struct meaning meaning = { NULL, SECTION_FILE };
+
+	if (within == NULL)
+		return meaning;
+	meaning.option = option_find(within->kind, name);
+	if (within->kind == SECTION_FILE)
+		for (int kind = SECTION_FILE + 1; kind < SECTION_KINDS; kind++)
+			if (strcmp(section_name((enum section_kind)kind),
+				name) == 0)
+				meaning.kind = (enum section_kind)kind;
+	return meaning;
 }
 
 static void
-check_twice(struct parse *parse)
+check_twice(struct parse *parse, struct section *section)
 {
-	struct section	*section = parse->section, *other = NULL;
+	struct section	*other = NULL;
 	const char	*title = section->title;
 
 	while ((other = section_next(parse->parsed, section->kind,
@@ -115,360 +117,226 @@ check_twice(struct parse *parse)
 	}
 }
 
-/* A section begins; opt is OPENED. */
-static int
-on_opened(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+static bool
+add_value(struct parse *parse, struct setting *setting,
+    const struct token *token)
 {
-	struct parse	*parse = parse_of(cfg);
-	const long	 number = opt->def.number;
+	struct value *value;
 
-	*(const char **)result = text;
-	if (number >= SECTION_KINDS) {
-		parse_unknown(parse, parse->unknowns[number -
-		    SECTION_KINDS].within, (unsigned)cfg->line, cfg->name);
-		return 0;
-	}
-	if (cfg == parse->cfg)
-		return 1;	/* somebody wrote a key named OPENED */
-	parse->cfg = cfg;
-	parse->section = section_add(parse->parsed,
-	    (enum section_kind)number, cfg->title, (unsigned)cfg->line);
-	if (parse->section == NULL) {
-		parse_nomem(parse, cfg);
-		return 1;
-	}
-	check_twice(parse);
-	return 0;
+	if (setting == NULL)
+		return true;	/* of an unknown key */
+	if ((value = memory_get(&parse->parsed->memory, sizeof(*value))) ==
+	    NULL)
+		return out_of_memory(parse);
+	value->text = token->text;
+	value->written = token->written;
+	value->line = token->line;
+	if (setting->line == 0)
+		setting->line = value->line;
+	setting->bad |= token->unset;
+	setting->count++;
+	STAILQ_INSERT_TAIL(&setting->values, value, next);
+	return true;
 }
 
-/* One value of a key that is in the table. */
-static int
-on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+/* Behind a "{"; @setting: NULL, nothing is kept. */
+static bool
+parse_list(struct parse *parse, struct setting *setting, unsigned opened)
 {
-	struct parse		*parse = parse_of(cfg);
-	const struct option	*option = &parse->table[opt->def.number];
-	struct setting		*setting;
-	struct value		*value;
+	struct token token;
 
-	*(const char **)result = text;
-	parse->value_seen = true;
-	if (cfg != parse->cfg || option->section != parse->section->kind) {
-		/* "health|fall" = 3 */
-		mistake_add(parse->mistakes, (unsigned)cfg->line,
-		    "%s must be written inside its section", option->name);
-		return 0;
+	for (;;) {
+		token_next(&parse->tokens, &token);
+		if (token.kind == TOKEN_CLOSE)
+			return true;
+		if (token.kind == TOKEN_END)
+			return never_closed(parse, opened);
+		if (token.kind != TOKEN_TEXT)
+			return unexpected(parse, &token);
+		if (!add_value(parse, setting, &token))
+			return false;
+		token_next(&parse->tokens, &token);
+		if (token.kind == TOKEN_CLOSE)
+			return true;
+		if (token.kind == TOKEN_END)
+			return never_closed(parse, opened);
+		if (token.kind != TOKEN_COMMA)
+			return unexpected(parse, &token);
 	}
-	setting = section_setting(parse->section, option);
-	if (opt->nvalues == 1 && setting->count > 0) {
-		mistake_add(parse->mistakes, (unsigned)cfg->line,
+}
+
+/* Behind a "=" or "+="; @option: NULL, it is unknown. */
+static bool
+parse_values(struct parse *parse, struct section *section,
+    const struct option *option, const struct token *name, bool more)
+{
+	struct setting	*setting = NULL;
+	struct token	 token;
+
+	if (option == NULL)
+		report_unknown(parse, section, name);
+	else
+		setting = section_setting(section, option);
+	if (setting != NULL && setting->line > 0 && !more) {
+		mistake_add(parse->mistakes, name->line,
 		    "%s is there already, in line %u", option->name,
 		    setting->line);
 		setting->bad = true;
 	}
-	if ((value = memory_get(&parse->parsed->memory,
-	    sizeof(*value))) == NULL || (value->text =
-	    memory_text(&parse->parsed->memory, text)) == NULL) {
-		parse_nomem(parse, cfg);
-		return 1;
-	}
-	value->line = (unsigned)cfg->line;
+	token_next(&parse->tokens, &token);
+	if (token.kind == TOKEN_TEXT)
+		return add_value(parse, setting, &token);
+	if (token.kind != TOKEN_OPEN)
+		return unexpected(parse, &token);
+	if (!parse_list(parse, setting, token.line))
+		return false;
+	if (setting == NULL)
+		return true;
+	setting->list = true;
 	if (setting->line == 0)
-		setting->line = value->line;
-	setting->count++;
-	STAILQ_INSERT_TAIL(&setting->values, value, next);
-	return 0;
-}
-
-/* Called after each value, and once more for a closing brace. */
-static int
-on_valid(cfg_t *cfg, cfg_opt_t *opt)
-{
-	struct parse	*parse = parse_of(cfg);
-
-	if (!parse->value_seen && cfg == parse->cfg)
-		section_setting(parse->section,
-		    &parse->table[opt->def.number])->list = true;
-	parse->value_seen = false;
-	return 0;
-}
-
-static int
-on_unknown_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
-{
-	*(const char **)result = text;
-	if (opt->nvalues == 1)
-		parse_unknown(parse_of(cfg), section_number(cfg),
-		    (unsigned)cfg->line, opt->name);
-	return 0;
-}
-
-/* Somebody wrote a key named MINE. */
-static int
-on_mine(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
-{
-	(void)cfg;
-	(void)opt;
-	(void)text;
-	(void)result;
-	return 1;
-}
-
-/* The line of NAME = {}, which no callback is told of. */
-static unsigned
-empty_list_line(const struct parse *parse, const char *name, unsigned line)
-{
-	const char	*p = parse->text->clean;
-
-	for (unsigned i = 1; i < line && *p != '\0'; p++)
-		i += *p == '\n';
-	while ((p = strstr(p, name)) != NULL) {
-		const char *after = p + strlen(name);
-
-		after += strspn(after, " \t+=");
-		if (*after == '{') {
-			after++;
-			after += strspn(after, " \t\r\n");
-			if (*after == '}')
-				break;
-		}
-		p++;
-	}
-	if (p == NULL)
-		return line;
-	line = 1;
-	for (const char *q = parse->text->clean; q < p; q++)
-		line += *q == '\n';
-	return line;
-}
-
-/* At the end of a section: only a list of texts may be empty. */
-static void
-check_empty_lists(struct parse *parse, cfg_t *cfg, unsigned line)
-{
-	const long	 number = section_number(cfg);
-
-	for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
-		const struct option	*option;
-		struct setting		*setting;
-		unsigned		 at;
-
-		if (opt->type != CFGT_STR || opt->nvalues > 0 ||
-		    (opt->flags & CFGF_MODIFIED) == 0)
-			continue;
-		at = empty_list_line(parse, opt->name, line);
-		if (opt->def.number < 0) {
-			parse_unknown(parse, number, at, opt->name);
-			continue;
-		}
-		option = &parse->table[opt->def.number];
-		setting = section_setting(parse->section, option);
-		if (option->type == OPTION_TEXTS && setting->count == 0)
-			continue;
-		mistake_add(parse->mistakes, at, "%s needs %s value",
+		setting->line = name->line;
+	if (setting->count == 0 && option->type != OPTION_TEXTS) {
+		mistake_add(parse->mistakes, name->line, "%s needs %s value",
 		    option->name, option_is_list(option) ? "at least one" :
 		    "one");
 		setting->bad = true;
 	}
-}
-
-/* A section ends; cfg is the one that it stands in. */
-static int
-on_closed(cfg_t *cfg, cfg_opt_t *opt)
-{
-	struct parse	*parse = parse_of(cfg);
-
-	(void)opt;
-	check_empty_lists(parse, parse->cfg, parse->section->line);
-	parse->cfg = cfg;
-	parse->section = STAILQ_FIRST(&parse->parsed->sections);
-	return 0;
-}
-
-static struct unknown *
-unknown_find(struct parse *parse, long within, const char *name)
-{
-	for (size_t i = 0; i < parse->unknown_count; i++)
-		if (parse->unknowns[i].within == within &&
-		    strcmp(parse->unknowns[i].name, name) == 0)
-			return &parse->unknowns[i];
-	return NULL;
-}
-
-static bool
-unknown_learn(struct parse *parse, long within, const char *name)
-{
-	struct unknown	*unknown = &parse->unknowns[parse->unknown_count];
-
-	if (parse->unknown_count == UNKNOWNS_MAX ||
-	    (unknown->name = memory_text(&parse->memory, name)) == NULL)
-		return false;
-	unknown->within = within;
-	unknown->shape = SHAPE_VALUE;
-	parse->unknown_count++;
 	return true;
 }
 
-/* libconfuse says why it stops, right before it does. */
-static void
-on_error(cfg_t *cfg, const char *format, va_list args)
-{
-	struct parse	*parse = parse_of(cfg);
-	struct unknown	*unknown = NULL;
-	const long	 within = section_number(cfg);
-	const char	*name = NULL;
-	unsigned	 line = (unsigned)cfg->line;
-	char		 text[256];
-	va_list		 copy;
-
-	if (strstr(format, "option '%s'") != NULL ||
-	    strstr(format, "section '%s'") != NULL) {
-		va_copy(copy, args);
-		name = va_arg(copy, const char *);
-		va_end(copy);
-		unknown = unknown_find(parse, within, name);
-	}
-	if (strcmp(format, "no such option '%s'") == 0 && unknown == NULL &&
-	    unknown_learn(parse, within, name)) {
-		parse->again = true;
-	} else if (unknown != NULL && unknown->shape != SHAPE_UNTITLED &&
-	    strncmp(format, "missing", strlen("missing")) == 0 &&
-	    strstr(format, "brace") == NULL) {
-		unknown->shape++;
-		parse->again = true;
-	} else if (unknown != NULL && within < SECTION_KINDS) {
-		/* Nothing that it could be fits what follows it. */
-		parse_unknown(parse, within, line, name);
-		parse->explained = true;
-	} else {
-		if (line > parse->text->lines)
-			line = parse->text->lines;
-		vsnprintf(text, sizeof(text), format, args);
-		mistake_add(parse->mistakes, line, "syntax error: %s", text);
-		parse->explained = true;
-	}
-}
-
-static cfg_opt_t *
-make_section(struct parse *parse, struct memory **memory, long number);
-
 static bool
-make_subsection(struct parse *parse, struct memory **memory, cfg_opt_t *opt,
-    const char *name, long number, bool titled)
+parse_body(struct parse *parse, struct section *section, unsigned opened);
+
+/* Behind the "{" of a section; @kind: SECTION_FILE, it is unknown. */
+static bool
+parse_section(struct parse *parse, enum section_kind kind, const char *title,
+    unsigned opened)
 {
-	*opt = (cfg_opt_t)CFG_SEC(name, NULL,
-	    CFGF_MULTI | (titled ? CFGF_TITLE : 0));
-	if (number < SECTION_KINDS)
-		opt->validcb = on_closed;
-	opt->subopts = make_section(parse, memory, number);
-	return opt->subopts != NULL;
-}
+	struct section *section = NULL;
+	bool		done;
 
-/* The options of one section, those inside of it included. */
-static cfg_opt_t *
-make_section(struct parse *parse, struct memory **memory, long number)
-{
-	const size_t	 most = 2 + parse->table_size + SECTION_KINDS +
-	    parse->unknown_count + 1;
-	cfg_opt_t	*opts = memory_get(memory, most * sizeof(*opts));
-	cfg_opt_t	*opt = opts;
-
-	if (opts == NULL)
-		return NULL;
-	*opt = (cfg_opt_t)CFG_PTR_CB(MINE, NULL, CFGF_NODEFAULT, on_mine,
-	    NULL);
-	opt++->simple_value.ptr = &parse->self;
-	*opt = (cfg_opt_t)CFG_STR_LIST_CB(OPENED, NULL, CFGF_NONE, on_opened);
-	if (number != SECTION_FILE && (opt->def.parsed =
-	    memory_text(memory, "{opened}")) == NULL)
-		return NULL;
-	opt++->def.number = number;
-
-	for (size_t i = 0; i < parse->table_size; i++)
-		if (parse->table[i].section == (enum section_kind)number) {
-			*opt = (cfg_opt_t)CFG_STR_LIST_CB(parse->table[i].name,
-			    NULL, CFGF_NODEFAULT, on_value);
-			opt->validcb = on_valid;
-			opt++->def.number = (long)i;
+	if (kind != SECTION_FILE) {
+		if (++parse->section_count > SECTIONS_MAX) {
+			mistake_add(parse->mistakes, opened,
+			    "there are more than %d sections", SECTIONS_MAX);
+			return false;
 		}
-	if (number == SECTION_FILE)
-		for (int kind = SECTION_FILE + 1; kind < SECTION_KINDS; kind++)
-			if (!make_subsection(parse, memory, opt++,
-			    section_name((enum section_kind)kind), kind,
-			    section_titled((enum section_kind)kind)))
-				return NULL;
-
-	for (size_t i = 0; i < parse->unknown_count; i++) {
-		const struct unknown	*unknown = &parse->unknowns[i];
-
-		if (unknown->within != number)
-			continue;
-		if (unknown->shape == SHAPE_VALUE) {
-			*opt = (cfg_opt_t)CFG_STR_LIST_CB(unknown->name, NULL,
-			    CFGF_NODEFAULT, on_unknown_value);
-			opt++->def.number = -1;
-		} else if (!make_subsection(parse, memory, opt++,
-		    unknown->name, SECTION_KINDS + (long)i,
-		    unknown->shape == SHAPE_TITLED))
-			return NULL;
+		section = section_add(parse->parsed, kind, title, opened);
+		if (section == NULL)
+			return out_of_memory(parse);
+		check_twice(parse, section);
 	}
-	*opt = (cfg_opt_t)CFG_END();
-	return opts;
+	if (parse->depth == DEPTH_MAX) {
+		mistake_add(parse->mistakes, opened,
+		    "syntax error: more than %d sections inside of each "
+		    "other", DEPTH_MAX);
+		return false;
+	}
+	parse->depth++;
+	done = parse_body(parse, section, opened);
+	parse->depth--;
+	return done;
 }
 
-/* From the beginning, with all that was learnt so far. */
+/* Report a token that is misplaced behind the name of a key or section. */
 static bool
-parse_pass(struct parse *parse)
+misplaced(struct parse *parse, const struct section *within,
+    const struct meaning *meaning, const struct token *name,
+    const struct token *token)
 {
-	struct memory	*memory = NULL;
-	cfg_opt_t	*opts;
-	cfg_t		*cfg = NULL;
-	bool		 done = false;
+	if (token->kind == TOKEN_BAD)
+		return false;
+	if (meaning->option != NULL)
+		mistake_add(parse->mistakes, name->line, "syntax error: "
+		    "missing equal sign after '%.64s'", name->text);
+	else if (meaning->kind != SECTION_FILE &&
+	    section_titled(meaning->kind) && token->kind == TOKEN_OPEN)
+		mistake_add(parse->mistakes, name->line, "syntax error: "
+		    "missing title of section '%.64s'", name->text);
+	else if (meaning->kind != SECTION_FILE)
+		mistake_add(parse->mistakes, name->line, "syntax error: "
+		    "missing opening brace of section '%.64s'", name->text);
+	else if (within != NULL && isalpha((unsigned char)name->text[0]))
+		report_unknown(parse, within, name);
+	else
+		return unexpected(parse, token);
+	return false;
+}
 
-	memory_free(&parse->parsed->memory);
-	STAILQ_INIT(&parse->parsed->sections);
-	mistake_clear(parse->mistakes);
-	parse->again = parse->explained = parse->value_seen = false;
+/* One item, behind its name. */
+static bool
+parse_item(struct parse *parse, struct section *within,
+    const struct token *name)
+{
+	const struct meaning	meaning = find_meaning(within, name->text);
+	const bool		section = meaning.option == NULL;
+	const bool		unknown = section &&
+				    meaning.kind == SECTION_FILE;
+	const char	       *title = NULL;
+	struct token		token, first;
 
-	if ((opts = make_section(parse, &memory, SECTION_FILE)) == NULL ||
-	    (parse->section = section_add(parse->parsed, SECTION_FILE,
-	    NULL, 1)) == NULL || (cfg = cfg_init(opts, CFGF_NONE)) == NULL) {
-		mistake_add(parse->mistakes, 1, "out of memory");
-		goto done;
+	token_next(&parse->tokens, &token);
+	if (token.kind == TOKEN_EQUAL || token.kind == TOKEN_ADD) {
+		if (unknown && within != NULL &&
+		    iscntrl((unsigned char)name->text[0]))
+			return unexpected(parse, &token);
+		if (section && !unknown)
+			return misplaced(parse, within, &meaning, name,
+			    &token);
+		return parse_values(parse, within, meaning.option, name,
+		    token.kind == TOKEN_ADD);
 	}
-	parse->cfg = cfg;
-	cfg_set_error_function(cfg, on_error);
-	if (cfg_parse_buf(cfg, parse->text->clean) != CFG_SUCCESS) {
-		if (!parse->again && !parse->explained)
-			mistake_add(parse->mistakes, (unsigned)cfg->line,
-			    "syntax error");
-		goto done;
+	first = token;
+	if (token.kind == TOKEN_TEXT && section &&
+	    (unknown || section_titled(meaning.kind))) {
+		title = token.text;
+		token_next(&parse->tokens, &token);
 	}
-	check_empty_lists(parse, cfg, 1);
-	done = true;
-done:
-	cfg_free(cfg);
-	memory_free(&memory);
-	return done;
+	if (token.kind != TOKEN_OPEN || !section ||
+	    (!unknown && section_titled(meaning.kind) && title == NULL))
+		return misplaced(parse, within, &meaning, name,
+		    title == NULL ? &first : &token);
+	if (unknown)
+		report_unknown(parse, within, name);
+	return parse_section(parse, meaning.kind, title, token.line);
+}
+
+/* All items up to the end of a section that was opened in line @opened, or
+ * of the file (0). @section: NULL, it is unknown, and nothing is kept. */
+static bool
+parse_body(struct parse *parse, struct section *section, unsigned opened)
+{
+	struct token token;
+
+	for (;;) {
+		token_next(&parse->tokens, &token);
+		if (token.kind == TOKEN_END)
+			return opened == 0 || never_closed(parse, opened);
+		if (token.kind == TOKEN_CLOSE && opened != 0)
+			return true;
+		if (token.kind != TOKEN_TEXT)
+			return unexpected(parse, &token);
+		if (!parse_item(parse, section, &token))
+			return false;
+	}
 }
 
 bool
 parse_text(struct parsed *parsed, const struct text *text,
     struct mistakes *mistakes)
 {
-	struct parse	 parse = {
+	struct parse	parse = {
 		.parsed = parsed,
 		.mistakes = mistakes,
-		.text = text,
+		.tokens = { .at = text->bytes, .line = 1, .last = 1,
+		    .memory = &parsed->memory, .mistakes = mistakes },
 	};
-	bool		 done;
+	struct section *file;
 
-	parse.self = &parse;
-	parse.table = option_table(&parse.table_size);
-	do
-		done = parse_pass(&parse);
-	while (parse.again);
-	memory_free(&parse.memory);
-	return done;
+	STAILQ_INIT(&parsed->sections);
+	file = section_add(parsed, SECTION_FILE, NULL, 1);
+	return file != NULL ? parse_body(&parse, file, 0) :
+			      out_of_memory(&parse);
 }
 
 struct section *
@@ -476,9 +344,8 @@ section_add(struct parsed *parsed, enum section_kind kind, const char *title,
     unsigned line)
 {
 	struct section	*section;
-	size_t		 count;
+	size_t		 count = option_count();
 
-	option_table(&count);
 	section = memory_get(&parsed->memory, sizeof(*section) +
 	    count * sizeof(section->settings[0]));
 	if (section == NULL || (title != NULL && (section->title =
@@ -495,9 +362,7 @@ section_add(struct parsed *parsed, enum section_kind kind, const char *title,
 struct setting *
 section_setting(struct section *section, const struct option *option)
 {
-	size_t	count;
-
-	return &section->settings[option - option_table(&count)];
+	return &section->settings[option_index(option)];
 }
 
 struct section *

@@ -14,12 +14,14 @@
 struct value {
 	STAILQ_ENTRY(value) next;
 	const char *text;
+	const char *written; /* without what came from the environment */
 	unsigned line;
 };
 
 /* One key of one section. */
 struct setting {
-	unsigned line; /* of its first value; 0: not written */
+	unsigned line; /* of its first value, or of an empty list;
+			  0: not written */
 	size_t count;
 	STAILQ_HEAD(, value) values;
 	bool list; /* written with braces */
@@ -32,7 +34,7 @@ struct section {
 	const char *title;	   /* NULL: this kind has none */
 	unsigned line;		   /* where it was opened */
 	bool bad;		   /* something is wrong with its title */
-	struct setting settings[]; /* by the rows of option_table() */
+	struct setting settings[]; /* by the rows of option_at() */
 };
 
 /* Begins as zeroes; ends with memory_free(&parsed->memory). */

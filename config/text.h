@@ -1,5 +1,5 @@
 /*
- * text.h - a configuration file as libconfuse can take it.
+ * text.h - a configuration file, read.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -8,15 +8,18 @@
 #include "mistake.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct text {
-	char *clean;	/* comments blanked out, no line moved */
-	unsigned lines; /* the last one that is not blank */
+	const char *bytes; /* ends with a NUL, and holds no other */
+	mode_t mode;	   /* of the file, and whose it is */
+	uid_t uid;
+	gid_t gid;
 };
 
 /*
- * Read a file. False: it could not be read, or a string, comment or brace is
- * never closed, which leaves the rest without a meaning; a mistake says so.
+ * Read a file. False: it could not be read, or is none of ours to read (a
+ * FIFO, say, which would make us wait); a mistake says so.
  */
 bool text_read(struct text *text, const char *path, struct memory **memory,
     struct mistakes *mistakes);

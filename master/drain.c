@@ -21,14 +21,16 @@ drain_endpoint(const char *runtime_dir, const char *instance,
 	struct mews_view      *view;
 	struct mews_view_fleet fleet;
 	char		       name[MEWS_NAME_MAX + 1] = "", *path;
+	uint32_t	       index;
 	bool		       done = false;
 
 	if (instance != NULL)
 		strlcpy(name, instance, sizeof(name));
 	if (!instance_open(&view, &fleet, runtime_dir, name, error))
 		return false;
+	done = instance_endpoint(view, endpoint, &index, error);
 	mews_view_close(&view);
-	if (!instance_lives(&fleet, runtime_dir, error))
+	if (!done || !instance_lives(&fleet, runtime_dir, error))
 		return false;
 	if ((path = config_segment_path(runtime_dir, name)) == NULL)
 		return fail(error, "out of memory");

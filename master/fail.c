@@ -17,6 +17,10 @@ fail(struct mews_error *error, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(error->message, sizeof(error->message), format, ap);
 	va_end(ap);
+	/* The text may quote a file or a segment, and goes to a terminal. */
+	for (char *c = error->message; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	errno = saved;
 	return false;
 }

@@ -14,7 +14,7 @@
 bool fail(struct mews_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** The same, as MEWS_INVALID, for what is wrong in the configuration: the
+/** As fail(), with MEWS_INVALID, for a mistake in the configuration: the
  * sentence begins with the place, FILE:LINE. */
 bool fail_at(struct mews_error *error, const char *file, unsigned line,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

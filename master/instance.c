@@ -42,7 +42,8 @@ instance_find(const char *dir, char *instance, size_t size,
 	int		file_count, count = 0;
 
 	if ((file_count = scandir(dir, &files, NULL, alphasort)) < 0)
-		return fail(error, "%s: %s", dir, strerror(errno));
+		return fail(error, "no fleet runs: runtime_dir %s: %s", dir,
+		    strerror(errno));
 	for (int i = 0; i < file_count; i++) {
 		if (instance_of_file(files[i]->d_name, instance, size)) {
 			strlcat(list, count++ > 0 ? ", " : "", sizeof(list));
@@ -52,7 +53,8 @@ instance_find(const char *dir, char *instance, size_t size,
 	}
 	free(files);
 	if (count == 0)
-		return fail(error, "%s: no fleet has its segment here", dir);
+		return fail(error, "no fleet runs: there is no segment in %s",
+		    dir);
 	if (count > 1)
 		return fail(error, "%s: --instance NAME must be one of %s",
 		    dir, list);
@@ -74,10 +76,13 @@ instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
 		return false;
 	if ((path = config_segment_path(runtime_dir, instance)) == NULL)
 		return fail(error, "out of memory");
-	if (mews_view_open(view, path, &why) != MEWS_OK) {
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		fail(error, "instance %s does not run: there is no %s",
+		    instance, path);
+	} else if (mews_view_open(view, path, &why) != MEWS_OK) {
 		fail(error, "instance %s: %s", instance, why.message);
 	} else {
-		mews_view_fleet(*view, fleet);
+		mews_view_fleet(*view, fleet, sizeof(*fleet));
 		same = strcmp(fleet->instance, instance) == 0;
 	}
 	if (*view != NULL && !same) {
@@ -87,6 +92,24 @@ instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
 	}
 	free(path);
 	return same;
+}
+
+bool
+instance_endpoint(const struct mews_view *view, const char *name,
+    uint32_t *index, struct mews_error *error)
+{
+	struct mews_view_endpoint e;
+	char			  names[512] = "";
+
+	for (*index = 0; mews_view_endpoint(view, *index, &e, sizeof(e));
+	     ++*index) {
+		if (strcmp(e.name, name) == 0)
+			return true;
+		strlcat(names, *index > 0 ? ", " : "", sizeof(names));
+		strlcat(names, e.name, sizeof(names));
+	}
+	return fail(error, "no endpoint of that name: %.64s; there are %s",
+	    name, names);
 }
 
 /* A host that embeds the library has no pid file, and perhaps no master. */

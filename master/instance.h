@@ -20,6 +20,11 @@
 bool instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
     const char *runtime_dir, char *instance, struct mews_error *error);
 
+/** Find an endpoint by its name. False: one sentence in @error, with the names
+ * that there are, since one that does not exist is usually misspelt. */
+bool instance_endpoint(const struct mews_view *view, const char *name,
+    uint32_t *index, struct mews_error *error);
+
 /** Does its master live? False: one sentence in @error. */
 bool instance_lives(const struct mews_view_fleet *fleet,
     const char *runtime_dir, struct mews_error *error);

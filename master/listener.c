@@ -41,9 +41,11 @@ listeners_init(struct listeners *set, const struct config *config,
 	set->files = calloc(config->listen_count, sizeof(*set->files));
 	if (set->fds == NULL || set->files == NULL)
 		return fail(error, "out of memory");
+	passed_find(&set->passed);
 	for (; set->count < config->listen_count; set->count++)
-		set->fds[set->count] = -1;
-	return true;
+		set->fds[set->count] = passed_take(&set->passed,
+		    &config->listen[set->count]);
+	return passed_are_taken(&set->passed, error);
 }
 
 /* An unspecified address is "*": IPv6 serves both, where there is IPv6. */
@@ -181,6 +183,8 @@ listener_bind(struct listeners *set, size_t i, uint32_t patience_ms,
 	struct stat		    st;
 	int			    fd;
 
+	if (set->fds[i] >= 0)
+		return true; /* adopted */
 	for (;;) {
 		fd = where->path != NULL ? listener_open_unix(where, &why) :
 					   listener_open_tcp(where, &why);
@@ -208,9 +212,95 @@ listeners_bind(struct listeners *set, enum listener_kind kind,
 {
 	for (size_t i = 0; i < set->count; i++)
 		if ((set->config->listen[i].path != NULL) ==
-			(kind == LISTENER_UNIX) &&
+			(kind == LISTENER_UNIX) && set->fds[i] == -1 &&
 		    !listener_bind(set, i, patience_ms, error))
 			return false;
+	return true;
+}
+
+void
+listeners_adopt(struct listeners *set, const struct listeners *from)
+{
+	for (size_t i = 0; i < set->count; i++)
+		for (size_t k = 0; k < from->count; k++)
+			if (strcmp(set->config->listen[i].text,
+				from->config->listen[k].text) == 0) {
+				set->fds[i] = from->fds[k];
+				set->files[i] = from->files[k];
+			}
+}
+
+static bool
+has_fd(const struct listeners *set, int fd)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->fds[i] == fd)
+			return true;
+	return false;
+}
+
+void
+listeners_drop(struct listeners *set, const struct listeners *kept)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (has_fd(kept, set->fds[i]))
+			set->fds[i] = -1;
+	listeners_close(set);
+}
+
+void
+listeners_disown_others(struct listeners *set, const struct listeners *kept)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->fds[i] >= 0 && !has_fd(kept, set->fds[i]))
+			close(set->fds[i]);
+}
+
+/* Are both paths one, but for slashes at the end? */
+static bool
+is_path(const char *a, const char *b)
+{
+	size_t length = strlen(a), other = strlen(b);
+
+	while (length > 1 && a[length - 1] == '/')
+		length--;
+	while (other > 1 && b[other - 1] == '/')
+		other--;
+	return length == other && memcmp(a, b, length) == 0;
+}
+
+/* NULL, or why bind(2) would refuse. The runtime directory may be missing: it
+ * is made before. */
+static const char *
+unix_refusal(const struct config *config, const struct config_listen *where)
+{
+	struct address at;
+	const char    *why = NULL;
+	char	       directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	if (!address_unix(&at, where->path, &why))
+		return why;
+	if (access(where->path, F_OK) == 0 && !unix_is_stale(&at, where->path))
+		return strerror(EADDRINUSE);
+	strlcpy(directory, where->path, sizeof(directory));
+	*strrchr(directory, '/') = '\0';
+	if (directory[0] != '\0' && access(directory, W_OK | X_OK) != 0 &&
+	    !(errno == ENOENT && is_path(directory, config->runtime_dir)))
+		return strerror(errno);
+	return NULL;
+}
+
+bool
+listeners_check_unix(const struct config *config, struct mews_error *error)
+{
+	const char *why;
+
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (config->listen[i].path != NULL &&
+		    (why = unix_refusal(config, &config->listen[i])) != NULL)
+			return fail_at(error, config->path,
+			    config->listen[i].line, "cannot listen on %s: %s",
+			    config->listen[i].text, why);
 	return true;
 }
 

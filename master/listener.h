@@ -8,6 +8,7 @@
 #define LISTENER_H
 
 #include "config.h"
+#include "passed.h"
 
 #include <mews/status.h>
 #include <sys/types.h>
@@ -21,11 +22,13 @@ struct listeners {
 		ino_t ino;
 	} *files;
 	size_t	 count;
+	struct passed passed; /* taken before any is bound */
 };
 
 enum listener_kind { LISTENER_TCP, LISTENER_UNIX };
 
-/** Make room for all of them; nothing is bound yet. */
+/** Make room for all of them, and take those that were passed on; nothing is
+ * bound yet. */
 bool listeners_init(struct listeners *set, const struct config *config,
     struct mews_error *error);
 
@@ -38,6 +41,18 @@ bool listeners_init(struct listeners *set, const struct config *config,
  */
 bool listeners_bind(struct listeners *set, enum listener_kind kind,
     uint32_t patience_ms, struct mews_error *error);
+
+/** Take over from @from what both listen on. */
+void listeners_adopt(struct listeners *set, const struct listeners *from);
+/** Close what @kept does not listen on, files of unix sockets included. */
+void listeners_drop(struct listeners *set, const struct listeners *kept);
+/** In a child that serves @kept: close its copies of the others in @set. */
+void listeners_disown_others(struct listeners *set,
+    const struct listeners *kept);
+
+/** Could this process make the unix sockets of @config? Makes none. */
+bool listeners_check_unix(const struct config *config,
+    struct mews_error *error);
 
 /** Close all, remove the unix sockets that are still ours. */
 void listeners_close(struct listeners *set);

@@ -4,12 +4,14 @@
  * Exit status: 0; 1 if it could not be done (what is wrong is on stderr, a
  * line for each mistake); 2 if it was not called properly.
  */
+#include "ask.h"
 #include "config.h"
 #include "drain.h"
+#include "explain.h"
 #include "fail.h"
 #include "master.h"
 #include "status.h"
-#include "worker.h"
+#include "trial.h"
 
 #include <err.h>
 #include <errno.h>
@@ -21,7 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE   2
+#define EXIT_NOTHING 3 /* no outcome in time */
 
 /* Every option of every sub-command; NULL: not given. */
 struct options {
@@ -36,14 +39,17 @@ struct command {
 	const char *name;
 	const char *takes; /* short names of the options it knows */
 	int (*run)(const struct options *options);
-	bool	    names; /* an endpoint stands behind it */
+	enum { NAMES_NONE, NAMES_MAY, NAMES_MUST } names; /* an endpoint */
 };
 
 static const char usage_text[] =
     "usage: mews run -c FILE\n"
     "       mews check -c FILE\n"
+    "       mews reload -c FILE\n"
     "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
     "[--json]\n"
+    "       mews explain [ENDPOINT] (-c FILE | --runtime-dir DIR "
+    "[--instance NAME])\n"
     "       mews drain ENDPOINT (-c FILE | --runtime-dir DIR "
     "[--instance NAME])\n"
     "       mews enable ENDPOINT (-c FILE | --runtime-dir DIR "
@@ -53,7 +59,10 @@ static const char usage_text[] =
     "  run      serve an application with a fleet of workers, in the "
     "foreground\n"
     "  check    say what is wrong with a configuration, and do nothing else\n"
+    "  reload   make a running fleet read its configuration anew\n"
     "  status   show a running fleet; works while it hangs\n"
+    "  explain  say why a server, or each one, is in its state, and what "
+    "is next\n"
     "  drain    give a server no more work, without losing a query\n"
     "  enable   undo drain\n"
     "\n"
@@ -65,10 +74,12 @@ static const char usage_text[] =
     "Signals to the master (its pid is in RUNTIME_DIR/INSTANCE.pid):\n"
     "  TERM, INT    finish what is in flight, then end; INT again: as QUIT\n"
     "  QUIT         end now\n"
+    "  HUP          reload: read the configuration anew\n"
     "  TTIN, TTOU   one worker more, one less\n"
     "\n"
-    "Exit status: 0; 1 it failed, and said why; 2 bad usage. status: 1 also\n"
-    "if the fleet's master is dead.\n";
+    "Exit status: 0; 1 it failed, and said why; 2 bad usage; 3 no\n"
+    "outcome in time (reload). status and explain: 1 also if the fleet's\n"
+    "master is dead.\n";
 
 static void usage_error(const char *format, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
@@ -103,19 +114,17 @@ report_failure(const struct mews_error *error)
 		warnx("%s", error->message);
 }
 
-/* All that can be wrong before anything is forked; says what it is. */
+/* Load the configuration; report each mistake that can be seen before a fleet
+ * is made. @all: also what a start would find by itself. */
 static bool
-load(struct config **config, const struct mews_app **app, const char *path)
+load(struct config **config, const char *path, bool all)
 {
-	struct mews_error error;
-
 	if (!config_load(config, path, report_mistake, NULL))
 		return false;
-	if (application_load((*config)->app, app, &error))
+	for (size_t i = 0; i < (*config)->warning_count; i++)
+		report_mistake(NULL, (*config)->warnings[i]);
+	if (trial_run(*config, all, report_mistake, NULL))
 		return true;
-	fail_at(&error, (*config)->path, (*config)->app_line, "%s",
-	    error.message);
-	report_failure(&error);
 	config_free(config);
 	return false;
 }
@@ -123,26 +132,43 @@ load(struct config **config, const struct mews_app **app, const char *path)
 static int
 command_run(const struct options *options)
 {
-	struct config	      *config;
-	const struct mews_app *app;
-	struct mews_error      error;
-	bool		       ran;
+	struct config	 *config;
+	struct mews_error error;
+	bool		  ran;
 
-	if (!load(&config, &app, options->config))
+	if (!load(&config, options->config, false))
 		return EXIT_FAILURE;
-	if (!(ran = master_run(config, app, &error)))
+	if (!(ran = master_run(config, &error)))
 		report_failure(&error);
 	config_free(&config);
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int
+command_reload(const struct options *options)
+{
+	struct config	 *config;
+	struct mews_error error;
+	enum ask_outcome  outcome;
+
+	if (!config_load(&config, options->config, report_mistake, NULL))
+		return EXIT_FAILURE;
+	outcome = ask_reload(config, report_mistake, NULL, &error);
+	if (outcome == ASK_READY)
+		printf("%s: serves\n", options->config);
+	else
+		warnx("%s", error.message);
+	config_free(&config);
+	return outcome == ASK_READY ? EXIT_SUCCESS :
+	    outcome == ASK_REFUSED ? EXIT_FAILURE : EXIT_NOTHING;
+}
+
+static int
 command_check(const struct options *options)
 {
-	struct config	      *config;
-	const struct mews_app *app;
+	struct config *config;
 
-	if (!load(&config, &app, options->config))
+	if (!load(&config, options->config, true))
 		return EXIT_FAILURE;
 	printf("%s: ok\n", options->config);
 	config_free(&config);
@@ -187,6 +213,24 @@ command_status(const struct options *options)
 }
 
 static int
+command_explain(const struct options *options)
+{
+	struct config	   *config;
+	struct explain_args args = { .endpoint = options->endpoint };
+	struct mews_error   error;
+	bool		    alive;
+
+	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
+		return EXIT_FAILURE;
+	if (config != NULL)
+		args.health = &config->fleet.health;
+	if (!(alive = explain_print(&args, stdout, &error)))
+		report_failure(&error);
+	config_free(&config);
+	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
 set_drained(const struct options *options, bool drained)
 {
 	struct config	 *config;
@@ -220,12 +264,14 @@ command_enable(const struct options *options)
 }
 
 static const struct command commands[] = {
-	{ "run", "c", command_run, false },
-	{ "check", "c", command_check, false },
-	{ "status", "crij", command_status, false },
-	{ "drain", "cri", command_drain, true },
-	{ "enable", "cri", command_enable, true },
-	{ NULL, NULL, NULL, false },
+	{ "run", "c", command_run, NAMES_NONE },
+	{ "check", "c", command_check, NAMES_NONE },
+	{ "reload", "c", command_reload, NAMES_NONE },
+	{ "status", "crij", command_status, NAMES_NONE },
+	{ "explain", "cri", command_explain, NAMES_MAY },
+	{ "drain", "cri", command_drain, NAMES_MUST },
+	{ "enable", "cri", command_enable, NAMES_MUST },
+	{ NULL, NULL, NULL, NAMES_NONE },
 };
 
 static const struct option long_options[] = {
@@ -271,7 +317,7 @@ parse_options(struct options *options, const struct command *command,
 			break;
 		}
 	}
-	if (command->names && optind < argc)
+	if (command->names != NAMES_NONE && optind < argc)
 		options->endpoint = argv[optind++];
 	if (optind < argc)
 		usage_error("%s: unexpected argument %s", command->name,
@@ -290,7 +336,7 @@ check_options(const struct options *options, const struct command *command)
 		    command->name);
 	if (options->config == NULL && options->runtime_dir == NULL)
 		usage_error("%s: -c FILE is missing", command->name);
-	if (command->names && options->endpoint == NULL)
+	if (command->names == NAMES_MUST && options->endpoint == NULL)
 		usage_error("%s: the name of an endpoint is missing",
 		    command->name);
 }

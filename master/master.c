@@ -15,12 +15,10 @@
 #include "master.h"
 
 #include "fail.h"
-#include "listener.h"
+#include "leftover.h"
 #include "monitor.h"
-#include "privileges.h"
-#include "runtime.h"
-#include "worker.h"
-#include "workers.h"
+#include "parts.h"
+#include "places.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,33 +33,22 @@
 #include <unistd.h>
 
 #define QUIT_MS	     1000 /* from QUIT to KILL */
+#define MONITOR_MS   5000 /* from QUIT to KILL of the monitor, who cleans up */
 #define INHERITED_MS 3000 /* until a killed master's workers are gone */
+#define SPARE_SLOTS  64	  /* to grow, and for processes that join */
+#define HOLD_MS	     50	  /* a proper end, as our own TERM may follow */
 
-struct master {
-	const struct config   *config;
-	const struct mews_app *app;
-	struct log	       log;
-	struct privileges      user;
-	struct runtime	       runtime;
-	struct listeners       listeners;
-	struct mews_fleet     *fleet;
-	struct workers	       workers;
-	struct workers	       monitor; /* a table of one */
-	int		       signal_fd;
-	int		       channel[2];
-	bool		       stopping;
-};
-
-/* What signals want. */
+/* The wishes of signals. */
 #define WANT_REAP      0x01
 #define WANT_STOP      0x02
 #define WANT_QUIT      0x04
 #define WANT_INTERRUPT 0x08 /* stop; the second time: quit */
 #define WANT_MORE      0x10
 #define WANT_FEWER     0x20
+#define WANT_RELOAD    0x40
 
-/* HUP (reload) and USR2 (a new binary) will get their meaning here. Nothing
- * is wanted by those that would end the master by default. */
+/* USR2 (a new binary) will get its meaning here. Nothing is wanted by those
+ * that would end the master by default. */
 static const struct master_signal {
 	int	 number;
 	unsigned want;
@@ -72,64 +59,24 @@ static const struct master_signal {
 	{ SIGINT, WANT_INTERRUPT },
 	{ SIGTTIN, WANT_MORE },
 	{ SIGTTOU, WANT_FEWER },
-	{ SIGHUP, 0 },
+	{ SIGHUP, WANT_RELOAD },
 	{ SIGUSR1, 0 },
 	{ SIGUSR2, 0 },
 	{ 0, 0 },
 };
 
-/*
- * The child's side of the fork. What the master blocked stays blocked until
- * the worker can read it, so a signal to a worker just born is not lost.
- */
-
-/* In a child: give up what is the master's alone. */
-static void
-master_disown(struct master *m, const char *process, int number)
-{
-	close(m->channel[1]);
-	close(m->signal_fd);
-	runtime_disown(&m->runtime);
-	m->log.process = process;
-	m->log.number = number;
-}
-
-static int
-master_child(void *arg, unsigned number)
-{
-	struct master	  *m = arg; /* our copy */
-	struct worker_args args = {
-		.config = m->config,
-		.fleet = m->fleet,
-		.app = m->app,
-		.listeners = m->listeners.fds,
-		.listener_count = m->listeners.count,
-		.channel = m->channel[0],
-		.number = number,
-	};
-
-	master_disown(m, "worker", (int)number);
-	args.log = m->log;
-	return worker_run(&args);
-}
-
-static int
-master_monitor_child(void *arg, unsigned number)
-{
-	struct master *m = arg; /* our copy */
-
-	(void)number; /* there is one */
-	master_disown(m, "monitor", -1);
-	listeners_disown(&m->listeners);
-	return monitor_run(m->fleet, m->config->fleet.instance,
-	    m->channel[0], &m->log);
-}
+/* Signals that would end a process, by a mere default, and leave its files
+ * behind. Ignored, also by whoever is forked. So are those from SIGRTMIN on.
+ * ABRT, BUS, FPE, ILL, SEGV, SYS and TRAP say that a process is broken, and end
+ * it, with a core where the system keeps them: like KILL. */
+static const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+	SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPIPE };
 
 /*
  * Start.
  */
 
-/* Whoever started us may have ignored or blocked some. */
+/* The process that started us may have ignored or blocked some. */
 static bool
 master_open_signals(struct master *m, struct mews_error *error)
 {
@@ -141,7 +88,10 @@ master_open_signals(struct master *m, struct mews_error *error)
 		signal(s->number, SIG_DFL);
 		sigaddset(&mask, s->number);
 	}
-	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(meaningless) / sizeof(int); i++)
+		signal(meaningless[i], SIG_IGN);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		signal(number, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	m->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (m->signal_fd < 0)
@@ -155,55 +105,58 @@ static bool
 master_create_fleet(struct master *m, struct mews_error *error)
 {
 	struct mews_config fleet = m->config->fleet;
+	struct generation *g = m->now;
 
+	m->slots = 2 * m->config->workers + SPARE_SLOTS;
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
-	fleet.workers = MIN(2 * m->config->workers + 2, MEWS_WORKERS_MAX);
-	if (mews_fleet_create(&m->fleet, &fleet, error) != MEWS_OK)
+	fleet.workers = m->config->workers;
+	fleet.slots = m->slots;
+	if (mews_fleet_create(&g->fleet, &fleet, error) != MEWS_OK)
 		return false;
-	mews_fleet_set_log(m->fleet, log_sink, &m->log);
-	mews_fleet_set_master(m->fleet, getpid(), 1);
+	mews_fleet_set_log(g->fleet, log_sink, &g->log);
+	m->number = 1;
+	mews_fleet_set_master(g->fleet, getpid(), m->number);
 	m->monitor = (struct workers) {
 		.noun = "monitor",
 		.config = m->config,
 		.log = &m->log,
-		.fleet = m->fleet,
+		.fleet = g->fleet,
 		.segment_path = m->runtime.segment_path,
 		.child = master_monitor_child,
 		.child_arg = m,
 		.count = 1,
 	};
-	m->workers = (struct workers) {
-		.noun = "worker",
-		.config = m->config,
-		.log = &m->log,
-		.fleet = m->fleet,
-		.segment_path = m->runtime.segment_path,
-		.child = master_child,
-		.child_arg = m,
-		.count = m->config->workers,
-		.slots = fleet.workers,
-	};
-	return (workers_init(&m->workers) && workers_init(&m->monitor)) ||
-	    fail(error, "out of memory");
+	if (!generation_make_workers(g, &m->generations, master_child,
+		m->runtime.segment_path, m->config->workers, m->slots) ||
+	    !workers_init(&m->monitor))
+		return fail(error, "out of memory");
+	return true;
 }
 
 static bool
 master_open(struct master *m, struct mews_error *error)
 {
 	const struct config *config = m->config;
+	struct listeners    *listeners;
 	uint32_t	     patience;
 
+	if ((m->now = generation_new(m, config, NULL, &m->log)) == NULL)
+		return fail(error, "out of memory");
+	TAILQ_INSERT_TAIL(&m->generations, m->now, entry);
 	if (!master_open_signals(m, error) ||
 	    !privileges_find(&m->user, config, error) ||
 	    !runtime_prepare(&m->runtime, config, &m->user, error) ||
-	    !listeners_init(&m->listeners, config, error))
+	    !listeners_init(&m->now->listeners, config, error))
 		return false;
 	patience = m->runtime.inherited ? INHERITED_MS : 0;
-	return listeners_bind(&m->listeners, LISTENER_TCP, patience, error) &&
+	if (m->runtime.inherited)
+		leftovers_end(&m->runtime, &m->user, patience, &m->log);
+	listeners = &m->now->listeners;
+	return listeners_bind(listeners, LISTENER_TCP, patience, error) &&
 	    privileges_drop(&m->user, error) &&
 	    runtime_claim(&m->runtime, error) &&
-	    listeners_bind(&m->listeners, LISTENER_UNIX, patience, error) &&
+	    listeners_bind(listeners, LISTENER_UNIX, patience, error) &&
 	    master_create_fleet(m, error);
 }
 
@@ -228,7 +181,7 @@ master_announce(struct master *m)
 	for (size_t i = 0; i < config->fleet.endpoint_count; i++)
 		list_add(endpoints, sizeof(endpoints),
 		    config->fleet.endpoints[i].name);
-	log_write(&m->log, MEWS_INFO, "started",
+	log_write(&m->log, MEWS_LOG_INFO, "started",
 	    "version=%s instance=%s listen=%s workers=%u endpoints=%s "
 	    "user=%s config=%s", MEWS_VERSION, config->fleet.instance,
 	    log_quote(quoted[0], sizeof(quoted[0]), listen), config->workers,
@@ -240,23 +193,42 @@ master_announce(struct master *m)
  * The loop.
  */
 
+/* The milliseconds until something is due. */
+static int
+master_due(const struct master *m)
+{
+	const struct generation *g;
+	int64_t			 reload = reload_due(m);
+	int			 due = workers_due(&m->monitor);
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		due = MIN(due, workers_due(&g->workers));
+	if (reload != INT64_MAX)
+		due = (int)MIN(due, MAX(reload - process_now(), 0));
+	due = notify_due(&m->notify, due);
+	return m->held_until == 0 ? due : MIN(due, HOLD_MS);
+}
+
 /* Sleep until a signal arrives or a worker is due; return what is wanted. */
 static unsigned
 master_wait(struct master *m)
 {
-	struct pollfd pfd = { .fd = m->signal_fd, .events = POLLIN };
+	struct pollfd pfds[] = {
+		{ .fd = m->signal_fd, .events = POLLIN },
+		{ .fd = m->reload.answers, .events = POLLIN },
+	};
 	const struct master_signal *s;
 	struct signalfd_siginfo	    got;
 	unsigned		    want = 0;
 
-	poll(&pfd, 1,
-	    MIN(workers_due(&m->workers), workers_due(&m->monitor)));
+	log_tell_dropped(&m->log);
+	poll(pfds, 2, master_due(m));
 	while (read(m->signal_fd, &got, sizeof(got)) == sizeof(got)) {
 		for (s = master_signals; s->number != 0; s++)
 			if (s->number == (int)got.ssi_signo)
 				want |= s->want;
 		if (got.ssi_signo != SIGCHLD)
-			log_write(&m->log, MEWS_INFO, "signal",
+			log_write(&m->log, MEWS_LOG_INFO, "signal",
 			    "signal=%s from_pid=%u",
 			    sigabbrev_np((int)got.ssi_signo), got.ssi_pid);
 	}
@@ -268,20 +240,85 @@ master_wait(struct master *m)
 static void
 master_stop(struct master *m, int signal, int64_t patience_ms)
 {
-	m->stopping = true;
-	listeners_close(&m->listeners);
-	workers_stop(&m->workers, signal, patience_ms);
+	struct generation *g;
+
+	notify_stopping(&m->notify, patience_ms);
+	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
+	m->stopping = m->monitor.stopping = true;
+	TAILQ_FOREACH(g, &m->generations, entry) {
+		g->workers.stopping = true;
+		listeners_close(&g->listeners);
+		workers_stop(&g->workers, signal, patience_ms);
+	}
 }
 
 static void
 master_resize(struct master *m, bool more)
 {
-	bool done = more ? workers_grow(&m->workers) :
-			   workers_shrink(&m->workers);
+	struct workers *workers = &m->now->workers;
+	bool		done = more ? workers_grow(workers) :
+				      workers_shrink(workers);
 
-	log_write(&m->log, done ? MEWS_INFO : MEWS_WARNING,
+	log_write(&m->log, done ? MEWS_LOG_INFO : MEWS_LOG_WARNING,
 	    done ? "resized" : "not_resized", "workers=%u slots=%u",
-	    m->workers.count, m->workers.slots);
+	    workers->count, workers->slots);
+}
+
+/* Is a worker expected to end, or none at all? */
+static bool
+master_awaits(const struct master *m, pid_t pid)
+{
+	const struct generation *g;
+	const struct process	*p;
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		if ((p = process_find(&g->workers.list, pid)) != NULL)
+			return p->retired;
+	p = process_find(&m->monitor.list, pid);
+	return p == NULL || p->renewed;
+}
+
+/* A stop of a whole group, by a terminal or a supervisor, reaches the
+ * workers as well, and perhaps first. So a worker that ended properly is left
+ * unburied for HOLD_MS if no stop is known yet. */
+static bool
+master_holds(struct master *m)
+{
+	siginfo_t info = { .si_pid = 0 };
+	int64_t	  now = process_now();
+
+	if (m->stopping || waitid(P_ALL, 0, &info,
+		WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 ||
+	    info.si_code != CLD_EXITED || info.si_status != 0 ||
+	    master_awaits(m, info.si_pid)) {
+		m->held_until = 0;
+		return false;
+	}
+	if (m->held_until == 0)
+		m->held_until = now + HOLD_MS;
+	else if (m->held_until <= now) {
+		m->held_until = 0;
+		return false;
+	}
+	return true;
+}
+
+/* A child of ours ended. */
+static void
+master_bury(struct master *m, pid_t pid, int wait_status)
+{
+	const struct process *worker;
+	struct generation    *g;
+
+	TAILQ_FOREACH(g, &m->generations, entry) {
+		worker = process_find(&g->workers.list, pid);
+		if (worker != NULL)
+			share_table_clear(g->share, worker->number);
+		if (workers_bury(&g->workers, pid, wait_status))
+			return;
+	}
+	if (!workers_bury(&m->monitor, pid, wait_status))
+		reload_bury(m, pid, wait_status);
 }
 
 /* Wait for all that ended. */
@@ -291,9 +328,38 @@ master_reap(struct master *m)
 	pid_t pid;
 	int   wait_status;
 
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-		if (!workers_bury(&m->workers, pid, wait_status))
-			workers_bury(&m->monitor, pid, wait_status);
+	while (!master_holds(m) &&
+	    (pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		master_bury(m, pid, wait_status);
+}
+
+static bool
+master_is_empty(const struct master *m)
+{
+	const struct generation *g;
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		if (!workers_gone(&g->workers))
+			return false;
+	return true;
+}
+
+/* Everything that is not a signal's wish. */
+static void
+master_go_on(struct master *m)
+{
+	struct generation *g;
+
+	/* The monitor watches over the workers until the last has ended. */
+	if (m->stopping && master_is_empty(m) && m->monitor.count > 0)
+		workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+	TAILQ_FOREACH(g, &m->generations, entry)
+		workers_watch(&g->workers);
+	workers_watch(&m->monitor);
+	reload_go_on(m);
+	TAILQ_FOREACH(g, &m->generations, entry)
+		workers_start(&g->workers);
+	workers_start(&m->monitor);
 }
 
 static void
@@ -302,40 +368,43 @@ master_loop(struct master *m)
 	unsigned want;
 	bool	 quit, stop;
 
-	while (!workers_gone(&m->workers) || !workers_gone(&m->monitor)) {
+	while (!master_is_empty(m) || !workers_gone(&m->monitor)) {
 		want = master_wait(m);
 		quit = (want & WANT_QUIT) != 0 ||
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);
 		stop = (want & (WANT_STOP | WANT_INTERRUPT)) != 0;
 
-		if (want & WANT_REAP)
-			master_reap(m);
+		/* Workers that ended may have been told to. */
 		if (quit)
 			master_stop(m, SIGQUIT, QUIT_MS);
 		else if (stop && !m->stopping)
-			master_stop(m, SIGTERM, workers_patience(&m->workers));
+			master_stop(m, SIGTERM,
+			    places_patience(&m->now->workers));
+		if ((want & WANT_REAP) || m->held_until != 0)
+			master_reap(m);
 		if ((want & WANT_MORE) && !m->stopping)
 			master_resize(m, true);
 		if ((want & WANT_FEWER) && !m->stopping)
 			master_resize(m, false);
-		/* It watches over the workers until the last has ended. */
-		if (m->stopping && workers_gone(&m->workers) &&
-		    m->monitor.count > 0)
-			workers_stop(&m->monitor, SIGTERM, QUIT_MS);
-		workers_watch(&m->workers);
-		workers_watch(&m->monitor);
-		workers_start(&m->workers);
-		workers_start(&m->monitor);
+		if ((want & WANT_RELOAD) && !m->stopping)
+			reload_begin(m);
+		master_go_on(m);
+		notify_reloading(&m->notify, m->reload.next != NULL);
+		notify_serving(&m->notify, workers_serving(&m->now->workers),
+		    m->now->workers.count);
 	}
 }
 
 static void
 master_close(struct master *m)
 {
-	listeners_close(&m->listeners);
-	workers_free(&m->workers);
+	struct generation *g;
+
+	while ((g = TAILQ_FIRST(&m->generations)) != NULL) {
+		TAILQ_REMOVE(&m->generations, g, entry);
+		generation_free(&g);
+	}
 	workers_free(&m->monitor);
-	mews_fleet_destroy(&m->fleet);
 	runtime_release(&m->runtime);
 	close(m->signal_fd);
 	close(m->channel[0]);
@@ -343,27 +412,41 @@ master_close(struct master *m)
 }
 
 bool
-master_run(const struct config *config, const struct mews_app *app,
-    struct mews_error *error)
+master_run(const struct config *config, struct mews_error *error)
 {
 	struct master m = {
 		.config = config,
-		.app = app,
 		.log = { config->log, config->log_level, "master", -1 },
 		.signal_fd = -1,
 		.channel = { -1, -1 },
 	};
+	sigset_t none;
 	bool started;
 
-	TAILQ_INIT(&m.workers.list);
+	sigemptyset(&none);
+	reload_init(&m.reload);
+	TAILQ_INIT(&m.generations);
 	TAILQ_INIT(&m.monitor.list);
+	/* First of all: a later user might not be allowed to. */
+	master_set_log(&m, &m.log, config);
+	standard_open(&m.standard);
+	notify_open(&m.notify);
 	if ((started = master_open(&m, error))) {
 		setproctitle("master (%s)", config->fleet.instance);
 		master_announce(&m);
 		master_loop(&m);
-		log_write(&m.log, MEWS_INFO, "stopped", "instance=%s",
+		log_write(&m.log, MEWS_LOG_INFO, "stopped", "instance=%s",
 		    config->fleet.instance);
 	}
 	master_close(&m);
+	standard_close(&m.standard);
+	notify_close(&m.notify);
+	for (size_t i = 0; i < sizeof(m.outputs) / sizeof(m.outputs[0]); i++)
+		if (m.opened[i])
+			output_close(&m.outputs[i]);
+	/* Nothing is left to be tidied up: why it could not start may go to
+	 * somebody who does not read it. */
+	if (!started)
+		sigprocmask(SIG_SETMASK, &none, NULL);
 	return started;
 }

@@ -6,7 +6,6 @@
 
 #include "config.h"
 
-#include <mews/app.h>
 #include <mews/status.h>
 
 /**
@@ -14,7 +13,6 @@
  *
  * @error  filled if it returns false: it could not start, nothing is left.
  */
-bool master_run(const struct config *config, const struct mews_app *app,
-    struct mews_error *error);
+bool master_run(const struct config *config, struct mews_error *error);
 
 #endif

@@ -46,12 +46,14 @@ monitor_run(struct mews_fleet *fleet, const char *instance, int channel,
 	int		  stop;
 
 	setproctitle("monitor (%s)", instance);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* The end of the channel tells that the master died; one that was
+	 * stopped has to be woken to hear it. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if ((stop = stop_fd(channel)) == -1)
 		strlcpy(error.message, strerror(errno), sizeof(error.message));
 	else if (mews_monitor_run(fleet, stop, &error) == MEWS_OK)
 		return 0;
-	log_write(log, MEWS_ERROR, "monitor_failed", "error=%s",
+	log_write(log, MEWS_LOG_ERROR, "monitor_failed", "error=%s",
 	    log_quote(why, sizeof(why), error.message));
 	return 1;
 }

@@ -6,6 +6,8 @@
  */
 #include "process.h"
 
+#include "proc.h"
+
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +19,11 @@
 
 #define RESPAWN_FIRST_MS 200   /* the second start in a row; jitter halves it */
 #define RESPAWN_MAX_MS	 10000
-#define SERVED_WELL_MS	 10000 /* deaths before are forgotten */
+#define CRASHED_MAX_MS	 1000  /* RESPAWN_MAX_MS, if it got ready */
+#define SERVED_WELL_MS	 1000  /* deaths before are forgotten */
+#define CRASHED_SOON_MS	 100   /* a life that ends before is a crash at once */
+#define NEEDED_CRASHED_MS 100  /* the wait after it, if nobody else serves */
+#define NEEDED_FAILED_MS 1000  /* the wait if it did not get ready */
 #define BURY_MS		 5000  /* from SIGKILL to the end, at most */
 
 static const char *const state_names[PROCESS_STATES] = {
@@ -49,26 +55,39 @@ process_after(int64_t ms)
 	return ms == PROCESS_NEVER ? PROCESS_NEVER : process_now() + ms;
 }
 
+unsigned
+process_number(const struct process_list *list, unsigned first)
+{
+	const struct process *p;
+
+	TAILQ_FOREACH(p, list, entry)
+		if (p->number == first)
+			first++;
+	return first;
+}
+
 struct process *
-process_add(struct process_list *list)
+process_add_as(struct process_list *list, unsigned number)
 {
 	struct process *process, *after = NULL, *p;
-	unsigned	number = 0;
 
 	if ((process = calloc(1, sizeof(*process))) == NULL)
 		return NULL;
-	TAILQ_FOREACH(p, list, entry) {
-		if (p->number != number)
-			break;
-		number++;
-		after = p;
-	}
+	TAILQ_FOREACH(p, list, entry)
+		if (p->number < number)
+			after = p;
 	process->number = number;
 	if (after != NULL)
 		TAILQ_INSERT_AFTER(list, after, process, entry);
 	else
 		TAILQ_INSERT_HEAD(list, process, entry);
 	return process;
+}
+
+struct process *
+process_add(struct process_list *list)
+{
+	return process_add_as(list, process_number(list, 0));
 }
 
 void
@@ -95,6 +114,9 @@ process_forked(struct process *process, pid_t pid, int64_t now)
 	process->state = PROCESS_STARTING;
 	process->pid = pid;
 	process->started = now;
+	process->seen = 0;
+	process->max_requests = 0;
+	process->asked_until = 0;
 }
 
 void
@@ -105,28 +127,58 @@ process_ready(struct process *process)
 
 /* Half of it is chance, so that places that died together part. */
 static int64_t
-respawn_delay(unsigned deaths)
+respawn_delay(unsigned deaths, uint32_t most)
 {
 	uint32_t spacing = RESPAWN_FIRST_MS;
 
 	if (deaths <= 1)
 		return 0;
-	while (--deaths > 1 && spacing < RESPAWN_MAX_MS)
+	while (--deaths > 1 && spacing < most)
 		spacing *= 2;
-	spacing = MIN(spacing, RESPAWN_MAX_MS);
+	spacing = MIN(spacing, most);
 	return spacing / 2 + arc4random_uniform(spacing / 2 + 1);
 }
 
 void
 process_ended(struct process *process, int64_t now)
 {
-	if (process->state >= PROCESS_READY &&
-	    now - process->started >= SERVED_WELL_MS)
+	int64_t lived = now - process->started, needed = NEEDED_FAILED_MS;
+	bool	ready = process->state >= PROCESS_READY;
+
+	if (ready && lived >= SERVED_WELL_MS)
 		process->deaths = 0;
+	if (ready)
+		needed = lived >= CRASHED_SOON_MS ? 0 : NEEDED_CRASHED_MS;
 	process->deaths++;
 	process->state = PROCESS_ABSENT;
 	process->pid = 0;
-	process->start_at = now + respawn_delay(process->deaths);
+	process->start_at = now + respawn_delay(process->deaths,
+	    ready ? CRASHED_MAX_MS : RESPAWN_MAX_MS);
+	process->needed_at = MIN(process->start_at, now + needed);
+}
+
+struct process *
+process_next(const struct process_list *list, int64_t *at)
+{
+	struct process *process, *next = NULL, *needed = NULL;
+	bool		serves = false;
+
+	TAILQ_FOREACH(process, list, entry) {
+		serves |= process->state == PROCESS_STARTING ||
+		    process->state == PROCESS_READY;
+		if (process->state != PROCESS_ABSENT)
+			continue;
+		if (next == NULL || process->start_at < next->start_at)
+			next = process;
+		if (needed == NULL || process->needed_at < needed->needed_at)
+			needed = process;
+	}
+	if (next == NULL || (!serves && needed->needed_at < next->start_at)) {
+		*at = needed == NULL ? PROCESS_NEVER : needed->needed_at;
+		return needed;
+	}
+	*at = next->start_at;
+	return next;
 }
 
 void
@@ -151,8 +203,6 @@ int64_t
 process_due(const struct process *process)
 {
 	switch (process->state) {
-	case PROCESS_ABSENT:
-		return process->start_at;
 	case PROCESS_STOPPING:
 	case PROCESS_KILLED:
 		return process->kill_at;
@@ -176,22 +226,6 @@ process_end_text(char *buffer, size_t size, int wait_status)
 	return buffer;
 }
 
-/* The first line of a file of /proc; false if it may not be read. */
-static bool
-proc_read(pid_t pid, const char *name, char *line, size_t size)
-{
-	char  path[64];
-	FILE *f;
-	bool  read;
-
-	snprintf(path, sizeof(path), "/proc/%jd/%s", (intmax_t)pid, name);
-	if ((f = fopen(path, "re")) == NULL)
-		return false;
-	read = fgets(line, (int)size, f) != NULL;
-	fclose(f);
-	return read;
-}
-
 const char *
 process_doing(char *buffer, size_t size, pid_t pid)
 {
@@ -200,11 +234,11 @@ process_doing(char *buffer, size_t size, pid_t pid)
 
 	strlcpy(buffer, "os_state=?", size);
 	/* The state follows the name, which may itself hold a ")". */
-	if (proc_read(pid, "stat", stat, sizeof(stat)) &&
+	if (proc_read(pid, "stat", stat, sizeof(stat)) > 0 &&
 	    (state = strrchr(stat, ')')) != NULL && strlen(state) > 2)
 		snprintf(buffer, size, "os_state=%c", state[2]);
 	/* "0": it runs, or we may not know. */
-	if (proc_read(pid, "wchan", wchan, sizeof(wchan)) &&
+	if (proc_read(pid, "wchan", wchan, sizeof(wchan)) > 0 &&
 	    isalpha((unsigned char)wchan[0])) {
 		strlcat(buffer, " wchan=", size);
 		strlcat(buffer, wchan, size);

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 enum process_state {
-	PROCESS_ABSENT,	  /* to be started at start_at */
+	PROCESS_ABSENT,	  /* to be started; see process_next() */
 	PROCESS_STARTING, /* forked, not yet ready */
 	PROCESS_READY,	  /* serves */
 	PROCESS_STOPPING, /* told to end; killed at kill_at */
@@ -31,10 +31,15 @@ struct process {
 	enum process_state state;
 	pid_t		   pid;	 /* 0: PROCESS_ABSENT */
 	int64_t		   started;
+	int64_t		   seen;     /* when it last had a slot; 0: never */
 	int64_t		   start_at; /* PROCESS_ABSENT: when to start it */
+	int64_t		   needed_at; /* start_at, if no other process serves */
+	int64_t		   asked_until; /* silent: what it is doing; 0 */
 	int64_t		   kill_at;  /* PROCESS_STOPPING, PROCESS_KILLED */
 	unsigned	   deaths;   /* in a row, without serving well */
+	uint64_t	   max_requests; /* until it is recycled; 0: unset */
 	bool		   retired;  /* is not to be started again */
+	bool		   renewed;  /* was told to end, to be started anew */
 };
 
 TAILQ_HEAD(process_list, process);
@@ -47,34 +52,45 @@ int64_t process_after(int64_t ms);
 /** A new place with the lowest free number, listed by number. NULL: no
  * memory. */
 struct process *process_add(struct process_list *list);
+/** As process_add(), with @number, which is free. */
+struct process *process_add_as(struct process_list *list, unsigned number);
+/** The lowest free number of those from @first on. */
+unsigned process_number(const struct process_list *list, unsigned first);
 /** Take it out of the list and free it. */
 void process_remove(struct process_list *list, struct process *process);
 struct process *process_find(const struct process_list *list, pid_t pid);
 
-/** It was forked. */
+/** @process was forked, as @pid. */
 void process_forked(struct process *process, pid_t pid, int64_t now);
-/** It said that it serves. */
+/** @process said that it serves. */
 void process_ready(struct process *process);
 
 /**
- * It ended, or could not be forked: decide when it starts again. At once the
- * first time; then spaced, twice as far each time (0.1 s to 10 s), with
- * jitter, until it has served for a while.
+ * @process ended, or could not be forked: decide when it starts again. At once
+ * the first time; then spaced, twice as far each time, with jitter, until one
+ * has served for a second: 0.1 s to 1 s if it got ready, 0.1 s to 10 s if not.
+ *
+ * If no other process serves, the spacing is 0 for one that served, 0.1 s for
+ * one that crashed as soon as it did, and 1 s for one that did not get ready.
  */
 void process_ended(struct process *process, int64_t now);
+
+/** The one to be started next, and the time for it in *at; NULL and
+ * PROCESS_NEVER: none is absent. */
+struct process *process_next(const struct process_list *list, int64_t *at);
 
 /** Send @signal; it is to be gone at @kill_at. */
 void process_stop(struct process *process, int signal, int64_t kill_at);
 /** Send SIGKILL, which the kernel may take its time with. */
 void process_kill(struct process *process, int64_t now);
 
-/** When something has to be done about it, if nothing happens before. */
+/** When one that was told to end is to be killed or given up. */
 int64_t process_due(const struct process *process);
 
-/** How it ended, as logfmt: "status=1", "signal=KILL". */
+/** The end of a process, as logfmt: "status=1", "signal=KILL". */
 const char *process_end_text(char *buffer, size_t size, int wait_status);
 
-/** What the kernel says it is doing, as logfmt: "os_state=T wchan=...". */
+/** The process' state in the kernel, as logfmt: "os_state=T wchan=NAME". */
 const char *process_doing(char *buffer, size_t size, pid_t pid);
 
 /** "absent", "starting", "ready", "stopping", "killed". */

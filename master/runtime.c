@@ -9,10 +9,13 @@
  */
 #include "runtime.h"
 
+#include "directory.h"
 #include "fail.h"
+#include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +26,9 @@
 #include <unistd.h>
 
 #include <libutil.h>
+
+#define CLAIM_TRIES    50
+#define CLAIM_RETRY_MS 10
 
 static pid_t
 pid_read(int fd)
@@ -38,6 +44,34 @@ pid_read(int fd)
 	return why == NULL ? pid : RUNTIME_UNKNOWN;
 }
 
+/* May others open it, and so lock it? Not what pid_file_take() made. */
+static bool
+is_open_to_others(const struct stat *st)
+{
+	return (st->st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
+/* A lock on such a file proves nothing, so that the process which it names has
+ * to be a master. */
+static bool
+lock_is_believed(int fd, pid_t owner)
+{
+	struct stat st;
+
+	return fstat(fd, &st) != 0 || !is_open_to_others(&st) ||
+	    (owner > 0 && proc_runs_as(owner, st.st_uid) &&
+		proc_is_called(owner, "master ", NULL));
+}
+
+char *
+runtime_outcome_path(const char *runtime_dir, const char *instance)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s.reload", runtime_dir, instance) == -1 ?
+	    NULL : path;
+}
+
 pid_t
 runtime_owner(const char *pid_path)
 {
@@ -47,8 +81,11 @@ runtime_owner(const char *pid_path)
 	fd = open(pid_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return RUNTIME_NOBODY;
-	if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
 		owner = pid_read(fd);
+		if (!lock_is_believed(fd, owner))
+			owner = RUNTIME_NOBODY;
+	}
 	close(fd);
 	return owner;
 }
@@ -64,6 +101,15 @@ already_running(const struct runtime *runtime, pid_t owner,
 	    runtime->instance, (intmax_t)owner, runtime->pid_path);
 }
 
+/* Did systemd make it for this service? Then it is root's, as we are. */
+static bool
+is_given(const char *dir)
+{
+	const char *given = getenv("RUNTIME_DIRECTORY");
+
+	return given != NULL && strcmp(given, dir) == 0;
+}
+
 /* Make the directory, and give it away without following a link. */
 static bool
 directory_make(struct runtime *runtime, const struct privileges *who,
@@ -71,14 +117,16 @@ directory_make(struct runtime *runtime, const struct privileges *who,
 {
 	int fd;
 
-	if (mkdir(runtime->dir, 0755) != 0)
-		return errno == EEXIST ||
-		    fail(error, "runtime_dir %s: %s", runtime->dir,
-			strerror(errno));
-	runtime->made_dir = true;
+	if (mkdir(runtime->dir, 0755) == 0)
+		runtime->made_dir = true;
+	else if (errno != EEXIST)
+		return fail(error, "runtime_dir %s: %s", runtime->dir,
+		    strerror(errno));
+	if (!runtime->made_dir && !is_given(runtime->dir))
+		return true;
 	fd = open(runtime->dir,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchmod(fd, 0755) != 0 ||
+	if (fd < 0 || (runtime->made_dir && fchmod(fd, 0755) != 0) ||
 	    (who->drop && fchown(fd, who->uid, who->gid) != 0)) {
 		fail(error, "runtime_dir %s: %s", runtime->dir,
 		    strerror(errno));
@@ -103,8 +151,13 @@ runtime_prepare(struct runtime *runtime, const struct config *config,
 	runtime->pid_path = config_pid_path(runtime->dir, runtime->instance);
 	runtime->segment_path =
 	    config_segment_path(runtime->dir, runtime->instance);
-	if (runtime->pid_path == NULL || runtime->segment_path == NULL)
+	runtime->outcome_path =
+	    runtime_outcome_path(runtime->dir, runtime->instance);
+	if (runtime->pid_path == NULL || runtime->segment_path == NULL ||
+	    runtime->outcome_path == NULL)
 		return fail(error, "out of memory");
+	if (!directory_is_ours(runtime->dir, who, error))
+		return false;
 	owner = runtime_owner(runtime->pid_path);
 	if (owner != RUNTIME_NOBODY)
 		return already_running(runtime, owner, error);
@@ -113,19 +166,86 @@ runtime_prepare(struct runtime *runtime, const struct config *config,
 }
 
 bool
-runtime_claim(struct runtime *runtime, struct mews_error *error)
+runtime_instance_runs(const struct config *config)
 {
-	pid_t owner = RUNTIME_UNKNOWN;
+	char *path = config_pid_path(config->runtime_dir,
+	    config->fleet.instance);
+	bool  runs = path != NULL && runtime_owner(path) != RUNTIME_NOBODY;
 
-	runtime->pid_file = pidfile_open(runtime->pid_path, 0644, &owner);
+	free(path);
+	return runs;
+}
+
+bool
+runtime_check(const struct config *config, const struct privileges *who,
+    struct mews_error *error)
+{
+	return directory_is_ours(config->runtime_dir, who, error);
+}
+
+/* Root makes what is missing before it becomes somebody else. */
+bool
+runtime_check_rights(const struct config *config, const struct privileges *who,
+    struct mews_error *error)
+{
+	const char *dir = config->runtime_dir;
+	char	    above[PATH_MAX];
+
+	if (access(dir, F_OK) == 0)
+		return access(dir, W_OK | X_OK) == 0 ||
+		    fail(error, "runtime_dir %s: %s", dir, strerror(errno));
+	if (who->drop)
+		return true;
+	strlcpy(above, dir, sizeof(above));
+	return access(dirname(above), W_OK | X_OK) == 0 ||
+	    fail(error, "runtime_dir %s: cannot be made: %s", dir,
+		strerror(errno));
+}
+
+/* For its owner only: whoever may open it can lock it. Somebody who looks
+ * whether the instance runs holds a shared lock for an instant, which is why
+ * a lock is not believed at once. */
+static bool
+pid_file_take(struct runtime *runtime, struct mews_error *error)
+{
+	pid_t	    owner = RUNTIME_UNKNOWN;
+	struct stat st;
+
+	if (lstat(runtime->pid_path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return fail(error, "%s: is no regular file",
+			    runtime->pid_path);
+		/* One who opened it may hold a lock for ever: make another. */
+		if (is_open_to_others(&st) &&
+		    runtime_owner(runtime->pid_path) == RUNTIME_NOBODY)
+			unlink(runtime->pid_path);
+	}
+	for (int tries = 0; tries < CLAIM_TRIES; tries++) {
+		runtime->pid_file = pidfile_open(runtime->pid_path, 0600,
+		    &owner);
+		if (runtime->pid_file != NULL || errno != EEXIST)
+			break;
+		usleep(CLAIM_RETRY_MS * 1000);
+	}
 	if (runtime->pid_file == NULL && errno == EEXIST)
 		return already_running(runtime, owner, error);
-	if (runtime->pid_file == NULL || pidfile_write(runtime->pid_file) != 0)
+	if (runtime->pid_file == NULL ||
+	    fchmod(pidfile_fileno(runtime->pid_file), 0600) != 0 ||
+	    pidfile_write(runtime->pid_file) != 0)
 		return fail(error, "%s: %s (as user %s)", runtime->pid_path,
 		    strerror(errno), runtime->user);
+	return true;
+}
+
+bool
+runtime_claim(struct runtime *runtime, struct mews_error *error)
+{
+	if (!pid_file_take(runtime, error))
+		return false;
 	if (unlink(runtime->segment_path) != 0 && errno != ENOENT)
 		return fail(error, "%s: %s (as user %s)",
 		    runtime->segment_path, strerror(errno), runtime->user);
+	unlink(runtime->outcome_path);
 	return true;
 }
 
@@ -139,11 +259,14 @@ runtime_disown(struct runtime *runtime)
 void
 runtime_release(struct runtime *runtime)
 {
-	if (runtime->pid_file != NULL)
+	if (runtime->pid_file != NULL) {
+		unlink(runtime->outcome_path);
 		pidfile_remove(runtime->pid_file);
+	}
 	if (runtime->made_dir)
 		rmdir(runtime->dir);
 	free(runtime->pid_path);
 	free(runtime->segment_path);
+	free(runtime->outcome_path);
 	memset(runtime, 0, sizeof(*runtime));
 }

@@ -4,6 +4,7 @@
  *	RUNTIME_DIR/			made if missing
  *	RUNTIME_DIR/INSTANCE.pid	locked as long as the master lives
  *	RUNTIME_DIR/INSTANCE.segment	the shared segment (the library's)
+ *	RUNTIME_DIR/INSTANCE.reload	how the last reload ended; see reload.h
  *
  * The lock, not the file, says that an instance runs: what a killed master
  * left behind is recognised by its missing lock, and replaced.
@@ -22,15 +23,19 @@ struct pidfh;
 struct runtime {
 	const char   *dir;
 	const char   *instance;
-	const char   *user; /* who makes and removes the files */
+	const char   *user; /* the user who makes and removes the files */
 	char	     *pid_path;
 	char	     *segment_path;
+	char	     *outcome_path;
 	struct pidfh *pid_file;
 	bool	      made_dir;
 	bool	      inherited; /* a killed master left its files here */
 };
 
-/* What runtime_owner() returns. */
+/** RUNTIME_DIR/INSTANCE.reload, to be freed; NULL: no memory. */
+char *runtime_outcome_path(const char *runtime_dir, const char *instance);
+
+/* Values of runtime_owner() beside a pid. */
 #define RUNTIME_NOBODY	0  /* no pid file that we may read, or not held */
 #define RUNTIME_UNKNOWN -1 /* held, but it does not say by whom */
 
@@ -43,6 +48,15 @@ pid_t runtime_owner(const char *pid_path);
  * that it makes belongs to @who.
  */
 bool runtime_prepare(struct runtime *runtime, const struct config *config,
+    const struct privileges *who, struct mews_error *error);
+
+/** Does the instance of @config run? */
+bool runtime_instance_runs(const struct config *config);
+/** Is the directory, where there is one, ours alone? */
+bool runtime_check(const struct config *config, const struct privileges *who,
+    struct mews_error *error);
+/** May this user make the files in it; or make it? For who serves. */
+bool runtime_check_rights(const struct config *config,
     const struct privileges *who, struct mews_error *error);
 
 /** Take the pid file and remove a stale segment. Not for root. */

@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "instance.h"
 #include "table.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -16,31 +17,6 @@
 /*
  * For people.
  */
-
-/* "950ms", "12.3s", "5m10s", "7h05m", "3d04h"; "-" for what is not. */
-static const char *
-span_text(char *buffer, size_t size, int64_t ms)
-{
-	int64_t s = ms / 1000;
-
-	if (ms < 0)
-		strlcpy(buffer, "-", size);
-	else if (ms < 1000)
-		snprintf(buffer, size, "%" PRId64 "ms", ms);
-	else if (s < 60)
-		snprintf(buffer, size, "%" PRId64 ".%" PRId64 "s", s,
-		    ms / 100 % 10);
-	else if (s < 3600)
-		snprintf(buffer, size, "%" PRId64 "m%02" PRId64 "s", s / 60,
-		    s % 60);
-	else if (s < 86400)
-		snprintf(buffer, size, "%" PRId64 "h%02" PRId64 "m", s / 3600,
-		    s / 60 % 60);
-	else
-		snprintf(buffer, size, "%" PRId64 "d%02" PRId64 "h",
-		    s / 86400, s / 3600 % 24);
-	return buffer;
-}
 
 static uint32_t
 sum_connections(const struct mews_view_worker *worker, uint32_t endpoint_count)
@@ -58,14 +34,15 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 {
 	struct mews_view_worker worker;
 	unsigned		ready = 0, all = 0;
-	char			span[32];
+	char			span[32], name[MEWS_NAME_MAX + 1];
 
 	for (uint32_t i = 0; i < fleet->slot_count; i++)
-		if (mews_view_worker(view, i, &worker)) {
+		if (mews_view_worker(view, i, &worker, sizeof(worker))) {
 			all++;
 			ready += worker.state == MEWS_WORKER_READY;
 		}
-	fprintf(out, "fleet %s: ", fleet->instance);
+	fprintf(out, "fleet %s: ", words_clean(name, sizeof(name),
+	    fleet->instance));
 	if (fleet->master_pid == 0)
 		fprintf(out, "no master");
 	else
@@ -76,7 +53,7 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	else
 		fprintf(out, ", monitor %jd", (intmax_t)fleet->monitor_pid);
 	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready\n",
-	    span_text(span, sizeof(span), fleet->uptime_ms),
+	    words_span(span, sizeof(span), fleet->uptime_ms),
 	    fleet->generation, all, ready);
 }
 
@@ -90,7 +67,7 @@ lag_text(char *buffer, size_t size, const struct mews_view_endpoint *e)
 
 	if (strcmp(e->role, "standby") != 0)
 		return strcpy(buffer, "-");
-	length = strlen(span_text(buffer, size, e->lag_ms));
+	length = strlen(words_span(buffer, size, e->lag_ms));
 	for (; bytes >= 10240 && unit < 4; unit++)
 		bytes /= 1024;
 	if (e->lag_ms >= 0 && bytes > 0)
@@ -129,29 +106,39 @@ set_endpoint(struct table *table, const struct mews_view_endpoint *e)
 	else
 		table_set(table, 5, "-");
 	set_connections(table, 6, e);
-	table_set(table, 7, "%s", span_text(span, sizeof(span),
+	table_set(table, 7, "%s", words_span(span, sizeof(span),
 	    e->retry_in_ms != 0 ? (int64_t)e->retry_in_ms : -1));
 	table_set(table, 8, "%s", e->reason);
 	if (e->changed_ms >= 0)
 		table_set(table, 9, "%s ago",
-		    span_text(span, sizeof(span), e->changed_ms));
+		    words_span(span, sizeof(span), e->changed_ms));
 	if (e->changed_by > 0)
 		table_set(table, 10, "%jd", (intmax_t)e->changed_by);
 }
 
-/* What is out of the ordinary gets a line of its own. */
+/* Print a line of its own for each thing out of the ordinary. */
 static void
 print_notes(const struct mews_view_endpoint *e, FILE *out)
 {
+	char name[MEWS_NAME_MAX + 1], why[sizeof(e->refusal)], span[32];
+
+	words_clean(name, sizeof(name), e->name);
+	if (e->rejected_ms >= 0)
+		fprintf(out, "endpoint %s rejects logins since %s: %s\n", name,
+		    words_span(span, sizeof(span), e->rejected_ms),
+		    words_clean(why, sizeof(why), e->refusal));
 	if (e->drained)
 		fprintf(out, "endpoint %s is drained: it gets no work until "
-		    "mews enable\n", e->name);
+		    "mews enable\n", name);
+	if (strcmp(e->role, "mixed") == 0)
+		fprintf(out, "endpoint %s is mixed: logins lead to a primary "
+		    "and to a standby by turns, it gets no writes\n", name);
 	if (e->outdated)
 		fprintf(out, "endpoint %s is an outdated primary: another's "
-		    "timeline is higher, it gets no work\n", e->name);
+		    "timeline is higher, it gets no writes\n", name);
 	if (e->cap != e->max_connections)
 		fprintf(out, "endpoint %s refused connections: for a while "
-		    "at most %" PRIu32 " are made\n", e->name, e->cap);
+		    "at most %" PRIu32 " are made\n", name, e->cap);
 }
 
 static bool
@@ -170,13 +157,13 @@ print_endpoints(const struct mews_view *view, uint32_t count, FILE *out)
 
 	table_init(&table, columns);
 	for (uint32_t i = 0; complete && i < count; i++)
-		if (mews_view_endpoint(view, i, &e) &&
+		if (mews_view_endpoint(view, i, &e, sizeof(e)) &&
 		    (complete = table_add_row(&table)))
 			set_endpoint(&table, &e);
 	table_print(&table, out);
 	table_free(&table);
 	for (uint32_t i = 0; i < count; i++)
-		if (mews_view_endpoint(view, i, &e))
+		if (mews_view_endpoint(view, i, &e, sizeof(e)))
 			print_notes(&e, out);
 	return complete;
 }
@@ -199,7 +186,7 @@ print_workers(const struct mews_view *view,
 
 	table_init(&table, columns);
 	for (uint32_t i = 0; complete && i < fleet->slot_count; i++) {
-		if (!mews_view_worker(view, i, &w))
+		if (!mews_view_worker(view, i, &w, sizeof(w)))
 			continue;
 		if (!(complete = table_add_row(&table)))
 			break;
@@ -207,7 +194,7 @@ print_workers(const struct mews_view *view,
 		table_set(&table, 1, "%jd", (intmax_t)w.pid);
 		table_set(&table, 2, "%s", mews_worker_state_name(w.state));
 		table_set(&table, 3, "%s",
-		    span_text(span, sizeof(span), w.uptime_ms));
+		    words_span(span, sizeof(span), w.uptime_ms));
 		table_set(&table, 4, "%" PRIu64, w.requests);
 		table_set(&table, 5, "%" PRIu64, w.queries);
 		table_set(&table, 6, "%" PRIu64, w.errors);
@@ -216,7 +203,7 @@ print_workers(const struct mews_view *view,
 		table_set(&table, 9, "%" PRIu32,
 		    sum_connections(&w, fleet->endpoint_count));
 		table_set(&table, 10, "%s",
-		    span_text(span, sizeof(span), w.heartbeat_age_ms));
+		    words_span(span, sizeof(span), w.heartbeat_age_ms));
 	}
 	table_print(&table, out);
 	table_free(&table);
@@ -290,6 +277,13 @@ json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 	json_known(out, "lag_bytes", (int64_t)e->lag_bytes, e->lag_ms >= 0);
 	json_known(out, "changed_s", e->changed_ms / 1000, e->changed_ms >= 0);
 	json_known(out, "changed_by", e->changed_by, e->changed_by > 0);
+	json_known(out, "rejected_s", e->rejected_ms / 1000,
+	    e->rejected_ms >= 0);
+	fputs(",\"rejected\":", out);
+	if (e->rejected_ms >= 0)
+		json_string(out, e->refusal);
+	else
+		fputs("null", out);
 	fputc('}', out);
 }
 
@@ -309,7 +303,7 @@ json_worker(FILE *out, const struct mews_view *view, uint32_t slot,
 	    ",\"connections\":{", w->uptime_ms / 1000, w->requests,
 	    w->queries, w->errors, w->waiting, w->in_flight);
 	for (uint32_t i = 0; i < endpoint_count; i++)
-		if (mews_view_endpoint(view, i, &e)) {
+		if (mews_view_endpoint(view, i, &e, sizeof(e))) {
 			fputs(comma, out);
 			comma = ",";
 			json_string(out, e.name);
@@ -335,7 +329,7 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	    (intmax_t)fleet->master_pid, fleet->uptime_ms / 1000,
 	    fleet->generation, (intmax_t)fleet->monitor_pid);
 	for (uint32_t i = 0; i < fleet->endpoint_count; i++)
-		if (mews_view_endpoint(view, i, &e)) {
+		if (mews_view_endpoint(view, i, &e, sizeof(e))) {
 			fputs(comma, out);
 			comma = ",";
 			json_endpoint(out, &e);
@@ -343,7 +337,7 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("],\"workers\":[", out);
 	comma = "";
 	for (uint32_t i = 0; i < fleet->slot_count; i++)
-		if (mews_view_worker(view, i, &w)) {
+		if (mews_view_worker(view, i, &w, sizeof(w))) {
 			fputs(comma, out);
 			comma = ",";
 			json_worker(out, view, i, &w, fleet->endpoint_count);

@@ -10,6 +10,9 @@
  */
 #include "workers.h"
 
+#include "doing.h"
+#include "places.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,9 +26,10 @@
 #include <mews/view.h>
 
 #define WATCH_MS	 1000 /* between two looks at the heartbeats */
-#define WATCH_START_MS	 20   /* the same for who is starting */
+#define WATCH_START_MS	 20   /* between two looks while one starts */
 #define ASLEEP_MS	 3000 /* between two looks: we were not awake */
-#define GRACE_MARGIN_MS	 1000 /* beyond a worker's own graceful_timeout */
+#define ANSWER_MS	 300  /* for one that hangs to say what it does */
+#define RENEW_MS	 5000 /* from TERM to KILL of one that is renewed */
 #define SPARE_SLOTS	 2    /* at least, beyond one for each worker */
 
 bool
@@ -35,7 +39,7 @@ workers_init(struct workers *workers)
 	workers->began = process_now();
 	workers->watched_at = workers->awake_since = workers->began;
 	for (unsigned i = 0; i < workers->count; i++)
-		if (process_add(&workers->list) == NULL)
+		if (places_add(workers) == NULL)
 			return false;
 	return true;
 }
@@ -85,24 +89,24 @@ workers_fork(struct workers *workers, struct process *p)
 		exit(workers->child(workers->child_arg, p->number));
 	if (pid > 0) {
 		process_forked(p, pid, process_now());
-		workers_log(workers, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG,
-		    p, "started", "%s", "");
+		workers_log(workers,
+		    p->deaths > 0 ? MEWS_LOG_INFO : MEWS_LOG_DEBUG, p,
+		    "started", "%s", "");
 		return;
 	}
 	log_quote(why, sizeof(why), strerror(errno));
 	process_ended(p, process_now());
-	workers_log(workers, MEWS_ERROR, p, "fork_failed", "error=%s", why);
+	workers_log(workers, MEWS_LOG_ERROR, p, "fork_failed", "error=%s", why);
 }
 
 void
 workers_start(struct workers *workers)
 {
 	struct process *p;
-	int64_t		now = process_now();
+	int64_t		now = process_now(), at;
 
-	TAILQ_FOREACH(p, &workers->list, entry)
-		if (p->state == PROCESS_ABSENT && p->start_at <= now)
-			workers_fork(workers, p);
+	while ((p = process_next(&workers->list, &at)) != NULL && at <= now)
+		workers_fork(workers, p);
 }
 
 /*
@@ -121,7 +125,7 @@ workers_complain(struct workers *workers)
 		if (p->deaths == 0)
 			return;
 	workers->complained = true;
-	log_write(workers->log, MEWS_ERROR, "none_starts",
+	log_write(workers->log, MEWS_LOG_ERROR, "none_starts",
 	    "%ss=%u hint=\"what each of them said is above; "
 	    "trying again\"", workers->noun, workers->count);
 }
@@ -135,19 +139,31 @@ workers_bury(struct workers *workers, pid_t pid, int wait_status)
 
 	if ((p = process_find(&workers->list, pid)) == NULL)
 		return false;
+	/* The worker may have got ready since the last look. */
+	if (p->state == PROCESS_STARTING &&
+	    mews_fleet_state(workers->fleet, pid) >= MEWS_WORKER_READY)
+		process_ready(p);
 	mews_fleet_reap(workers->fleet, pid);
 	process_end_text(end, sizeof(end), wait_status);
 	ran = now - p->started;
+	recycle_ended(workers, p, now);
 	if (p->retired) {
 		workers_log(workers,
-		    wait_status == 0 ? MEWS_DEBUG : MEWS_WARNING, p, "exited",
-		    "%s ran_ms=%jd", end, (intmax_t)ran);
+		    wait_status == 0 ? MEWS_LOG_DEBUG : MEWS_LOG_WARNING, p,
+		    "exited", "%s ran_ms=%jd", end, (intmax_t)ran);
 		process_remove(&workers->list, p);
 		return true;
 	}
 	process_ended(p, now);
+	if (p->renewed) {
+		p->renewed = false;
+		p->deaths = 0;
+		p->start_at = p->needed_at = now;
+		return true;
+	}
 	p->pid = pid; /* to be named once more */
-	workers_log(workers, MEWS_WARNING, p, "exited",
+	workers_log(workers, wait_status == 0 && workers->stopping ?
+	    MEWS_LOG_INFO : MEWS_LOG_WARNING, p, "exited",
 	    "%s ran_ms=%jd deaths=%u restart_in_ms=%jd", end, (intmax_t)ran,
 	    p->deaths, (intmax_t)(p->start_at - now));
 	p->pid = 0;
@@ -166,7 +182,7 @@ workers_note_ready(struct workers *workers, struct process *p, int64_t now)
 		return;
 	process_ready(p);
 	workers->any_ready = true;
-	workers_log(workers, p->deaths > 0 ? MEWS_INFO : MEWS_DEBUG, p,
+	workers_log(workers, p->deaths > 0 ? MEWS_LOG_INFO : MEWS_LOG_DEBUG, p,
 	    "ready", "start_ms=%jd", (intmax_t)(now - p->started));
 	if (workers->all_ready)
 		return;
@@ -174,11 +190,11 @@ workers_note_ready(struct workers *workers, struct process *p, int64_t now)
 		if (p->state != PROCESS_READY)
 			return;
 	workers->all_ready = true;
-	log_write(workers->log, MEWS_INFO, "ready", "%ss=%u start_ms=%jd",
+	log_write(workers->log, MEWS_LOG_INFO, "ready", "%ss=%u start_ms=%jd",
 	    workers->noun, workers->count, (intmax_t)(now - workers->began));
 }
 
-/* What its slot says of a worker, as logfmt; "" if it has none. */
+/* The slot of a worker, as logfmt; "" if it has none. */
 static const char *
 workers_slot_text(const struct workers *workers, pid_t pid, char *buffer,
     size_t size)
@@ -191,9 +207,9 @@ workers_slot_text(const struct workers *workers, pid_t pid, char *buffer,
 	buffer[0] = '\0';
 	if (mews_view_open(&view, workers->segment_path, &error) != MEWS_OK)
 		return buffer;
-	mews_view_fleet(view, &fleet);
+	mews_view_fleet(view, &fleet, sizeof(fleet));
 	for (uint32_t slot = 0; slot < fleet.slot_count; slot++)
-		if (mews_view_worker(view, slot, &worker) &&
+		if (mews_view_worker(view, slot, &worker, sizeof(worker)) &&
 		    worker.pid == pid)
 			snprintf(buffer, size,
 			    " state=%s requests=%ju in_flight=%u waiting=%u",
@@ -204,15 +220,18 @@ workers_slot_text(const struct workers *workers, pid_t pid, char *buffer,
 	return buffer;
 }
 
-/* How long has it given no sign of life while we would have noticed? */
+/* How long has it given no sign of life while we would have noticed? Without
+ * a slot it has not yet joined, or has left and is about to exit. */
 static int64_t
-workers_silence(const struct workers *workers, const struct process *p,
-    int64_t now)
+workers_silence(const struct workers *workers, struct process *p, int64_t now)
 {
-	int64_t watched = now - MAX(p->started, workers->awake_since);
 	int64_t age = mews_fleet_beat_age(workers->fleet, p->pid);
+	int64_t watched;
 
-	return age < 0 ? watched : MIN(age, watched);
+	if (age >= 0)
+		p->seen = now;
+	watched = now - MAX(p->started, workers->awake_since);
+	return age >= 0 ? MIN(age, watched) : MIN(now - p->seen, watched);
 }
 
 static void
@@ -223,14 +242,23 @@ workers_check_heartbeat(struct workers *workers, struct process *p,
 	int64_t	 silent = workers_silence(workers, p, now);
 	char	 doing[128], slot[160];
 
-	if (limit == MEWS_FOREVER || silent <= limit)
+	if (limit == MEWS_FOREVER || silent <= limit) {
+		p->asked_until = 0;
 		return;
+	}
+	if (p->asked_until != 0) {
+		if (p->asked_until <= now)
+			process_kill(p, now);
+		return;
+	}
+	/* As the kernel sees it first: a question wakes whoever sleeps. */
 	process_doing(doing, sizeof(doing), p->pid);
 	workers_slot_text(workers, p->pid, slot, sizeof(slot));
-	workers_log(workers, MEWS_ERROR, p, "hangs",
+	workers_log(workers, MEWS_LOG_ERROR, p, "hangs",
 	    "silent_ms=%jd worker_timeout_ms=%u %s%s action=kill",
 	    (intmax_t)silent, limit, doing, slot);
-	process_kill(p, now);
+	p->asked_until = now + ANSWER_MS;
+	kill(p->pid, DOING_SIGNAL);
 }
 
 /* Returns false if there is nothing left to do about it. */
@@ -238,9 +266,9 @@ static bool
 workers_check_deadline(struct workers *workers, struct process *p,
     int64_t now)
 {
-	if (process_due(p) > now || p->state == PROCESS_ABSENT)
+	if (process_due(p) > now)
 		return true;
-	workers_log(workers, MEWS_WARNING, p,
+	workers_log(workers, MEWS_LOG_WARNING, p,
 	    p->state == PROCESS_KILLED ? "stuck" : "overdue", "action=%s",
 	    p->state == PROCESS_KILLED ? "none" : "kill");
 	if (p->state == PROCESS_STOPPING) {
@@ -265,19 +293,26 @@ workers_watch(struct workers *workers)
 			workers_note_ready(workers, p, now);
 		if (p->pid != 0 && p->state != PROCESS_KILLED)
 			workers_check_heartbeat(workers, p, now);
-		if (!workers_check_deadline(workers, p, now))
+		if (!workers_check_deadline(workers, p, now)) {
+			recycle_ended(workers, p, now);
 			process_remove(&workers->list, p);
+		}
 	}
+	recycle_watch(workers, now);
 }
 
 int
 workers_due(const struct workers *workers)
 {
 	const struct process *p;
-	int64_t		      now = process_now(), due = now + WATCH_MS;
+	int64_t		      now = process_now(), due;
 
+	process_next(&workers->list, &due);
+	due = MIN(due, now + recycle_due(workers, WATCH_MS));
 	TAILQ_FOREACH(p, &workers->list, entry) {
 		due = MIN(due, process_due(p));
+		if (p->asked_until != 0 && p->state != PROCESS_KILLED)
+			due = MIN(due, p->asked_until);
 		if (p->state == PROCESS_STARTING)
 			due = MIN(due, now + WATCH_START_MS);
 	}
@@ -294,36 +329,26 @@ bool
 workers_grow(struct workers *workers)
 {
 	if (workers->count + 1 + SPARE_SLOTS > workers->slots ||
-	    process_add(&workers->list) == NULL)
+	    places_add(workers) == NULL)
 		return false;
 	workers->count++;
 	return true;
 }
 
-static void
-workers_retire(struct workers *workers, struct process *p, int signal,
-    int64_t kill_at)
-{
-	p->retired = true;
-	if (p->state == PROCESS_ABSENT)
-		process_remove(&workers->list, p);
-	else
-		process_stop(p, signal, kill_at);
-}
-
 bool
 workers_shrink(struct workers *workers)
 {
-	int64_t		patience = workers_patience(workers);
+	int64_t		patience = places_patience(workers);
 	struct process *p;
 
 	if (workers->count <= 1)
 		return false;
 	workers->count--;
+	recycle_cancel(workers);
 	TAILQ_FOREACH_REVERSE(p, &workers->list, process_list, entry)
 		if (!p->retired)
 			break;
-	workers_retire(workers, p, SIGTERM, process_after(patience));
+	places_retire(workers, p, SIGTERM, process_after(patience));
 	return true;
 }
 
@@ -334,21 +359,55 @@ workers_stop(struct workers *workers, int signal, int64_t patience_ms)
 	struct process *p, *next;
 
 	workers->count = 0;
+	recycle_cancel(workers);
 	TAILQ_FOREACH_SAFE(p, &workers->list, entry, next)
-		workers_retire(workers, p, signal, kill_at);
+		places_retire(workers, p, signal, kill_at);
+}
+
+void
+workers_pass(struct workers *workers)
+{
+	/* Not even a signal: the fleet tells them. */
+	workers_stop(workers, 0, places_patience(workers));
+}
+
+void
+workers_renew(struct workers *workers)
+{
+	struct process *p;
+
+	TAILQ_FOREACH(p, &workers->list, entry) {
+		if (p->state == PROCESS_ABSENT)
+			continue;
+		p->renewed = true;
+		process_stop(p, SIGTERM, process_after(RENEW_MS));
+	}
+}
+
+unsigned
+workers_living(const struct workers *workers)
+{
+	const struct process *p;
+	unsigned	      living = 0;
+
+	TAILQ_FOREACH(p, &workers->list, entry)
+		living += p->pid != 0;
+	return living;
+}
+
+unsigned
+workers_serving(const struct workers *workers)
+{
+	const struct process *p;
+	unsigned	      count = 0;
+
+	TAILQ_FOREACH(p, &workers->list, entry)
+		count += p->state == PROCESS_READY;
+	return count;
 }
 
 bool
 workers_gone(const struct workers *workers)
 {
 	return TAILQ_EMPTY(&workers->list);
-}
-
-int64_t
-workers_patience(const struct workers *workers)
-{
-	uint32_t grace = workers->config->graceful_timeout;
-
-	return grace == MEWS_FOREVER ? PROCESS_NEVER :
-				       (int64_t)grace + GRACE_MARGIN_MS;
 }

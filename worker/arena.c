@@ -76,8 +76,8 @@ arena_alloc(struct arena *arena, size_t size)
 			return NULL;
 		block->next = arena->blocks;
 		arena->blocks = block;
-		/* What a large block leaves over is less than nothing: go on
-		 * with the block before. */
+		/* A large block leaves no room over: go on with the block
+		 * before. */
 		if (size > BLOCK_SIZE)
 			return block->memory;
 		arena->at = block->memory;

@@ -21,7 +21,7 @@ struct arena_store {
 struct arena {
 	struct arena_store *store;
 	struct arena_block *blocks; /* all that was taken beyond the first */
-	char *at, *end;		    /* what is left of the newest */
+	char *at, *end;		    /* the rest of the newest */
 };
 
 /** Begin with @size bytes at @first, which stay the caller's. */

@@ -1,9 +1,8 @@
 /*
  * front.h - the HTTP side of a worker.
  *
- * One libmicrohttpd daemon in the worker's loop. The front owns connections
- * and requests; an application that was asked holds its request until it
- * answers.
+ * The front owns connections and requests; an application that was asked
+ * holds its request until it answers.
  */
 #ifndef FRONT_H
 #define FRONT_H
@@ -18,24 +17,40 @@ struct front;
  * Listen.
  *
  * @args   outlives the front.
+ * @limits is copied.
  * @pool   for the application's queries.
  * @state  the application's.
  * @out    set on MEWS_OK.
  *
- * Returns MEWS_OK, MEWS_NOMEM or MEWS_SYSTEM.
+ * Returns MEWS_OK or MEWS_NOMEM.
  */
 enum mews_status front_open(struct front **out, struct ev_loop *ev,
-    const struct worker_args *args, struct mews_pool *pool, void *state,
-    struct mews_error *error);
+    const struct worker_args *args, const struct config_http *limits,
+    struct mews_pool *pool, void *state, struct mews_error *error);
 
 /**
- * Send the answers that are due and read what arrived; the application is
- * called in here. Call it once per turn, before the loop waits.
+ * Go on with what the turn before left; the application is called in here.
+ * Call it once per turn, before the loop waits.
  */
 void front_turn(struct front *front);
+/** Send the answers that came in this turn. Call it last before the loop
+ * waits, when the queries of the turn are on their way. */
+void front_send(struct front *front);
 
-/** Accept no more; what is connected gets its answers and is closed. */
-void front_drain(struct front *front);
+/** The worker waits for something to do, or does not any more. */
+void front_waiting(struct front *front, bool waits);
+
+/** Begin to accept. Once, before front_drain(). */
+void front_listen(struct front *front);
+
+/**
+ * Accept no more; what is connected gets its answers and is closed.
+ *
+ * @patient  another process serves now: take who waits to be accepted, and
+ *           close a connection that rests only after one more request, so that
+ *           none is lost on its way. A call without it ends those, too.
+ */
+void front_drain(struct front *front, bool patient);
 /** No connection is left. */
 bool front_is_empty(const struct front *front);
 /** Drain, and from now on ask the application nothing any more. */
@@ -43,9 +58,5 @@ void front_stop(struct front *front);
 /** Send what was answered, close all, set *front to NULL; NULL *front is a
  * no-op. */
 void front_close(struct front **front);
-
-/** There is something to do in the next front_turn(), which is to come at
- * once. */
-void front_due(struct front *front);
 
 #endif

@@ -25,8 +25,8 @@ on_ready(struct ev_loop *ev, ev_io *watcher, int revents)
 
 	(void)ev;
 	mews_pool_ready(loop->pool, watcher->fd,
-	    (revents & EV_READ ? MEWS_READ : 0) |
-		(revents & EV_WRITE ? MEWS_WRITE : 0));
+	    (revents & EV_READ ? MEWS_WATCH_READ : 0) |
+		(revents & EV_WRITE ? MEWS_WATCH_WRITE : 0));
 }
 
 static void
@@ -74,9 +74,9 @@ loop_watch(void *arg, int fd, int events)
 
 	assert(fd >= 0 && "the pool watches a descriptor");
 	watcher = watcher_of(loop, fd);
-	if (events & MEWS_READ)
+	if (events & MEWS_WATCH_READ)
 		wanted |= EV_READ;
-	if (events & MEWS_WRITE)
+	if (events & MEWS_WATCH_WRITE)
 		wanted |= EV_WRITE;
 	if (ev_is_active(watcher) && wanted != 0) {
 		/* Still the same descriptor: a cheaper change. */

@@ -10,13 +10,14 @@
 #include <time.h>
 
 struct rate {
-	time_t second;	     /* that the lines below are counted in */
-	unsigned lines;	     /* let through */
+	time_t second;	     /* of the last call */
+	unsigned lines;	     /* let through, less one for each second since */
 	unsigned suppressed; /* not let through since the last that was */
 };
 
 /**
- * May another line be written? At most five a second may.
+ * May another line be written? Ten at once may, then one a second. A caller
+ * bounds the length of its lines, and so the bytes of a day.
  *
  * @suppressed  set if true is returned: lines lost since the last one.
  */

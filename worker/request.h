@@ -1,43 +1,31 @@
 /*
- * request.h - one HTTP request, from its first line to its answer.
+ * request.h - one request and its answer, from its head to the last byte.
  *
- * The front makes it when libmicrohttpd has read the request line, the
- * application holds it between request() and mews_reply(), libmicrohttpd may
- * still be sending memory of it after that. Each of these is a reference;
- * the last one to go gives the structure back to the store.
+ * The front makes it when a head was read. The application has it between
+ * request() and mews_reply(), the client until the answer was sent: the last
+ * of the two to let go gives it back to the store.
  */
 #ifndef REQUEST_H
 #define REQUEST_H
 
 #include "arena.h"
+#include "http/server.h"
 
-#include <microhttpd.h>
 #include <mews/app.h>
 #include <sys/queue.h>
 
 struct reply_desk;
 
-/* How a request waits that the application did not answer at once. */
-enum request_wait {
-	WAIT_NONE,	/* it does not */
-	WAIT_HELD,	/* libmicrohttpd asks for its answer again and again */
-	WAIT_SUSPENDED, /* its connection is suspended */
-	WAIT_KINDS
-};
-
 enum request_state {
-	REQUEST_FREE,	  /* in the store */
-	REQUEST_LINE,	  /* its first line was read */
-	REQUEST_BODY,	  /* its headers were */
-	REQUEST_ASKED,	  /* whole; an answer is due */
-	REQUEST_ANSWERED, /* mews_reply() was called */
-	REQUEST_STATES
+	REQUEST_FREE,	 /* in the store */
+	REQUEST_READING, /* its head was read, its body is being */
+	REQUEST_ASKED,	 /* the application has it; an answer is due */
+	REQUEST_REPLYING, /* the answer has begun */
+	REQUEST_ANSWERED /* its answer was given, or will be by nobody */
 };
 
-/* A header that the application added to its answer; or a name and a value
- * that came with the request. */
-struct request_header {
-	STAILQ_ENTRY(request_header) entry;
+/* A header, or a parameter. */
+struct request_field {
 	const char *name;
 	const char *value;
 };
@@ -45,29 +33,36 @@ struct request_header {
 struct mews_request {
 	SLIST_ENTRY(mews_request) entry; /* REQUEST_FREE only */
 	enum request_state state;
-	unsigned references;
 	struct request_store *store;
 	struct reply_desk *desk;
-	struct MHD_Connection *connection; /* NULL: closed */
+	struct http_client *client; /* NULL: gone, or all was sent */
+
 	const char *method;
 	const char *path;
-	unsigned refused; /* the status of an answer of our own; 0: none */
-	bool inside;	  /* its answer, if it came now, could go at once */
-	bool lent;	  /* the application has bytes of the connection's */
-	enum request_wait wait;
-	unsigned asked;	  /* WAIT_HELD: so often */
-	struct MHD_Response *response; /* to be queued when asked; or NULL */
-	unsigned status;	       /* of that */
+	const char *query; /* not decoded; NULL: none */
+	bool split; /* the query has become params */
+	bool is_old; /* HTTP/1.0 */
+	const struct request_field *params, *fields;
+	unsigned param_count, field_count;
 
+	uint64_t announced; /* bytes of the body, by Content-Length */
 	char *body;
 	size_t body_length;
-	size_t body_room; /* bytes at body, without those for the NUL */
-	size_t body_dropped;
+	size_t body_room; /* bytes at body, without the one for the NUL */
 
-	STAILQ_HEAD(request_headers, request_header) headers;
-	/* Copies, once the connection is closed before the answer. */
-	struct request_headers params, received;
-	char endpoint[MEWS_NAME_MAX + 1]; /* "": no Mews-Endpoint */
+	struct http_headers headers; /* of the answer */
+	struct http_header endpoint; /* Mews-Endpoint, where value is set */
+	char endpoint_name[MEWS_NAME_MAX + 1];
+
+	/* Of a body, and of an answer, in pieces. */
+	bool streamed;
+	bool handed_out; /* a body that was kept, as if in pieces */
+	mews_body_fn *on_body; /* NULL: no piece is asked for */
+	void *on_body_arg;
+	mews_reply_fn *on_room; /* NULL: nobody waits for room */
+	void *on_room_arg;
+	TAILQ_ENTRY(mews_request) due; /* where is_due */
+	bool is_due;
 
 	struct arena arena;
 	/* The arena's first bytes follow: most requests need no more. */
@@ -83,28 +78,15 @@ struct request_store {
 void request_store_init(struct request_store *store);
 void request_store_free(struct request_store *store);
 
-/**
- * A request in state REQUEST_LINE with one reference.
- *
- * @target  as it stands in the request line.
- * NULL: out of memory.
- */
+/** A request in state REQUEST_READING, with a copy of its head. NULL: out of
+ * memory. */
 struct mews_request *request_new(struct request_store *store,
-    struct MHD_Connection *connection, const char *target);
-void request_hold(struct mews_request *request);
-/** Drop a reference; @request is a struct mews_request. */
-void request_release(void *request);
+    const struct http_head *head, const char *bytes);
+/** Give it back to its store. */
+void request_free(struct mews_request *request);
 
-/** The headers were read: judge them, and set refused if they are bad. */
-void request_head(struct mews_request *request, const char *method,
-    const char *path, const char *version, size_t body_limit);
-/** The connection closes, and somebody may still ask: copy what was sent. */
-void request_keep(struct mews_request *request);
-/**
- * More of the body. False: it is not worth waiting for its end to say that
- * it is too long.
- */
+/** More of the body. False: out of memory. */
 bool request_add_body(struct mews_request *request, const char *bytes,
-    size_t length, size_t body_limit);
+    size_t length);
 
 #endif

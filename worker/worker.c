@@ -9,8 +9,10 @@
  *
  * so what belongs together leaves together.
  */
+#include "doing.h"
 #include "front.h"
 #include "loop.h"
+#include "watchdog.h"
 
 #include <ev.h>
 #include <signal.h>
@@ -18,17 +20,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define LAST_S .1	   /* for those who rest, at the end of the time */
 #define BEAT_MAX_S 5.	   /* between two heartbeats of an idle worker */
 #define FILES_WANTED 65536 /* descriptors, where the hard limit allows it */
 #define FILES_SPARE 64	   /* neither for clients nor for servers */
 
 struct mews_worker {
 	struct worker_args args;
+	struct config_http http; /* with what the kernel allows */
 	struct ev_loop *ev;
 	struct loop *loop;
 	struct mews_pool *pool;
@@ -39,8 +42,11 @@ struct mews_worker {
 	int signals; /* signalfd(2); -1: none */
 
 	bool stop; /* asked to end properly */
+	bool gives_way; /* asked to, to its successor */
 	bool quit; /* asked to end now */
 	bool draining;
+	bool patient; /* draining, for the next generation serves */
+	bool listening;
 
 	ev_io signal_ready;
 	ev_io channel_ready;
@@ -61,14 +67,38 @@ mews_worker_number(const struct mews_worker *worker)
 	return worker->args.number;
 }
 
-/* What the master did with signals ends here. Those that end a worker are
- * read from a descriptor; those that mean something to the master only are
- * ignored, since they may be sent to the whole process group. */
+void
+mews_worker_log(struct mews_worker *worker, enum mews_log_level level,
+    const char *event, const char *text)
+{
+	char	quoted[1024];
+
+	log_write(&worker->args.log, level, event, "text=%s",
+	    log_quote(quoted, sizeof(quoted), text));
+}
+
+uint64_t
+mews_worker_body_limit(const struct mews_worker *worker)
+{
+	return worker->http.max_body_size;
+}
+
+const struct mews_options *
+mews_worker_options(const struct mews_worker *worker)
+{
+	return (const void *)worker->args.config;
+}
+
+/* End the signal settings of the master. Signals that end a worker are read
+ * from a descriptor. Ignored are those that mean something to the master only,
+ * since they may be sent to the whole process group, and those that mean
+ * nothing, but would end a process; an application may use them. */
 static int
 open_signals(void)
 {
-	static const int ignored[] = { SIGHUP, SIGPIPE, SIGTTIN, SIGTTOU,
-		SIGUSR1, SIGUSR2 };
+	static const int ignored[] = { SIGALRM, SIGHUP, SIGIO, SIGPIPE,
+		SIGPROF, SIGPWR, SIGSTKFLT, SIGTTIN, SIGTTOU, SIGUSR1,
+		SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ };
 	struct sigaction action = { .sa_handler = SIG_IGN };
 	sigset_t ours;
 
@@ -78,6 +108,7 @@ open_signals(void)
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGQUIT);
 	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, WORKER_GIVE_WAY);
 	/* Blocked first, then no handler of the master's is needed: one that
 	 * is pending stays so, and will be read. */
 	sigprocmask(SIG_SETMASK, &ours, NULL);
@@ -91,11 +122,11 @@ open_signals(void)
 
 /* As many descriptors as the limits on clients and connections may need. */
 static void
-raise_files(struct worker_args *args)
+raise_files(const struct mews_config *fleet, unsigned slots,
+    struct config_http *http)
 {
-	const struct mews_config *fleet = &args->config->fleet;
 	struct rlimit files;
-	rlim_t spoken_for = FILES_SPARE;
+	rlim_t spoken_for = FILES_SPARE + slots;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return;
@@ -108,11 +139,47 @@ raise_files(struct worker_args *args)
 		spoken_for += fleet->groups[i].connection_count == 0 ?
 		    MEWS_CONNECTION_COUNT_DEFAULT :
 		    fleet->groups[i].connection_count;
-	if (args->limits.connections == 0)
-		args->limits.connections = WORKER_CONNECTIONS_DEFAULT;
-	if (files.rlim_cur < spoken_for + args->limits.connections)
-		args->limits.connections = files.rlim_cur <= spoken_for + 1 ?
+	if (files.rlim_cur < spoken_for + http->max_connections)
+		http->max_connections = files.rlim_cur <= spoken_for + 1 ?
 		    1 : (uint32_t)(files.rlim_cur - spoken_for);
+}
+
+static void
+drain(struct mews_worker *worker, bool patient)
+{
+	uint32_t timeout_ms = worker->args.config->graceful_timeout;
+
+	worker->draining = true;
+	worker->patient = patient;
+	mews_fleet_set_state(worker->args.fleet, MEWS_WORKER_DRAINING);
+	log_write(&worker->args.log, MEWS_LOG_INFO, "worker_state",
+	    "to=draining graceful_timeout_ms=%u", timeout_ms);
+	front_drain(worker->front, patient);
+	if (timeout_ms != MEWS_FOREVER) {
+		ev_timer_set(&worker->patience, timeout_ms / 1000., 0.);
+		ev_timer_start(worker->ev, &worker->patience);
+	}
+}
+
+/* Do what a signal, or the turn of the fleet's generations, asks for. */
+static void
+follow(struct mews_worker *worker)
+{
+	enum mews_turn turn = MEWS_TURN_CURRENT;
+
+	if (!worker->listening || !worker->draining)
+		turn = mews_fleet_turn(worker->args.fleet);
+	if (turn == MEWS_TURN_CURRENT && !worker->listening) {
+		worker->listening = true;
+		front_listen(worker->front);
+	}
+	if (worker->stop && worker->patient) {
+		worker->patient = false;
+		front_drain(worker->front, false);
+	}
+	if (!worker->draining && (worker->stop || worker->gives_way ||
+	    turn == MEWS_TURN_PAST))
+		drain(worker, !worker->stop);
 }
 
 static void
@@ -126,8 +193,11 @@ on_signal(struct ev_loop *ev, ev_io *watcher, int revents)
 	while (read(worker->signals, &info, sizeof(info)) == sizeof(info))
 		if (info.ssi_signo == SIGQUIT)
 			worker->quit = true;
+		else if (info.ssi_signo == (uint32_t)WORKER_GIVE_WAY)
+			worker->gives_way = true;
 		else
 			worker->stop = true;
+	follow(worker);
 }
 
 /* The master writes nothing to the channel; its end is all there is. */
@@ -141,8 +211,9 @@ on_channel(struct ev_loop *ev, ev_io *watcher, int revents)
 	if (read(watcher->fd, &byte, 1) == 1)
 		return;
 	ev_io_stop(ev, watcher);
-	log_write(&worker->args.log, MEWS_WARNING, "master_gone", "action=%s",
-	    "drain");
+	watchdog_beat();
+	log_write(&worker->args.log, MEWS_LOG_WARNING, "master_gone",
+	    "action=%s", "drain");
 	worker->stop = true;
 }
 
@@ -154,6 +225,8 @@ on_beat(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)ev;
 	(void)revents;
 	mews_fleet_beat(worker->args.fleet);
+	watchdog_beat();
+	log_tell_dropped(&worker->args.log);
 }
 
 static void
@@ -161,27 +234,18 @@ on_patience(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct mews_worker *worker = timer->data;
 
-	(void)ev;
 	(void)revents;
-	log_write(&worker->args.log, MEWS_WARNING, "drain_timeout",
+	/* A client that only rests is no reason to complain. */
+	if (worker->patient) {
+		worker->patient = false;
+		front_drain(worker->front, false);
+		ev_timer_set(timer, LAST_S, 0.);
+		ev_timer_start(ev, timer);
+		return;
+	}
+	log_write(&worker->args.log, MEWS_LOG_WARNING, "drain_timeout",
 	    "graceful_timeout_ms=%u", worker->args.config->graceful_timeout);
 	worker->quit = true;
-}
-
-static void
-drain(struct mews_worker *worker)
-{
-	uint32_t timeout_ms = worker->args.config->graceful_timeout;
-
-	worker->draining = true;
-	mews_fleet_set_state(worker->args.fleet, MEWS_WORKER_DRAINING);
-	log_write(&worker->args.log, MEWS_INFO, "worker_state",
-	    "to=draining graceful_timeout_ms=%u", timeout_ms);
-	front_drain(worker->front);
-	if (timeout_ms != MEWS_FOREVER) {
-		ev_timer_set(&worker->patience, timeout_ms / 1000., 0.);
-		ev_timer_start(worker->ev, &worker->patience);
-	}
 }
 
 /* Clients have their answers; but an application may have answered before
@@ -199,7 +263,7 @@ is_drained(const struct mews_worker *worker)
 		group = mews_pool_group(worker->pool, fleet->groups[i].name);
 		if (group == NULL)
 			continue;
-		mews_group_stats(group, &stats);
+		mews_group_stats(group, &stats, sizeof(stats));
 		if (stats.in_flight != 0 || stats.waiting != 0)
 			return false;
 	}
@@ -212,12 +276,33 @@ on_turn(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	struct mews_worker *worker = prepare->data;
 
 	(void)revents;
-	if (worker->stop && !worker->draining)
-		drain(worker);
+	follow(worker);
+	doing_call(NULL);
 	front_turn(worker->front);
 	loop_turn(worker->loop);
+	/* The servers work while the clients hear. */
+	front_send(worker->front);
 	if (worker->quit || (worker->draining && is_drained(worker)))
 		ev_break(ev, EVBREAK_ALL);
+}
+
+/* libev calls these right before and after it waits. */
+static void
+wait_begins(struct ev_loop *ev)
+{
+	struct mews_worker *worker = ev_userdata(ev);
+
+	front_waiting(worker->front, true);
+	worker->args.app->waiting(worker->state, true);
+}
+
+static void
+wait_ends(struct ev_loop *ev)
+{
+	struct mews_worker *worker = ev_userdata(ev);
+
+	worker->args.app->waiting(worker->state, false);
+	front_waiting(worker->front, false);
 }
 
 static void
@@ -225,7 +310,10 @@ watch(struct mews_worker *worker)
 {
 	double beat_s = worker->args.config->worker_timeout / 4000.;
 
+	/* Before the clients, so that the answers of this turn say that they
+	 * are the last. */
 	ev_io_init(&worker->signal_ready, on_signal, worker->signals, EV_READ);
+	ev_set_priority(&worker->signal_ready, EV_MAXPRI);
 	worker->signal_ready.data = worker;
 	ev_io_start(worker->ev, &worker->signal_ready);
 	ev_io_init(&worker->channel_ready, on_channel, worker->args.channel,
@@ -242,6 +330,10 @@ watch(struct mews_worker *worker)
 	ev_prepare_init(&worker->turn, on_turn);
 	worker->turn.data = worker;
 	ev_prepare_start(worker->ev, &worker->turn);
+	if (worker->args.app->abi >= 3 && worker->args.app->waiting != NULL) {
+		ev_set_userdata(worker->ev, worker);
+		ev_set_loop_release_cb(worker->ev, wait_begins, wait_ends);
+	}
 }
 
 static bool
@@ -250,16 +342,27 @@ fail(struct mews_worker *worker, const char *what,
 {
 	char quoted[600];
 
-	log_write(&worker->args.log, MEWS_ERROR, "worker_start_failed",
+	log_write(&worker->args.log, MEWS_LOG_ERROR, "worker_start_failed",
 	    "step=%s status=%s error=%s", what, mews_status_name(error->status),
 	    log_quote(quoted, sizeof(quoted), error->message));
 	return false;
 }
 
+static enum mews_status
+start_application(struct mews_worker *worker, struct mews_error *error)
+{
+	enum mews_status status;
+
+	doing_call("start");
+	status = worker->args.app->start(worker, &worker->state, error);
+	doing_call(NULL);
+	return status;
+}
+
 static bool
 start(struct mews_worker *worker)
 {
-	const struct mews_app *app = worker->args.app;
+	struct worker_args *args = &worker->args;
 	struct mews_error error = { .status = MEWS_SYSTEM,
 		.message = "out of memory or descriptors" };
 
@@ -275,21 +378,26 @@ start(struct mews_worker *worker)
 		worker->loop, &error) != MEWS_OK)
 		return fail(worker, "pool", &error);
 	loop_set_pool(worker->loop, worker->pool);
+	if (args->app == NULL &&
+	    !application_load(args->config->app, &args->app, &error))
+		return fail(worker, "load", &error);
 	error = (struct mews_error){ .message = "" };
-	if (app->start != NULL)
-		error.status = app->start(worker, &worker->state, &error);
+	if (args->app->start != NULL)
+		error.status = start_application(worker, &error);
 	if (error.status != MEWS_OK)
 		return fail(worker, "application", &error);
 	worker->started = true;
 	if (front_open(&worker->front, worker->ev, &worker->args,
-		worker->pool, worker->state, &error) != MEWS_OK)
+		&worker->http, worker->pool, worker->state, &error) != MEWS_OK)
 		return fail(worker, "http", &error);
 	return true;
 }
 
 /* From the inside out: whoever holds something of a neighbour goes first.
  * Closing the pool ends the queries in flight, so the application gives its
- * last answers in there. */
+ * last answers in there. A worker that could not wait for them keeps its slot:
+ * it holds what goes on at the servers, which the master gives to the monitor
+ * to be ended when it reaps the process. */
 static void
 finish(struct mews_worker *worker)
 {
@@ -299,10 +407,13 @@ finish(struct mews_worker *worker)
 		mews_pool_close(&worker->pool);
 		loop_set_pool(worker->loop, NULL);
 	}
-	if (worker->started && worker->args.app->stop != NULL)
+	if (worker->started && worker->args.app->stop != NULL) {
+		doing_call("stop");
 		worker->args.app->stop(worker->state);
+		doing_call(NULL);
+	}
 	front_close(&worker->front);
-	if (worker->joined)
+	if (worker->joined && !worker->quit)
 		mews_fleet_leave(worker->args.fleet);
 	loop_close(&worker->loop);
 	if (worker->ev != NULL)
@@ -314,21 +425,24 @@ finish(struct mews_worker *worker)
 int
 worker_run(const struct worker_args *args)
 {
-	struct mews_worker worker = { .args = *args, .signals = -1 };
+	struct mews_worker worker = { .args = *args,
+		.http = args->config->http, .signals = -1 };
 	bool started;
 
-	/* Should the master die before this line, the channel tells. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	watchdog_start(args->config->worker_timeout);
+	doing_start(&worker.args.log);
 	setproctitle("-mews: worker %u (%s)", args->number,
 	    args->config->fleet.instance);
-	raise_files(&worker.args);
+	raise_files(&args->config->fleet, args->slots, &worker.http);
 	if ((started = start(&worker))) {
 		watch(&worker);
+		follow(&worker);
 		mews_fleet_set_state(args->fleet, MEWS_WORKER_READY);
-		log_write(&args->log, MEWS_INFO, "worker_state",
-		    "to=ready app=%s", args->app->name);
+		log_write(&args->log, MEWS_LOG_INFO, "worker_state",
+		    "to=ready app=%s", worker.args.app->name);
 		ev_run(worker.ev, 0);
-		log_write(&args->log, MEWS_INFO, "worker_state", "to=ended");
+		log_write(&args->log, MEWS_LOG_INFO, "worker_state",
+		    "to=ended");
 	}
 	finish(&worker);
 	return started ? 0 : 1;

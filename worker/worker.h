@@ -9,37 +9,27 @@
 #define WORKER_H
 
 #include "log.h"
+#include "share.h"
 
 #include <mews.h>
+#include <signal.h>
 #include <mews/app.h>
 
-/* Defaults: what a zero in struct worker_limits stands for. */
-#define WORKER_HEAD_DEFAULT	   12288
-#define WORKER_BODY_DEFAULT	   1048576
-#define WORKER_CONNECTIONS_DEFAULT 8192
-#define WORKER_IDLE_DEFAULT	   10
-#define WORKER_REQUEST_DEFAULT	   30000
-
-/* What one client, or all of them together, may ask of a worker. */
-struct worker_limits {
-	size_t head; /* bytes kept per connection; about half are a request's */
-	size_t body;	      /* bytes of a request's body; more: 413 */
-	uint32_t connections; /* HTTP connections of this worker at once */
-	uint32_t idle;	  /* s in which not a byte moved: closed */
-	uint32_t request; /* ms from a request's first line to its end, and
-			     from the last answer to that line: closed */
-};
+/* To a worker whose successor is ready: as TERM, but a client that rests may
+ * ask once more. */
+#define WORKER_GIVE_WAY (SIGRTMIN + 4)
 
 struct worker_args {
 	const struct config *config;
 	struct mews_fleet *fleet;
-	const struct mews_app *app;
+	const struct mews_app *app; /* NULL: loaded from config->app */
 	const int *listeners; /* bound, listening, non-blocking */
 	size_t listener_count;
 	int channel;	 /* end-of-file: the master is gone */
-	unsigned number; /* 0, 1, ... */
+	unsigned number; /* from 0 on */
+	unsigned slots;	 /* of the segment: a descriptor for each */
+	struct share_table *share; /* NULL: there are no other workers */
 	struct log log;	 /* a copy */
-	struct worker_limits limits;
 };
 
 /**
@@ -48,6 +38,10 @@ struct worker_args {
  * signal that came while they were blocked is not lost. TERM or INT: no new
  * connections, finish what is in flight (at most graceful_timeout), close
  * the pool. QUIT: end at once. End of the channel: as TERM.
+ *
+ * Ready and connected, but no client is accepted before it is the turn of
+ * @args->fleet. When the turn passes on: as TERM, but a client that rests may
+ * ask once more.
  *
  * Returns the exit status: 0 after a proper end, 1 if it could not start
  * (logged).
@@ -62,5 +56,8 @@ int worker_run(const struct worker_args *args);
  */
 bool application_load(const char *path, const struct mews_app **app,
     struct mews_error *error);
+/** Ask it whether it could start, for mews check; @error: why not. */
+bool application_check(const struct mews_app *app,
+    const struct config *config, struct mews_error *error);
 
 #endif

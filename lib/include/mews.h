@@ -11,8 +11,10 @@
  *		mews_lease_transaction()		mews/transaction.h
  *		mews_lease_rows(), mews_copy_out()	mews/stream.h
  *		mews_listen()				mews/listen.h
+ *		mews_pool_interrupt()			mews/wait.h
  *	parent:	mews_fleet_reap() for each child that ended
  *	any:	mews_view_open()			mews/view.h
+ *		mews_fleet_choose()			mews/foreign.h
  *
  * The library never exits, never logs but through the host's sink, and
  * starts no thread. A pool belongs to the process that opened it.
@@ -22,6 +24,7 @@
 
 #include <mews/config.h>
 #include <mews/fleet.h>
+#include <mews/foreign.h>
 #include <mews/lease.h>
 #include <mews/listen.h>
 #include <mews/monitor.h>
@@ -32,5 +35,6 @@
 #include <mews/transaction.h>
 #include <mews/type.h>
 #include <mews/view.h>
+#include <mews/wait.h>
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <err.h>
 #include <mews.h>
+#include <mews/settings.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -79,7 +80,7 @@ send_query(struct mews *mews)
 {
 	enum mews_status status;
 
-	mews->id = mews_param_int(bench_id(mews->bench));
+	mews->id = mews_param_int_text(bench_id(mews->bench));
 	count(mews->bench, bench_instructions_start);
 	status = mews_query_send(mews->group, &mews->args, query_ended, mews,
 	    NULL);
@@ -115,7 +116,7 @@ hold(struct holder *holder, struct mews_lease *lease)
 	enum mews_status status;
 
 	holder->lease = lease;
-	mews->id = mews_param_int(bench_id(mews->bench));
+	mews->id = mews_param_int_text(bench_id(mews->bench));
 	status = mews_lease_query(lease, &mews->args, lease_query_ended,
 	    holder, NULL);
 	if (status != MEWS_OK)
@@ -188,7 +189,7 @@ mews_turn(void *side)
 	struct bench *bench = mews->bench;
 
 	if (bench->mode == BENCH_TICK) {
-		/* What counting itself costs. */
+		/* The cost of counting itself. */
 		count(bench, bench_instructions_start);
 		count(bench, bench_instructions_stop);
 		bench->sent++;
@@ -251,7 +252,7 @@ log_trouble(void *arg, enum mews_log_level level, const char *event,
 {
 	struct bench *bench = arg;
 
-	if (level >= MEWS_WARNING && bench->warnings++ == 0)
+	if (level >= MEWS_LOG_WARNING && bench->warnings++ == 0)
 		warnx("event=%s %s", event, text);
 }
 
@@ -267,7 +268,7 @@ wait_for_connections(struct mews *mews)
 			    stats.idle, mews->bench->connections,
 			    OPEN_SECONDS);
 		mews_pool_turn(mews->pool, 10);
-		mews_group_stats(mews->group, &stats);
+		mews_group_stats(mews->group, &stats, sizeof(stats));
 	} while (stats.idle < mews->bench->connections);
 }
 
@@ -286,8 +287,8 @@ mews_open(struct bench *bench)
 	    MEWS_OK)
 		errx(1, "pool: %s", error.message);
 	mews->group = mews_pool_group(mews->pool, "bench");
-	if (mews_statement_register(&mews->statement, mews->pool, BENCH_SQL,
-		0) != MEWS_OK)
+	if (mews_statement_register(&mews->statement, mews->pool, NULL,
+		BENCH_SQL, 0, NULL) != MEWS_OK)
 		errx(1, "statement");
 	mews->args = (struct mews_query_args) { .statement = mews->statement,
 		.params = &mews->id, .param_count = 1 };

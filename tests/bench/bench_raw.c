@@ -92,7 +92,7 @@ fill(struct raw *raw, struct connection *c)
 		send_query(raw, c);
 }
 
-/* What this turn asked for leaves together. */
+/* Queries of one turn leave together. */
 static void
 end_turn(struct raw *raw, struct connection *c)
 {

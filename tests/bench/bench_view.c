@@ -43,11 +43,12 @@ read_all(void)
 	struct mews_view_worker worker;
 	unsigned read = 0;
 
-	mews_view_fleet(view, &fleet);
+	mews_view_fleet(view, &fleet, sizeof(fleet));
 	for (uint32_t i = 0; i < fleet.endpoint_count; i++)
-		read += mews_view_endpoint(view, i, &endpoint);
+		read +=
+		    mews_view_endpoint(view, i, &endpoint, sizeof(endpoint));
 	for (uint32_t i = 0; i < fleet.slot_count; i++)
-		read += mews_view_worker(view, i, &worker);
+		read += mews_view_worker(view, i, &worker, sizeof(worker));
 	return read;
 }
 
@@ -68,7 +69,7 @@ static int
 find_down(struct mews_view_endpoint *endpoint)
 {
 	for (uint32_t i = 0; i < fleet.endpoint_count; i++)
-		if (mews_view_endpoint(view, i, endpoint) &&
+		if (mews_view_endpoint(view, i, endpoint, sizeof(*endpoint)) &&
 		    strcmp(endpoint->state, "down") == 0)
 			return (int)i;
 	return -1;
@@ -82,7 +83,7 @@ count_connected(uint32_t endpoint)
 	unsigned workers = 0;
 
 	for (uint32_t i = 0; i < fleet.slot_count; i++)
-		workers += mews_view_worker(view, i, &worker) &&
+		workers += mews_view_worker(view, i, &worker, sizeof(worker)) &&
 		    worker.connections[endpoint] > 0;
 	return workers;
 }
@@ -128,7 +129,7 @@ main(int argc, char **argv)
 	}
 	if (mews_view_open(&view, argv[1], &error) != MEWS_OK)
 		errx(1, "%s", error.message);
-	mews_view_fleet(view, &fleet);
+	mews_view_fleet(view, &fleet, sizeof(fleet));
 	if (strcmp(argv[2], "read") == 0)
 		measure_read((long)amount);
 	else

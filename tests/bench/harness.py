@@ -18,6 +18,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -109,7 +110,7 @@ def free_port():
 
 
 #
-# What the kernel knows of a process.
+# The kernel's knowledge of a process.
 #
 
 def proc(pid, name):
@@ -229,9 +230,8 @@ class Fleet:
 	    write="role = primary"):
 		self.programs = programs
 		self.workers = workers
-		self.dir = pathlib.Path(os.environ["MEWS_SERVERS_DIR"],
-		    f"bench.{random.randrange(10**9)}")
-		self.dir.mkdir()
+		# Not below the servers' directory, which is not root's.
+		self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mews."))
 		self.dir.chmod(0o755)
 		# Workers of root's fleet are nobody, who may not be able to
 		# look into the build directory.
@@ -264,7 +264,7 @@ class Fleet:
 			self.first_answer_ms = (time.monotonic() - began) * 1e3
 			self.wait_for("/db")
 			self.first_db_ms = (time.monotonic() - began) * 1e3
-			# And master and monitor.
+			# Beside the workers: master and monitor.
 			wait_until("workers", lambda: len(self.pids()) ==
 			    self.workers + 2)
 		except BaseException:
@@ -275,6 +275,7 @@ class Fleet:
 	def __exit__(self, *_):
 		end(self.master)
 		self.log.close()
+		shutil.rmtree(self.dir)
 
 	def wait_for(self, path):
 		def answers():

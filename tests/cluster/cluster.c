@@ -45,8 +45,8 @@ keep_log(void *arg, enum mews_log_level level, const char *event,
     const char *text)
 {
 	static const char *const levels[] = {
-		[MEWS_DEBUG] = "debug", [MEWS_INFO] = "info",
-		[MEWS_WARNING] = "warning", [MEWS_ERROR] = "error",
+		[MEWS_LOG_DEBUG] = "debug", [MEWS_LOG_INFO] = "info",
+		[MEWS_LOG_WARNING] = "warning", [MEWS_LOG_ERROR] = "error",
 	};
 	char   *log = arg;
 	size_t	used = strlen(log);
@@ -141,7 +141,7 @@ cluster_monitor(void)
 	close(ends[0]);
 	while (seen.monitor_pid != pid) {
 		CLUSTER_WAIT(waitpid(pid, NULL, WNOHANG) == 0);
-		mews_view_fleet(cluster.view, &seen);
+		mews_view_fleet(cluster.view, &seen, sizeof(seen));
 		cluster_turn();
 	}
 	return pid;
@@ -177,7 +177,7 @@ cluster_stats(const char *name)
 {
 	struct mews_group_stats	stats;
 
-	mews_group_stats(cluster_group(name), &stats);
+	mews_group_stats(cluster_group(name), &stats, sizeof(stats));
 	return stats;
 }
 
@@ -237,7 +237,7 @@ cluster_send_sql(struct asked *asked, struct mews_group *group,
 	cluster_send(asked, group, &(struct mews_query_args) { .sql = sql });
 }
 
-/* What a blocking call returned; @status must be that of @result. */
+/* The outcome of a blocking call; @status must be that of @result. */
 static struct asked
 finish(enum mews_status status, struct mews_result *result)
 {
@@ -304,7 +304,7 @@ cluster_lease(struct mews_group *group)
 {
 	struct mews_lease	*lease;
 
-	ck_assert_msg(mews_lease_wait(group, 0, &lease) == MEWS_OK, "%s",
+	ck_assert_msg(mews_lease_begin_run(group, 0, &lease) == MEWS_OK, "%s",
 	    mews_group_message(group));
 	ck_assert_ptr_nonnull(lease);
 	return lease;
@@ -411,7 +411,8 @@ cluster_look(const char *endpoint)
 {
 	struct mews_view_endpoint	seen;
 
-	for (uint32_t i = 0; mews_view_endpoint(cluster.view, i, &seen); i++)
+	for (uint32_t i = 0;
+	     mews_view_endpoint(cluster.view, i, &seen, sizeof(seen)); i++)
 		if (strcmp(seen.name, endpoint) == 0)
 			return seen;
 	ck_abort_msg("no endpoint %s", endpoint);

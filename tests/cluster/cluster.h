@@ -8,12 +8,13 @@
 #define CLUSTER_H
 
 #include <mews.h>
+#include <mews/settings.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CLUSTER_PATIENCE 20000 /* ms until a wait was in vain */
+#define CLUSTER_PATIENCE 45000 /* ms until a wait was in vain */
 #define CLUSTER_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct cluster {
@@ -101,7 +102,7 @@ struct asked cluster_run(struct mews_group *group, const char *sql);
 struct asked cluster_run_args(struct mews_group *group,
     const struct mews_query_args *args);
 
-/* The same on a lease; where the call is refused, calls is 0. */
+/* As cluster_run(), on a lease; where the call is refused, calls is 0. */
 struct asked cluster_on_lease(struct mews_lease *lease, const char *sql);
 struct asked cluster_commit(struct mews_lease *lease);
 struct asked cluster_rollback(struct mews_lease *lease);
@@ -126,7 +127,7 @@ void cluster_servers(const char *command, const char *names);
 /* A fixture that repairs what the test before left: all run, none frozen. */
 void cluster_repair(void);
 
-/* What everybody believes of an endpoint; of that, "up", "primary". */
+/* The fleet's view of an endpoint; of that, "up", "primary". */
 struct mews_view_endpoint cluster_look(const char *endpoint);
 const char *cluster_state(const char *endpoint);
 const char *cluster_role(const char *endpoint);

@@ -10,13 +10,13 @@ static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
 	{ .name = "two", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
 	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF },
+	  .autocommit = MEWS_SWITCH_OFF },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1 },
 	{ .name = "hasty", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
 	  .query_timeout = 400 },
 };
 
-/* What a sanitizer keeps of freed memory is not ours. */
+/* Memory that a sanitizer keeps after a free is not ours. */
 const char *__asan_default_options(void);
 const char *
 __asan_default_options(void)

@@ -16,7 +16,7 @@ struct stream {
 	char rows[20]; /* as the end tells */
 	long pieces, rooms;
 	size_t bytes;
-	bool ordered;		/* pieces begin with 1, 2, 3 ... */
+	bool ordered;		/* pieces begin with 1, 2, 3 and so on */
 	long pause_at, stop_at; /* pieces; 0: never */
 	bool end_lease;		/* where it would pause */
 	long most;		/* kilobytes of memory */

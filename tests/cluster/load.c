@@ -48,7 +48,7 @@ load_send(struct load *load)
 	ck_assert_ptr_nonnull(one);
 	*one = (struct one) { load, load->ids++ };
 	ck_assert_int_lt(one->id, LOAD_IDS);
-	param = mews_param_int(one->id);
+	param = mews_param_int_text(one->id);
 	load->under_way++;
 	ck_assert_msg(mews_query_send(load->group, &args, answered, one,
 	    NULL) == MEWS_OK, "%s", mews_group_message(load->group));

@@ -24,8 +24,9 @@
 
 static const struct mews_group_config groups[] = {
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 4,
-	  .min_connections = 4 },
-	{ .name = "write", .role = MEWS_GROUP_PRIMARY },
+	  .min_connections = 4, .acquire_timeout = 45000 },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY,
+	  .acquire_timeout = 45000 },
 };
 
 static const char some_read[] = "select $1::int from pg_sleep(0.002)";
@@ -220,8 +221,8 @@ START_TEST(connections_follow_a_name_and_nothing_fails)
 }
 END_TEST
 
-/* That it is a name of several servers' does not matter: what is one of its
- * addresses has not vanished. */
+/* A name of several servers, in any order, does no harm: the server that is one
+ * of its addresses has not vanished. */
 START_TEST(the_order_of_several_addresses_changes_nothing)
 {
 	static const char *const hosts[2] = {
@@ -247,10 +248,10 @@ START_TEST(the_order_of_several_addresses_changes_nothing)
 }
 END_TEST
 
-/* What b's name says before it moved, and then. */
+/* The addresses of b's name before the move, and after it. */
 static const char *const moves[][2] = {
 	{ "127.0.0.2 b.mews.test\n", "127.0.0.3 b.mews.test\n" },
-	/* It had the address all the time, but the other one answered. */
+	/* b had the address all the time, but the other one answered. */
 	{ "127.0.0.2 b.mews.test\n127.0.0.3 b.mews.test\n", NULL },
 	/* Of two, one vanishes: that which was used. */
 	{ "127.0.0.2 b.mews.test\n127.0.0.3 b.mews.test\n",
@@ -390,7 +391,7 @@ addresses_suite(void)
 	Suite	*suite = suite_create("addresses");
 	TCase	*tcase = unit_case(suite, "addresses");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, begin_all, NULL);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, connections_follow_a_name_and_nothing_fails);

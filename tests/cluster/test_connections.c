@@ -38,7 +38,7 @@ turn_for(int ms, uint32_t most)
 	}
 }
 
-/* What happens to the servers while the host is busy elsewhere. */
+/* Run a command on the servers while the host is busy elsewhere. */
 static void
 behind_its_back(const char *command, const char *names)
 {
@@ -117,6 +117,32 @@ START_TEST(what_idles_is_closed_down_to_the_minimum)
 	ck_assert_uint_eq(cluster_stats("g").opened, 4);
 	ck_assert_ptr_nonnull(strstr(pids, cluster_value(cluster_group("g"),
 	    "select ' ' || pg_backend_pid()")));
+}
+END_TEST
+
+/* The next generation needs them, and each endpoint has a cap. */
+START_TEST(a_generation_that_is_over_keeps_no_idle_connection)
+{
+	struct mews_fleet *next;
+	struct mews_lease *lease;
+
+	open_one(&(struct mews_group_config) { .name = "g",
+	    .role = MEWS_GROUP_PRIMARY, .min_connections = 2 });
+	lease = cluster_lease(cluster_group("g"));
+	cluster_on_lease(lease, "create temp table kept (i int)");
+	CLUSTER_WAIT(connections() == 2);
+	ck_assert_int_eq(mews_fleet_renew(&next, cluster.fleet,
+	    &cluster.config, NULL), MEWS_OK);
+	turn_for(300, 2);
+	mews_fleet_switch(next);
+	/* A lease may be used to the end, and queries may still be sent. */
+	CLUSTER_WAIT(connections() == 1);
+	ck_assert_int_eq(cluster_on_lease(lease,
+	    "select count(*) from kept").status, MEWS_OK);
+	ck_assert_str_eq(cluster_value(cluster_group("g"), "select 5"), "5");
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(connections() == 0);
+	mews_fleet_destroy(&next);
 }
 END_TEST
 
@@ -280,7 +306,7 @@ START_TEST(what_a_killed_process_held_is_there_for_the_others)
 	pid = cluster_fork(take_all, &said[1]);
 	ck_assert_int_eq(read(said[0], &byte, 1), 1);
 	cluster_join();
-	ck_assert(mews_view_endpoint(cluster.view, 0, &seen));
+	ck_assert(mews_view_endpoint(cluster.view, 0, &seen, sizeof(seen)));
 	ck_assert_uint_eq(seen.connections, 4);
 	ck_assert_uint_eq(seen.max_connections, 4);
 	cluster_send_sql(&asked, cluster_group("g"), "select 1");
@@ -293,7 +319,7 @@ START_TEST(what_a_killed_process_held_is_there_for_the_others)
 	ck_assert(!mews_fleet_reap(cluster.fleet, pid));
 	CLUSTER_WAIT(asked.calls == 1);
 	ck_assert_int_eq(asked.status, MEWS_OK);
-	ck_assert(mews_view_endpoint(cluster.view, 0, &seen));
+	ck_assert(mews_view_endpoint(cluster.view, 0, &seen, sizeof(seen)));
 	ck_assert_uint_eq(seen.connections, 1);
 }
 END_TEST
@@ -304,7 +330,7 @@ static const struct mews_group_config idle_groups[] = {
 	{ .name = "g", .role = MEWS_GROUP_PRIMARY, .connection_count = 2,
 	  .min_connections = 2 },
 	{ .name = "lease", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF },
+	  .autocommit = MEWS_SWITCH_OFF },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .min_connections = 2 },
 };
 
@@ -424,12 +450,14 @@ connections_suite(void)
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
 		tcase_add_checked_fixture(cases[i], cluster_repair,
 		    cluster_close);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(number, the_minimum_is_open_before_anybody_asks);
 	tcase_add_test(number, nothing_is_open_where_nothing_is_asked);
 	tcase_add_test(number, there_are_never_more_than_configured);
 	tcase_add_test(number, what_idles_is_closed_down_to_the_minimum);
+	tcase_add_test(number,
+	    a_generation_that_is_over_keeps_no_idle_connection);
 	tcase_add_test(number, what_is_used_does_not_idle);
 	tcase_add_test(number, what_is_too_old_is_replaced_even_under_load);
 	tcase_add_test(number, a_minimum_that_is_too_old_is_replaced);

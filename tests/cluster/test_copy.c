@@ -317,7 +317,7 @@ copy_suite(void)
 
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
 		tcase_add_checked_fixture(cases[i], open_pool, cluster_close);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(out, a_hundred_megabytes_out_takes_no_memory);
 	tcase_add_test(out, a_paused_copy_stops_the_server);

@@ -83,7 +83,7 @@ START_TEST(what_waits_is_served_in_its_order)
 	open_pool();
 	args.sql = "insert into line (id) values ($1::int)";
 	for (int i = 0; i < 100; i++) {
-		param = mews_param_int(i);
+		param = mews_param_int_text(i);
 		args.params = &param;
 		cluster_send(&asked[i], cluster_group("one"), &args);
 	}
@@ -240,7 +240,7 @@ START_TEST(closing_the_pool_ends_everything_once)
 	ck_assert_int_eq(on_lease.calls, 1);
 	ck_assert_int_eq(on_lease.status, MEWS_CANCELED);
 	mews_lease_end(&lease);
-	/* And no connection stays behind. */
+	/* No connection stays behind. */
 	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
 	    "pg_stat_activity where application_name = 'mews:cluster'") == 0);
 }
@@ -262,8 +262,8 @@ watch(void *arg, int fd, int events)
 	ck_assert_ptr_eq(arg, &epoll);
 	if (events != 0)
 		how = watched[fd] == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-	event.events = ((events & MEWS_READ) != 0 ? EPOLLIN : 0U) |
-	    ((events & MEWS_WRITE) != 0 ? EPOLLOUT : 0U);
+	event.events = ((events & MEWS_WATCH_READ) != 0 ? EPOLLIN : 0U) |
+	    ((events & MEWS_WATCH_WRITE) != 0 ? EPOLLOUT : 0U);
 	watched[fd] = events;
 	ck_assert_int_eq(epoll_ctl(epoll, how, fd, &event), 0);
 }
@@ -279,8 +279,9 @@ own_turn(void)
 	for (int i = 0; i < count; i++)
 		mews_pool_ready(cluster.pool, events[i].data.fd,
 		    ((events[i].events & ~(uint32_t)EPOLLOUT) != 0 ?
-			MEWS_READ : 0) |
-		    ((events[i].events & EPOLLOUT) != 0 ? MEWS_WRITE : 0));
+			MEWS_WATCH_READ : 0) |
+		    ((events[i].events & EPOLLOUT) != 0 ?
+			MEWS_WATCH_WRITE : 0));
 }
 
 START_TEST(a_host_with_its_own_loop_is_told_what_to_watch)
@@ -306,9 +307,9 @@ START_TEST(a_host_with_its_own_loop_is_told_what_to_watch)
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(asked[i].status, MEWS_OK);
 	/* A descriptor that is none of ours is no matter. */
-	mews_pool_ready(cluster.pool, epoll, MEWS_READ);
-	mews_pool_ready(cluster.pool, -1, MEWS_READ);
-	mews_pool_ready(cluster.pool, 1000000, MEWS_READ);
+	mews_pool_ready(cluster.pool, epoll, MEWS_WATCH_READ);
+	mews_pool_ready(cluster.pool, -1, MEWS_WATCH_READ);
+	mews_pool_ready(cluster.pool, 1000000, MEWS_WATCH_READ);
 	mews_pool_close(&cluster.pool);
 	for (size_t i = 0; i < CLUSTER_COUNT(watched); i++)
 		ck_assert_int_eq(watched[i], 0);
@@ -326,7 +327,7 @@ events_suite(void)
 
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
 		tcase_add_checked_fixture(cases[i], NULL, cluster_close);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(order, others_make_progress_during_a_blocking_call);
 	tcase_add_test(order, a_callback_may_send_the_next_query);

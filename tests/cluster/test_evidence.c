@@ -40,10 +40,9 @@ end(void)
 	cluster_close();
 }
 
-/* The fleet has a, which is up, and one connection to it. @more: of the
- * conninfo. */
+/* Make a fleet of the server a alone. @more: of the conninfo. */
 static void
-open_fleet_as(const char *more)
+prepare_as(const char *more)
 {
 	static char	conninfo[300];
 
@@ -53,6 +52,13 @@ open_fleet_as(const char *more)
 	    cluster.endpoints[0].conninfo, more);
 	cluster.endpoints[0].conninfo = conninfo;
 	cluster_create();
+}
+
+/* The fleet has a, which is up, and one connection to it. */
+static void
+open_fleet_as(const char *more)
+{
+	prepare_as(more);
 	cluster_join();
 	cluster_value(cluster_group("g"), "select 1");
 	CLUSTER_WAIT(cluster_stats("g").connections == 1);
@@ -120,9 +126,9 @@ end_sessions(void)
 	} while (left > 0);
 }
 
-/* What befalls the server, and its consequence. */
+/* Accidents of the server, and their consequences. */
 
-/* Nobody looks while it goes. */
+/* The server goes while nobody looks. */
 static void
 is_gone(void)
 {
@@ -144,7 +150,7 @@ is_killed(void)
 	CLUSTER_WAIT(kill(pid, 0) == -1);
 }
 
-/* It stops once the visitor is gone, and takes nobody in until then. */
+/* The server stops once the visitor is gone, and takes nobody in before. */
 static void
 shuts_down(void)
 {
@@ -198,7 +204,7 @@ START_TEST(what_happens_is_taken_for_what_it_is)
 	if (rows[_i].act == shuts_down)
 		cluster_servers("down", "a");
 	cluster_servers("up", "a");
-	/* What was not sent waits for the server, else it is lost. */
+	/* A query that was not sent waits for the server, else it is lost. */
 	CLUSTER_WAIT(asked.calls == 1);
 	if (rows[_i].act != hangs && rows[_i].act != hangs_and_is_timed) {
 		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
@@ -288,6 +294,151 @@ START_TEST(who_refuses_logins_is_not_down)
 }
 END_TEST
 
+/* Demands that a server does not meet, or for which we lack a file. */
+static const char *const demands[] = {
+	"channel_binding=require", "gssencmode=require", "sslmode=require",
+	"sslmode=verify-full sslrootcert=/nonexistent",
+};
+
+START_TEST(a_refusal_on_our_side_is_no_evidence)
+{
+	char		conninfo[300];
+	struct asked	asked;
+
+	group.acquire_timeout = 500;
+	cluster_prepare(&group, 1);
+	cluster.config.endpoint_count = 1;
+	snprintf(conninfo, sizeof(conninfo), "%s %s",
+	    cluster.endpoints[0].conninfo, demands[_i]);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster_create();
+	cluster_join();
+	asked = cluster_run(cluster_group("g"), "select 1");
+	ck_assert_int_eq(asked.status, MEWS_UNAVAILABLE);
+	ck_assert_msg(strstr(asked.message, "the last login failed") != NULL,
+	    "%s: %s", demands[_i], asked.message);
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	ck_assert_str_eq(cluster_look("a").reason, "rejected");
+	assert_never_down();
+}
+END_TEST
+
+/* The monitor's session idles between its questions. */
+START_TEST(a_session_that_idled_too_long_is_no_evidence)
+{
+	pid_t	pid;
+	int	logins;
+
+	cluster_ask("a", "drop role if exists sleepy");
+	cluster_ask("a", "create role sleepy login");
+	cluster_ask("a", "alter role sleepy set idle_session_timeout = 20");
+	prepare_as("user=sleepy");
+	pid = cluster_monitor();
+	cluster_join();
+	cluster_value(cluster_group("g"), "select 1");
+	logins = cluster_ask_int("a", "select sessions from pg_stat_database "
+	    "where datname = 'mews'");
+	CLUSTER_WAIT(cluster_ask_int("a", "select sessions from "
+	    "pg_stat_database where datname = 'mews'") > logins + 40);
+	/* The server's sessions are ended as well, while nobody uses them. */
+	cluster_value(cluster_group("g"), "select 1");
+	ck_assert_int_eq(cluster_logged("to=suspect"), 0);
+	ck_assert_int_eq(cluster_monitor_logged("to=suspect"), 0);
+	ck_assert_int_eq(cluster_monitor_logged("probe_failed"), 0);
+	cluster_end(pid);
+	cluster_ask("a", "alter role sleepy reset idle_session_timeout");
+}
+END_TEST
+
+/* max_lifetime ends what works only when another one could log in. */
+START_TEST(a_password_that_became_wrong_is_no_outage)
+{
+	int	failed;
+
+	cluster_ask("a", "drop role if exists guest");
+	cluster_ask("a", "create role guest login");
+	group.max_lifetime = 1000;
+	group.connection_count = 2;
+	open_fleet_as("user=guest");
+	cluster_ask("a", "alter role guest nologin");
+	failed = cluster_logged("connect_failed");
+	while (cluster_logged("connect_failed") < failed + 5)
+		cluster_value(cluster_group("g"), "select 1");
+	cluster_ask("a", "alter role guest login");
+	failed = (int)cluster_stats("g").opened;
+	CLUSTER_WAIT((int)cluster_stats("g").opened > failed);
+	cluster_value(cluster_group("g"), "select 1");
+	CLUSTER_WAIT(cluster_stats("g").connections <= 2);
+	assert_never_down();
+}
+END_TEST
+
+/* The next lease begins before the pool's next look. */
+START_TEST(a_password_that_became_wrong_is_no_outage_of_leases)
+{
+	struct mews_lease      *lease;
+	int			failed, logins;
+
+	cluster_ask("a", "drop role if exists guest");
+	cluster_ask("a", "create role guest login");
+	group.max_lifetime = 1000;
+	group.connection_count = 1;
+	open_fleet_as("user=guest");
+	cluster_ask("a", "alter role guest nologin");
+	lease = cluster_lease(cluster_group("g"));
+	failed = cluster_logged("connect_failed");
+	while (cluster_logged("connect_failed") < failed + 5) {
+		ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
+		    MEWS_OK);
+		mews_lease_end(&lease);
+		lease = mews_lease_try(cluster_group("g"));
+		ck_assert_ptr_nonnull(lease);
+	}
+	cluster_ask("a", "alter role guest login");
+	logins = (int)cluster_stats("g").opened;
+	/* Then it is replaced, although it is always leased. */
+	while ((int)cluster_stats("g").opened == logins) {
+		ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
+		    MEWS_OK);
+		mews_lease_end(&lease);
+		lease = mews_lease_try(cluster_group("g"));
+		ck_assert_ptr_nonnull(lease);
+	}
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(cluster_stats("g").connections == 1);
+	cluster_value(cluster_group("g"), "select 1");
+	assert_never_down();
+}
+END_TEST
+
+/* Probes over the session that is held go well meanwhile. */
+START_TEST(rejected_logins_are_told_with_their_reason)
+{
+	pid_t	pid;
+
+	cluster_ask("a", "drop role if exists guest");
+	cluster_ask("a", "create role guest login");
+	prepare_as("user=guest");
+	pid = cluster_monitor();
+	cluster_join();
+	CLUSTER_WAIT(strcmp(cluster_look("a").reason, "probe_ok") == 0);
+	ck_assert_int_eq(cluster_look("a").rejected_ms, -1);
+	cluster_ask("a", "alter role guest nologin");
+	CLUSTER_WAIT(cluster_look("a").rejected_ms >= 0);
+	ck_assert_str_eq(cluster_look("a").refusal,
+	    "28000: role \"guest\" is not permitted to log in");
+	ck_assert_str_eq(cluster_state("a"), "up");
+	/* Good news over the old session does not hide it. */
+	CLUSTER_WAIT(strcmp(cluster_look("a").reason, "probe_ok") == 0 ||
+	    cluster_look("a").rejected_ms < 0);
+	ck_assert_int_ge(cluster_look("a").rejected_ms, 0);
+	cluster_ask("a", "alter role guest login");
+	CLUSTER_WAIT(cluster_look("a").rejected_ms < 0);
+	ck_assert_str_eq(cluster_look("a").refusal, "");
+	cluster_end(pid);
+}
+END_TEST
+
 START_TEST(an_error_of_sql_is_no_evidence)
 {
 	int	logged;
@@ -316,6 +467,10 @@ START_TEST(the_last_one_is_used_while_it_is_suspect)
 		int	before = load->on[0];
 
 		end_sessions();
+		/* A read that loses two sessions may be the reason. */
+		CLUSTER_WAIT(load->on[0] > before + 50 &&
+		    cluster_stats("g").waiting == 0);
+		before = load->on[0];
 		CLUSTER_WAIT(load->on[0] > before + 50);
 	}
 	load_stop(load);
@@ -332,13 +487,20 @@ evidence_suite(void)
 	Suite	*suite = suite_create("evidence");
 	TCase	*tcase = unit_case(suite, "evidence");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is, 0,
 	    (int)CLUSTER_COUNT(rows));
 	tcase_add_loop_test(tcase, who_is_not_there_is_down_at_once, 0, 2);
 	tcase_add_test(tcase, a_login_without_an_answer_makes_it_suspect);
 	tcase_add_test(tcase, who_refuses_logins_is_not_down);
+	tcase_add_loop_test(tcase, a_refusal_on_our_side_is_no_evidence, 0,
+	    (int)CLUSTER_COUNT(demands));
+	tcase_add_test(tcase, a_session_that_idled_too_long_is_no_evidence);
+	tcase_add_test(tcase, a_password_that_became_wrong_is_no_outage);
+	tcase_add_test(tcase,
+	    a_password_that_became_wrong_is_no_outage_of_leases);
+	tcase_add_test(tcase, rejected_logins_are_told_with_their_reason);
 	tcase_add_test(tcase, an_error_of_sql_is_no_evidence);
 	tcase_add_test(tcase, the_last_one_is_used_while_it_is_suspect);
 	return suite;

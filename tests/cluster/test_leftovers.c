@@ -9,13 +9,14 @@
 
 static const struct mews_group_config groups[] = {
 	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF },
+	  .autocommit = MEWS_SWITCH_OFF },
 	{ .name = "auto", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
 	{ .name = "two", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
 	{ .name = "brief", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF, .query_timeout = 300 },
+	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300 },
 	{ .name = "aging", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF, .query_timeout = 300, .max_lifetime = 100 },
+	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300,
+	  .max_lifetime = 100 },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY },
 };
 
@@ -40,7 +41,7 @@ do_on(struct mews_lease *lease, const char *sql)
 	return asked.value;
 }
 
-/* What is left in the session. */
+/* Leftovers in the session. */
 
 static const struct {
 	const char *leave; /* on the lease */
@@ -96,8 +97,9 @@ START_TEST(what_a_lease_leaves_behind_reaches_nobody)
 	cluster_ask("a", "create or replace function leaking() returns text "
 	    "language sql as "
 	    "$$ select set_config('mews.leak', 'x', false) $$");
-	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
-	    "select 'still there'", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool, NULL,
+	    "select 'still there'", 0, NULL),
+	    MEWS_OK);
 	args.statement = statement;
 	strcpy(pid, cluster_value(group, "select pg_backend_pid()"));
 	for (int how = 0; how < PARTINGS * 2; how++) {
@@ -147,8 +149,9 @@ START_TEST(the_session_of_a_harmless_lease_is_kept_as_it_is)
 	struct mews_query_args	args = { 0 };
 	struct mews_lease      *lease;
 
-	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
-	    "select 1", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool, NULL,
+	    "select 1", 0, NULL),
+	    MEWS_OK);
 	args.statement = statement;
 	cluster_run_args(group, &args);
 	for (size_t i = 0; i < CLUSTER_COUNT(harmless); i++) {
@@ -174,8 +177,9 @@ START_TEST(a_statement_may_be_first_used_on_a_lease)
 	struct mews_result     *result;
 	struct mews_lease      *lease;
 
-	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
-	    "select 'prepared'", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool, NULL,
+	    "select 'prepared'", 0, NULL),
+	    MEWS_OK);
 	args.statement = statement;
 	for (int i = 0; i < 3; i++) {
 		lease = cluster_lease(cluster_group("manual"));
@@ -203,7 +207,7 @@ leftovers_suite(void)
 	TCase *left = unit_case(suite, "left behind");
 
 	tcase_add_checked_fixture(left, made, cluster_close);
-	tcase_set_timeout(left, 60);
+	tcase_set_timeout(left, 180);
 	tcase_add_loop_test(left, what_a_lease_leaves_behind_reaches_nobody, 0,
 	    CLUSTER_COUNT(leaks));
 	tcase_add_test(left, the_session_of_a_harmless_lease_is_kept_as_it_is);

@@ -21,14 +21,14 @@ open_pool(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* What a listener heard. */
+/* A listener's events. */
 struct ear {
 	struct mews_listener *listener;
-	int listening, lost, missed, messages;
+	int listening, lost, missed, refused, messages;
 	char last[64]; /* payload */
 	int sender;
 	char endpoint[MEWS_NAME_MAX + 1];
-	bool ordered; /* payloads are 1, 2, 3, ... */
+	bool ordered; /* payloads count from 1 on */
 	bool hang_up; /* end it at the next message */
 	struct ear *other; /* begin this at the next message */
 };
@@ -50,6 +50,9 @@ on_notify(void *arg, const struct mews_notification *n)
 		break;
 	case MEWS_NOTIFY_MISSED:
 		ear->missed++;
+		break;
+	case MEWS_NOTIFY_REFUSED:
+		ear->refused++;
 		break;
 	case MEWS_NOTIFY_MESSAGE:
 		ear->messages++;
@@ -87,7 +90,7 @@ hear(struct ear *ear, const char *channel)
 	CLUSTER_WAIT(ear->listening == 1);
 }
 
-/* Its messages so far, and no more: one that came later came. */
+/* The listener has all messages so far: one that was sent later came. */
 static void
 settle(const char *server)
 {
@@ -164,7 +167,7 @@ START_TEST(all_channels_share_one_connection)
 		ck_assert_str_eq(ears[i].last, channel);
 		mews_unlisten(&ears[i].listener);
 	}
-	/* And nobody needs none. */
+	/* Without listeners there is no connection. */
 	CLUSTER_WAIT(backends() == 0);
 }
 END_TEST
@@ -175,11 +178,11 @@ START_TEST(it_counts_at_its_endpoint_and_in_no_group)
 	struct ear			ear = { 0 };
 
 	hear(&ear, "news");
-	ck_assert(mews_view_endpoint(cluster.view, 0, &seen));
+	ck_assert(mews_view_endpoint(cluster.view, 0, &seen, sizeof(seen)));
 	ck_assert_uint_eq(seen.connections, 1);
 	ck_assert_uint_eq(cluster_stats("write").connections, 0);
 	mews_unlisten(&ear.listener);
-	CLUSTER_WAIT(mews_view_endpoint(cluster.view, 0, &seen) &&
+	CLUSTER_WAIT(mews_view_endpoint(cluster.view, 0, &seen, sizeof(seen)) &&
 	    seen.connections == 0);
 }
 END_TEST
@@ -444,6 +447,34 @@ START_TEST(it_follows_the_primary)
 }
 END_TEST
 
+START_TEST(a_name_that_is_none_silences_nobody)
+{
+	struct ear	ears[4] = { { 0 } };
+
+	if (_i == 1)
+		hear(&ears[0], "news");
+	else
+		listen_to(&ears[0], "news");
+	listen_to(&ears[1], "\xff");
+	listen_to(&ears[2], "more");
+	CLUSTER_WAIT(ears[0].listening == 1 && ears[1].refused == 1 &&
+	    ears[2].listening == 1);
+	/* A refused listener does no harm when the others are heard anew. */
+	cluster_ask(ears[0].endpoint, "select pg_terminate_backend(pid) from "
+	    "pg_stat_activity where application_name = 'mews:cluster'");
+	CLUSTER_WAIT(ears[0].missed > 0 && ears[2].missed > 0);
+	listen_to(&ears[3], "last");
+	CLUSTER_WAIT(ears[3].listening == 1);
+	cluster_ask(ears[0].endpoint, "notify news, '1'");
+	cluster_ask(ears[0].endpoint, "notify more, '1'");
+	CLUSTER_WAIT(ears[0].messages == 1 && ears[2].messages == 1);
+	ck_assert_int_eq(ears[1].refused, 1);
+	ck_assert_int_eq(ears[1].listening, 0);
+	for (int i = 0; i < 4; i++)
+		mews_unlisten(&ears[i].listener);
+}
+END_TEST
+
 static Suite *
 listen_suite(void)
 {
@@ -455,7 +486,7 @@ listen_suite(void)
 
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
 		tcase_add_checked_fixture(cases[i], open_pool, cluster_close);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(channels, a_message_arrives_with_its_sender);
 	tcase_add_test(channels, a_blocking_host_hears);
@@ -474,6 +505,8 @@ listen_suite(void)
 	    a_listener_begun_while_nobody_is_there_hears_later);
 	tcase_add_test(failover, a_frozen_server_is_left_and_found_again);
 	tcase_add_test(failover, it_follows_the_primary);
+	tcase_add_loop_test(failover, a_name_that_is_none_silences_nobody, 0,
+	    2);
 	return suite;
 }
 

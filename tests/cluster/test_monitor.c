@@ -110,7 +110,7 @@ START_TEST(without_it_the_workers_probe)
 		cluster_end(pid);
 	else
 		ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-	mews_view_fleet(cluster.view, &fleet);
+	mews_view_fleet(cluster.view, &fleet, sizeof(fleet));
 	ck_assert_int_eq(fleet.monitor_pid, _i == 0 ? 0 : pid);
 	cluster_servers("freeze", "b");
 	CLUSTER_WAIT(is("b", "down"));
@@ -125,7 +125,7 @@ START_TEST(without_it_the_workers_probe)
 }
 END_TEST
 
-/* Its steady look comes only once a minute. */
+/* The monitor's steady look comes only once a minute. */
 START_TEST(it_looks_at_once_at_who_is_suspected)
 {
 	pid_t	pid;
@@ -440,7 +440,7 @@ monitor_suite(void)
 	Suite	*suite = suite_create("monitor");
 	TCase	*tcase = unit_case(suite, "monitor");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, it_measures_every_endpoint);
 	tcase_add_loop_test(tcase, without_it_the_workers_probe, 0, 2);

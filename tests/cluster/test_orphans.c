@@ -7,9 +7,9 @@
 #include "cluster.h"
 #include "unit.h"
 
-#include "clock.h"
-#include "fleet.h"
-#include "orphan.h"
+#include "base/clock.h"
+#include "fleet/fleet.h"
+#include "fleet/orphan.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -30,9 +30,9 @@ static const struct {
 	{ "psql", "select pg_sleep(60)", 0, false },
 	{ "mews:other", "select pg_sleep(60)", 0, false },
 	{ "mews:cluster", "select pg_sleep(60)", 10000, false },
-	/* It waits for its client, who may well be alive. */
+	/* The session waits for its client, who may well be alive. */
 	{ "mews:cluster", "", 0, false },
-	/* They are looked at in this order: when this one ends, all were. */
+	/* Strangers are looked at in this order: this one ends last. */
 	{ "mews:cluster", "select pg_sleep(60)", 0, true },
 };
 
@@ -45,7 +45,7 @@ static void
 open_session(int i, struct segment_slot *slot)
 {
 	char		conninfo[300];
-	uint32_t	now_ms;
+	int64_t		now_ms;
 
 	snprintf(conninfo, sizeof(conninfo), "%s application_name=%s",
 	    getenv("MEWS_A"), strangers[i].application);
@@ -116,14 +116,85 @@ START_TEST(what_is_not_the_workers_own_is_left_alone)
 }
 END_TEST
 
+#define OPENED (SEGMENT_BACKENDS + 10) /* more often than there are places */
+
+/* How many sessions sleep for so many seconds, which tells the tests apart. */
+#define AT_WORK(seconds) "select count(*) from pg_stat_activity where query " \
+	"like 'select pg_sleep(" #seconds ")%' and state = 'active'"
+
+/* The sessions that this process has put down as its own. */
+static int
+recorded(void)
+{
+	const struct segment_slot *slot = cluster.fleet->slot;
+	int			   count = 0;
+
+	for (int i = 0; i < SEGMENT_BACKENDS; i++)
+		count += atomic_load(&slot->backends[i].word) != 0;
+	return count;
+}
+
+START_TEST(a_pool_closed_while_busy_keeps_no_place)
+{
+	struct mews_error	error;
+	struct asked		asked;
+
+	cluster_prepare(&group, 1);
+	cluster_create();
+	cluster_join();
+	for (int i = 0; i < OPENED; i++) {
+		cluster_value(cluster_group("g"), "select 1");
+		cluster_send_sql(&asked, cluster_group("g"),
+		    "select pg_sleep(59)");
+		CLUSTER_WAIT(cluster_stats("g").in_flight == 1);
+		ck_assert_int_ge(recorded(), 1);
+		mews_pool_close(&cluster.pool);
+		ck_assert_int_eq(asked.status, MEWS_CANCELED);
+		ck_assert_int_eq(recorded(), 0);
+		ck_assert_msg(mews_pool_open(&cluster.pool, cluster.fleet,
+		    NULL, NULL, &error) == MEWS_OK, "%s", error.message);
+	}
+	CLUSTER_WAIT(orphan_count(&cluster.fleet->segment, 0) == 0);
+	ck_assert_int_eq(cluster_ask_int("a", AT_WORK(59)), 0);
+	cluster_close();
+}
+END_TEST
+
+START_TEST(a_session_without_a_place_is_ended_as_well)
+{
+	struct mews_error	error;
+	struct asked		asked;
+
+	cluster_prepare(&group, 1);
+	cluster_create();
+	cluster_join();
+	/* Processes of old sessions, as many as the slot has places for. */
+	for (uint32_t i = 0; i < SEGMENT_BACKENDS; i++)
+		ck_assert_int_eq(orphan_record(cluster.fleet->slot, 1, i + 1,
+		    0), (int)i);
+	cluster_value(cluster_group("g"), "select 1");
+	cluster_send_sql(&asked, cluster_group("g"), "select pg_sleep(58)");
+	CLUSTER_WAIT(cluster_ask_int("a", AT_WORK(58)) == 1);
+	mews_pool_close(&cluster.pool);
+	ck_assert_uint_eq(orphan_count(&cluster.fleet->segment, 0), 1);
+	ck_assert_msg(mews_pool_open(&cluster.pool, cluster.fleet, NULL, NULL,
+	    &error) == MEWS_OK, "%s", error.message);
+	CLUSTER_WAIT(orphan_count(&cluster.fleet->segment, 0) == 0);
+	ck_assert_int_eq(cluster_ask_int("a", AT_WORK(58)), 0);
+	cluster_close();
+}
+END_TEST
+
 static Suite *
 orphans_suite(void)
 {
 	Suite	*suite = suite_create("orphans");
 	TCase	*tcase = unit_case(suite, "orphans");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, what_is_not_the_workers_own_is_left_alone);
+	tcase_add_test(tcase, a_pool_closed_while_busy_keeps_no_place);
+	tcase_add_test(tcase, a_session_without_a_place_is_ended_as_well);
 	return suite;
 }
 

@@ -80,7 +80,7 @@ static uint64_t
 write_one(void)
 {
 	struct mews_query_args	args = { .sql = "insert into mine values (1)",
-		.flags = MEWS_POSITION };
+		.flags = MEWS_QUERY_POSITION };
 	struct mews_result     *result;
 	uint64_t		position;
 
@@ -93,10 +93,10 @@ write_one(void)
 }
 
 static struct mews_query_args
-read_after(uint64_t position, uint32_t timeout_ms)
+read_after(uint64_t position, uint32_t wait_ms)
 {
 	return (struct mews_query_args) { .sql = "select count(*) from mine",
-		.after = position, .timeout_ms = timeout_ms };
+		.after = position, .wait_ms = wait_ms };
 }
 
 START_TEST(a_read_after_a_write_sees_it)
@@ -130,6 +130,50 @@ START_TEST(while_standbys_lag_the_primary_serves_those_who_may_use_it)
 	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
 	ck_assert_str_eq(asked.endpoint, "a");
 	ck_assert_str_eq(asked.value, "1");
+}
+END_TEST
+
+START_TEST(a_lease_after_a_write_sees_it)
+{
+	struct mews_lease      *lease;
+	char			seen[12];
+
+	for (int i = 1; i <= 20; i++) {
+		uint64_t	   position = write_one();
+		struct mews_group *group = cluster_group(i % 2 == 0 ?
+		    "prefer" : "standby");
+
+		ck_assert_msg(mews_lease_begin_after_run(group, position, 0,
+		    &lease) == MEWS_OK, "%s", mews_group_message(group));
+		snprintf(seen, sizeof(seen), "%d", i);
+		ck_assert_str_eq(cluster_on_lease(lease,
+		    "select count(*) from mine").value, seen);
+		mews_lease_end(&lease);
+	}
+}
+END_TEST
+
+START_TEST(while_standbys_lag_a_lease_is_of_the_primary_or_waits)
+{
+	struct mews_lease      *lease;
+	uint64_t		position;
+
+	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("prefer"),
+	    "select 1").endpoint, "a") != 0);
+	pause_replay("b");
+	pause_replay("c");
+	position = write_one();
+	ck_assert_int_eq(mews_lease_begin_after_run(cluster_group("prefer"),
+	    position, 0, &lease), MEWS_OK);
+	ck_assert_str_eq(mews_lease_endpoint(lease), "a");
+	mews_lease_end(&lease);
+	ck_assert_int_eq(mews_lease_begin_after_run(cluster_group("standby"),
+	    position, 300, &lease), MEWS_WAITED);
+	resume("c");
+	ck_assert_int_eq(mews_lease_begin_after_run(cluster_group("standby"),
+	    position, 30000, &lease), MEWS_OK);
+	ck_assert_str_eq(mews_lease_endpoint(lease), "c");
+	mews_lease_end(&lease);
 }
 END_TEST
 
@@ -211,7 +255,7 @@ read_ended(void *arg, const struct mews_result *result)
 static void
 read_next(void)
 {
-	struct mews_param	param = mews_param_int(reads.sent);
+	struct mews_param	param = mews_param_int_text(reads.sent);
 	struct mews_query_args	args = { .params = &param, .param_count = 1,
 		.sql = "select $1::int from pg_sleep(0.005)" };
 
@@ -267,8 +311,8 @@ assert_no_verdict(void)
 	ck_assert_uint_eq(cluster_stats(reads.group).resent, 0);
 }
 
-/* What waits for the frozen server is answered after the verdict on it, at
- * the earliest: so what is answered by then did not wait. */
+/* A read that waits for the frozen server is answered after the verdict on it,
+ * at the earliest: one that is answered before did not wait. */
 START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
 {
 	int	frozen = freeze_b_below(_i == 0 ? "hedged" : "auto");
@@ -319,23 +363,26 @@ positions_suite(void)
 	Suite	*suite = suite_create("positions");
 	TCase	*tcase = unit_case(suite, "read your writes");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, a_read_after_a_write_sees_it);
+	tcase_add_test(tcase, a_lease_after_a_write_sees_it);
+	tcase_add_test(tcase,
+	    while_standbys_lag_a_lease_is_of_the_primary_or_waits);
 	tcase_add_test(tcase,
 	    while_standbys_lag_the_primary_serves_those_who_may_use_it);
 	tcase_add_test(tcase, while_standbys_lag_the_others_wait);
 	tcase_add_test(tcase, who_waits_in_vain_is_told_in_time);
 
 	tcase = unit_case(suite, "hedges");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin_late, end);
 	tcase_add_loop_test(tcase,
 	    a_hedged_read_does_not_wait_for_who_hangs, 0, 2);
 	tcase_add_test(tcase, the_later_of_two_answers_does_no_harm);
 
 	tcase = unit_case(suite, "no hedges");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, without_a_budget_no_read_is_hedged);
 	return suite;

@@ -133,7 +133,7 @@ START_TEST(a_primary_that_turns_read_only_gets_no_writes)
 	cluster_ask("a", "select pg_reload_conf()");
 	CLUSTER_WAIT(strcmp(cluster_role("a"), "readonly") == 0);
 	CLUSTER_WAIT(load->count[MEWS_UNAVAILABLE] > 0);
-	/* It still serves reads. */
+	/* A server that is read only still serves reads. */
 	load_start(reads, "any", "select $1::int, pg_sleep(0.0005)");
 	CLUSTER_WAIT(reads->on[0] > 10);
 	load_stop(reads);
@@ -171,7 +171,7 @@ START_TEST(writes_go_to_the_one_that_was_promoted)
 	CLUSTER_WAIT(load->on[1] > 100);
 	ck_assert(is("b", "up", "primary"));
 	ck_assert_str_eq(cluster_state("a"), "down");
-	/* Whom it was a standby for reads from the other one now. */
+	/* Reads that b served as a standby go to c now. */
 	on_b = reads->on[1];
 	reads->on[2] = 0;
 	CLUSTER_WAIT(reads->on[2] > 100);
@@ -181,7 +181,7 @@ START_TEST(writes_go_to_the_one_that_was_promoted)
 	load_stop(load);
 	ck_assert_int_ge(cluster_ask_int("b", "select count(*) from moved"),
 	    load->on[1]);
-	/* Whom it replaced comes back as its standby, and gets reads only. */
+	/* The old primary comes back as a standby of b, and gets reads only. */
 	cluster_servers("follow", "a b");
 	CLUSTER_WAIT(is("a", "up", "standby"));
 	load_start(reads, "standby", "select $1::int, pg_sleep(0.0005)");
@@ -222,10 +222,10 @@ roles_suite(void)
 
 	tcase_add_checked_fixture(routing, begin, end);
 	tcase_add_checked_fixture(promotion, begin, end);
-	tcase_set_timeout(routing, 60);
+	tcase_set_timeout(routing, 180);
 	tcase_add_checked_fixture(unseen, make_load, end);
-	tcase_set_timeout(promotion, 60);
-	tcase_set_timeout(unseen, 60);
+	tcase_set_timeout(promotion, 180);
+	tcase_set_timeout(unseen, 180);
 	tcase_add_test(routing, each_role_is_served_by_its_own);
 	tcase_add_test(routing, a_preferred_standby_is_replaced_by_the_primary);
 	tcase_add_test(routing, a_group_of_standbys_never_asks_the_primary);

@@ -15,7 +15,7 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = 400 },
 };
 
-/* What a sanitizer keeps of freed memory is not ours. */
+/* Memory that a sanitizer keeps after a free is not ours. */
 const char *__asan_default_options(void);
 const char *
 __asan_default_options(void)
@@ -33,7 +33,7 @@ open_pool(void)
 struct stream {
 	long rows;
 	long pause_at, stop_at; /* rows; 0: never */
-	bool ordered;		/* so far: 1, 2, 3 ... */
+	bool ordered;		/* so far rows count from 1 on */
 	bool end_lease;		/* where it would pause */
 	bool nest;		/* try a blocking call in a callback */
 	struct mews_lease *lease;
@@ -152,7 +152,7 @@ START_TEST(half_a_gigabyte_takes_no_memory)
 }
 END_TEST
 
-/* Whoever pauses at every row must not make libpq read ahead of him. */
+/* A host that pauses at every row must not make libpq read ahead. */
 START_TEST(a_host_that_often_pauses_takes_no_memory_either)
 {
 	struct stream	stream = { .pause_at = 2, .rss = resident() };
@@ -187,7 +187,7 @@ START_TEST(a_paused_stream_stops_the_server)
 		cluster_value(cluster_group("two"), "select 1");
 	ck_assert(server_waits(pid));
 	ck_assert_int_eq(stream.rows, 1000);
-	/* What else is in flight on the lease waits, too. */
+	/* Other queries in flight on the lease wait, too. */
 	ck_assert_int_eq(mews_lease_query(stream.lease,
 	    &(struct mews_query_args) { .sql = "select 7" }, cluster_note,
 	    &other, NULL), MEWS_OK);
@@ -263,7 +263,7 @@ START_TEST(an_error_in_the_middle_is_the_end)
 }
 END_TEST
 
-/* Its rows were seen, and yet it came to nothing. */
+/* A stream's rows were seen, and yet its commit failed. */
 START_TEST(a_commit_that_fails_is_the_end)
 {
 	struct stream	stream = { 0 };
@@ -321,9 +321,10 @@ START_TEST(a_statement_streams_with_parameters_in_binary)
 	struct mews_result     *result;
 	struct stream		stream = { .ordered = true };
 
-	ck_assert_int_eq(mews_statement_register_typed(&statement,
-	    cluster.pool, "select generate_series(1, $1)", MEWS_RESULT_BINARY,
-	    &type, 1), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register_typed(&statement, cluster.pool,
+	    NULL, "select generate_series(1, $1)",
+	    MEWS_QUERY_BINARY, &type, 1, NULL),
+	    MEWS_OK);
 	args.statement = statement;
 	for (int i = 0; i < 3; i++) {
 		stream.rows = 0;
@@ -350,8 +351,9 @@ START_TEST(what_cannot_run_has_no_rows)
 	ck_assert_int_eq(mews_lease_rows_run(lease, &args, on_row, &stream,
 	    &result), MEWS_SQL);
 	mews_result_free(&result);
-	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
-	    "select nothing", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool, NULL,
+	    "select nothing", 0, NULL),
+	    MEWS_OK);
 	args.sql = NULL;
 	args.statement = statement;
 	ck_assert_int_eq(mews_lease_rows_run(lease, &args, on_row, &stream,
@@ -413,7 +415,7 @@ START_TEST(a_stream_can_be_given_up)
 	    MEWS_OK);
 	CLUSTER_WAIT(stream.end.calls == 1);
 	ck_assert_int_eq(stream.end.status, MEWS_CANCELED);
-	/* Nobody paused what is left, and the lease is as good as before. */
+	/* The rest is not paused, and the lease is as good as before. */
 	ck_assert_str_eq(backend(stream.lease), pid);
 	mews_lease_end(&stream.lease);
 }
@@ -521,7 +523,7 @@ rows_suite(void)
 
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
 		tcase_add_checked_fixture(cases[i], open_pool, cluster_close);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(flow, half_a_gigabyte_takes_no_memory);
 	tcase_add_test(flow, a_host_that_often_pauses_takes_no_memory_either);

@@ -10,7 +10,7 @@
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
 	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_OFF },
+	  .autocommit = MEWS_SWITCH_OFF },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1 },
 };
 
@@ -73,7 +73,7 @@ release(struct mews_lease *lease, const char *name)
 	struct mews_result     *result;
 	enum mews_status	status;
 
-	status = mews_lease_release_run(lease, name, &result);
+	status = mews_lease_release_savepoint_run(lease, name, &result);
 	return ended(status, result);
 }
 
@@ -83,16 +83,20 @@ static const struct {
 	const char *expected; /* isolation, read only, deferrable */
 } wanted[] = {
 	{ { .isolation = MEWS_ISOLATION_DEFAULT }, "read committed off off" },
-	{ { .isolation = MEWS_READ_COMMITTED }, "read committed off off" },
-	{ { .isolation = MEWS_REPEATABLE_READ }, "repeatable read off off" },
-	{ { .isolation = MEWS_SERIALIZABLE }, "serializable off off" },
-	{ { .read_only = MEWS_ON }, "read committed on off" },
-	{ { .read_only = MEWS_OFF }, "read committed off off" },
-	{ { .deferrable = MEWS_ON }, "read committed off on" },
-	{ { .deferrable = MEWS_OFF }, "read committed off off" },
-	{ { MEWS_REPEATABLE_READ, MEWS_ON, MEWS_OFF },
+	{ { .isolation = MEWS_ISOLATION_READ_COMMITTED },
+	  "read committed off off" },
+	{ { .isolation = MEWS_ISOLATION_REPEATABLE_READ },
+	  "repeatable read off off" },
+	{ { .isolation = MEWS_ISOLATION_SERIALIZABLE },
+	  "serializable off off" },
+	{ { .read_only = MEWS_SWITCH_ON }, "read committed on off" },
+	{ { .read_only = MEWS_SWITCH_OFF }, "read committed off off" },
+	{ { .deferrable = MEWS_SWITCH_ON }, "read committed off on" },
+	{ { .deferrable = MEWS_SWITCH_OFF }, "read committed off off" },
+	{ { MEWS_ISOLATION_REPEATABLE_READ, MEWS_SWITCH_ON, MEWS_SWITCH_OFF },
 	  "repeatable read on off" },
-	{ { MEWS_SERIALIZABLE, MEWS_ON, MEWS_ON }, "serializable on on" },
+	{ { MEWS_ISOLATION_SERIALIZABLE, MEWS_SWITCH_ON, MEWS_SWITCH_ON },
+	  "serializable on on" },
 };
 
 #define SHOW "select current_setting('transaction_isolation') || ' ' || "    \
@@ -109,7 +113,7 @@ check_options(const char *group, size_t row)
 	ck_assert_str_eq(cluster_on_lease(lease, SHOW).value,
 	    wanted[row].expected);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
-	/* They were for one transaction. */
+	/* Options are for one transaction. */
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	ck_assert_str_eq(cluster_on_lease(lease, SHOW).value,
 	    "read committed off off");
@@ -126,15 +130,15 @@ END_TEST
 
 START_TEST(a_group_that_reads_stays_read_only)
 {
-	struct mews_transaction options = { .read_only = MEWS_OFF };
+	struct mews_transaction options = { .read_only = MEWS_SWITCH_OFF };
 	struct mews_lease      *lease = cluster_lease(cluster_group("read"));
 
 	ck_assert_int_eq(mews_lease_transaction(lease, &options),
 	    MEWS_INVALID);
 	ck_assert_ptr_nonnull(strstr(mews_group_message(
 	    cluster_group("read")), "read only"));
-	options.read_only = MEWS_ON;
-	options.isolation = MEWS_REPEATABLE_READ;
+	options.read_only = MEWS_SWITCH_ON;
+	options.isolation = MEWS_ISOLATION_REPEATABLE_READ;
 	ck_assert_int_eq(mews_lease_transaction(lease, &options), MEWS_OK);
 	ck_assert_str_eq(cluster_on_lease(lease, SHOW).value,
 	    "repeatable read on off");
@@ -147,7 +151,7 @@ END_TEST
 START_TEST(options_refused_by_the_server_run_nothing)
 {
 	const struct mews_transaction options = {
-		.isolation = MEWS_SERIALIZABLE,
+		.isolation = MEWS_ISOLATION_SERIALIZABLE,
 	};
 	const struct mews_query_args args = { .sql = "select 1" };
 	struct mews_lease *lease = cluster_lease(cluster_group("read"));
@@ -189,7 +193,7 @@ END_TEST
 START_TEST(an_open_transaction_keeps_its_options)
 {
 	const struct mews_transaction options = {
-		.isolation = MEWS_SERIALIZABLE,
+		.isolation = MEWS_ISOLATION_SERIALIZABLE,
 	};
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
 
@@ -227,10 +231,67 @@ START_TEST(transactions_by_hand_are_noticed)
 }
 END_TEST
 
+/* A rollback does not claim to undo a transaction that COMMIT as text ended. */
+START_TEST(a_rollback_behind_a_commit_by_hand_is_refused)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("write"));
+	struct asked	   asked;
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+		must(lease, "insert into tx select count(*), 'stays' from tx");
+		must(lease, "commit");
+		asked = cluster_rollback(lease);
+		ck_assert_int_eq(asked.status, MEWS_SQL);
+		ck_assert_str_eq(asked.sqlstate, "25P01");
+		/* There is no wish for a transaction any more, either. */
+		asked = cluster_rollback(lease);
+		ck_assert_str_eq(asked.sqlstate, "25P01");
+	}
+	/* Behind BEGIN as text, and an end of it that was none. */
+	must(lease, "begin");
+	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
+	asked = cluster_rollback(lease);
+	ck_assert_str_eq(asked.sqlstate, "25P01");
+	/* A new wish is as good as ever, with or without a query. */
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+	must(lease, "insert into tx values (2, 'undone')");
+	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_str_eq(cluster_value(cluster_group("write"),
+	    "select string_agg(id::text, ' ' order by id) from tx"), "0 1");
+}
+END_TEST
+
+/* A transaction of its own that is lost behind one by hand is undone. */
+START_TEST(a_loss_behind_a_transaction_by_hand_is_undone)
+{
+	const struct mews_query_args args = { .sql = "select pg_sleep(600)" };
+	struct mews_lease *lease = cluster_lease(cluster_group("write"));
+	struct asked	   asked = { 0 };
+	char		   sql[120];
+
+	must(lease, "begin");
+	must(lease, "commit");
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+	snprintf(sql, sizeof(sql), "select pg_terminate_backend(%s)",
+	    cluster_on_lease(lease, "select pg_backend_pid()").value);
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
+	    NULL), MEWS_OK);
+	mews_pool_turn(cluster.pool, 0);
+	cluster_ask("a", sql);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_int_eq(asked.status, MEWS_UNDONE);
+	mews_lease_end(&lease);
+}
+END_TEST
+
 START_TEST(serializable_conflicts_are_told_at_the_end)
 {
 	const struct mews_transaction options = {
-		.isolation = MEWS_SERIALIZABLE,
+		.isolation = MEWS_ISOLATION_SERIALIZABLE,
 	};
 	struct mews_group *group = cluster_group("write");
 	struct mews_lease *leases[2];
@@ -369,8 +430,9 @@ START_TEST(transactions_alone_cost_no_reset)
 	struct mews_query_args	args = { 0 };
 	struct asked		asked = { 0 };
 
-	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
-	    "select 7", 0), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool, NULL,
+	    "select 7", 0, NULL),
+	    MEWS_OK);
 	args.statement = statement;
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
 	    NULL), MEWS_OK);
@@ -410,7 +472,7 @@ transactions_suite(void)
 	TCase	*tcase = unit_case(suite, "options");
 
 	tcase_add_checked_fixture(tcase, open_pool, close_pool);
-	tcase_set_timeout(tcase, 30);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_loop_test(tcase, options_reach_the_server, 0,
 	    (int)CLUSTER_COUNT(wanted));
 	tcase_add_test(tcase, a_group_that_reads_stays_read_only);
@@ -418,10 +480,12 @@ transactions_suite(void)
 	tcase_add_test(tcase, options_that_are_none_are_refused);
 	tcase_add_test(tcase, an_open_transaction_keeps_its_options);
 	tcase_add_test(tcase, transactions_by_hand_are_noticed);
+	tcase_add_test(tcase, a_rollback_behind_a_commit_by_hand_is_refused);
+	tcase_add_test(tcase, a_loss_behind_a_transaction_by_hand_is_undone);
 	tcase_add_test(tcase, serializable_conflicts_are_told_at_the_end);
 	tcase = unit_case(suite, "savepoints");
 	tcase_add_checked_fixture(tcase, open_pool, close_pool);
-	tcase_set_timeout(tcase, 30);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, savepoints_undo_and_go_on);
 	tcase_add_test(tcase, savepoints_keep_their_order_in_flight);
 	tcase_add_test(tcase, savepoint_names_are_quoted_and_checked);

@@ -126,7 +126,7 @@ START_TEST(many_parameters_keep_their_types)
 		else if (i % 3 == 1)
 			params[i] = mews_param_int8(i);
 		else
-			params[i] = mews_param_int(i);
+			params[i] = mews_param_int_text(i);
 	}
 	asked = cluster_run_args(group(), &args);
 	ck_assert_str_eq(asked.message, "");
@@ -157,8 +157,9 @@ typed(const char *sql, const Oid *types, int count)
 {
 	struct mews_statement	*statement;
 
-	ck_assert_int_eq(mews_statement_register_typed(&statement,
-	    cluster.pool, sql, 0, types, count), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register_typed(&statement, cluster.pool,
+	    NULL, sql, 0, types, count, NULL),
+	    MEWS_OK);
 	return statement;
 }
 
@@ -173,7 +174,7 @@ START_TEST(a_statement_declares_its_types_once)
 
 	ck_assert_str_eq(cluster_run_args(group(), &args).value, "42");
 	/* Without a type of its own it goes with any. */
-	params[0] = mews_param_int(-20);
+	params[0] = mews_param_int_text(-20);
 	ck_assert_str_eq(cluster_run_args(group(), &args).value, "2");
 	params[0] = mews_param_null();
 	ck_assert(cluster_run_args(group(), &args).null);
@@ -211,7 +212,7 @@ START_TEST(another_type_is_refused_before_it_is_sent)
 	args.statement = typed("select $1::int4 + $2::int8", NULL, 0);
 	ck_assert_int_eq(cluster_run_args(group(), &args).status,
 	    MEWS_INVALID);
-	params[0] = params[1] = mews_param_int(3);
+	params[0] = params[1] = mews_param_int_text(3);
 	ck_assert_str_eq(cluster_run_args(group(), &args).value, "6");
 }
 END_TEST
@@ -242,12 +243,15 @@ START_TEST(types_are_checked_when_they_are_declared)
 	static const Oid	 types[] = { MEWS_TYPE_INT4 };
 	struct mews_statement	*statement;
 
-	ck_assert_int_eq(mews_statement_register_typed(&statement,
-	    cluster.pool, "select $1", 0, types, -1), MEWS_INVALID);
-	ck_assert_int_eq(mews_statement_register_typed(&statement,
-	    cluster.pool, "select $1", 0, NULL, 1), MEWS_INVALID);
-	ck_assert_int_eq(mews_statement_register_typed(&statement,
-	    cluster.pool, "select $1", 0, types, MEWS_PARAMS_MAX + 1),
+	ck_assert_int_eq(mews_statement_register_typed(&statement, cluster.pool,
+	    NULL, "select $1", 0, types, -1, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(mews_statement_register_typed(&statement, cluster.pool,
+	    NULL, "select $1", 0, NULL, 1, NULL),
+	    MEWS_INVALID);
+	ck_assert_int_eq(
+	    mews_statement_register_typed(&statement, cluster.pool, NULL,
+		"select $1", 0, types, MEWS_PARAMS_MAX + 1, NULL),
 	    MEWS_INVALID);
 	ck_assert_ptr_null(statement);
 }
@@ -273,7 +277,7 @@ run(const char *expression, unsigned flags)
 #define BINARY	0x2
 
 static const unsigned format_flags[] = { [TEXT] = 0,
-	[BINARY] = MEWS_RESULT_BINARY };
+	[BINARY] = MEWS_QUERY_BINARY };
 
 static const struct {
 	const char *expression;
@@ -292,6 +296,8 @@ static const struct {
 	{ "null::int4", TEXT | BINARY, MEWS_VALUE_NULL, 0 },
 	{ "7::numeric", TEXT, MEWS_VALUE_OK, 7 },
 	{ "7::numeric", BINARY, MEWS_VALUE_TYPE, 0 },
+	{ "7.00::numeric", TEXT, MEWS_VALUE_OK, 7 },
+	{ "'-7.0'::numeric", TEXT, MEWS_VALUE_OK, -7 },
 	{ "7.5::numeric", TEXT, MEWS_VALUE_RANGE, 0 },
 	{ "9223372036854775808", TEXT, MEWS_VALUE_RANGE, 0 },
 	{ "'nan'::numeric", TEXT, MEWS_VALUE_RANGE, 0 },
@@ -336,6 +342,7 @@ static const struct {
 } doubles[] = {
 	{ "0.1::float8", TEXT | BINARY, MEWS_VALUE_OK, 0.1 },
 	{ "0.25::float4", TEXT | BINARY, MEWS_VALUE_OK, 0.25 },
+	{ "0.1::float4", TEXT | BINARY, MEWS_VALUE_OK, (double)0.1F },
 	{ "1.7976931348623157e308::float8", TEXT | BINARY, MEWS_VALUE_OK,
 	  DBL_MAX },
 	{ "5e-324::float8", TEXT | BINARY, MEWS_VALUE_OK, 5e-324 },
@@ -429,7 +436,7 @@ START_TEST(text_is_read_where_it_is_text)
 	ck_assert_str_eq(text, "\\x00");
 	mews_result_free(&result);
 	result = run("'x'::text, 'x'::varchar, 'x'::char(1), 'x'::name, "
-	    "'\"x\"'::json, 7", MEWS_RESULT_BINARY);
+	    "'\"x\"'::json, 7", MEWS_QUERY_BINARY);
 	for (int column = 0; column < 5; column++) {
 		ck_assert_int_eq(mews_result_text(result, 0, column, &text,
 		    &length), MEWS_VALUE_OK);
@@ -448,7 +455,7 @@ START_TEST(bytes_are_read_in_binary)
 	size_t		    length;
 
 	result = run("'\\x0001ff'::bytea, null::bytea, ''::bytea",
-	    MEWS_RESULT_BINARY);
+	    MEWS_QUERY_BINARY);
 	ck_assert_int_eq(mews_result_bytes(result, 0, 0, &bytes, &length),
 	    MEWS_VALUE_OK);
 	ck_assert_uint_eq(length, 3);
@@ -492,7 +499,7 @@ START_TEST(times_are_read_in_binary)
 	struct mews_result *result;
 	int64_t		    us = 77;
 
-	result = run(times[_i].expression, MEWS_RESULT_BINARY);
+	result = run(times[_i].expression, MEWS_QUERY_BINARY);
 	ck_assert_int_eq(mews_result_time(result, 0, 0, &us),
 	    times[_i].found);
 	ck_assert(us == times[_i].us);
@@ -506,7 +513,7 @@ START_TEST(a_time_goes_there_and_back)
 	struct mews_param	param = mews_param_time(there);
 	struct mews_query_args	args = { .sql = "select $1",
 		.params = &param, .param_count = 1,
-		.flags = MEWS_RESULT_BINARY };
+		.flags = MEWS_QUERY_BINARY };
 	struct mews_result     *result;
 	int64_t			back;
 
@@ -515,6 +522,23 @@ START_TEST(a_time_goes_there_and_back)
 	    MEWS_VALUE_OK);
 	ck_assert(back == there);
 	mews_result_free(&result);
+}
+END_TEST
+
+START_TEST(a_time_before_all_is_refused)
+{
+	static const int64_t	before[] = { INT64_MIN, INT64_MIN + 1,
+		INT64_MIN + INT64_C(946684800000000),
+		INT64_MIN + INT64_C(946684800000001) };
+	struct mews_param	param;
+	struct mews_query_args	args = { .sql = "select $1::timestamptz",
+		.params = &param, .param_count = 1 };
+
+	for (size_t i = 0; i < CLUSTER_COUNT(before); i++) {
+		param = mews_param_time(before[i]);
+		ck_assert_str_eq(cluster_run_args(group(), &args).sqlstate,
+		    "22008");
+	}
 }
 END_TEST
 
@@ -551,7 +575,7 @@ types_suite(void)
 	TCase *results = unit_case(suite, "results");
 
 	tcase_add_checked_fixture(params, open_pool, cluster_close);
-	tcase_set_timeout(params, 30);
+	tcase_set_timeout(params, 180);
 	tcase_add_test(params, a_binary_parameter_arrives_as_what_it_is);
 	tcase_add_test(params, many_parameters_keep_their_types);
 	tcase_add_test(params, a_typed_parameter_is_converted_by_the_server);
@@ -560,7 +584,7 @@ types_suite(void)
 	tcase_add_test(params, a_stale_statement_keeps_its_types);
 	tcase_add_test(params, types_are_checked_when_they_are_declared);
 	tcase_add_checked_fixture(results, open_pool, cluster_close);
-	tcase_set_timeout(results, 30);
+	tcase_set_timeout(results, 180);
 	tcase_add_loop_test(results, integers_are_read_or_said_not_to_fit, 0,
 	    (int)CLUSTER_COUNT(integers));
 	tcase_add_loop_test(results, doubles_are_read_or_said_not_to_fit, 0,
@@ -572,6 +596,7 @@ types_suite(void)
 	tcase_add_loop_test(results, times_are_read_in_binary, 0,
 	    (int)CLUSTER_COUNT(times));
 	tcase_add_test(results, a_time_goes_there_and_back);
+	tcase_add_test(results, a_time_before_all_is_refused);
 	tcase_add_test(results, what_is_not_there_is_absent);
 	return suite;
 }

@@ -30,22 +30,30 @@ keep_log(void *arg, enum mews_log_level level, const char *event,
 void
 create_fleet(void)
 {
-	static struct mews_endpoint_config endpoints[] = {
-		{ .name = "a" }, { .name = "b" }, { .name = "c" } };
-	static const struct mews_group_config groups[] = {
-		{ .name = "any", .stall_after = PATIENCE_MS },
-		{ .name = "transactions", .autocommit = MEWS_OFF } };
-	const struct mews_config config = { .abi = MEWS_ABI,
-		.instance = "misuse", .workers = 2, .endpoints = endpoints,
-		.endpoint_count = 3, .groups = groups, .group_count = 2,
-		.health = { .interval = 100, .timeout = PATIENCE_MS } };
-	struct mews_error error;
+	static const char *const settings[][2] = {
+		{ "instance", "misuse" }, { "workers", "2" },
+		{ "endpoint.a.conninfo", "MEWS_A" },
+		{ "endpoint.b.conninfo", "MEWS_B" },
+		{ "endpoint.c.conninfo", "MEWS_C" },
+		{ "group.any.stall_after", PATIENCE },
+		{ "group.transactions.autocommit", "off" },
+		{ "health.interval", "100ms" },
+		{ "health.timeout", PATIENCE },
+	};
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	struct mews_error   error;
 
-	endpoints[0].conninfo = getenv("MEWS_A");
-	endpoints[1].conninfo = getenv("MEWS_B");
-	endpoints[2].conninfo = getenv("MEWS_C");
-	ck_assert_msg(mews_fleet_create(&fleet, &config, &error) == MEWS_OK,
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		const char *value = settings[i][1];
+
+		if (strncmp(value, "MEWS_", 5) == 0)
+			value = getenv(value);
+		ck_assert_msg(mews_config_set(config, settings[i][0], value,
+		    &error) == MEWS_OK, "%s", error.message);
+	}
+	ck_assert_msg(mews_fleet_create(&fleet, config, &error) == MEWS_OK,
 	    "%s", error.message);
+	mews_config_free(&config);
 	mews_fleet_set_log(fleet, keep_log, NULL);
 }
 

@@ -11,6 +11,7 @@
 /* Of a probe, and until a connection stalls: on a busy machine a server may
  * well need a fifth of it. */
 #define PATIENCE_MS 500
+#define PATIENCE    "500ms"
 
 extern struct mews_fleet *fleet;
 extern struct mews_pool	 *pool;

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 static void
 on_answer(void *arg, const struct mews_result *result)
@@ -16,34 +17,27 @@ on_answer(void *arg, const struct mews_result *result)
 int
 main()
 {
-	mews_endpoint_config endpoint = {};
-	mews_group_config group = {};
-	mews_config config = {};
+	mews_config *config = mews_config_new(MEWS_ABI);
 	mews_error error;
 	mews_fleet *fleet;
 	mews_pool *pool;
 	mews_result *result;
 	bool	answered = false;
 
-	endpoint.name = "a";
-	endpoint.conninfo = std::getenv("MEWS_A");
-	group.name = "any";
-	config.abi = MEWS_ABI;
-	config.instance = "cc";
-	config.workers = 1;
-	config.endpoints = &endpoint;
-	config.endpoint_count = 1;
-	config.groups = &group;
-	config.group_count = 1;
-	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK ||
+	mews_config_set(config, "workers", "1", nullptr);
+	mews_config_set(config, "group.any.role", "any", nullptr);
+	mews_config_set(config, "endpoint.a.conninfo", std::getenv("MEWS_A"),
+	    nullptr);
+	if (mews_fleet_create(&fleet, config, &error) != MEWS_OK ||
 	    mews_fleet_join(fleet, &error) != MEWS_OK ||
 	    mews_pool_open(&pool, fleet, nullptr, nullptr, &error) !=
 		MEWS_OK) {
 		std::puts(error.message);
 		return 1;
 	}
+	mews_config_free(&config);
 
-	mews_param params[] = { mews_param_int(40), mews_param_text("2") };
+	mews_param params[] = { mews_param_int_text(40), mews_param_text("2") };
 	mews_query_args args = {};
 	args.sql = "SELECT $1::int + $2::int";
 	args.params = params;
@@ -51,6 +45,9 @@ main()
 	mews_group *any = mews_pool_group(pool, "any");
 	if (mews_query_run(any, &args, &result) == MEWS_OK)
 		std::puts(PQgetvalue(mews_result_pg(result), 0, 0));
+	if (result != nullptr && std::strcmp(
+	    PQcmdTuples(mews_result_pg(result)), "1") != 0)
+		std::puts("PQcmdTuples() does not tell 1");
 	mews_result_free(&result);
 
 	mews_query_send(any, &args, on_answer, &answered, nullptr);

@@ -127,6 +127,141 @@ use_null_result(void)
 	mews_result_status(NULL);
 }
 
+static void
+use_null_lease(void)
+{
+	mews_lease_query(NULL, &one, keep, NULL, NULL);
+}
+
+static void
+run_on_null_lease(void)
+{
+	struct mews_result	*result;
+
+	mews_lease_commit_run(NULL, &result);
+}
+
+static void
+copy_on_null_lease(void)
+{
+	mews_copy_out(NULL, "COPY t TO STDOUT", NULL, keep, NULL, NULL);
+}
+
+static void
+ask_null_lease(void)
+{
+	mews_lease_endpoint(NULL);
+}
+
+static void
+use_null_pool(void)
+{
+	mews_pool_group(NULL, "any");
+}
+
+static void
+join_null_fleet(void)
+{
+	mews_fleet_join(NULL, NULL);
+}
+
+static void
+open_on_null_fleet(void)
+{
+	struct mews_pool	*other;
+
+	mews_pool_open(&other, NULL, NULL, NULL, NULL);
+}
+
+static void
+create_without_config(void)
+{
+	struct mews_fleet	*other;
+
+	mews_fleet_create(&other, NULL, NULL);
+}
+
+static void
+run_without_out(void)
+{
+	mews_query_run(group, &one, NULL);
+}
+
+static void
+register_without_out(void)
+{
+	mews_statement_register(NULL, pool, NULL, "SELECT 1", 0, NULL);
+}
+
+static void
+end_without_pointer(void)
+{
+	mews_lease_end(NULL);
+}
+
+static void
+close_without_pointer(void)
+{
+	mews_pool_close(NULL);
+}
+
+static void
+free_without_pointer(void)
+{
+	mews_result_free(NULL);
+}
+
+static void
+unlisten_without_pointer(void)
+{
+	mews_unlisten(NULL);
+}
+
+static void
+destroy_without_pointer(void)
+{
+	mews_fleet_destroy(NULL);
+}
+
+static void
+free_config_without_pointer(void)
+{
+	mews_config_free(NULL);
+}
+
+static void
+ask_for_no_name(void)
+{
+	mews_pool_group(pool, NULL);
+}
+
+static void
+fill_without_size(void)
+{
+	struct mews_group_stats	stats;
+
+	mews_group_stats(group, &stats, 0);
+}
+
+static void *
+look_there(void *arg)
+{
+	struct mews_group_stats	stats;
+
+	(void)arg;
+	mews_group_stats(group, &stats, sizeof(stats));
+	return NULL;
+}
+
+static void
+look_from_second_thread(void)
+{
+	pthread_t	thread;
+
+	pthread_create(&thread, NULL, look_there, NULL);
+	pthread_join(thread, NULL);
+}
+
 static void *
 tick_there(void *arg)
 {
@@ -158,6 +293,32 @@ static const struct {
 	{ leave_fleet_before_pool, "close the pool before the fleet" },
 	{ use_null_group, "mews_pool_group() knows no group of that name" },
 	{ use_closed_pool, "a pool is there after mews_pool_open()" },
+	{ use_null_lease, "a lease is good once granted" },
+	{ run_on_null_lease, "a lease is good once granted" },
+	{ copy_on_null_lease, "a lease is good once granted" },
+	{ ask_null_lease, "a lease is good once granted" },
+	{ use_null_pool, "a pool is there after mews_pool_open()" },
+	{ join_null_fleet, "a fleet is there after mews_fleet_create()" },
+	{ open_on_null_fleet, "a fleet is there after mews_fleet_create()" },
+	{ create_without_config,
+	  "a configuration is there after mews_config_new()" },
+	{ run_without_out, "the pointer that this call sets is NULL" },
+	{ register_without_out, "the pointer that this call sets is NULL" },
+	{ end_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ close_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ free_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ unlisten_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ destroy_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ free_config_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ ask_for_no_name, "a group has a name" },
+	{ fill_without_size, "comes with its sizeof" },
+	{ look_from_second_thread, "by the thread that opened it only" },
 	{ use_from_second_thread, "by the thread that opened it only" },
 };
 

@@ -220,7 +220,7 @@ examples_suite(void)
 	Suite  *suite = suite_create("examples");
 	TCase  *tcase = unit_case(suite, "examples");
 
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, the_least_host_asks_and_ends);
 	tcase_add_loop_test(tcase, every_datagram_is_answered, 0, LOOPS);
 	tcase_add_loop_test(tcase, no_request_fails_while_a_standby_dies, 0,

@@ -225,7 +225,7 @@ falcon_suite(void)
 	Suite  *suite = suite_create("falcon");
 	TCase  *tcase = unit_case(suite, "falcon");
 
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, reads_and_writes_are_answered);
 	tcase_add_test(tcase, it_ends_when_all_is_answered);
 	tcase_add_test(tcase, it_ends_by_sigterm);

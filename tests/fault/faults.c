@@ -125,7 +125,7 @@ finish(struct run *run, unsigned primary)
 	return truth;
 }
 
-/* What the fleet said, of what it decided, where a promise was broken. */
+/* Print the fleet's log of its decisions, where a promise was broken. */
 static void
 show_log(void)
 {
@@ -166,11 +166,31 @@ wait_for(struct run *run, _Atomic int64_t *when, int ms)
 	return atomic_load(when);
 }
 
+/* A request that fails before its deadline fails by logic. One that reaches it
+ * may have had no CPU, nor may the servers: that is measured. */
+static void
+judge_failures(struct run *run, bool reads, bool writes, const char *failed)
+{
+	char		figure[40];
+	unsigned	early = 0, late = 0;
+
+	for (int write = 0; write <= 1; write++) {
+		if (write ? !writes : !reads)
+			continue;
+		early += judge_failed(&run->scope, write, HOST_ACQUIRE * 1000,
+		    false);
+		late += judge_failed(&run->scope, write, HOST_ACQUIRE * 1000,
+		    true);
+	}
+	judge_figure(run->judge, JUDGE_LOGIC, failed, early, 0);
+	snprintf(figure, sizeof(figure), "%s_at_their_deadline", failed);
+	judge_figure(run->judge, JUDGE_GOAL, figure, late, 0);
+}
+
 static void
 judge_reads(struct run *run)
 {
-	judge_figure(run->judge, JUDGE_LOGIC, "reads_failed",
-	    judge_failed(&run->scope, false), 0);
+	judge_failures(run, true, false, "reads_failed");
 	judge_figure(run->judge, JUDGE_INFO, "read_p50_ms",
 	    judge_percentile_ms(&run->scope, 0.5), 0);
 	judge_figure(run->judge, JUDGE_INFO, "read_p99_ms",
@@ -207,8 +227,7 @@ standby_killed(struct judge *judge, bool full)
 	judge_figure(judge, JUDGE_TIME, "last_login_after_verdict_ms",
 	    down == 0 ? -1 : dialed < down ? 0 : ms_between(down, dialed),
 	    REPORT_US / 1e3);
-	judge_figure(judge, JUDGE_LOGIC, "writes_failed",
-	    judge_failed(&run.scope, true), 0);
+	judge_failures(&run, false, true, "writes_failed");
 	end(&run);
 }
 
@@ -237,8 +256,7 @@ judge_silence(struct run *run, bool hedged)
 	    then > flying ? then : flying);
 	judge_figure(judge, JUDGE_TIME, "read_longest_ms", longest,
 	    hedged ? 150 : HOST_INTERVAL + HOST_TIMEOUT + 200);
-	judge_figure(judge, JUDGE_LOGIC, "writes_failed",
-	    judge_failed(&run->scope, true), 0);
+	judge_failures(run, false, true, "writes_failed");
 }
 
 static void
@@ -389,8 +407,10 @@ all_down(struct judge *judge, bool full)
 	accepted = await_accept(&run, run.primary);
 	repair(&run, "up", "a b c");
 	wait_for(&run, &story(&run, run.primary)->last_write_us, 10000);
+	/* The fleet may see the server accept before this process does. */
 	served = ms_between(accepted,
 	    atomic_load(&story(&run, run.primary)->first_pick_us));
+	served = served < 0 ? 0 : served;
 	host_settle(&run.host);
 	run.scope.from_us = ledger_now();
 	host_run(&run.host, 1000);
@@ -399,9 +419,7 @@ all_down(struct judge *judge, bool full)
 	judge_figure(judge, JUDGE_TIME, "overdue_ms", overdue_ms(&run), 100);
 	judge_figure(judge, JUDGE_TIME, "served_after_ms", served,
 	    2 * HOST_INTERVAL);
-	judge_figure(judge, JUDGE_LOGIC, "failed_after_repair",
-	    judge_failed(&run.scope, false) + judge_failed(&run.scope, true),
-	    0);
+	judge_failures(&run, true, true, "failed_after_repair");
 	judge_figure(judge, JUDGE_LOGIC, "probes_at_once",
 	    atomic_load(&run.host.ledger->probes_at_once), 0);
 	judge_figure(judge, JUDGE_LOGIC, "logins_over_burst",
@@ -433,7 +451,7 @@ sessions_beyond(const struct run *run)
 	for (uint32_t e = 0; e < LEDGER_ENDPOINTS; e++) {
 		found += servers_number(e, "SELECT count(*) FROM "
 		    "pg_stat_activity WHERE application_name = 'mews:fault'");
-		mews_view_endpoint(run->host.view, e, &seen);
+		mews_view_endpoint(run->host.view, e, &seen, sizeof(seen));
 		counted += seen.connections;
 	}
 	return (double)(found - counted);
@@ -481,9 +499,7 @@ workers_killed(struct judge *judge, bool full)
 	}
 	finish(&run, run.primary);
 	judge_figure(judge, JUDGE_INFO, "killed", run.host.kills, 0);
-	judge_figure(judge, JUDGE_LOGIC, "others_failed",
-	    judge_failed(&run.scope, false) + judge_failed(&run.scope, true),
-	    0);
+	judge_failures(&run, true, true, "others_failed");
 	judge_figure(judge, JUDGE_TIME, "sums_unequal_ms",
 	    (double)run.host.unequal_most_us / 1e3, 1000);
 	judge_figure(judge, JUDGE_LOGIC, "sums_unequal_at_the_end",
@@ -545,7 +561,7 @@ primary_frozen(struct judge *judge, bool full)
 	repair(&run, "promote", servers_name(new));
 	promoted = ledger_now();
 	host_run(&run.host, full ? 6000 : 4000);
-	/* It comes back, and knows nothing of its successor. */
+	/* The old primary comes back, and knows nothing of its successor. */
 	stale = ledger_now();
 	repair(&run, "thaw", servers_name(old));
 	host_run(&run.host, full ? 5000 : 2000);

@@ -10,6 +10,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mews/settings.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -150,7 +151,7 @@ sums_equal(const struct host *host)
 	struct mews_view_endpoint	seen;
 
 	for (uint32_t i = 0; i < LEDGER_ENDPOINTS; i++) {
-		mews_view_endpoint(host->view, i, &seen);
+		mews_view_endpoint(host->view, i, &seen, sizeof(seen));
 		if ((int)seen.connections != witness_open(host->ledger, i))
 			return false;
 	}
@@ -203,7 +204,8 @@ is_settled(const struct host *host)
 	for (unsigned i = 0; i < LEDGER_WORKERS; i++)
 		if (served[i] < SERVED)
 			return false;
-	for (uint32_t i = 0; mews_view_endpoint(host->view, i, &seen); i++)
+	for (uint32_t i = 0;
+	     mews_view_endpoint(host->view, i, &seen, sizeof(seen)); i++)
 		if (strcmp(seen.state, "up") != 0 || seen.rtt_us == 0)
 			return false;
 	return true;

@@ -82,14 +82,16 @@ took_us(const struct request *request)
 }
 
 unsigned
-judge_failed(const struct scope *scope, bool write)
+judge_failed(const struct scope *scope, bool write, int64_t least_us,
+    bool late)
 {
 	const struct request   *r;
 	unsigned		failed = 0;
 
 	for (uint32_t at = 0; (r = next(scope, &at)) != NULL;)
 		failed += r->write == write &&
-		    (end_us(r) == 0 || r->status != MEWS_OK);
+		    (end_us(r) == 0 || r->status != MEWS_OK) &&
+		    late == (took_us(r) >= least_us);
 	return failed;
 }
 
@@ -173,7 +175,7 @@ judge_writes(const struct scope *scope, const char *there)
 	struct truth		truth = { 0 };
 	const struct request   *r;
 
-	/* What a process was told before it was killed, it was told. */
+	/* Answers to a process count, even if it was killed later. */
 	all.lives = NULL;
 	for (uint32_t at = 0; (r = next(&all, &at)) != NULL;) {
 		bool	is_there = there[r - scope->ledger->requests] != 0;

@@ -6,7 +6,7 @@
 
 #include "ledger.h"
 
-/* What a figure may do to the test. */
+/* The weight of a figure for the test. */
 enum weight {
 	JUDGE_LOGIC, /* the promise holds on any machine */
 	JUDGE_TIME,  /* three times as much is allowed, unless strict */
@@ -25,7 +25,7 @@ struct judge {
 void judge_figure(struct judge *judge, enum weight weight, const char *figure,
     double value, double most);
 
-/** The same with @value at least @least. */
+/** As judge_figure(), with @value at least @least. */
 void judge_least(struct judge *judge, enum weight weight, const char *figure,
     double value, double least);
 
@@ -37,8 +37,10 @@ struct scope {
 	int64_t from_us, to_us; /* due in between; 0: no limit */
 };
 
-/** How many requests of that kind did not end with MEWS_OK, or at all. */
-unsigned judge_failed(const struct scope *scope, bool write);
+/** How many requests of that kind did not end with MEWS_OK, or at all: those
+ * that took less than @least_us, or (@late) those that took longer. */
+unsigned judge_failed(const struct scope *scope, bool write, int64_t least_us,
+    bool late);
 
 /** How many reads took longer, and how long the longest took. */
 unsigned judge_slower(const struct scope *scope, int64_t us);

@@ -21,7 +21,7 @@ pid_t servers_begin(const char *command, const char *names);
  * stderr. */
 PGresult *servers_query(unsigned server, const char *sql);
 
-/** The same, for its effect, or for one number; -1: it failed. */
+/** As servers_query(), for the effect, or for one number; -1: it failed. */
 bool servers_do(unsigned server, const char *sql);
 long servers_number(unsigned server, const char *sql);
 

@@ -6,11 +6,12 @@
  */
 #include "witness.h"
 
-#include "budget.h"
-#include "conn.h"
-#include "endpoint.h"
-#include "group.h"
-#include "query.h"
+#include "fleet/budget.h"
+#include "wire/conn.h"
+#include "fleet/endpoint.h"
+#include "pool/group.h"
+#include "query/query.h"
+#include "wire/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static unsigned me;
 	type __wrap_##name(__VA_ARGS__)
 
 WRAPPED(bool, conn_send, struct conn *, struct query *, bool);
-WRAPPED(enum budget, conn_dial, struct mews_group *, uint32_t);
+WRAPPED(enum budget, session_dial, struct mews_group *, uint32_t);
 WRAPPED(enum budget, budget_take, struct mews_fleet *, uint32_t);
 WRAPPED(void, budget_dialed, struct mews_fleet *, uint32_t, bool);
 WRAPPED(void, budget_give, struct mews_fleet *, uint32_t);
@@ -118,9 +119,9 @@ __wrap_conn_send(struct conn *conn, struct query *query, bool begin)
 }
 
 enum budget
-__wrap_conn_dial(struct mews_group *group, uint32_t endpoint)
+__wrap_session_dial(struct mews_group *group, uint32_t endpoint)
 {
-	enum budget	budget = __real_conn_dial(group, endpoint);
+	enum budget	budget = __real_session_dial(group, endpoint);
 
 	if (budget == BUDGET_OK)
 		atomic_store(&ledger->stories[endpoint].last_dial_us,

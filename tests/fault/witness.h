@@ -17,7 +17,7 @@ void witness_be(struct ledger *ledger, unsigned process);
 /** In the parent, once a process died, before the fleet reaps it. */
 void witness_bury(struct ledger *ledger, unsigned process);
 
-/** What counts of a health: state, role and epoch. */
+/** The part of a health that counts: state, role and epoch. */
 uint64_t witness_health(const struct mews_fleet *fleet, uint32_t endpoint);
 
 /** Of all processes. */

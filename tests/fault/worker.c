@@ -63,12 +63,13 @@ ask(bool write, int64_t due_us)
 		.answered = LEDGER_NOWHERE,
 	};
 	if (write) {
-		params[0] = mews_param_int(request - self.ledger->requests);
-		params[1] = mews_param_int(self.number);
+		params[0] = mews_param_int_text(request -
+		    self.ledger->requests);
+		params[1] = mews_param_int_text(self.number);
 		args.statement = self.insert;
 		args.param_count = 2;
 	} else {
-		params[0] = mews_param_int(1 + arc4random_uniform(10000));
+		params[0] = mews_param_int_text(1 + arc4random_uniform(10000));
 		args.statement = self.select;
 		args.param_count = 1;
 	}
@@ -120,12 +121,12 @@ worker_run(struct mews_fleet *fleet, struct ledger *ledger, unsigned worker,
 		errx(1, "worker %u: %s", worker, error.message);
 	self.read = mews_pool_group(self.pool, "read");
 	self.write = mews_pool_group(self.pool, "write");
-	if (mews_statement_register(&self.select, self.pool,
-	    "SELECT randomnumber FROM world WHERE id = $1::int", 0) !=
-	    MEWS_OK ||
-	    mews_statement_register(&self.insert, self.pool,
-	    "INSERT INTO fault_write VALUES ($1::bigint, $2::int)", 0) !=
-	    MEWS_OK)
+	if (mews_statement_register(&self.select, self.pool, NULL,
+		"SELECT randomnumber FROM world WHERE id = $1::int", 0,
+		NULL) != MEWS_OK ||
+	    mews_statement_register(&self.insert, self.pool, NULL,
+		"INSERT INTO fault_write VALUES ($1::bigint, $2::int)", 0,
+		NULL) != MEWS_OK)
 		errx(1, "worker %u: statements", worker);
 	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
 	serve();

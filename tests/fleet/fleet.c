@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,8 +104,14 @@ free_port(void)
 	return port;
 }
 
-/* Its runtime directory is made, and removed, by mews: as nobody, if we are
- * root, so anybody may write here. */
+uid_t
+fleet_user(void)
+{
+	return getuid() == 0 ? getpwnam("nobody")->pw_uid : getuid();
+}
+
+/* The runtime directory is made, and removed, by mews: as nobody, if we are
+ * root, so the directory of the test is nobody's. */
 void
 fleet_init(struct fleet *fleet, const char *more)
 {
@@ -113,7 +120,8 @@ fleet_init(struct fleet *fleet, const char *more)
 	memset(fleet, 0, sizeof(*fleet));
 	snprintf(fleet->dir, sizeof(fleet->dir), "%s/XXXXXX", base);
 	ck_assert_ptr_nonnull(mkdtemp(fleet->dir));
-	ck_assert_int_eq(chmod(fleet->dir, 0777), 0);
+	ck_assert_int_eq(chown(fleet->dir, fleet_user(), (gid_t)-1), 0);
+	ck_assert_int_eq(chmod(fleet->dir, 0755), 0);
 	snprintf(fleet->config, sizeof(fleet->config), "%s/mews.conf",
 	    fleet->dir);
 	snprintf(fleet->runtime, sizeof(fleet->runtime), "%s/run",
@@ -141,20 +149,36 @@ fleet_init(struct fleet *fleet, const char *more)
 }
 
 void
-fleet_launch(struct fleet *fleet)
+fleet_launch_log(struct fleet *fleet, int log)
 {
-	int fd;
-
-	unlink(fleet->log);	/* of the one before */
 	if ((fleet->master = fork()) != 0) {
 		ck_assert_int_gt(fleet->master, 0);
+		close(log);
 		return;
 	}
-	fd = open(fleet->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
+	dup2(log, STDOUT_FILENO);
+	dup2(log, STDERR_FILENO);
 	execl(getenv("MEWS"), "mews", "run", "-c", fleet->config, NULL);
 	_exit(127);
+}
+
+void
+fleet_ignore_leaks(void)
+{
+	const char *options = getenv("ASAN_OPTIONS");
+	char	    more[500];
+
+	snprintf(more, sizeof(more), "%s:detect_leaks=0",
+	    options != NULL ? options : "");
+	setenv("ASAN_OPTIONS", more, 1);
+}
+
+void
+fleet_launch(struct fleet *fleet)
+{
+	unlink(fleet->log);	/* of the one before */
+	fleet_launch_log(fleet,
+	    open(fleet->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 }
 
 void
@@ -185,7 +209,7 @@ fleet_end(struct fleet *fleet, int signal)
 	fleet->master = 0;
 	ck_assert_msg(fleet_logged(fleet, "Sanitizer") == 0 &&
 		fleet_logged(fleet, "runtime error") == 0,
-	    "%s", fleet_log_text(fleet));
+	    "%.4000s", fleet_log_text(fleet)); /* Check has a limit */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
@@ -320,6 +344,22 @@ get(int fd, const char *path, char *answer, size_t size)
 	    strstr(answer, "\r\n\r\nok\n") == NULL)
 		return 0;
 	return status;
+}
+
+void
+fleet_send(const struct fleet *fleet, const char *bytes)
+{
+	const struct timeval limit = { .tv_sec = FLEET_WAIT_MS / 1000 };
+	char		     answer[4096];
+	int		     fd = dial_tcp(fleet);
+
+	if (fd < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	send(fd, bytes, strlen(bytes), MSG_NOSIGNAL);
+	while (recv(fd, answer, sizeof(answer), 0) > 0)
+		;
+	close(fd);
 }
 
 int

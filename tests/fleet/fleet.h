@@ -18,7 +18,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define FLEET_WAIT_MS	  15000
+#define FLEET_WAIT_MS	  45000
 #define FLEET_WORKERS_MAX 8
 
 /* Wait until it is true; fail the test if it does not get so. */
@@ -27,7 +27,7 @@
 		int64_t fleet_end = fleet_now() + FLEET_WAIT_MS;            \
 		while (!(condition)) {                                      \
 			ck_assert_msg(fleet_now() < fleet_end,              \
-			    "waited in vain for %s; see the log:\n%s",      \
+			    "waited in vain for %s; see the log:\n%.4000s", \
 			    #condition, fleet_log_text(fleet));             \
 			usleep(5000);                                       \
 		}                                                           \
@@ -43,7 +43,7 @@ struct fleet {
 	pid_t	 master; /* 0: not running */
 };
 
-/* What a command said and how it ended. */
+/* A command's output, and how it ended. */
 struct said {
 	int  status; /* of exit(2); -1: it did not end so */
 	char out[16384];
@@ -52,17 +52,27 @@ struct said {
 
 int64_t fleet_now(void);
 
+/** The user who serves: nobody, where we are root, else ourselves. */
+uid_t fleet_user(void);
+
 /** A new directory below the suite's, and a configuration of two workers in
  * it; @more is added to that. */
 void fleet_init(struct fleet *fleet, const char *more);
+/** Before a start: look for no leaks at the end of its processes. For a test
+ * that kills the master: its death sends SIGCONT to the others, and that undoes
+ * the SIGSTOP by which the leak sanitizer holds the process it looks through;
+ * both then wait for ever. */
+void fleet_ignore_leaks(void);
 /** Start it and wait until its workers are ready. */
 void fleet_start(struct fleet *fleet);
 /** Start it and wait for nothing. */
 void fleet_launch(struct fleet *fleet);
+/** As fleet_launch(); the output goes to @log, which is closed here. */
+void fleet_launch_log(struct fleet *fleet, int log);
 /** Send a signal to the master. */
 void fleet_signal(const struct fleet *fleet, int signal);
-/** The same, and wait for the end; returns the exit status. Fails if a
- * sanitizer had something to say. */
+/** Send a signal to the master, and wait for the end; returns the exit status.
+ * Fails if a sanitizer had something to say. */
 int fleet_end(struct fleet *fleet, int signal);
 
 /** The pids of the workers; returns how many. */
@@ -74,11 +84,13 @@ bool fleet_is_alive(pid_t pid);
 int fleet_logged(const struct fleet *fleet, const char *text);
 const char *fleet_log_text(const struct fleet *fleet);
 
+/** Send @bytes on a connection of their own, and read to its end. */
+void fleet_send(const struct fleet *fleet, const char *bytes);
 /** GET @path. Returns the HTTP status, 0 if there was no whole answer. */
 int fleet_get(const struct fleet *fleet, const char *path);
-/** The same through its unix socket. */
+/** As fleet_get(), through the unix socket. */
 int fleet_get_unix(const struct fleet *fleet, const char *path);
-/** The same through its port; the pid of the worker that answered. */
+/** As fleet_get(), through the port; the pid of the worker that answered. */
 pid_t fleet_get_worker(const struct fleet *fleet);
 
 /** Listen on its port ourselves; the descriptor. */

@@ -55,6 +55,9 @@ static const char *const wrong_usages[][5] = {
 	{ "drain", "-c", "x", NULL },
 	{ "drain", "a", "b", "-cx", NULL },
 	{ "enable", "a", NULL },
+	{ "explain", "a", NULL },
+	{ "explain", "a", "b", "-cx", NULL },
+	{ "explain", "-cx", "--json", NULL },
 	{ "enable", "a", "-cx", "--json", NULL },
 	{ "--unknown", NULL },
 };
@@ -134,6 +137,131 @@ START_TEST(an_application_that_cannot_be_loaded_is_a_mistake_in_its_line)
 }
 END_TEST
 
+START_TEST(an_application_that_does_not_come_back_is_a_mistake)
+{
+	struct said said;
+
+	setenv("MEWS_TEST_LOAD", _i == 0 ? "exit" : "hang", 1);
+	fleet_init(fleet, "worker_timeout = 1s\n");
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, _i == 0 ?
+	    ": ended the process with status 0 while it was loaded\n" :
+	    ": was not loaded within worker_timeout, 1000 ms\n"));
+	ck_assert_int_eq(count_lines(said.err), 1);
+	ck_assert_str_eq(said.out, "");
+}
+END_TEST
+
+static void
+write_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+	char path[512];
+	int  fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+	close(fd);
+}
+
+/* Mistakes that run would refuse are reported by check in the same words. */
+START_TEST(check_finds_what_run_would_refuse)
+{
+	struct said said;
+	char	    path[400];
+	int	    fd;
+
+	fleet_init(fleet, "");
+	fd = fleet_take_port(fleet);
+	ck_assert_int_eq(mkdir(fleet->runtime, 0755), 0);
+	ck_assert_int_eq(chmod(fleet->runtime, 0777), 0);
+	write_file(fleet->runtime, "http.sock", "a file", 0644);
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_int_eq(count_lines(said.err), 3);
+	ck_assert_ptr_nonnull(strstr(said.err, "others may write there"));
+	ck_assert_ptr_nonnull(strstr(said.err, "mews.conf:1: cannot listen on "
+	    "127.0.0.1:"));
+	ck_assert_ptr_nonnull(strstr(said.err, "mews.conf:1: cannot listen on "
+	    "unix:"));
+	close(fd);
+	ck_assert_int_eq(chmod(fleet->runtime, 0755), 0);
+	snprintf(path, sizeof(path), "%s/http.sock", fleet->runtime);
+	ck_assert_int_eq(unlink(path), 0);
+	if (getuid() == 0) {
+		/* Of root, but it is nobody who has to write there. */
+		mews(&said, "check", "-c", fleet->config, NULL);
+		ck_assert_int_eq(said.status, 1);
+		ck_assert_ptr_nonnull(strstr(said.err, "Permission denied"));
+	}
+	ck_assert_int_eq(rmdir(fleet->runtime), 0);
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 0);
+}
+END_TEST
+
+START_TEST(check_finds_that_a_directory_of_a_socket_is_missing)
+{
+	struct said said;
+	char	    conf[320];
+	FILE	    *file;
+
+	fleet_init(fleet, "");
+	snprintf(conf, sizeof(conf), "%s/other.conf", fleet->dir);
+	ck_assert_ptr_nonnull(file = fopen(conf, "w"));
+	fprintf(file, "listen = \"unix:%s/none/x\"\napp = \"%s\"\n"
+	    "runtime_dir = \"%s/\"\n"
+	    "endpoint \"a\" { conninfo = \"host=127.0.0.1\" }\n"
+	    "group \"read\" { role = any }\n", fleet->dir,
+	    getenv("MEWS_TEST_APP"), fleet->runtime);
+	fclose(file);
+	mews(&said, "check", "-c", conf, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_int_eq(count_lines(said.err), 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "other.conf:1: cannot listen "));
+	ck_assert_ptr_nonnull(strstr(said.err, "No such file or directory"));
+}
+END_TEST
+
+START_TEST(check_of_a_fleet_that_runs_is_ok)
+{
+	struct said said;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_str_eq(said.err, "");
+	ck_assert_int_eq(said.status, 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(a_warning_is_no_mistake)
+{
+	struct said said;
+
+	fleet_init(fleet, "endpoint \"b\" { conninfo = \"host=127.0.0.1\" }\n"
+	    "group \"h\" { role = any connection_count = 1 }\n");
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 0);
+	ck_assert_int_eq(count_lines(said.err), 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "mews.conf:10: warning: "));
+}
+END_TEST
+
+START_TEST(a_file_that_is_not_there_has_no_line)
+{
+	struct said said;
+
+	mews(&said, "check", "-c", "/nonexistent", NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_str_eq(said.err, "/nonexistent: cannot be opened: "
+	    "No such file or directory\n");
+}
+END_TEST
+
 static void
 assert_json(const char *text)
 {
@@ -148,7 +276,8 @@ assert_json(const char *text)
 	    "\"failures\", \"retry_in_ms\", \"reason\", \"connections\", "
 	    "\"max_connections\", \"limit\", \"rtt_us\", \"timeline\", "
 	    "\"admin\", \"outdated\", \"lag_ms\", \"lag_bytes\", "
-	    "\"changed_s\", \"changed_by\"]\n"
+	    "\"changed_s\", \"changed_by\", \"rejected_s\", "
+	    "\"rejected\"]\n"
 	    "assert list(d[\"monitor\"]) == [\"pid\"]\n"
 	    "assert d[\"monitor\"][\"pid\"] > 0\n"
 	    "assert e[\"lag_ms\"] is None and e[\"outdated\"] is False\n"
@@ -220,6 +349,7 @@ START_TEST(status_shows_what_a_dead_master_left_and_says_so)
 	struct said said;
 
 	fleet_init(fleet, "");
+	fleet_ignore_leaks();
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
 	mews(&said, "status", "-c", fleet->config, NULL);
@@ -230,21 +360,8 @@ START_TEST(status_shows_what_a_dead_master_left_and_says_so)
 }
 END_TEST
 
-static void
-write_file(const char *dir, const char *name, const char *text, mode_t mode)
-{
-	char path[512];
-	int  fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
-	close(fd);
-}
-
-/* What `mews status --runtime-dir DIR [--instance NAME]` says of what is not
- * there, or not to be used: one line with these words, and status 1. */
+/* `mews status --runtime-dir DIR [--instance NAME]` reports a fleet that is not
+ * there, or not to be used, in one line with these words, and status 1. */
 static void
 assert_no_status(const char *dir, const char *instance, const char *word)
 {
@@ -264,9 +381,10 @@ START_TEST(status_without_a_fleet_is_one_clear_line)
 	char from[400], to[400];
 
 	fleet_init(fleet, "");
-	assert_no_status("/nonexistent", NULL, "/nonexistent");
-	assert_no_status(fleet->dir, NULL, fleet->dir);
-	assert_no_status(fleet->dir, "b", "instance b");
+	assert_no_status("/nonexistent", NULL, "no fleet runs: runtime_dir "
+	    "/nonexistent: ");
+	assert_no_status(fleet->dir, NULL, "no fleet runs: ");
+	assert_no_status(fleet->dir, "b", "instance b does not run: ");
 	write_file(fleet->dir, "b.segment", "not one", 0600);
 	assert_no_status(fleet->dir, NULL, "not a segment");
 	write_file(fleet->dir, "c.segment", "", 0600);
@@ -337,12 +455,86 @@ assert_not_drained(const char *endpoint, const char *word)
 START_TEST(drain_of_what_is_not_there_is_one_clear_line)
 {
 	fleet_init(fleet, "");
+	fleet_ignore_leaks();
 	assert_not_drained("a", "instance test");
 	fleet_start(fleet);
-	assert_not_drained("b", "no endpoint of that name: b");
+	assert_not_drained("b", "no endpoint of that name: b; there are a");
 	assert_not_drained("", "no endpoint of that name");
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
 	assert_not_drained("a", "dead");
+}
+END_TEST
+
+/* Run `mews explain [ENDPOINT]` until it says these words. */
+static void
+wait_for_words(struct said *said, const char *endpoint, const char *words)
+{
+	int64_t deadline = fleet_now() + 45000;
+
+	do {
+		ck_assert_msg(fleet_now() < deadline, "no \"%s\" in: %s",
+		    words, said->out);
+		mews(said, "explain", "-c", fleet->config, endpoint, NULL);
+		ck_assert_int_eq(said->status, 0);
+		ck_assert_str_eq(said->err, "");
+	} while (strstr(said->out, words) == NULL);
+}
+
+START_TEST(explain_says_why_in_sentences)
+{
+	struct said said = { 0 };
+	char	   *line, *rest;
+
+	fleet_init(fleet, "endpoint \"b\" { conninfo = \"host=127.0.0.1 "
+	    "port=1\" }\n");
+	fleet_start(fleet);
+	wait_for_words(&said, "a", "endpoint a is down; its role is not "
+	    "known.");
+	ck_assert_ptr_nonnull(strstr(said.out, "nobody took the connection, "
+	    "or could be reached (refused)"));
+	ck_assert_ptr_nonnull(strstr(said.out, "It is up again after 1 good "
+	    "probe, "));
+	ck_assert_ptr_null(strstr(said.out, "endpoint b"));
+	wait_for_words(&said, "a", "the monitor (pid ");
+	mews(&said, "drain", "a", "-c", fleet->config, NULL);
+	wait_for_words(&said, "a", "until mews enable a");
+	wait_for_words(&said, NULL, "endpoint b is down");
+	ck_assert_ptr_nonnull(strstr(said.out, "endpoint a is down"));
+	for (line = strtok_r(said.out, "\n", &rest); line != NULL;
+	    line = strtok_r(NULL, "\n", &rest))
+		ck_assert_int_eq(line[strlen(line) - 1], '.');
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+static void
+assert_unexplained(const char *endpoint, const char *word)
+{
+	struct said said;
+
+	mews(&said, "explain", "-c", fleet->config, endpoint, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_str_eq(said.out, "");
+	ck_assert_int_eq(count_lines(said.err), 1);
+	ck_assert_msg(strstr(said.err, word) != NULL, "no \"%s\" in: %s",
+	    word, said.err);
+}
+
+START_TEST(explain_of_what_is_not_there_is_one_clear_line)
+{
+	struct said said;
+
+	fleet_init(fleet, "");
+	fleet_ignore_leaks();
+	assert_unexplained("a", "instance test does not run");
+	assert_unexplained(NULL, "instance test does not run");
+	fleet_start(fleet);
+	assert_unexplained("b", "no endpoint of that name: b; there are a");
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	mews(&said, "explain", "--runtime-dir", fleet->runtime, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.out, "endpoint a is "));
+	ck_assert_ptr_nonnull(strstr(said.err, "dead"));
 }
 END_TEST
 
@@ -358,18 +550,26 @@ command_suite(void)
 	tcase_add_test(tcase, help_and_version_go_to_standard_output);
 
 	tcase = unit_case(suite, "check");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, check_says_ok_and_does_nothing);
 	tcase_add_loop_test(tcase,
 	    mistakes_are_all_reported_before_anything_is_forked, 0, 2);
+	tcase_add_test(tcase, check_finds_what_run_would_refuse);
+	tcase_add_test(tcase,
+	    check_finds_that_a_directory_of_a_socket_is_missing);
+	tcase_add_test(tcase, check_of_a_fleet_that_runs_is_ok);
+	tcase_add_test(tcase, a_warning_is_no_mistake);
+	tcase_add_test(tcase, a_file_that_is_not_there_has_no_line);
 	tcase_add_loop_test(tcase,
 	    an_application_that_cannot_be_loaded_is_a_mistake_in_its_line, 0,
 	    2);
+	tcase_add_loop_test(tcase,
+	    an_application_that_does_not_come_back_is_a_mistake, 0, 2);
 
 	tcase = unit_case(suite, "status");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, status_shows_a_fleet_to_people_and_programs);
@@ -379,6 +579,8 @@ command_suite(void)
 	tcase_add_test(tcase, status_without_a_fleet_is_one_clear_line);
 	tcase_add_test(tcase, drain_and_enable_say_so_and_are_shown);
 	tcase_add_test(tcase, drain_of_what_is_not_there_is_one_clear_line);
+	tcase_add_test(tcase, explain_says_why_in_sentences);
+	tcase_add_test(tcase, explain_of_what_is_not_there_is_one_clear_line);
 	return suite;
 }
 

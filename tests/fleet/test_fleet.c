@@ -117,6 +117,33 @@ assert_title(pid_t pid, const char *title)
 	fclose(f);
 }
 
+START_TEST(a_stop_of_the_whole_group_is_no_alarm)
+{
+	const int signal = _i == 0 ? SIGTERM : SIGINT;
+	pid_t	  workers[FLEET_WORKERS_MAX];
+	char	  alarm[64];
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	/* The master hears of it last. */
+	fleet_signal(fleet, SIGSTOP);
+	kill(fleet_monitor(fleet), signal);
+	for (int i = 0; i < 2; i++) {
+		kill(workers[i], signal);
+		fleet_wait(!fleet_is_alive(workers[i]));
+	}
+	fleet_signal(fleet, signal);
+	snprintf(alarm, sizeof(alarm), "level=warning pid=%jd ",
+	    (intmax_t)fleet->master);
+	ck_assert_int_eq(fleet_end(fleet, SIGCONT), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=signal"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, alarm), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_started"), 2);
+	assert_nothing_left();
+}
+END_TEST
+
 START_TEST(everybody_is_known_by_name)
 {
 	pid_t workers[FLEET_WORKERS_MAX];
@@ -154,6 +181,7 @@ START_TEST(workers_die_with_their_master_and_the_next_one_starts)
 	pid_t workers[FLEET_WORKERS_MAX];
 
 	fleet_init(fleet, "");
+	fleet_ignore_leaks();
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
@@ -207,6 +235,26 @@ START_TEST(a_worker_that_cannot_start_is_tried_again_and_disturbs_nobody)
 }
 END_TEST
 
+START_TEST(a_request_that_crashes_workers_does_not_empty_the_fleet)
+{
+	pid_t	workers[FLEET_WORKERS_MAX];
+	int64_t began = fleet_now();
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(fleet_get(fleet, "/crash"), 0);
+		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	}
+	fleet_wait(fleet_logged(fleet, "event=worker_exited") == 20);
+	/* A place each 100 ms at most; the first death of each is free. */
+	ck_assert_int_ge(fleet_now() - began, 400);
+	fleet_wait(fleet_workers(fleet, workers) == 2);
+	fleet_wait(both_answer());
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(a_fleet_of_which_nobody_starts_says_so_and_keeps_trying)
 {
 	char	fail[300];
@@ -238,6 +286,10 @@ START_TEST(a_worker_that_hangs_is_described_killed_and_replaced)
 		_exit(fleet_get(fleet, "/hang") == 0 ? 0 : 1);
 	fleet_wait(fleet_logged(fleet, "event=worker_hangs") == 1);
 	fleet_wait(fleet_logged(fleet, "os_state=S") == 1);
+	/* The worker says it in its own words. */
+	fleet_wait(fleet_logged(fleet, "event=worker_stuck in=request") == 1);
+	ck_assert_int_eq(fleet_logged(fleet, "method=GET path=/hang"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, "app.so+0x"), 1);
 	ck_assert_int_eq(waitpid(client, NULL, 0), client);
 	fleet_wait(both_answer());
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_exited"), 1);
@@ -266,6 +318,33 @@ START_TEST(workers_are_not_blamed_for_a_stop_of_everybody)
 	fleet_wait(both_answer());
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_hangs"), 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(an_old_worker_that_takes_a_while_to_exit_does_not_hang)
+{
+	int64_t until;
+
+	setenv("MEWS_TEST_LINGER", "900", 1);
+	fleet_init(fleet, "worker_timeout = 2s\n");
+	fleet_start(fleet);
+	for (until = fleet_now() + 2500; fleet_now() < until;)
+		usleep(10000);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_hangs"), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "signal=KILL"), 0);
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(a_worker_that_does_not_exit_hangs)
+{
+	setenv("MEWS_TEST_LINGER", "60000", 1);
+	fleet_init(fleet, "worker_timeout = 1s\ngraceful_timeout = never\n");
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_hangs"), 2);
+	assert_nothing_left();
 }
 END_TEST
 
@@ -363,8 +442,30 @@ END_TEST
 
 START_TEST(signals_without_a_meaning_end_nothing)
 {
+	const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+		SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGRTMIN, SIGRTMAX, SIGHUP,
+		SIGUSR2 };
+	pid_t	  before[FLEET_WORKERS_MAX], workers[FLEET_WORKERS_MAX];
+	pid_t	  monitor;
+
 	fleet_init(fleet, "");
 	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, before), 2);
+	monitor = fleet_monitor(fleet);
+	for (size_t i = 0; i < sizeof(meaningless) / sizeof(int); i++) {
+		/* HUP means something to the master alone. */
+		if (meaningless[i] != SIGHUP)
+			fleet_signal(fleet, meaningless[i]);
+		for (int j = 0; j < 2; j++)
+			kill(before[j], meaningless[i]);
+		kill(monitor, meaningless[i]);
+	}
+	fleet_wait(both_answer());
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	ck_assert_int_eq(workers[0], before[0]);
+	ck_assert_int_eq(workers[1], before[1]);
+	ck_assert_int_eq(fleet_monitor(fleet), monitor);
+	ck_assert(fleet_is_alive(monitor));
 	fleet_signal(fleet, SIGUSR1);
 	fleet_wait(fleet_logged(fleet, "signal=USR1") == 1);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
@@ -454,7 +555,10 @@ START_TEST(a_file_in_the_place_of_a_unix_socket_is_not_removed)
 
 	fleet_init(fleet, "");
 	ck_assert_int_eq(mkdir(fleet->runtime, 0777), 0);
-	ck_assert_int_eq(chmod(fleet->runtime, 0777), 0);
+	ck_assert_int_eq(chmod(fleet->runtime, 0755), 0);
+	if (getuid() == 0)
+		ck_assert_int_eq(chown(fleet->runtime,
+		    getpwnam("nobody")->pw_uid, (gid_t)-1), 0);
 	make_file(path, sizeof(path), "run/http.sock", NULL);
 	mews(&said, "run", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 1);
@@ -471,10 +575,12 @@ fleet_suite(void)
 	TCase *tcase;
 
 	tcase = unit_case(suite, "life");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_loop_test(tcase, a_fleet_that_ends_leaves_nothing_behind, 0,
+	    2);
+	tcase_add_loop_test(tcase, a_stop_of_the_whole_group_is_no_alarm, 0,
 	    2);
 	tcase_add_test(tcase, everybody_is_known_by_name);
 	tcase_add_test(tcase, a_second_start_is_refused_and_told_the_pid);
@@ -485,11 +591,16 @@ fleet_suite(void)
 	tcase_add_test(tcase,
 	    a_worker_that_cannot_start_is_tried_again_and_disturbs_nobody);
 	tcase_add_test(tcase,
+	    a_request_that_crashes_workers_does_not_empty_the_fleet);
+	tcase_add_test(tcase,
 	    a_fleet_of_which_nobody_starts_says_so_and_keeps_trying);
 	tcase_add_test(tcase,
 	    a_worker_that_hangs_is_described_killed_and_replaced);
 	tcase_add_test(tcase,
 	    workers_are_not_blamed_for_a_stop_of_everybody);
+	tcase_add_test(tcase,
+	    an_old_worker_that_takes_a_while_to_exit_does_not_hang);
+	tcase_add_test(tcase, a_worker_that_does_not_exit_hangs);
 	tcase_add_test(tcase,
 	    a_second_interrupt_does_not_wait_for_a_hanging_worker);
 	tcase_add_test(tcase,
@@ -500,7 +611,7 @@ fleet_suite(void)
 	tcase_add_test(tcase, signals_without_a_meaning_end_nothing);
 
 	tcase = unit_case(suite, "rights");
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, root_becomes_nobody_without_a_way_back);

@@ -12,7 +12,7 @@
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 
-/* The same two workers as before, which serve. */
+/* Two workers serve, the same as before. */
 static void
 assert_undisturbed(const pid_t before[FLEET_WORKERS_MAX])
 {
@@ -82,7 +82,7 @@ monitor_suite(void)
 	Suite *suite = suite_create("monitor");
 	TCase *tcase = unit_case(suite, "monitor");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, a_monitor_that_is_killed_is_replaced);

@@ -6,7 +6,7 @@
 
 static struct process_list list = TAILQ_HEAD_INITIALIZER(list);
 
-/* It starts @at, lives for @lived ms; returns how long it has to wait. */
+/* @p starts @at, lives for @lived ms; returns how long it has to wait. */
 static int64_t
 live_and_die(struct process *p, int64_t at, bool ready, int64_t lived)
 {
@@ -40,8 +40,8 @@ START_TEST(who_served_well_starts_afresh)
 
 	for (int i = 0; i < 9; i++)
 		live_and_die(p, 1000, false, 5);
-	ck_assert_int_ge(live_and_die(p, 1000, true, 9999), 5000);
-	ck_assert_int_eq(live_and_die(p, 1000, true, 10000), 0);
+	ck_assert_int_ge(live_and_die(p, 1000, true, 999), 500);
+	ck_assert_int_eq(live_and_die(p, 1000, true, 1000), 0);
 }
 END_TEST
 
@@ -51,6 +51,70 @@ START_TEST(who_never_got_ready_did_not_serve_well)
 
 	live_and_die(p, 1000, false, 5);
 	ck_assert_int_ge(live_and_die(p, 1000, false, 60000), 100);
+}
+END_TEST
+
+START_TEST(who_got_ready_waits_for_a_second_at_most)
+{
+	struct process *p = process_add(&list);
+	int64_t		wait = 0;
+
+	for (int i = 0; i < 20; i++) {
+		wait = live_and_die(p, 1000, true, 5);
+		ck_assert_int_le(wait, 1000);
+	}
+	ck_assert_int_ge(wait, 500);
+}
+END_TEST
+
+/* Another process in that state; how long the one that died has to wait. */
+static int64_t
+wait_beside(enum process_state state, bool ready, int64_t lived)
+{
+	struct process *other = process_add(&list), *p = process_add(&list);
+	int64_t		at;
+
+	for (int i = 0; i < 9; i++)
+		live_and_die(p, 1000, ready, lived);
+	process_forked(other, 2, 1000);
+	other->state = state;
+	ck_assert_ptr_eq(process_next(&list, &at), p);
+	process_remove(&list, p);
+	process_remove(&list, other);
+	return at - 1000 - lived;
+}
+
+START_TEST(a_fleet_is_not_left_empty)
+{
+	/* While somebody serves, or soon will, it can wait. */
+	ck_assert_int_ge(wait_beside(PROCESS_READY, true, 500), 500);
+	ck_assert_int_ge(wait_beside(PROCESS_STARTING, true, 500), 500);
+	ck_assert_int_ge(wait_beside(PROCESS_READY, false, 500), 5000);
+	/* When nobody does, it cannot; but no loop gets hot. */
+	ck_assert_int_eq(wait_beside(PROCESS_STOPPING, true, 500), 0);
+	ck_assert_int_eq(wait_beside(PROCESS_KILLED, true, 500), 0);
+	ck_assert_int_eq(wait_beside(PROCESS_KILLED, true, 50), 100);
+	ck_assert_int_eq(wait_beside(PROCESS_KILLED, false, 500), 1000);
+}
+END_TEST
+
+START_TEST(only_one_place_is_hurried)
+{
+	struct process *a = process_add(&list), *b = process_add(&list);
+	int64_t		at;
+
+	for (int i = 0; i < 9; i++) {
+		live_and_die(a, 1000, true, 500);
+		live_and_die(b, 1000, true, 500);
+	}
+	ck_assert_ptr_eq(process_next(&list, &at), a);
+	ck_assert_int_eq(at, 1500);
+	process_forked(a, 1, 1500);
+	ck_assert_ptr_eq(process_next(&list, &at), b);
+	ck_assert_int_ge(at, 2000);
+	process_forked(b, 1, 1500);
+	ck_assert_ptr_null(process_next(&list, &at));
+	ck_assert_int_eq(at, PROCESS_NEVER);
 }
 END_TEST
 
@@ -95,6 +159,9 @@ process_suite(void)
 	    the_first_death_costs_nothing_the_next_ones_twice_as_much);
 	tcase_add_test(tcase, who_served_well_starts_afresh);
 	tcase_add_test(tcase, who_never_got_ready_did_not_serve_well);
+	tcase_add_test(tcase, who_got_ready_waits_for_a_second_at_most);
+	tcase_add_test(tcase, a_fleet_is_not_left_empty);
+	tcase_add_test(tcase, only_one_place_is_hurried);
 	tcase_add_test(tcase, those_who_died_together_start_apart);
 	tcase_add_test(tcase, a_number_is_given_again_only_when_it_is_free);
 	return suite;

@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the worker keeps for us. */
+/* The application's state, which the worker keeps. */
 struct test_state {
 	struct mews_pool *pool;
 	unsigned left; /* clients, before /watched was answered */
@@ -60,7 +60,7 @@ static void
 answer_after(struct mews_request *request, uint32_t ms)
 {
 	struct mews_query_args args = { .sql = "SELECT 1",
-		.timeout_ms = ms };
+		.wait_ms = ms };
 
 	mews_request_query(request, "read", &args, on_later);
 }
@@ -96,7 +96,7 @@ on_watched(void *arg, const struct mews_result *result)
 static void
 answer_watched(struct test_state *state, struct mews_request *request)
 {
-	struct mews_query_args args = { .sql = "SELECT 1", .timeout_ms = 100 };
+	struct mews_query_args args = { .sql = "SELECT 1", .wait_ms = 100 };
 	struct watched *watched = mews_request_alloc(request,
 	    sizeof(*watched));
 

@@ -11,7 +11,7 @@
 #define CLIENT_HEAD_MAX 8192
 #define CLIENT_BODY_MAX 4096 /* bytes of a body that are kept */
 
-/* What came back. */
+/* A server's answer. */
 struct answer {
 	int status; /* 0: the connection was closed without an answer */
 	char head[CLIENT_HEAD_MAX];  /* NUL-terminated, without the body */

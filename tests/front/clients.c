@@ -134,6 +134,27 @@ START_TEST(pipelined_requests_are_answered_in_order)
 }
 END_TEST
 
+#define AHEAD 1000
+
+START_TEST(a_thousand_may_be_sent_ahead)
+{
+	static const char *const asked[] = { GET("/now"), GET("/later") };
+	static const char *const answered[] = { "now\n", "later\n" };
+	int	other, fd = client_connect(server.port);
+
+	for (int i = 0; i < AHEAD; i++)
+		client_say(fd, asked[i % 100 == 50]);
+	/* A client that asks less is not behind the others. */
+	other = client_connect(server.port);
+	client_say(other, GET("/now"));
+	expect(other, "GET", 200, "now\n");
+	close(other);
+	for (int i = 0; i < AHEAD; i++)
+		expect(fd, "GET", 200, answered[i % 100 == 50]);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_request_may_come_in_pieces)
 {
 	static const char request[] = "POST /echo HTTP/1.1\r\nHost: test\r\n"
@@ -239,7 +260,7 @@ START_TEST(an_application_can_see_that_a_client_left)
 }
 END_TEST
 
-/* Whoever asks the same worker next comes after it. */
+/* The next request to the same worker comes after the client left. */
 START_TEST(a_request_outlives_its_client)
 {
 	struct answer answer;
@@ -284,7 +305,8 @@ static void
 start_strict(void)
 {
 	struct server_options options = {
-		.limits = { .connections = 8, .idle = 1, .request = 700 }
+		.http = { .max_connections = 8, .idle_timeout = 1000,
+		    .header_timeout = 700, .request_timeout = 700 }
 	};
 
 	server_start(&server, &options);
@@ -349,7 +371,22 @@ START_TEST(a_client_that_only_listens_gets_its_answer)
 	client_say(fd, GET("/now"));
 	shutdown(fd, SHUT_WR);
 	expect(fd, "GET", 200, "now\n");
-	/* Its end came with the request, which libmicrohttpd overlooks. */
+	/* The client's end came with the request. */
+	ck_assert(client_sees_end(fd, SLOW_MS));
+	close(fd);
+}
+END_TEST
+
+START_TEST(requests_sent_before_the_end_are_all_answered)
+{
+	int	fd = client_connect(server.port);
+
+	client_say(fd, GET("/later") GET("/now") GET("/later") GET("/now"));
+	shutdown(fd, SHUT_WR);
+	expect(fd, "GET", 200, "later\n");
+	expect(fd, "GET", 200, "now\n");
+	expect(fd, "GET", 200, "later\n");
+	expect(fd, "GET", 200, "now\n");
 	ck_assert(client_sees_end(fd, SLOW_MS));
 	close(fd);
 }
@@ -367,7 +404,7 @@ START_TEST(a_client_that_does_not_read_is_closed)
 		usleep(100000);
 		client_expect_service(server.port);
 	}
-	/* What the kernel took before is all there is. */
+	/* Bytes that the kernel took before are all there is. */
 	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
 		total += (size_t)n;
 	ck_assert_uint_gt(total, 0);
@@ -411,12 +448,13 @@ clients_suite(void)
 	TCase	*usual = unit_case(suite, "usual");
 	TCase	*strict = unit_case(suite, "strict");
 
-	tcase_set_timeout(usual, 60);
+	tcase_set_timeout(usual, 180);
 	tcase_add_checked_fixture(usual, start, stop);
 	tcase_add_test(usual, a_connection_is_used_many_times);
 	tcase_add_test(usual, a_connection_ends_if_the_client_says_so);
 	tcase_add_test(usual, head_has_the_headers_of_get);
 	tcase_add_test(usual, pipelined_requests_are_answered_in_order);
+	tcase_add_test(usual, a_thousand_may_be_sent_ahead);
 	tcase_add_test(usual, a_request_may_come_in_pieces);
 	tcase_add_test(usual, an_application_cannot_split_an_answer);
 	tcase_add_test(usual, each_answer_names_the_worker);
@@ -426,13 +464,14 @@ clients_suite(void)
 	tcase_add_test(usual, a_request_outlives_its_client);
 	tcase_add_test(usual, clients_may_leave_in_the_middle_of_a_request);
 
-	tcase_set_timeout(strict, 60);
+	tcase_set_timeout(strict, 180);
 	tcase_add_checked_fixture(strict, start_strict, stop);
 	tcase_add_test(strict, a_slow_request_line_is_not_waited_for);
 	tcase_add_test(strict, slow_headers_are_not_waited_for);
 	tcase_add_test(strict, a_slow_body_is_not_waited_for);
 	tcase_add_test(strict, a_silent_client_is_closed);
 	tcase_add_test(strict, a_client_that_only_listens_gets_its_answer);
+	tcase_add_test(strict, requests_sent_before_the_end_are_all_answered);
 	tcase_add_test(strict, a_client_that_does_not_read_is_closed);
 	tcase_add_test(strict, connections_beyond_the_limit_wait);
 	tcase_add_test(strict, an_answer_may_take_longer_than_a_client_may);

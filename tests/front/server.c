@@ -43,6 +43,20 @@ listen_somewhere(uint16_t *port)
 	return fd;
 }
 
+/* Defaults of mews.conf, where the test has no others. */
+static void
+set_defaults(struct config_http *http)
+{
+#define DEFAULT(field, value) http->field = http->field ? http->field : value
+	DEFAULT(max_connections, 8192);
+	DEFAULT(header_timeout, 10000);
+	DEFAULT(idle_timeout, 75000);
+	DEFAULT(request_timeout, 30000);
+	DEFAULT(max_header_size, 16384);
+	DEFAULT(max_body_size, 1048576);
+#undef DEFAULT
+}
+
 void
 server_fork(struct server *server, const struct server_options *options)
 {
@@ -63,16 +77,19 @@ server_fork(struct server *server, const struct server_options *options)
 	server->channel = channel[1];
 	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u",
 	    (unsigned)silent_port);
-	endpoint.conninfo = conninfo;
+	endpoint.conninfo = options->conninfo == NULL ?
+	    conninfo : options->conninfo;
 	config = (struct config){
 		.workers = 1,
 		.graceful_timeout = options->graceful_timeout == 0 ?
 		    10000 : options->graceful_timeout,
 		.worker_timeout = 30000,
+		.http = options->http,
 		.fleet = { .abi = MEWS_ABI, .instance = "test", .workers = 1,
 			.endpoints = &endpoint, .endpoint_count = 1,
 			.groups = &group, .group_count = 1 },
 	};
+	set_defaults(&config.http);
 	ck_assert_msg(mews_fleet_create(&server->fleet, &config.fleet,
 	    &error) == MEWS_OK, "%s", error.message);
 
@@ -85,8 +102,8 @@ server_fork(struct server *server, const struct server_options *options)
 			.listeners = &server->listener, .listener_count = 1,
 			.channel = channel[0],
 			.log = { .where = CONFIG_LOG_STDERR,
-				.level = MEWS_WARNING, .process = "worker" },
-			.limits = options->limits,
+				.level = MEWS_LOG_WARNING,
+				.process = "worker" },
 		};
 		int	status;
 

@@ -22,10 +22,11 @@ struct server {
 	struct mews_fleet *fleet;
 };
 
-/* What can be different. Zero stands for the default. */
+/* Options of a server. Zero stands for the default. */
 struct server_options {
 	const struct mews_app *app;
-	struct worker_limits limits;
+	const char *conninfo; /* of a server instead of the silent socket */
+	struct config_http http;
 	uint32_t graceful_timeout; /* ms */
 };
 

@@ -14,7 +14,7 @@
 /** Always 0. A promise that is broken aborts. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What our own mutations use. */
+/* Words and form for our own mutations. */
 extern const char *const fuzz_words[]; /* to insert; the last is NULL */
 extern const bool fuzz_lines;	       /* a seed is a line, not a file */
 

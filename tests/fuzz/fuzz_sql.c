@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "sql.h"
+#include "base/sql.h"
 
 #include <assert.h>
 #include <stdlib.h>

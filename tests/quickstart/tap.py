@@ -1,8 +1,8 @@
 # tap.py - checks that report themselves, as TAP, and processes of which none
 # is forgotten.
 #
-# Whatever a process started here leaves behind becomes a child of this one
-# (a subreaper), so that what is left can be counted and ended.
+# Processes that one started here leaves behind become children of this one
+# (a subreaper), so that they can be counted and ended.
 
 import contextlib
 import ctypes
@@ -60,7 +60,7 @@ def require(condition, *what):
 
 
 def until(seconds, condition, what):
-	"""What condition() returned, as soon as that is true."""
+	"""Return what condition() returned, as soon as that is true."""
 	end = time.monotonic() + seconds
 	while not (result := condition()):
 		require(time.monotonic() < end, f"not within {seconds} s:", what)
@@ -103,7 +103,7 @@ def kill_orphans():
 
 
 def prepare(new_group):
-	# It must not outlive us, not even when we are killed.
+	# The child must not outlive us, not even when we are killed.
 	libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 	if new_group:
 		os.setpgid(0, 0)
@@ -122,7 +122,7 @@ def start(args, user=None, new_group=False, **more):
 
 
 def run(args, seconds=60, **more):
-	"""What a command prints; it must succeed."""
+	"""Return what a command prints; it must succeed."""
 	process = start(args, **more)
 	try:
 		out, _ = process.communicate(timeout=seconds)

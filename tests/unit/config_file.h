@@ -23,7 +23,7 @@
 static char directory[64];
 static char file[96];
 
-/* What the last load_text() was told. */
+/* The reports of the last load_text(). */
 static char  *reports[REPORTS_MAX];
 static size_t report_count;
 

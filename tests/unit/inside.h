@@ -131,7 +131,8 @@ in_children(int count, void (*work)(void *, int), void *arg)
 
 /*
  * Use a locale like those of Turkey: the decimal point is a comma and the
- * small letter of I is not i. False where localedef(1) cannot make one.
+ * small letter of I is not i. Besides, the dollar sign is a letter. False where
+ * localedef(1) cannot make one.
  */
 static inline bool
 use_odd_locale(void)
@@ -140,6 +141,7 @@ use_odd_locale(void)
 	    "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\n"
 	    "grouping -1\nEND LC_NUMERIC\n"
 	    "LC_CTYPE\nupper A;B;I;N;T;O\nlower a;b;i;n;t;o\n"
+	    "alpha <U0024>;A;B;I;N;T;O;a;b;i;n;t;o\n"
 	    "tolower (A,a);(B,b);(N,n);(T,t);(O,o)\nEND LC_CTYPE\n";
 	char	 directory[] = "/tmp/mews-locale-XXXXXX", command[512];
 	FILE	*out;

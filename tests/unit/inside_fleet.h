@@ -8,7 +8,7 @@
 
 #include "inside.h"
 
-#include "fleet.h"
+#include "fleet/fleet.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

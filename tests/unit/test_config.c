@@ -7,6 +7,7 @@
  */
 #include "config_file.h"
 #include "option.h"
+#include "processors.h"
 
 #include <regex.h>
 
@@ -17,6 +18,10 @@ static const char *
 base_of(const struct config *config, enum section_kind kind)
 {
 	switch (kind) {
+	case SECTION_HTTP:
+		return (const char *)&config->http;
+	case SECTION_PYTHON:
+		return (const char *)config->python;
 	case SECTION_ENDPOINT:
 		return (const char *)config->fleet.endpoints;
 	case SECTION_GROUP:
@@ -103,12 +108,17 @@ static const struct {
 	{ SECTION_FILE, "log_level", "error", "3" },
 	{ SECTION_FILE, "graceful_timeout", "1min", "60000" },
 	{ SECTION_FILE, "graceful_timeout", "never", "4294967295" },
+	{ SECTION_FILE, "queue_memory", "1GB", "1073741824" },
 	{ SECTION_FILE, "worker_timeout", "2s", "2000" },
 	{ SECTION_FILE, "worker_timeout", "never", "4294967295" },
+	{ SECTION_FILE, "max_requests", "1000000000", "1000000000" },
+	{ SECTION_FILE, "max_memory", "0B", "0" },
+	{ SECTION_FILE, "max_memory", "1GB", "1073741824" },
 	{ SECTION_ENDPOINT, "conninfo", "'service=x sslmode=require'",
 	  "service=x sslmode=require" },
 	{ SECTION_ENDPOINT, "max_connections", "90", "90" },
 	{ SECTION_ENDPOINT, "connect_burst", "1000", "1000" },
+	{ SECTION_ENDPOINT, "weight", "100", "100" },
 	{ SECTION_GROUP, "role", "any", "0" },
 	{ SECTION_GROUP, "role", "primary", "1" },
 	{ SECTION_GROUP, "role", "standby", "2" },
@@ -145,6 +155,7 @@ static const struct {
 	{ SECTION_GROUP, "hedge_after", "off", "0" },
 	{ SECTION_GROUP, "retry_budget", "100", "100" },
 	{ SECTION_GROUP, "retry_budget", "0", "4294967295" },
+	{ SECTION_GROUP, "max_result_size", "1TB", "1099511627776" },
 	{ SECTION_GROUP, "session_tmp_buffer", "64MB", "67108864" },
 	{ SECTION_GROUP, "session_tmp_buffer", "800kB", "819200" },
 	{ SECTION_GROUP, "session_tmp_buffer", "819201B", "819201" },
@@ -153,6 +164,21 @@ static const struct {
 	{ SECTION_GROUP, "init", "\"SET jit = off\"", "<SET jit = off>" },
 	{ SECTION_GROUP, "init", "{\"a\", 'b\"', c}", "<a><b\"><c>" },
 	{ SECTION_GROUP, "init", "{}", "" },
+	{ SECTION_HTTP, "max_connections", "1", "1" },
+	{ SECTION_HTTP, "max_per_client", "0", "0" },
+	{ SECTION_HTTP, "max_per_client", "64", "64" },
+	{ SECTION_HTTP, "header_timeout", "1s", "1000" },
+	{ SECTION_HTTP, "idle_timeout", "2min", "120000" },
+	{ SECTION_HTTP, "request_timeout", "1d", "86400000" },
+	{ SECTION_HTTP, "max_header_size", "1MB", "1048576" },
+	{ SECTION_HTTP, "max_body_size", "0B", "0" },
+	{ SECTION_HTTP, "max_body_size", "1GB", "1073741824" },
+	{ SECTION_HTTP, "min_receive_rate", "0B", "0" },
+	{ SECTION_HTTP, "min_receive_rate", "16kB", "16384" },
+	{ SECTION_HTTP, "min_send_rate", "0B", "0" },
+	{ SECTION_HTTP, "min_send_rate", "16kB", "16384" },
+	{ SECTION_HTTP, "expose_errors", "true", "1" },
+	{ SECTION_HTTP, "expose_errors", "off", "2" },
 	{ SECTION_HEALTH, "interval", "10ms", "10" },
 	{ SECTION_HEALTH, "timeout", "1min", "60000" },
 	{ SECTION_HEALTH, "fall", "15", "15" },
@@ -160,23 +186,32 @@ static const struct {
 	{ SECTION_HEALTH, "slow_start", "1min", "60000" },
 	{ SECTION_HEALTH, "slow_start", "0s", "4294967295" },
 	{ SECTION_HEALTH, "resolve", "100ms", "100" },
+	{ SECTION_PYTHON, "module", "'shop:app'", "shop:app" },
+	{ SECTION_PYTHON, "kind", "webapp", "1" },
+	{ SECTION_PYTHON, "path", "/srv/shop", "/srv/shop" },
+	{ SECTION_PYTHON, "virtualenv", "/srv/venv", "/srv/venv" },
 };
 
 START_TEST(each_key_fills_its_field)
 {
-	const char	*set[SECTION_KINDS] = { "", "", "", "" };
+	const char	*set[SECTION_KINDS] = { "", "", "", "", "", "" };
+	char		 python[300] = "";
 	struct config	*config;
 	char		 setting[256];
 
 	snprintf(setting, sizeof(setting), "%s = %s\n", keys[_i].name,
 	    keys[_i].written);
 	set[keys[_i].section] = setting;
+	if (keys[_i].section == SECTION_PYTHON)
+		snprintf(python, sizeof(python), "python { %s%s }\n",
+		    strcmp(keys[_i].name, "module") == 0 ? "" :
+		    "module = shop\n", setting);
 	config = load_good("%s%s endpoint a { %s%s }\n group g { %s }\n"
-	    "health { %s }\n", set[SECTION_FILE],
+	    "health { %s }\nhttp { %s }\n%s", set[SECTION_FILE],
 	    strcmp(keys[_i].name, "app") == 0 ? "" : "app = app.so\n",
 	    set[SECTION_ENDPOINT], strcmp(keys[_i].name, "conninfo") == 0 ?
 	    "" : "conninfo = 'host=x'\n", set[SECTION_GROUP],
-	    set[SECTION_HEALTH]);
+	    set[SECTION_HEALTH], set[SECTION_HTTP], python);
 	ck_assert_str_eq(field_text(config,
 	    option_find(keys[_i].section, keys[_i].name)), keys[_i].stored);
 	config_free(&config);
@@ -186,17 +221,14 @@ END_TEST
 
 START_TEST(each_key_is_tested)
 {
-	size_t			 count;
-	const struct option	*options = option_table(&count);
-
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < option_count(); i++) {
 		bool	found = false;
 
 		for (int j = 0; j < COUNT(keys); j++)
 			found = found || option_find(keys[j].section,
-			    keys[j].name) == &options[i];
+			    keys[j].name) == option_at(i);
 		ck_assert_msg(found, "%s has no row in keys[]",
-		    options[i].name);
+		    option_at(i)->name);
 	}
 }
 END_TEST
@@ -209,8 +241,7 @@ START_TEST(defaults_are_those_of_the_library)
 
 	ck_assert_str_eq(config->fleet.instance, "mews");
 	ck_assert_uint_eq(config->fleet.abi, MEWS_ABI);
-	ck_assert_uint_eq(config->workers,
-	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+	ck_assert_uint_eq(config->workers, processors_usable(""));
 	ck_assert_uint_eq(config->fleet.workers, config->workers);
 	ck_assert_str_eq(config->fleet.runtime_file, "/run/mews/mews.segment");
 	ck_assert_str_eq(config->user, "nobody");
@@ -220,19 +251,25 @@ START_TEST(defaults_are_those_of_the_library)
 	ck_assert_str_eq(config->listen[0].host, "127.0.0.1");
 	ck_assert_uint_eq(config->listen[0].port, 8080);
 	ck_assert_int_eq(config->log, CONFIG_LOG_STDERR);
-	ck_assert_int_eq(config->log_level, MEWS_INFO);
+	ck_assert_int_eq(config->log_level, MEWS_LOG_INFO);
 	ck_assert_uint_eq(config->graceful_timeout, 30 * SECONDS);
 	ck_assert_uint_eq(config->worker_timeout, 30 * SECONDS);
+	ck_assert_uint_eq(config->max_requests, 0);
+	ck_assert_uint_eq(config->max_memory, 0);
+	ck_assert_uint_eq(config->fleet.queue_memory,
+	    MEWS_QUEUE_MEMORY_DEFAULT);
 	ck_assert_uint_eq(config->fleet.endpoints->max_connections, 0);
 	ck_assert_uint_eq(config->fleet.endpoints->connect_burst,
 	    MEWS_CONNECT_BURST_DEFAULT);
+	ck_assert_uint_eq(config->fleet.endpoints->weight,
+	    MEWS_WEIGHT_DEFAULT);
 	ck_assert_int_eq(group->role, MEWS_GROUP_ANY);
 	ck_assert_uint_eq(group->connection_count,
 	    MEWS_CONNECTION_COUNT_DEFAULT);
 	ck_assert_uint_eq(group->min_connections, 0);
-	ck_assert_int_eq(group->autocommit, MEWS_ON);
+	ck_assert_int_eq(group->autocommit, MEWS_SWITCH_ON);
 	ck_assert_uint_eq(group->pipeline, MEWS_PIPELINE_DEFAULT);
-	ck_assert_int_eq(group->batch, MEWS_DEFAULT);
+	ck_assert_int_eq(group->batch, MEWS_SWITCH_DEFAULT);
 	ck_assert_uint_eq(group->max_lag, 0);
 	ck_assert_uint_eq(group->max_lag_bytes, 0);
 	ck_assert_uint_eq(group->stall_after, 0);
@@ -244,6 +281,8 @@ START_TEST(defaults_are_those_of_the_library)
 	ck_assert_uint_eq(group->queue, MEWS_QUEUE_DEFAULT);
 	ck_assert_uint_eq(group->idle_timeout, MEWS_IDLE_TIMEOUT_DEFAULT);
 	ck_assert_uint_eq(group->max_lifetime, MEWS_MAX_LIFETIME_DEFAULT);
+	ck_assert_uint_eq(group->max_result_size,
+	    MEWS_MAX_RESULT_SIZE_DEFAULT);
 	ck_assert_uint_eq(group->session_tmp_buffer, 0);
 	ck_assert_uint_eq(group->init_count, 0);
 	ck_assert_uint_eq(health->interval, MEWS_HEALTH_INTERVAL_DEFAULT);
@@ -290,8 +329,7 @@ static const struct {
 	{ "'[::1]:80'", "::1", NULL, 80 },
 	{ "'[::]:80'", "::", NULL, 80 },
 	{ "'*:80'", NULL, NULL, 80 },
-	{ ":80", NULL, NULL, 80 },
-	{ "*:80", NULL, NULL, 80 },	/* libconfuse drops a bare * */
+	{ "*:80", NULL, NULL, 80 },
 	{ "unix:/run/mews.sock", NULL, "/run/mews.sock", 0 },
 };
 
@@ -425,14 +463,13 @@ activate_defaults(char *text)
 START_TEST(mews_conf_explains_every_key)
 {
 	static const char *const begins[SECTION_KINDS] = {
-		"", "\nendpoint ", "\ngroup ", "\nhealth {",
+		"", "\nendpoint ", "\ngroup ", "\nhealth {", "\nhttp {",
+		"\n#\tpython {",
 	};
 	char			*text = shipped_text();
-	size_t			 count;
-	const struct option	*options = option_table(&count);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct option *option = &options[i];
+	for (size_t i = 0; i < option_count(); i++) {
+		const struct option *option = option_at(i);
 		const char *quote = "", *open = "", *close = "";
 		char	wanted[256];
 		char   *section, *end, *found;
@@ -442,7 +479,12 @@ START_TEST(mews_conf_explains_every_key)
 			close = "}";
 			quote = option->fallback[0] != '\0' ? "\"" : "";
 		}
-		if (option->fallback != NULL)
+		/* This section is a comment: most have no use for it. */
+		if (option->section == SECTION_PYTHON)
+			snprintf(wanted, sizeof(wanted), "#\t\t%s = ",
+			    option->name);
+		else if (option->fallback != NULL && (open[0] != '\0' ||
+		    option->fallback[0] != '\0'))
 			snprintf(wanted, sizeof(wanted),
 			    "#%s = %s%s%s%s%s\n", option->name, open, quote,
 			    option->fallback, quote, close);
@@ -454,7 +496,9 @@ START_TEST(mews_conf_explains_every_key)
 		found = strstr(section, wanted);
 		ck_assert_msg(found != NULL, "mews.conf lacks: %s", wanted);
 		if (option->section != SECTION_FILE) {
-			end = strstr(section, "\n}");
+			end = strstr(section,
+			    option->section == SECTION_PYTHON ?
+			    "\n#\t}" : "\n}");
 			ck_assert_msg(found < end, "%s is elsewhere", wanted);
 		}
 		/* The line before it says what it means. */
@@ -463,7 +507,9 @@ START_TEST(mews_conf_explains_every_key)
 		ck_assert(found - 2 > text);
 		for (found--; found > text && found[-1] != '\n'; found--)
 			;
-		found += strspn(found, "\t");
+		found += strspn(found, option->section == SECTION_PYTHON ?
+		    "#\t" : "\t");
+		found -= option->section == SECTION_PYTHON;
 		ck_assert_msg(strncmp(found, "# ", 2) == 0,
 		    "%s is not explained", option->name);
 	}
@@ -474,8 +520,6 @@ START_TEST(mews_conf_shows_the_true_defaults)
 {
 	char			*text = shipped_text();
 	struct config		*plain, *active;
-	size_t			 count;
-	const struct option	*options = option_table(&count);
 
 	plain = load_text(text);
 	ck_assert_msg(plain != NULL, "%s", reports[0]);
@@ -488,10 +532,15 @@ START_TEST(mews_conf_shows_the_true_defaults)
 	    active->fleet.endpoint_count);
 	ck_assert_uint_eq(plain->fleet.group_count,
 	    active->fleet.group_count);
-	for (size_t i = 0; i < count; i++) {
-		char *is = strdup(field_text(plain, &options[i]));
+	ck_assert_ptr_null(plain->python);
+	for (size_t i = 0; i < option_count(); i++) {
+		char *is;
 
-		ck_assert_str_eq(is, field_text(active, &options[i]));
+		if (option_at(i)->section == SECTION_PYTHON)
+			continue;
+		is = strdup(field_text(plain, option_at(i)));
+
+		ck_assert_str_eq(is, field_text(active, option_at(i)));
 		free(is);
 	}
 	config_free(&plain);
@@ -543,7 +592,6 @@ config_suite(void)
 
 	tcase = unit_case(suite, "mews.conf");
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, mews_conf_explains_every_key);
 	tcase_add_test(tcase, mews_conf_shows_the_true_defaults);
 	tcase_add_test(tcase, mews_conf_cut_and_bent);

@@ -6,6 +6,8 @@
  */
 #include "config_file.h"
 
+#include <sys/stat.h>
+
 /* One mistake, its line, and what must be said of it. */
 static const struct {
 	const char *text;
@@ -33,8 +35,10 @@ static const struct {
 	{ COMPLETE "group h {\n health { } }\n", 5, "is a '}' missing?" },
 	{ COMPLETE "workers = 2\n\nworkers = 2\n", 6,
 	  "workers is there already, in line 4" },
-	{ COMPLETE "health { }\n\"health|fall\" = 2\n", 5,
-	  "fall must be written inside its section" },
+	{ COMPLETE "health { }\nhealth x { }\n", 5,
+	  "missing opening brace of section 'health'" },
+	{ COMPLETE "health = 2\n", 4,
+	  "missing opening brace of section 'health'" },
 	{ COMPLETE "group| = 2\n", 4, "unknown key" },
 
 	/* Types. */
@@ -110,6 +114,8 @@ static const struct {
 	{ COMPLETE "group h { retry_budget = 101 }\n", 4, "0 to 100" },
 	{ COMPLETE "endpoint b { conninfo = 'host=b' connect_burst = 0 }\n",
 	  4, "1 to 1000" },
+	{ COMPLETE "endpoint b { conninfo = 'host=b' weight = 101 }\n",
+	  4, "1 to 100" },
 	{ COMPLETE "health { slow_start = never }\n", 4, "0ms to 1h" },
 	{ COMPLETE "health { resolve = 99ms }\n", 4, "100ms to 1d" },
 	{ COMPLETE "health { interval = 9ms }\n", 4, "10ms to 1h" },
@@ -117,7 +123,7 @@ static const struct {
 	{ COMPLETE "health { fall = 16 }\n", 4, "1 to 15" },
 	{ COMPLETE "health { rise = 0 }\n", 4, "1 to 15" },
 
-	/* What is missing, and what is there twice. */
+	/* Settings that are missing, or there twice. */
 	{ ENDPOINT_A GROUP_G, 1, "app is missing" },
 	{ "app = app.so\n" GROUP_G, 1, "at least one endpoint" },
 	{ "app = app.so\n" ENDPOINT_A, 1, "at least one group" },
@@ -128,8 +134,12 @@ static const struct {
 	  "group \"g\" is there already, in line 3" },
 	{ COMPLETE "health { }\nhealth { }\n", 5, "already, in line 4" },
 
-	/* What the library finds, in the line of the file. */
+	/* Mistakes that the library finds, in the line of the file. */
 	{ COMPLETE "instance = 'a b'\n", 4, "letters, digits" },
+	{ COMPLETE "instance = '..'\n", 4, "must not begin with a dot" },
+	{ COMPLETE "instance = .a\n", 4, "must not begin with a dot" },
+	{ COMPLETE "endpoint b { conninfo = 'host=b' max_connections = "
+	  "262144 }\n", 4, "0 to 262143" },
 	{ COMPLETE "\ngroup 'a b' {\n}\n", 5, "letters, digits" },
 	{ COMPLETE "endpoint b {\n conninfo = 'hots=b'\n}\n", 5,
 	  "endpoint: conninfo: libpq does not take it" },
@@ -145,7 +155,7 @@ static const struct {
 	  "max_connections = 3 }\ngroup g {\nmin_connections = 2\n}\n", 5,
 	  "no endpoint can serve it" },
 
-	/* What the system has to say. */
+	/* Mistakes that the system reports. */
 	{ "\napp = nothing.so\n" ENDPOINT_A GROUP_G, 2,
 	  "nothing.so' cannot be read: No such file or directory" },
 	{ "app = /tmp\n" ENDPOINT_A GROUP_G, 1, "is not a file" },
@@ -163,6 +173,7 @@ static const struct {
 	{ COMPLETE "listen = '127.0.0.1:http'\n", 4, "bad port" },
 	{ COMPLETE "listen = '127.0.0.1: 80'\n", 4, "bad port" },
 	{ COMPLETE "listen = 'localhost:80'\n", 4, "bad address" },
+	{ COMPLETE "listen = ':80'\n", 4, "or * for all" },
 	{ COMPLETE "listen = '::1:80'\n", 4, "bad address" },
 	{ COMPLETE "listen = '[::1:80'\n", 4, "bad address" },
 	{ COMPLETE "listen = '127.1:80'\n", 4, "bad address" },
@@ -191,6 +202,15 @@ static const struct {
 	{ COMPLETE "/* log = stderr\nworkers = 2\n", 4,
 	  "comment is never closed" },
 	{ COMPLETE "log = \"${LOG\n}\"\n", 4, "'${' needs its '}'" },
+	{ COMPLETE "instance = ${MEWS_TEST_NOT_SET}\n", 4,
+	  "${MEWS_TEST_NOT_SET} is not set in the environment; write "
+	  "${MEWS_TEST_NOT_SET:-} if" },
+	{ COMPLETE "group h { init = {a,\n\"${MEWS_TEST_NOT_SET}\"} }\n", 5,
+	  "is not set in the environment" },
+	{ COMPLETE "group h { init = {a b} }\n", 4,
+	  "syntax error: unexpected token 'b'" },
+	{ COMPLETE "log = stderr\nstderr\n", 5, "unknown key 'stderr'" },
+	{ COMPLETE "log = \"\\0\"\n", 4, "syntax error: \\0 is no character" },
 	{ COMPLETE "init(\"a\")\n", 4, "unknown key 'init'" },
 	{ COMPLETE "\"\\001\" = 2\n", 4, "syntax error" },
 	{ COMPLETE "\"\\002\" = 2\n", 4, "syntax error" },
@@ -298,7 +318,7 @@ START_TEST(a_bad_file_leaves_the_next_one_alone)
 }
 END_TEST
 
-START_TEST(more_unknown_keys_than_can_be_learnt)
+START_TEST(more_unknown_keys_than_fit_a_screen)
 {
 	char	text[8192] = COMPLETE;
 
@@ -309,14 +329,47 @@ START_TEST(more_unknown_keys_than_can_be_learnt)
 }
 END_TEST
 
+/* A megabyte of mistakes is told of in no time, and not endlessly. */
+static const struct {
+	const char *before, *after; /* a number that is always another */
+	size_t least;		    /* reports */
+} endless[] = {
+	{ "unknown", " = 2\n", REPORTS_MAX },
+	{ "health { fall = ", "000 }\n", REPORTS_MAX },
+	{ "log = ", "\n", REPORTS_MAX },
+	{ "group g", " { }\n", 1 },
+	{ "section", " {", 1 },
+};
+
+START_TEST(more_mistakes_than_anybody_mends)
+{
+	static char	text[1 << 20];
+	size_t		used = 0;
+
+	while (used < sizeof(text) - 64)
+		used += (size_t)sprintf(text + used, "%s%zu%s",
+		    endless[_i].before, used, endless[_i].after);
+	ck_assert_ptr_null(load_text(text));
+	ck_assert_uint_ge(report_count, endless[_i].least);
+}
+END_TEST
+
 START_TEST(files_that_cannot_be_read)
 {
 	ck_assert_ptr_null(load_path(in_directory("nothing.conf")));
-	ck_assert_ptr_nonnull(strstr(reports[0], "nothing.conf:1: cannot be "
+	ck_assert_ptr_nonnull(strstr(reports[0], "nothing.conf: cannot be "
 	    "opened: No such file or directory"));
 	ck_assert_ptr_null(load_path(directory));
-	ck_assert_ptr_nonnull(strstr(reports[0], ":1: cannot be read: "));
+	ck_assert_ptr_nonnull(strstr(reports[0], ": is not a regular file"));
 	ck_assert_ptr_null(load_path("/dev/zero"));
+	ck_assert_ptr_nonnull(strstr(reports[0], ": is not a regular file"));
+	ck_assert_int_eq(mkfifo(in_directory("fifo"), 0600), 0);
+	ck_assert_ptr_null(load_path(in_directory("fifo")));
+	ck_assert_ptr_nonnull(strstr(reports[0], ": is not a regular file"));
+	ck_assert_int_eq(unlink(in_directory("fifo")), 0);
+	write_file(file, "");
+	ck_assert_int_eq(truncate(file, 1024 * 1024 + 1), 0);
+	ck_assert_ptr_null(load_path(file));
 	ck_assert_ptr_nonnull(strstr(reports[0], "larger than"));
 	write_file(file, "a = b\nc");
 	ck_assert_int_eq(truncate(file, 10), 0);
@@ -337,7 +390,9 @@ mistakes_suite(void)
 	tcase_add_test(tcase, all_mistakes_are_told_at_once);
 	tcase_add_test(tcase, mistakes_before_a_syntax_error_are_told_too);
 	tcase_add_test(tcase, a_bad_file_leaves_the_next_one_alone);
-	tcase_add_test(tcase, more_unknown_keys_than_can_be_learnt);
+	tcase_add_test(tcase, more_unknown_keys_than_fit_a_screen);
+	tcase_add_loop_test(tcase, more_mistakes_than_anybody_mends, 0,
+	    COUNT(endless));
 	tcase_add_test(tcase, files_that_cannot_be_read);
 	return suite;
 }

@@ -3,14 +3,16 @@
  */
 #include "inside_fleet.h"
 
-#include "endpoint.h"
+#include "base/clock.h"
+#include "fleet/endpoint.h"
+#include "pool/pool.h"
 
 #define WORKERS	  8
 #define LOG_LINES 64
 
 static struct mews_fleet *fleet;
 
-/* What the log was told, by all processes. */
+/* Lines of the log, of all processes. */
 static struct {
 	_Atomic unsigned count;
 	struct {
@@ -55,7 +57,7 @@ woken(void)
 	uint64_t	 value;
 
 	for (int i = 0; i < WORKERS; i++)
-		count += read(fleet->wakes[i], &value, sizeof(value)) ==
+		count += read(fleet->line->wakes[i], &value, sizeof(value)) ==
 		    (ssize_t)sizeof(value);
 	return count;
 }
@@ -68,30 +70,30 @@ just_join(void *arg, int number)
 	ck_assert_int_eq(mews_fleet_join(fleet, NULL), MEWS_OK);
 }
 
-/* What each step reports, and what is then said; NULL: nothing. */
+/* The report of each step, and its line in the log; NULL: none. */
 static const struct {
 	enum health_evidence evidence;
 	enum mews_log_level level;
 	const char *text;
 } steps[] = {
 	{ HEALTH_LOST, 0, NULL },
-	{ HEALTH_PROBE_OK, MEWS_INFO, "endpoint=b from=unknown to=up "
+	{ HEALTH_PROBE_OK, MEWS_LOG_INFO, "endpoint=b from=unknown to=up "
 	  "role=unknown evidence=probe_ok epoch=0 failures=0" },
 	{ HEALTH_PROBE_OK, 0, NULL },
 	{ HEALTH_CONNECTED, 0, NULL },
-	{ HEALTH_LOST, MEWS_WARNING, "endpoint=b from=up to=suspect "
+	{ HEALTH_LOST, MEWS_LOG_WARNING, "endpoint=b from=up to=suspect "
 	  "role=unknown evidence=connection_lost epoch=0 failures=0" },
 	{ HEALTH_STALL, 0, NULL },
-	/* What hangs on it may be asked elsewhere from here on. */
-	{ HEALTH_PROBE_FAILED, MEWS_WARNING, "endpoint=b from=suspect "
+	/* Reads that hang there may be asked elsewhere from here on. */
+	{ HEALTH_PROBE_FAILED, MEWS_LOG_WARNING, "endpoint=b from=suspect "
 	  "to=suspect role=unknown evidence=probe_failed epoch=0 "
 	  "failures=1" },
-	{ HEALTH_PROBE_FAILED, MEWS_WARNING, "endpoint=b from=suspect to=down "
-	  "role=unknown evidence=probe_failed epoch=1 failures=1" },
+	{ HEALTH_PROBE_FAILED, MEWS_LOG_WARNING, "endpoint=b from=suspect "
+	  "to=down role=unknown evidence=probe_failed epoch=1 failures=1" },
 	{ HEALTH_REFUSED, 0, NULL },
-	{ HEALTH_PROBE_OK, MEWS_INFO, "endpoint=b from=down to=up "
+	{ HEALTH_PROBE_OK, MEWS_LOG_INFO, "endpoint=b from=down to=up "
 	  "role=unknown evidence=probe_ok epoch=2 failures=0" },
-	{ HEALTH_REFUSED, MEWS_WARNING, "endpoint=b from=up to=down "
+	{ HEALTH_REFUSED, MEWS_LOG_WARNING, "endpoint=b from=up to=down "
 	  "role=unknown evidence=refused epoch=3 failures=1" },
 };
 
@@ -106,7 +108,7 @@ START_TEST(each_transition_is_told_once)
 
 		endpoint_report(fleet, 1, steps[i].evidence,
 		    endpoint_health(fleet, 1).epoch);
-		/* What changed nothing gives no reason. */
+		/* A report that changed nothing gives no reason. */
 		if (health_pack(endpoint_health(fleet, 1)) != before)
 			ck_assert_uint_eq(b->evidence, steps[i].evidence);
 		if (steps[i].text != NULL) {
@@ -116,7 +118,7 @@ START_TEST(each_transition_is_told_once)
 			ck_assert_int_eq(logged->lines[told].level,
 			    steps[i].level);
 			told++;
-			ck_assert_uint_ne(b->changed_ms, 0);
+			ck_assert_int_ne(b->changed_ms, 0);
 		}
 		ck_assert_uint_eq(logged->count, told);
 		ck_assert_uint_eq(fleet->segment.header->changes, told);
@@ -175,12 +177,16 @@ START_TEST(who_comes_back_is_not_stormed)
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
 
 	a->burst = 50;
-	endpoint_report(fleet, 0, HEALTH_PROBE_OK, 0);
-	ck_assert_uint_eq(a->up_ms, 0);		/* was never away */
+	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
+	endpoint_verdict(fleet, 0, HEALTH_PROBE_OK, 0);
+	ck_assert_int_eq(a->up_ms, 0);		/* was never away */
 	ck_assert_uint_eq(a->burst, 50);
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
-	endpoint_report(fleet, 0, HEALTH_PROBE_OK, 1);
-	ck_assert_uint_ne(a->up_ms, 0);
+	ck_assert(endpoint_lease(fleet, 0, HEALTH_MONITOR, true,
+	    0 - fleet->rules.interval));
+	endpoint_verdict(fleet, 0, HEALTH_PROBE_OK, 1);
+	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_UP);
+	ck_assert_int_ne(a->up_ms, 0);
 	ck_assert_uint_eq(a->burst, MEWS_CONNECT_BURST_DEFAULT);
 	ck_assert_int_eq(a->changed_by, getpid());
 }
@@ -196,6 +202,81 @@ START_TEST(a_verdict_ends_the_lease)
 	ck_assert(!endpoint_health(fleet, 0).probing);
 	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_DOWN);
 	ck_assert_uint_eq(logged->count, 1);
+}
+END_TEST
+
+/* The clock moved on by so much, for the fleet. */
+static void
+age_fleet(uint32_t ms)
+{
+	fleet->segment.header->made_us -= (int64_t)ms * 1000;
+}
+
+START_TEST(bad_news_without_the_lease_changes_nothing)
+{
+	struct mews_fleet	other = *fleet;
+	uint64_t		word;
+
+	fleet->rules.timeout = other.rules.timeout = 60000;
+	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
+	age_fleet(60000 + HEALTH_LEASE_SPARE);
+	ck_assert(endpoint_lease(&other, 0, HEALTH_WORKER, false, 0));
+	word = fleet->segment.endpoints[0].health;
+	for (int i = 0; i < HEALTH_EVIDENCES; i++) {
+		if (i == HEALTH_PROBE_OK || i == HEALTH_REJECTED ||
+		    i == HEALTH_TOO_MANY)
+			continue;
+		endpoint_verdict(fleet, 0, (enum health_evidence)i, 0);
+		ck_assert(fleet->segment.endpoints[0].health == word);
+	}
+	endpoint_verdict(fleet, 0, HEALTH_PROBE_OK, 0);
+	ck_assert(endpoint_health(fleet, 0).probing);
+	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_UP);
+	endpoint_verdict(&other, 0, HEALTH_PROBE_OK, 0);
+	ck_assert(!endpoint_health(fleet, 0).probing);
+	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_UP);
+}
+END_TEST
+
+/* The process that changed the word died before it raised the counter. */
+START_TEST(a_pool_finds_what_was_not_announced)
+{
+	struct mews_pool       *pool;
+	struct segment_endpoint *a = &fleet->segment.endpoints[0];
+	struct mews_error	error;
+	int64_t			until = clock_now_us() + 45000000;
+	uint32_t		changes;
+
+	mews_fleet_set_log(fleet, NULL, NULL);
+	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_OK);
+	ck_assert_int_eq(mews_pool_open(&pool, fleet, NULL, NULL, &error),
+	    MEWS_OK);
+	while (pool->endpoints[0].state != HEALTH_DOWN) {
+		ck_assert(clock_now_us() < until);
+		mews_pool_turn(pool, 10);
+	}
+	changes = pool_changes(pool);
+	atomic_store(&a->health, health_pack((struct health) {
+		.state = HEALTH_UP, .role = HEALTH_ROLE_STANDBY,
+		.epoch = 7 }));
+	while (pool->endpoints[0].state != HEALTH_UP) {
+		ck_assert(clock_now_us() < until);
+		mews_pool_turn(pool, 10);
+	}
+	ck_assert_int_eq(pool->noticed.candidates[0].health.epoch, 7);
+	atomic_store(&a->drained, 1);
+	while (!pool->noticed.candidates[0].drained) {
+		ck_assert(clock_now_us() < until);
+		mews_pool_turn(pool, 10);
+	}
+	segment_set_timeline(a, 9, true);
+	while (pool->noticed.candidates[0].timeline != 9) {
+		ck_assert(clock_now_us() < until);
+		mews_pool_turn(pool, 10);
+	}
+	ck_assert_uint_eq(pool_changes(pool), changes);
+	mews_pool_close(&pool);
+	mews_fleet_leave(fleet);
 }
 END_TEST
 
@@ -235,13 +316,13 @@ START_TEST(the_prober_notes_when_it_began)
 	fleet->rules.timeout = 60000;
 	fleet->segment.header->made_us -= 60000000;
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
-	ck_assert_uint_ge(a->probed_ms, 60000);
+	ck_assert_int_ge(a->probed_ms, 60000);
 	retry = endpoint_health(fleet, 0).retry_ms;
-	ck_assert_uint_eq(retry, a->probed_ms + fleet->rules.timeout +
+	ck_assert_int_eq((int64_t)retry, a->probed_ms + fleet->rules.timeout +
 	    HEALTH_LEASE_SPARE);
 	ck_assert(!endpoint_lease(fleet, 0, HEALTH_WORKER, true, 0));
 	ck_assert_uint_eq(endpoint_health(fleet, 0).retry_ms, retry);
-	ck_assert_uint_eq(a->probed_ms, retry - fleet->rules.timeout -
+	ck_assert_int_eq(a->probed_ms, (int64_t)retry - fleet->rules.timeout -
 	    HEALTH_LEASE_SPARE);
 	ck_assert_uint_eq(logged->count, 0);
 }
@@ -254,12 +335,13 @@ endpoint_suite(void)
 	TCase	*tcase = unit_case(suite, "transitions");
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, each_transition_is_told_once);
 	tcase_add_test(tcase, a_change_of_role_is_told_once);
 	tcase_add_test(tcase, a_stale_report_is_not_told);
 	tcase_add_test(tcase, who_comes_back_is_not_stormed);
 	tcase_add_test(tcase, a_verdict_ends_the_lease);
+	tcase_add_test(tcase, bad_news_without_the_lease_changes_nothing);
+	tcase_add_test(tcase, a_pool_finds_what_was_not_announced);
 	tcase_add_test(tcase, a_death_that_all_see_is_told_by_one);
 	tcase_add_test(tcase, the_prober_notes_when_it_began);
 	return suite;

@@ -3,7 +3,7 @@
  */
 #include "inside.h"
 
-#include "health.h"
+#include "fleet/health.h"
 
 static const struct health_rules rules = {
 	.interval = 1000, .timeout = 500, .fall = 2, .rise = 2,
@@ -21,8 +21,8 @@ enum retry {
 	BACKOFF	 /* at random, later and later */
 };
 
-/* What one piece of evidence makes of each state, with 2 failures to fall and
- * 2 successes to rise, none of them counted yet. */
+/* The effect of one piece of evidence on each state, with 2 failures to fall
+ * and 2 successes to rise, none of them counted yet. */
 static const struct {
 	enum health_state to;
 	bool epoch; /* a new one begins */
@@ -45,6 +45,7 @@ static const struct {
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_UNKNOWN, false, KEPT, -1 },
 		[HEALTH_MOVED] = { HEALTH_UNKNOWN, true, KEPT, -1 },
+		[HEALTH_REPORTED] = { HEALTH_UNKNOWN, false, KEPT, -1 },
 	},
 	[HEALTH_UP] = {
 		[HEALTH_NOTHING] = { HEALTH_UP, false, KEPT, -1 },
@@ -63,6 +64,7 @@ static const struct {
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, KEPT, -1 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_UP, false, KEPT, -1 },
 		[HEALTH_MOVED] = { HEALTH_UP, true, KEPT, -1 },
+		[HEALTH_REPORTED] = { HEALTH_SUSPECT, false, AT_ONCE, 0 },
 	},
 	[HEALTH_SUSPECT] = {
 		[HEALTH_NOTHING] = { HEALTH_SUSPECT, false, KEPT, -1 },
@@ -80,6 +82,7 @@ static const struct {
 		[HEALTH_TOO_MANY] = { HEALTH_UP, false, LATER, 0 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_SUSPECT, false, KEPT, -1 },
 		[HEALTH_MOVED] = { HEALTH_SUSPECT, true, KEPT, -1 },
+		[HEALTH_REPORTED] = { HEALTH_SUSPECT, false, KEPT, -1 },
 	},
 	[HEALTH_DOWN] = {
 		[HEALTH_NOTHING] = { HEALTH_DOWN, false, KEPT, -1 },
@@ -97,6 +100,7 @@ static const struct {
 		[HEALTH_TOO_MANY] = { HEALTH_DOWN, false, KEPT, -1 },
 		[HEALTH_ROLE_CHANGED] = { HEALTH_DOWN, false, KEPT, -1 },
 		[HEALTH_MOVED] = { HEALTH_DOWN, true, KEPT, -1 },
+		[HEALTH_REPORTED] = { HEALTH_DOWN, false, KEPT, -1 },
 	},
 };
 
@@ -125,7 +129,7 @@ assert_retry(enum retry retry, struct health from, struct health to,
 		ck_assert_uint_eq(wait, rules.interval / 4);
 		break;
 	case LATER:
-		/* So that many are not probed at the same time. */
+		/* Jitter: many are not probed at the same time. */
 		ck_assert_uint_ge(wait, rules.interval * 9 / 10);
 		ck_assert_uint_le(wait, rules.interval * 11 / 10);
 		break;

@@ -3,7 +3,7 @@
  */
 #include "inside.h"
 
-#include "health.h"
+#include "fleet/health.h"
 
 static const struct health_rules rules = {
 	.interval = 1000, .timeout = 500, .fall = 2, .rise = 2,
@@ -72,7 +72,7 @@ START_TEST(what_is_up_needs_no_probe)
 }
 END_TEST
 
-/* It may have another role by now. */
+/* A server may have another role by now. */
 START_TEST(panic_probes_what_is_up_too)
 {
 	health_word	word = health_pack((struct health) {
@@ -222,7 +222,7 @@ START_TEST(never_two_probes_at_a_time)
 }
 END_TEST
 
-/* What is promised to be due later is not to be had before. */
+/* A lease that is promised for later is not to be had before. */
 START_TEST(the_lease_is_due_when_it_is_said)
 {
 	uint64_t	seed = 11;

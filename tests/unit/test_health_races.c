@@ -3,7 +3,7 @@
  */
 #include "inside.h"
 
-#include "health.h"
+#include "fleet/health.h"
 
 #include <signal.h>
 
@@ -121,7 +121,7 @@ START_TEST(epochs_are_counted_exactly_by_many_processes)
 {
 	struct meeting	*m = shared(sizeof(*m));
 
-	/* So that it wraps on the way. */
+	/* The epoch wraps on the way. */
 	m->word = health_pack((struct health) { .epoch = EPOCH_MAX - 1000,
 		.role = HEALTH_ROLE_PRIMARY, .state = HEALTH_UP });
 	in_children(PROCESSES, flip_and_count, m);
@@ -211,7 +211,6 @@ health_races_suite(void)
 	Suite	*suite = suite_create("health races");
 	TCase	*tcase = unit_case(suite, "processes");
 
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, no_failure_is_lost_between_processes);
 	tcase_add_test(tcase, failures_stay_at_the_most_that_is_counted);
 	tcase_add_test(tcase, epochs_are_counted_exactly_by_many_processes);

@@ -9,17 +9,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 static const struct log master = {
-	CONFIG_LOG_STDERR, MEWS_INFO, "master", -1
+	CONFIG_LOG_STDERR, MEWS_LOG_INFO, "master", -1
 };
 static const struct log worker = {
-	CONFIG_LOG_STDERR, MEWS_DEBUG, "worker", 3
+	CONFIG_LOG_STDERR, MEWS_LOG_DEBUG, "worker", 3
 };
 
 static int out[2];
@@ -34,7 +39,7 @@ catch_stderr(void)
 	ck_assert_int_eq(dup2(out[1], STDERR_FILENO), STDERR_FILENO);
 }
 
-/* What the next write wrote, "" if there is none. */
+/* The text of the next write, "" if there is none. */
 static const char *
 written(void)
 {
@@ -57,8 +62,8 @@ assert_matches(const char *line, const char *pattern)
 
 START_TEST(a_line_is_one_write_of_logfmt)
 {
-	log_write(&master, MEWS_INFO, "start", "workers=%d", 2);
-	log_write(&worker, MEWS_ERROR, "end", "status=%s", "x");
+	log_write(&master, MEWS_LOG_INFO, "start", "workers=%d", 2);
+	log_write(&worker, MEWS_LOG_ERROR, "end", "status=%s", "x");
 	assert_matches(written(), "^level=info pid=[0-9]+ process=master "
 	    "ts=2[0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:"
 	    "[0-6][0-9]\\.[0-9]{3}Z event=start workers=2\n$");
@@ -70,11 +75,11 @@ END_TEST
 
 START_TEST(nothing_below_the_level_is_written)
 {
-	log_write(&master, MEWS_DEBUG, "quiet", "a=%d", 1);
+	log_write(&master, MEWS_LOG_DEBUG, "quiet", "a=%d", 1);
 	ck_assert_str_eq(written(), "");
-	log_write(&worker, MEWS_DEBUG, "loud", "a=%d", 1);
+	log_write(&worker, MEWS_LOG_DEBUG, "loud", "a=%d", 1);
 	assert_matches(written(), "^level=debug .*event=loud a=1\n$");
-	log_write(&master, MEWS_WARNING, "loud", "a=%d", 1);
+	log_write(&master, MEWS_LOG_WARNING, "loud", "a=%d", 1);
 	assert_matches(written(), "^level=warning ");
 }
 END_TEST
@@ -89,11 +94,11 @@ START_TEST(the_journal_adds_the_time_itself)
 	    (unsigned long long)status.st_dev,
 	    (unsigned long long)status.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
-	log_write(&master, MEWS_INFO, "start", "a=%d", 1);
+	log_write(&master, MEWS_LOG_INFO, "start", "a=%d", 1);
 	assert_matches(written(), "process=master event=start a=1\n$");
 	/* Inherited, but stderr was sent elsewhere since. */
 	setenv("JOURNAL_STREAM", "1:1", 1);
-	log_write(&master, MEWS_INFO, "start", "a=%d", 1);
+	log_write(&master, MEWS_LOG_INFO, "start", "a=%d", 1);
 	assert_matches(written(), "process=master ts=");
 }
 END_TEST
@@ -102,16 +107,17 @@ START_TEST(a_library_event_is_a_line)
 {
 	struct log	log = worker;
 
-	log_sink(&log, MEWS_WARNING, "endpoint_state", "endpoint=a to=down");
+	log_sink(&log, MEWS_LOG_WARNING, "endpoint_state",
+	    "endpoint=a to=down");
 	assert_matches(written(), "event=endpoint_state endpoint=a to=down\n");
-	log_sink(&log, MEWS_WARNING, "nothing", "");
+	log_sink(&log, MEWS_LOG_WARNING, "nothing", "");
 	assert_matches(written(), "event=nothing\n$");
 }
 END_TEST
 
 START_TEST(a_line_stays_one_line)
 {
-	log_write(&master, MEWS_INFO, "x", "a=%s", "1\nlevel=error\tb");
+	log_write(&master, MEWS_LOG_INFO, "x", "a=%s", "1\nlevel=error\tb");
 	assert_matches(written(), "event=x a=1 level=error b\n$");
 	ck_assert_str_eq(written(), "");
 }
@@ -128,8 +134,8 @@ START_TEST(long_lines_are_cut)
 	value[sizeof(value) - 1] = '\0';
 	if (_i % 2 == 1)
 		memset(value, '"', sizeof(value) - 1);
-	log_write(&master, MEWS_INFO, "x", "%.*s a=%s b=c", _i, "0123456789",
-	    log_quote(quoted, sizeof(quoted), value));
+	log_write(&master, MEWS_LOG_INFO, "x", "%.*s a=%s b=c", _i,
+	    "0123456789", log_quote(quoted, sizeof(quoted), value));
 	length = strlen(written());
 	ck_assert_uint_gt(length, 1900);
 	ck_assert_uint_lt(length, 4096);
@@ -140,18 +146,153 @@ START_TEST(long_lines_are_cut)
 }
 END_TEST
 
-START_TEST(errno_survives)
+/* Write lines until one is dropped: short ones, so that no other finds room
+ * behind them. */
+static void
+fill(struct log *log)
 {
-	char	pad[70000];
-	int	tries = 100;
-
-	/* Also when the pipe is full. */
-	memset(pad, 'x', sizeof(pad));
-	while (tries-- > 0) {
+	while (atomic_load(log->output->dropped) == 0) {
 		errno = ENOENT;
-		log_write(&master, MEWS_INFO, "x", "%.2000s", pad);
+		log_write(log, MEWS_LOG_INFO, "x", "%s", "");
 		ck_assert_int_eq(errno, ENOENT);
 	}
+}
+
+/* Read all that is there; the last of it stays in text. */
+static void
+drain(int fd)
+{
+	static char	all[1 << 20];
+	size_t		used = 0;
+	ssize_t		length;
+
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while ((length = read(fd, all + used, sizeof(all) - 1 - used)) > 0)
+		used += (size_t)length;
+	all[used] = '\0';
+	strcpy(text, used < sizeof(text) ? all : all + used -
+	    sizeof(text) + 1);
+}
+
+/* Writes to a stderr that nobody reads do not wait, and dropped lines are told
+ * before the next one. */
+static void
+assert_no_wait(struct log *log, int other)
+{
+	fill(log);
+	log_write(log, MEWS_LOG_INFO, "x", "%s", "dropped");
+	log_tell_dropped(log);
+	ck_assert_uint_eq(atomic_load(log->output->dropped), 2);
+	drain(other);
+	log_tell_dropped(log);
+	ck_assert_uint_eq(atomic_load(log->output->dropped), 0);
+	log_write(log, MEWS_LOG_INFO, "x", "%s", "flows");
+	drain(other);
+	assert_matches(text, "event=log_dropped lines=2 [^\n]*\n"
+	    "[^\n]*event=x flows(\n|$)");
+}
+
+enum { PIPE, TERMINAL, STREAM, DATAGRAM, FOREIGN, PLACES };
+
+START_TEST(nothing_waits_for_a_reader)
+{
+	struct output	output;
+	struct log	log = master;
+	int		ends[2], flags;
+	struct termios	raw;
+
+	if (_i == PIPE || _i == FOREIGN)
+		ck_assert_int_eq(pipe(ends), 0);
+	else if (_i == TERMINAL) {
+		ck_assert_int_eq(openpty(&ends[0], &ends[1], NULL, NULL,
+		    NULL), 0);
+		tcgetattr(ends[1], &raw);
+		cfmakeraw(&raw);
+		tcsetattr(ends[1], TCSANOW, &raw);
+	} else
+		ck_assert_int_eq(socketpair(AF_UNIX,
+		    _i == STREAM ? SOCK_STREAM : SOCK_DGRAM, 0, ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	flags = fcntl(STDERR_FILENO, F_GETFL);
+	log_open(&log, &output);
+	if (_i == FOREIGN) {
+		output_close(&output);
+		output = (struct output) { .kind = OUTPUT_FOREIGN,
+			.fd = STDERR_FILENO, .dropped = &output.uncounted };
+	}
+	assert_no_wait(&log, ends[0]);
+	/* The shell's descriptor is as it was. */
+	ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL), flags);
+	output_close(&output);
+}
+END_TEST
+
+START_TEST(what_a_process_that_ended_dropped_is_told_by_another)
+{
+	struct output	output;
+	struct log	log = master;
+	int		ends[2], status;
+	pid_t		child;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_open(&log, &output);
+	if ((child = fork()) == 0) {
+		fill(&log);
+		log_write(&log, MEWS_LOG_INFO, "x", "%s", "dropped");
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	drain(ends[0]);
+	log_tell_dropped(&log);
+	drain(ends[0]);
+	assert_matches(text, "event=log_dropped lines=2 ");
+	output_close(&output);
+}
+END_TEST
+
+/* A socket of a syslog daemon. */
+static int
+listen_syslog(const char *path)
+{
+	struct sockaddr_un	at = { .sun_family = AF_UNIX };
+	int			fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	strcpy(at.sun_path, path);
+	unlink(path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+START_TEST(nothing_waits_for_syslog)
+{
+	char		directory[] = "/tmp/mews-log.XXXXXX", path[64];
+	struct output	output;
+	struct log	log = master;
+	int		daemon;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/log", directory);
+	daemon = listen_syslog(path);
+	log.where = CONFIG_LOG_SYSLOG;
+	log_open(&log, &output);
+	output_open_syslog(&output, path);
+	log_write(&log, MEWS_LOG_ERROR, "first", "%s", "");
+	drain(daemon);
+	assert_matches(text, "^<27>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} "
+	    "mews\\[[0-9]+\\]: level=error pid=[0-9]+ process=master "
+	    "event=first$");
+	fill(&log);
+	/* A new daemon in the place of the one that hung. */
+	close(daemon);
+	daemon = listen_syslog(path);
+	log_tell_dropped(&log);
+	drain(daemon);
+	assert_matches(text, "event=log_dropped lines=1 ");
+	close(daemon);
+	unlink(path);
+	rmdir(directory);
+	output_close(&output);
 }
 END_TEST
 
@@ -206,7 +347,10 @@ log_suite(void)
 	tcase_add_test(tcase, a_library_event_is_a_line);
 	tcase_add_test(tcase, a_line_stays_one_line);
 	tcase_add_loop_test(tcase, long_lines_are_cut, 0, 8);
-	tcase_add_test(tcase, errno_survives);
+	tcase_add_loop_test(tcase, nothing_waits_for_a_reader, 0, PLACES);
+	tcase_add_test(tcase,
+	    what_a_process_that_ended_dropped_is_told_by_another);
+	tcase_add_test(tcase, nothing_waits_for_syslog);
 
 	tcase = unit_case(suite, "quotes");
 	tcase_add_loop_test(tcase, values_are_quoted_where_needed, 0,

@@ -4,7 +4,7 @@
  */
 #include "inside.h"
 
-#include "config.h"
+#include "base/config.h"
 
 #include <assert.h>
 #include <malloc.h>
@@ -37,7 +37,7 @@ make_good(void)
 	};
 }
 
-/* What the last check() was told. */
+/* The reports of the last check(). */
 static struct {
 	int endpoint, group;
 	char field[32], text[512];
@@ -94,42 +94,53 @@ static const struct {
 	struct mews_endpoint_config endpoint;
 	const char *field, *text;
 } of_endpoints[] = {
-	{ { "a", CONNINFO, 0, 0 }, NULL, NULL },
-	{ { LONGEST, CONNINFO, 0, 0 }, NULL, NULL },
-	{ { NULL, CONNINFO, 0, 0 }, "name", "needs a name" },
-	{ { "", CONNINFO, 0, 0 }, "name", "needs a name" },
-	{ { LONGEST "2", CONNINFO, 0, 0 }, "name", "longer than 31 bytes" },
-	{ { "a b", CONNINFO, 0, 0 }, "name", "letters, digits" },
-	{ { "a/b", CONNINFO, 0, 0 }, "name", "letters, digits" },
-	{ { "a\n", CONNINFO, 0, 0 }, "name", "letters, digits" },
-	{ { "\xc3\xbc", CONNINFO, 0, 0 }, "name", "letters, digits" },
-	{ { "n0", CONNINFO, 0, 0 }, "name", "there twice" },
-	{ { "n1", CONNINFO, 0, 0 }, "name", "there twice" },
-	{ { "N0", CONNINFO, 0, 0 }, NULL, NULL },
-	{ { "a", NULL, 0, 0 }, "conninfo", "needs a conninfo" },
-	{ { "a", "", 0, 0 }, "conninfo", "needs a conninfo" },
-	{ { "a", " ", 0, 0 }, NULL, NULL },	/* all of libpq's defaults */
-	{ { "a", "host", 0, 0 }, "conninfo", "libpq does not take it" },
-	{ { "a", "hots=x", 0, 0 }, "conninfo", "hots" },
-	{ { "a", "host='x", 0, 0 }, "conninfo", "libpq does not take it" },
-	{ { "a", "postgresql://u@h:1/db?sslmode=require", 0, 0 }, NULL, NULL },
-	{ { "a", "host=/run/pg dbname='a,b'", 0, 0 }, NULL, NULL },
-	{ { "a", "host=x,y", 0, 0 }, "conninfo", "host names several servers" },
-	{ { "a", "hostaddr=1.1.1.1,2.2.2.2", 0, 0 }, "conninfo",
+	{ { "a", CONNINFO, 0, 0, 0 }, NULL, NULL },
+	{ { LONGEST, CONNINFO, 0, 0, 0 }, NULL, NULL },
+	{ { NULL, CONNINFO, 0, 0, 0 }, "name", "needs a name" },
+	{ { "", CONNINFO, 0, 0, 0 }, "name", "needs a name" },
+	{ { LONGEST "2", CONNINFO, 0, 0, 0 }, "name", "longer than 31 bytes" },
+	{ { "a b", CONNINFO, 0, 0, 0 }, "name", "letters, digits" },
+	{ { "a/b", CONNINFO, 0, 0, 0 }, "name", "letters, digits" },
+	{ { "a\n", CONNINFO, 0, 0, 0 }, "name", "letters, digits" },
+	{ { "\xc3\xbc", CONNINFO, 0, 0, 0 }, "name", "letters, digits" },
+	{ { "n0", CONNINFO, 0, 0, 0 }, "name", "there twice" },
+	{ { "n1", CONNINFO, 0, 0, 0 }, "name", "there twice" },
+	{ { "N0", CONNINFO, 0, 0, 0 }, NULL, NULL },
+	{ { "a", NULL, 0, 0, 0 }, "conninfo", "needs a conninfo" },
+	{ { "a", "", 0, 0, 0 }, "conninfo", "needs a conninfo" },
+	{ { "a", " ", 0, 0, 0 }, NULL, NULL },	/* all of libpq's defaults */
+	{ { "a", "host", 0, 0, 0 }, "conninfo", "libpq does not take it" },
+	{ { "a", "hots=x", 0, 0, 0 }, "conninfo", "hots" },
+	{ { "a", "host='x", 0, 0, 0 }, "conninfo", "libpq does not take it" },
+	{ { "a", "postgresql://u@h:1/db?sslmode=require", 0, 0, 0 }, NULL,
+	  NULL },
+	{ { "a", "host=/run/pg dbname='a,b'", 0, 0, 0 }, NULL, NULL },
+	{ { "a", "host=x,y", 0, 0, 0 }, "conninfo",
+	  "host names several servers" },
+	{ { "a", "hostaddr=1.1.1.1,2.2.2.2", 0, 0, 0 }, "conninfo",
 	  "hostaddr names several servers" },
-	{ { "a", "host=x port=1,2", 0, 0 }, "conninfo",
+	{ { "a", "host=x port=1,2", 0, 0, 0 }, "conninfo",
 	  "port names several servers" },
-	{ { "a", "host=x replication=database", 0, 0 }, "conninfo",
+	{ { "a", "host=x port=abc", 0, 0, 0 }, "conninfo", "port=abc" },
+	{ { "a", "host=x port=5432x", 0, 0, 0 }, "conninfo", "port=5432x" },
+	{ { "a", "host=x port=0", 0, 0, 0 }, "conninfo", "port=0" },
+	{ { "a", "host=x port=65536", 0, 0, 0 }, "conninfo", "port=65536" },
+	{ { "a", "host=x replication=database", 0, 0, 0 }, "conninfo",
 	  "replication" },
-	{ { "a", "host=x client_encoding=auto", 0, 0 }, "conninfo",
+	{ { "a", "host=x target_session_attrs=read-write", 0, 0, 0 },
+	  "conninfo", "the role of a group chooses the server" },
+	{ { "a", "host=x client_encoding=auto", 0, 0, 0 }, "conninfo",
 	  "client_encoding=auto" },
-	{ { "a", "host=x client_encoding=UTF8", 0, 0 }, NULL, NULL },
-	{ { "a", CONNINFO, 1, 0 }, NULL, NULL },
-	{ { "a", CONNINFO, 1000000, 0 }, NULL, NULL },
-	{ { "a", CONNINFO, 1000001, 0 }, "max_connections", "1000001" },
-	{ { "a", CONNINFO, UINT32_MAX, 0 }, "max_connections", "4294967295" },
-	{ { "a", CONNINFO, 0, 1000 }, NULL, NULL },
-	{ { "a", CONNINFO, 0, 1001 }, "connect_burst", "1001" },
+	{ { "a", "host=x client_encoding=UTF8", 0, 0, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 1, 0, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 262143, 0, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 262144, 0, 0 }, "max_connections", "262144" },
+	{ { "a", CONNINFO, UINT32_MAX, 0, 0 }, "max_connections",
+	  "4294967295" },
+	{ { "a", CONNINFO, 0, 1000, 0 }, NULL, NULL },
+	{ { "a", CONNINFO, 0, 1001, 0 }, "connect_burst", "1001" },
+	{ { "a", CONNINFO, 0, 0, 100 }, NULL, NULL },
+	{ { "a", CONNINFO, 0, 0, 101 }, "weight", "101" },
 };
 
 START_TEST(each_mistake_of_an_endpoint_is_told)
@@ -161,15 +172,16 @@ static const struct {
 	{ { .min_connections = 7, .connection_count = 7 }, NULL, NULL },
 	{ { .min_connections = 8, .connection_count = 7 },
 	  "min_connections", "which is 7" },
-	{ { .autocommit = MEWS_ON }, NULL, NULL },
-	{ { .autocommit = MEWS_OFF }, NULL, NULL },
+	{ { .autocommit = MEWS_SWITCH_ON }, NULL, NULL },
+	{ { .autocommit = MEWS_SWITCH_OFF }, NULL, NULL },
 	{ { .autocommit = (enum mews_switch)3 }, "autocommit", "on or off" },
 	{ { .autocommit = (enum mews_switch)-1 }, "autocommit", "on or off" },
-	{ { .batch = MEWS_ON }, NULL, NULL },
-	{ { .batch = MEWS_OFF, .role = MEWS_GROUP_PRIMARY }, NULL, NULL },
-	{ { .batch = MEWS_ON, .role = MEWS_GROUP_STANDBY }, NULL, NULL },
+	{ { .batch = MEWS_SWITCH_ON }, NULL, NULL },
+	{ { .batch = MEWS_SWITCH_OFF, .role = MEWS_GROUP_PRIMARY }, NULL,
+	  NULL },
+	{ { .batch = MEWS_SWITCH_ON, .role = MEWS_GROUP_STANDBY }, NULL, NULL },
 	{ { .batch = (enum mews_switch)3 }, "batch", "on or off" },
-	{ { .batch = MEWS_ON, .role = MEWS_GROUP_PRIMARY }, "batch",
+	{ { .batch = MEWS_SWITCH_ON, .role = MEWS_GROUP_PRIMARY }, "batch",
 	  "cannot batch" },
 	{ { .pipeline = 1 }, NULL, NULL },
 	{ { .pipeline = 10000 }, NULL, NULL },
@@ -294,13 +306,13 @@ START_TEST(each_mistake_of_the_fleet_is_told)
 }
 END_TEST
 
-/* What may stand behind it, nobody knows. */
+/* Fields behind an unknown ABI number have no known meaning. */
 START_TEST(of_another_abi_nothing_else_is_read)
 {
 	memset(&config, 0xff, sizeof(config));
 	config.abi = MEWS_ABI + 1;
-	assert_said(-1, -1, "abi", "compile it again");
-	config.abi = 0;
+	assert_said(-1, -1, "abi", "install a newer one");
+	config.abi = MEWS_ABI_OLDEST - 1;
 	assert_said(-1, -1, "abi", "compile it again");
 }
 END_TEST
@@ -381,9 +393,9 @@ START_TEST(a_zero_becomes_the_default)
 	g = copy->groups;
 	ck_assert_uint_eq(g->connection_count, MEWS_CONNECTION_COUNT_DEFAULT);
 	ck_assert_uint_eq(g->min_connections, 0);
-	ck_assert_int_eq(g->autocommit, MEWS_ON);
-	ck_assert_int_eq(g->batch, MEWS_ON);
-	ck_assert_int_eq(copy->groups[1].batch, MEWS_OFF);
+	ck_assert_int_eq(g->autocommit, MEWS_SWITCH_ON);
+	ck_assert_int_eq(g->batch, MEWS_SWITCH_ON);
+	ck_assert_int_eq(copy->groups[1].batch, MEWS_SWITCH_OFF);
 	ck_assert_uint_eq(g->pipeline, MEWS_PIPELINE_DEFAULT);
 	ck_assert_uint_eq(g->query_timeout, MEWS_QUERY_TIMEOUT_DEFAULT);
 	ck_assert_uint_eq(g->acquire_timeout, MEWS_ACQUIRE_TIMEOUT_DEFAULT);
@@ -407,6 +419,7 @@ START_TEST(a_zero_becomes_the_default)
 	ck_assert_uint_eq(g->max_lag_bytes, 0);
 	ck_assert_uint_eq(copy->endpoints->connect_burst,
 	    MEWS_CONNECT_BURST_DEFAULT);
+	ck_assert_uint_eq(copy->endpoints->weight, MEWS_WEIGHT_DEFAULT);
 	ck_assert_ptr_null(copy->runtime_file);
 	ck_assert_uint_eq(copy->endpoints->max_connections, 0);
 	free(copy);
@@ -440,15 +453,15 @@ make_original(void)
 		snprintf(o->conninfo[i], sizeof(o->conninfo[i]), "host=%d", i);
 		snprintf(o->sql[i], sizeof(o->sql[i]), "SET a = %d", i);
 		o->endpoints[i] = (struct mews_endpoint_config) {
-			o->names[i], o->conninfo[i], (uint32_t)i + 70, 60,
+			o->names[i], o->conninfo[i], (uint32_t)i + 70, 60, 7,
 		};
 		o->init[i] = o->sql[i];
 		o->groups[i] = (struct mews_group_config) {
 			.name = o->names[2 + i],
 			.role = (enum mews_group_role)(i + 2),
 			.connection_count = 2, .min_connections = 1,
-			.autocommit = MEWS_OFF, .pipeline = 4,
-			.batch = MEWS_OFF, .query_timeout = 5,
+			.autocommit = MEWS_SWITCH_OFF, .pipeline = 4,
+			.batch = MEWS_SWITCH_OFF, .query_timeout = 5,
 			.acquire_timeout = 6, .queue = 7, .idle_timeout = 8,
 			.max_lifetime = 9, .max_lag = 10, .max_lag_bytes = 11,
 			.stall_after = 12, .hedge_after = 13,
@@ -486,6 +499,7 @@ assert_equal(const struct mews_config *copy, const struct original *o)
 		ck_assert_str_eq(e->conninfo, o->conninfo[i]);
 		ck_assert_uint_eq(e->max_connections, (uint32_t)i + 70);
 		ck_assert_uint_eq(e->connect_burst, 60);
+		ck_assert_uint_eq(e->weight, 7);
 		ck_assert_str_eq(g->name, o->names[2 + i]);
 		ck_assert_uint_eq(g->init_count, i == 0 ? 0 : 2);
 		for (size_t j = 0; j < g->init_count; j++)
@@ -495,9 +509,9 @@ assert_equal(const struct mews_config *copy, const struct original *o)
 		ck_assert_int_eq(g->role, i + 2);
 		ck_assert_uint_eq(g->connection_count, 2);
 		ck_assert_uint_eq(g->min_connections, 1);
-		ck_assert_int_eq(g->autocommit, MEWS_OFF);
+		ck_assert_int_eq(g->autocommit, MEWS_SWITCH_OFF);
 		ck_assert_uint_eq(g->pipeline, 4);
-		ck_assert_int_eq(g->batch, MEWS_OFF);
+		ck_assert_int_eq(g->batch, MEWS_SWITCH_OFF);
 		ck_assert_uint_eq(g->query_timeout, 5);
 		ck_assert_uint_eq(g->acquire_timeout, 6);
 		ck_assert_uint_eq(g->queue, 7);

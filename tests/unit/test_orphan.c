@@ -3,7 +3,7 @@
  */
 #include "inside_fleet.h"
 
-#include "orphan.h"
+#include "fleet/orphan.h"
 
 static struct segment	    segment;
 static struct segment_slot *slot;
@@ -23,10 +23,16 @@ close_segment(void)
 	segment_close(&segment);
 }
 
+/* Asked for, and gone. */
 static bool
-next(uint32_t endpoint, uint32_t now)
+next(uint32_t endpoint, int64_t now)
 {
-	return orphan_next(&segment, endpoint, "'it''s mews'", now, sql);
+	uint32_t	at = 0;
+
+	if (!orphan_next(&segment, endpoint, &at, "'it''s mews'", now, sql))
+		return false;
+	orphan_gone(&segment, at);
+	return true;
 }
 
 static void
@@ -60,24 +66,32 @@ START_TEST(an_orphan_is_named_by_pid_name_and_age)
 	ck_assert(next(0, 17034));
 	ck_assert_ptr_nonnull(strstr(sql, "pid = 4294967295 "));
 	ck_assert_ptr_nonnull(strstr(sql, "application_name = 'it''s mews'"));
-	ck_assert_ptr_nonnull(strstr(sql, "- 12.034) < 2"));
-	/* The clock wrapped meanwhile. */
-	orphan_record(slot, 0, 1, UINT32_MAX - 999);
+	ck_assert_ptr_nonnull(strstr(sql, "- 12) < 3"));
+	/* Months later. */
 	orphan_forget(slot, 0);
+	orphan_record(slot, 0, 1, INT64_C(90) * 86400000);
 	orphan_adopt(&segment, slot);
-	ck_assert(next(0, 2000));
-	ck_assert_ptr_nonnull(strstr(sql, "- 3.000) < 2"));
+	ck_assert(next(0, INT64_C(90) * 86400000 + 3000));
+	ck_assert_ptr_nonnull(strstr(sql, "- 3) < 3"));
 }
 END_TEST
 
-START_TEST(the_locale_of_the_host_does_not_count)
+START_TEST(an_orphan_counts_until_it_is_gone)
 {
-	if (!use_odd_locale())
-		return;
-	orphan_record(slot, 0, 1, 0);
-	orphan_adopt(&segment, slot);
-	ck_assert(next(0, 1500));
-	ck_assert_msg(strstr(sql, "- 1.500)") != NULL, "%s", sql);
+	uint32_t	at = 0;
+
+	orphan_leave(&segment, slot, orphan_record(slot, 1, 300, 0));
+	orphan_leave(&segment, NULL, 3);
+	orphan_leave(&segment, slot, -1);
+	ck_assert_uint_eq(slot->backends[0].word, 0);
+	ck_assert_uint_eq(orphan_count(&segment, 0), 0);
+	ck_assert_uint_eq(orphan_count(&segment, 1), 1);
+	ck_assert(orphan_next(&segment, 1, &at, "'x'", 0, sql));
+	ck_assert_uint_eq(orphan_count(&segment, 1), 1);
+	at++;
+	ck_assert(!orphan_next(&segment, 1, &at, "'x'", 0, sql));
+	ck_assert(next(1, 0));
+	ck_assert_uint_eq(orphan_count(&segment, 1), 0);
 }
 END_TEST
 
@@ -109,9 +123,7 @@ START_TEST(garbage_is_survived)
 		    &seed);
 		fill_randomly(slot, sizeof(*slot), &seed);
 		orphan_adopt(&segment, slot);
-		for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++)
-			segment.orphans->backends[i].endpoint = i % 2;
-		while (next(round % 2, (uint32_t)dice(&seed)))
+		while (next(round % 2, (int64_t)dice(&seed)))
 			REQUIRE(strlen(sql) < ORPHAN_SQL_MAX - 1);
 	}
 }
@@ -126,7 +138,7 @@ orphan_suite(void)
 	tcase_add_checked_fixture(tcase, make_segment, close_segment);
 	tcase_add_test(tcase, who_is_forgotten_is_no_orphan);
 	tcase_add_test(tcase, an_orphan_is_named_by_pid_name_and_age);
-	tcase_add_test(tcase, the_locale_of_the_host_does_not_count);
+	tcase_add_test(tcase, an_orphan_counts_until_it_is_gone);
 	tcase_add_test(tcase, full_lists_forget_but_do_not_overflow);
 	tcase_add_test(tcase, garbage_is_survived);
 	return suite;

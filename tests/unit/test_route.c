@@ -3,7 +3,7 @@
  */
 #include "inside.h"
 
-#include "route.h"
+#include "fleet/route.h"
 
 #define GROUP_ROLES 4
 #define NEVER	    -1
@@ -50,8 +50,10 @@ make(struct route *route, enum mews_group_role role,
 	const struct mews_group_config	group = { .role = role };
 	struct route_candidate		all[MEWS_ENDPOINTS_MAX] = { 0 };
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		all[i].health = healths[i];
+		all[i].proven = true;
+	}
 	route_make(route, &group, all, count);
 }
 
@@ -134,7 +136,7 @@ START_TEST(a_route_lists_each_server_once_best_first)
 }
 END_TEST
 
-/* What else keeps a server out: @out, if it is UP and has this role. */
+/* Other reasons keep a server out: @out, if it is UP and has this role. */
 #define STANDBY { .state = HEALTH_UP, .role = HEALTH_ROLE_STANDBY }
 #define PRIMARY { .state = HEALTH_UP, .role = HEALTH_ROLE_PRIMARY }
 
@@ -172,35 +174,78 @@ START_TEST(the_drained_and_the_late_are_left_out)
 }
 END_TEST
 
-START_TEST(of_two_primaries_the_later_timeline_counts)
+/* Which server a login leads to is not known: good for who does not care. */
+START_TEST(no_single_server_serves_who_asks_for_a_role)
 {
-	const struct mews_group_config group = { .role = MEWS_GROUP_PRIMARY };
-	struct route_candidate all[] = {
-		{ PRIMARY, 3, 0, 0, false }, { PRIMARY, 5, 0, 0, false },
-		{ PRIMARY, 4, 0, 0, false },
-		{ STANDBY, 9, 0, 0, false },	/* claims nothing */
+	static const bool	serves[] = {
+		[MEWS_GROUP_ANY] = true,
+		[MEWS_GROUP_PRIMARY] = false,
+		[MEWS_GROUP_STANDBY] = false,
+		[MEWS_GROUP_PREFER_STANDBY] = true,
 	};
-	struct route	route;
+	struct route_candidate	mixed = { .mixed = true, .health = {
+		.state = HEALTH_UP, .role = HEALTH_ROLE_READONLY } };
 
-	ck_assert_uint_eq(route_timeline(all, COUNT(all)), 5);
-	route_make(&route, &group, all, COUNT(all));
-	ck_assert_uint_eq(route.count, 1);
-	ck_assert_uint_eq(route.endpoint[0], 1);
-	/* Suspect it still is the one, */
-	all[1].health.state = HEALTH_SUSPECT;
-	route_make(&route, &group, all, COUNT(all));
-	ck_assert_uint_eq(route.count, 1);
-	ck_assert_uint_eq(route.endpoint[0], 1);
-	/* dead it is not, */
-	all[1].health.state = HEALTH_DOWN;
-	route_make(&route, &group, all, COUNT(all));
-	ck_assert_uint_eq(route.count, 1);
-	ck_assert_uint_eq(route.endpoint[0], 2);
-	/* and where nothing is known all are equal. */
-	all[0].timeline = all[2].timeline = 0;
-	ck_assert_uint_eq(route_timeline(all, COUNT(all)), 0);
-	route_make(&route, &group, all, COUNT(all));
-	ck_assert_uint_eq(route.count, 2);
+	for (int role = 0; role < COUNT(serves); role++) {
+		struct mews_group_config group = {
+			.role = (enum mews_group_role)role };
+		struct route		 route;
+
+		route_make(&route, &group, &mixed, 1);
+		ck_assert_uint_eq(route.count, serves[role]);
+		ck_assert_uint_eq(route.mixed, 0);
+	}
+}
+END_TEST
+
+#define DEAD { .state = HEALTH_DOWN, .role = HEALTH_ROLE_PRIMARY }
+
+#define ENDPOINTS 3
+
+static const struct {
+	const char *why;
+	struct route_candidate all[ENDPOINTS];
+	int writes, reads; /* the primary that gets them, or NEVER */
+	bool kept;	   /* NEVER, but its connections stay */
+} timelines[] = {
+	{ "the newer one", { { PRIMARY, 3, 0, 0, false, true },
+	    { PRIMARY, 5, 0, 0, false, true } }, 1, 1, false },
+	{ "the newer one died", { { PRIMARY, 3, 0, 0, false, true },
+	    { DEAD, 5, 0, 0, false, true } }, NEVER, 0, false },
+	{ "a standby follows a newer one", { { PRIMARY, 3, 0, 0, false, true },
+	    { STANDBY, 5, 0, 0, false, false } }, NEVER, 0, false },
+	{ "the other was rewound", { { PRIMARY, 3, 0, 0, false, true },
+	    { STANDBY, 3, 0, 0, false, false } }, 0, 0, false },
+	{ "just promoted", { { PRIMARY, 3, 0, 0, false, false },
+	    { STANDBY, 2, 0, 0, false, false } }, NEVER, 0, true },
+	{ "promoted beside the old one", { { PRIMARY, 2, 0, 0, false, true },
+	    { STANDBY, 2, 0, 0, false, false },
+	    { PRIMARY, 3, 0, 0, false, false } }, NEVER, 0, true },
+	{ "promoted, and died unseen", { { PRIMARY, 3, 0, 0, false, true },
+	    { DEAD, 0, 0, 0, false, false } }, 0, 0, false },
+	{ "none can be told", { { PRIMARY, 0, 0, 0, false, true },
+	    { STANDBY, 0, 0, 0, false, false } }, 0, 0, false },
+};
+
+START_TEST(writes_go_to_the_newest_timeline_ever_seen_or_nowhere)
+{
+	static const struct mews_group_config writer = {
+		.role = MEWS_GROUP_PRIMARY }, reader = { 0 };
+	struct route	writes, reads;
+	int		primary;
+
+	route_make(&writes, &writer, timelines[_i].all, ENDPOINTS);
+	ck_assert_int_eq(writes.count, timelines[_i].writes == NEVER ? 0 : 1);
+	if (writes.count == 1)
+		ck_assert_int_eq(writes.endpoint[0], timelines[_i].writes);
+	primary = timelines[_i].writes == NEVER ? 0 : timelines[_i].writes;
+	ck_assert(route_keeps(&writes, (uint32_t)primary) ==
+	    (writes.count == 1 || timelines[_i].kept));
+	ck_assert((writes.outdated != ROUTE_NONE) ==
+	    (timelines[_i].writes == 1 ||
+		(writes.count == 0 && !timelines[_i].kept)));
+	route_make(&reads, &reader, timelines[_i].all, ENDPOINTS);
+	ck_assert_int_eq(tier_in(&reads, timelines[_i].reads), 0);
 }
 END_TEST
 
@@ -214,7 +259,10 @@ route_suite(void)
 	    GROUP_ROLES);
 	tcase_add_loop_test(tcase, the_drained_and_the_late_are_left_out, 0,
 	    COUNT(rejections));
-	tcase_add_test(tcase, of_two_primaries_the_later_timeline_counts);
+	tcase_add_loop_test(tcase,
+	    writes_go_to_the_newest_timeline_ever_seen_or_nowhere, 0,
+	    COUNT(timelines));
+	tcase_add_test(tcase, no_single_server_serves_who_asks_for_a_role);
 	tcase_add_test(tcase, a_route_lists_each_server_once_best_first);
 	return suite;
 }

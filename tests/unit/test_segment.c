@@ -3,7 +3,7 @@
  */
 #include "inside_fleet.h"
 
-#include "segment.h"
+#include "fleet/segment.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -74,6 +74,27 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 }
 END_TEST
 
+/* On every machine: a layout that differs from this has another number. */
+START_TEST(the_layout_is_that_of_its_number)
+{
+	ck_assert_uint_eq(SEGMENT_ABI, 9);
+	ck_assert_uint_eq(sizeof(struct segment_header), 256);
+	ck_assert_uint_eq(offsetof(struct segment_header, master_pid), 72);
+	ck_assert_uint_eq(offsetof(struct segment_header, changes), 128);
+	ck_assert_uint_eq(sizeof(struct segment_endpoint), 512);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, drained), 72);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, refusal), 184);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, hostaddr), 328);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, name), 480);
+	ck_assert_uint_eq(sizeof(struct segment_slot), 2944);
+	ck_assert_uint_eq(offsetof(struct segment_slot, connections), 72);
+	ck_assert_uint_eq(offsetof(struct segment_slot, group_connections),
+	    328);
+	ck_assert_uint_eq(offsetof(struct segment_slot, backends), 2376);
+	ck_assert_uint_eq(sizeof(struct segment_orphans), 2048);
+}
+END_TEST
+
 START_TEST(words_of_different_writers_share_no_line)
 {
 	uintptr_t	at;
@@ -121,7 +142,7 @@ START_TEST(who_opens_it_sees_what_the_others_write)
 	atomic_store(&segment.slots[3].connections[MEWS_ENDPOINTS_MAX - 1], 9);
 	ck_assert_uint_eq(opened.slots[3].connections[MEWS_ENDPOINTS_MAX - 1],
 	    9);
-	/* And cannot write itself. */
+	/* A reader cannot write. */
 	ck_assert_int_eq(mprotect(opened.header, opened.size,
 	    PROT_READ | PROT_WRITE), -1);
 	ck_assert_int_eq(errno, EACCES);
@@ -231,14 +252,14 @@ static const struct {
 	{ offsetof(struct segment_header, slot_size), 0, "damaged" },
 	{ offsetof(struct segment_header, slot_size),
 	  sizeof(struct segment_slot) - 1, "damaged" },
-	{ offsetof(struct segment_header, endpoint_count), 4, "damaged" },
-	{ offsetof(struct segment_header, endpoint_count),
+	{ offsetof(struct segment_header, endpoint_space), 4, "damaged" },
+	{ offsetof(struct segment_header, endpoint_space),
 	  MEWS_ENDPOINTS_MAX + 1, "damaged" },
-	{ offsetof(struct segment_header, endpoint_count), UINT32_MAX,
+	{ offsetof(struct segment_header, endpoint_space), UINT32_MAX,
 	  "damaged" },
 	{ offsetof(struct segment_header, slot_count), 5, "damaged" },
 	{ offsetof(struct segment_header, slot_count), 0, "damaged" },
-	{ offsetof(struct segment_header, slot_count), MEWS_WORKERS_MAX + 2,
+	{ offsetof(struct segment_header, slot_count), MEWS_SLOTS_MAX + 2,
 	  "damaged" },
 	{ offsetof(struct segment_header, slot_count), UINT32_MAX, "damaged" },
 };
@@ -256,12 +277,12 @@ END_TEST
 START_TEST(counts_are_limited_even_where_the_file_is_long_enough)
 {
 	make_good();
-	ck_assert_int_eq(truncate(file, 1 << 20), 0);
-	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX + 1;
+	ck_assert_int_eq(truncate(file, 1 << 22), 0);
+	segment.header->endpoint_space = MEWS_ENDPOINTS_MAX + 1;
 	assert_refused(MEWS_INVALID, "damaged");
-	segment.header->endpoint_count = MEWS_ENDPOINTS_MAX;
-	/* And one for the monitor. */
-	segment.header->slot_count = MEWS_WORKERS_MAX + 2;
+	segment.header->endpoint_space = MEWS_ENDPOINTS_MAX;
+	/* One slot more is the monitor's. */
+	segment.header->slot_count = MEWS_SLOTS_MAX + 2;
 	assert_refused(MEWS_INVALID, "damaged");
 	segment_close(&segment);
 }
@@ -273,7 +294,7 @@ START_TEST(a_segment_of_another_abi_names_both)
 
 	make_good();
 	segment.header->abi = 77;
-	/* Whatever else that version changed. */
+	/* Other fields of that version may have changed, too. */
 	segment.header->slot_size = segment.header->slot_count = 999;
 	segment_close(&segment);
 	snprintf(found, sizeof(found), "ABI %d", 77);
@@ -288,7 +309,7 @@ START_TEST(garbage_is_refused_or_within_bounds)
 {
 	union {
 		struct segment_header header;
-		char bytes[16384];
+		char bytes[32768];
 	} good, bad;
 	struct segment	opened;
 	uint64_t	seed = 40;
@@ -311,7 +332,7 @@ START_TEST(garbage_is_refused_or_within_bounds)
 			continue;
 		accepted++;
 		REQUIRE(opened.endpoint_count <= MEWS_ENDPOINTS_MAX);
-		REQUIRE(opened.slot_count <= MEWS_WORKERS_MAX + 1);
+		REQUIRE(opened.slot_count <= MEWS_SLOTS_MAX + 1);
 		REQUIRE((char *)&opened.slots[opened.slot_count] <=
 		    (char *)opened.orphans);
 		REQUIRE((char *)(opened.orphans + 1) <=
@@ -322,20 +343,18 @@ START_TEST(garbage_is_refused_or_within_bounds)
 }
 END_TEST
 
-START_TEST(segment_time_begins_at_zero_and_wraps)
+START_TEST(segment_time_begins_at_zero_and_never_wraps)
 {
 	struct segment_header header = { .made_us = INT64_C(1) << 40 };
 	const struct segment  s = { .header = &header };
 	int64_t		      now = header.made_us;
 
-	ck_assert_uint_eq(segment_ms(&s, now), 0);
-	ck_assert_uint_eq(segment_ms(&s, now + 999), 0);
-	ck_assert_uint_eq(segment_ms(&s, now + 1000), 1);
-	ck_assert_uint_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX),
-	    UINT32_MAX);
+	ck_assert_int_eq(segment_ms(&s, now), 0);
+	ck_assert_int_eq(segment_ms(&s, now + 999), 0);
+	ck_assert_int_eq(segment_ms(&s, now + 1000), 1);
 	/* After 49 days. */
-	ck_assert_uint_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX +
-	    6000), 5);
+	ck_assert_int_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX +
+	    6000), INT64_C(6) + UINT32_MAX);
 	/* A file may say anything. */
 	header.made_us = INT64_MIN;
 	segment_ms(&s, now);
@@ -367,7 +386,7 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 	ck_assert_mem_eq(slot->connections, nothing, sizeof(nothing));
 	ck_assert_mem_eq(slot->dialing, nothing, sizeof(nothing));
 	for (int i = 0; i < SEGMENT_BACKENDS; i++)
-		ck_assert_uint_eq(slot->backends[i].pid, 0);
+		ck_assert_uint_eq(slot->backends[i].word, 0);
 	/* The monitor's, too. */
 	slot->pid = 77;
 	segment_clear_slot(&segment, slot);
@@ -464,6 +483,29 @@ START_TEST(an_address_is_never_half_of_another)
 }
 END_TEST
 
+START_TEST(a_refusal_is_kept_since_it_began_and_cut)
+{
+	struct segment_endpoint	*e;
+	char			 found[SEGMENT_REFUSAL_MAX + 1];
+	char			 longer[SEGMENT_REFUSAL_MAX + 10];
+
+	make_good();
+	e = &segment.endpoints[1];
+	ck_assert_int_eq(segment_get_refusal(e, found), 0);
+	ck_assert_str_eq(found, "");
+	segment_set_refusal(e, "28P01: go away", 5);
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	segment_set_refusal(e, longer, 900);
+	ck_assert_int_eq(segment_get_refusal(e, found), 5);
+	ck_assert_uint_eq(strlen(found), SEGMENT_REFUSAL_MAX);
+	segment_set_refusal(e, NULL, 1000);
+	ck_assert_int_eq(segment_get_refusal(e, found), 0);
+	ck_assert_str_eq(found, "");
+	segment_close(&segment);
+}
+END_TEST
+
 static Suite *
 segment_suite(void)
 {
@@ -471,9 +513,10 @@ segment_suite(void)
 	TCase	*tcase = unit_case(suite, "file");
 
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, a_new_segment_is_zero_but_for_its_header);
+	tcase_add_test(tcase, the_layout_is_that_of_its_number);
 	tcase_add_test(tcase, words_of_different_writers_share_no_line);
+	tcase_add_test(tcase, a_refusal_is_kept_since_it_began_and_cut);
 	tcase_add_test(tcase, the_file_is_private_and_of_the_right_size);
 	tcase_add_test(tcase, who_opens_it_sees_what_the_others_write);
 	tcase_add_test(tcase, a_file_that_exists_is_not_touched);
@@ -488,7 +531,7 @@ segment_suite(void)
 	    counts_are_limited_even_where_the_file_is_long_enough);
 	tcase_add_test(tcase, a_segment_of_another_abi_names_both);
 	tcase_add_test(tcase, garbage_is_refused_or_within_bounds);
-	tcase_add_test(tcase, segment_time_begins_at_zero_and_wraps);
+	tcase_add_test(tcase, segment_time_begins_at_zero_and_never_wraps);
 	tcase_add_test(tcase, an_operator_may_write);
 	tcase_add_test(tcase, an_address_is_read_as_it_was_published);
 	tcase_add_test(tcase, an_address_is_never_half_of_another);

@@ -3,9 +3,10 @@
  */
 #include "inside_fleet.h"
 
-#include "endpoint.h"
-#include "orphan.h"
+#include "fleet/endpoint.h"
+#include "fleet/orphan.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 #define WORKERS 8
@@ -47,7 +48,7 @@ join(void)
 
 /* --- create and destroy --- */
 
-/* What mews_fleet_create() is given, by field, and what it then says. */
+/* Configurations for mews_fleet_create(), and its complaints by field. */
 static const struct {
 	struct mews_config config;
 	const char *why;
@@ -61,14 +62,14 @@ static const struct {
 	    .endpoint_count = 2, .endpoints =
 	    (const struct mews_endpoint_config[]) {
 		{ .name = "a", .conninfo = "host=x" }, { .name = "b" } } },
-	  "endpoints[1].conninfo: an endpoint needs" },
+	  "endpoint.b.conninfo: an endpoint needs" },
 	{ { .abi = MEWS_ABI, .instance = "x", .workers = 1,
 	    .endpoint_count = 1, .endpoints =
 	    (const struct mews_endpoint_config[]) {
 		{ .name = "a", .conninfo = "host=x" } },
 	    .group_count = 1, .groups = (const struct mews_group_config[]) {
 		{ .name = "g", .connection_count = 2000 } } },
-	  "groups[0].connection_count: " },
+	  "group.g.connection_count: " },
 };
 
 START_TEST(a_bad_configuration_makes_no_fleet_and_is_explained)
@@ -166,7 +167,7 @@ START_TEST(a_fleet_knows_its_configuration)
 {
 	fleet = fleet_of(NULL, WORKERS, 5);
 	ck_assert_uint_eq(fleet->segment.endpoint_count, 2);
-	/* And one for the monitor. */
+	/* One slot is the monitor's. */
 	ck_assert_uint_eq(fleet->segment.slot_count, WORKERS + 1);
 	ck_assert_str_eq(fleet->segment.endpoints[0].name, "a");
 	ck_assert_str_eq(fleet->segment.endpoints[1].name, "b");
@@ -248,7 +249,7 @@ START_TEST(a_worker_says_how_it_is)
 	fleet->slot->beat_ms += 60000;
 	ck_assert_int_eq(mews_fleet_beat_age(fleet, getpid()), 0);
 	mews_fleet_leave(fleet);
-	/* And says nothing without a slot. */
+	/* Calls without a slot have no effect. */
 	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
 	mews_fleet_count_requests(fleet, 1);
 	mews_fleet_beat(fleet);
@@ -294,7 +295,7 @@ touch_parents_slot(void *arg, int number)
 
 START_TEST(a_fork_does_not_inherit_the_slot)
 {
-	uint32_t	beat;
+	int64_t	beat;
 
 	join();
 	beat = fleet->slot->beat_ms - 1000;
@@ -303,7 +304,7 @@ START_TEST(a_fork_does_not_inherit_the_slot)
 	ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
 	    MEWS_WORKER_STARTING);
 	ck_assert_uint_eq(fleet->slot->requests, 0);
-	ck_assert_uint_eq(fleet->slot->beat_ms, beat);
+	ck_assert_int_eq(fleet->slot->beat_ms, beat);
 	ck_assert_int_eq(slots_taken(), 1);
 }
 END_TEST
@@ -405,15 +406,20 @@ record_and_die(void *arg, int number)
 START_TEST(backends_of_the_dead_are_left_to_the_monitor)
 {
 	pid_t	children[2];
-	char	sql[ORPHAN_SQL_MAX];
-	int	found = 0;
+	char	 sql[ORPHAN_SQL_MAX];
+	uint32_t at = 0;
+	int	 found = 0;
 
 	fork_children(children, 2, record_and_die, NULL);
 	wait_children(children, 2);
-	ck_assert(!orphan_next(&fleet->segment, 1, "'x'", 0, sql));
-	for (int i = 0; i < 2; i++)
+	ck_assert(!orphan_next(&fleet->segment, 1, &at, "'x'", 0, sql));
+	at = 0;
+	for (int i = 0; i < 2; i++) {
+		errno = EXDEV;
 		ck_assert(mews_fleet_reap(fleet, children[i]));
-	while (orphan_next(&fleet->segment, 1, "'x'", 0, sql))
+		ck_assert_int_eq(errno, EXDEV);
+	}
+	for (; orphan_next(&fleet->segment, 1, &at, "'x'", 0, sql); at++)
 		found++;
 	ck_assert_int_eq(found, 2);
 }
@@ -467,7 +473,6 @@ slots_suite(void)
 
 	tcase = unit_case(suite, "slots");
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, a_process_joins_once_and_leaves);
 	tcase_add_test(tcase, a_worker_says_how_it_is);
 	tcase_add_test(tcase, no_pid_means_no_slot);

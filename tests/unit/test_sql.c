@@ -7,7 +7,7 @@
  */
 #include "inside.h"
 
-#include "sql.h"
+#include "base/sql.h"
 
 #include <ctype.h>
 
@@ -149,16 +149,51 @@ static const struct {
 	/* SELECT INTO, in its disguises. */
 	{ SQL_DIRTY, "SELECT 1 INTO x" },
 	{ SQL_DIRTY, "SELECT INTO x" },
-	{ SQL_DIRTY, "SELECT * INTO TEMP x FROM t" },
-	{ SQL_DIRTY, "SELECT 1 AS insert INTO TEMP x" },
-	{ SQL_DIRTY, "SELECT insert INTO TEMP x FROM t" },
-	{ SQL_DIRTY, "SELECT (1) insert INTO TEMP x" },
-	{ SQL_DIRTY, "(SELECT (1) merge INTO TEMP x)" },
-	{ SQL_DIRTY, "WITH a AS (SELECT 1) SELECT 2 INTO TEMP x" },
-	{ SQL_DIRTY, "WITH a AS (SELECT 1) SELECT (2) insert INTO TEMP x" },
-	{ SQL_DIRTY, "WITH a AS (SELECT 1) (SELECT (2) insert INTO TEMP x)" },
-	{ SQL_DIRTY, "WITH a AS (INSERT INTO t VALUES (1) RETURNING b) "
+	{ SQL_SESSION, "SELECT * INTO TEMP x FROM t" },
+	{ SQL_SESSION, "SELECT 1 AS insert INTO TEMP x" },
+	{ SQL_SESSION, "SELECT insert INTO TEMP x FROM t" },
+	{ SQL_SESSION, "SELECT (1) insert INTO TEMP x" },
+	{ SQL_SESSION, "(SELECT (1) merge INTO TEMP x)" },
+	{ SQL_SESSION, "WITH a AS (SELECT 1) SELECT 2 INTO TEMP x" },
+	{ SQL_SESSION, "WITH a AS (SELECT 1) SELECT (2) insert INTO TEMP x" },
+	{ SQL_SESSION, "WITH a AS (SELECT 1) (SELECT (2) insert INTO TEMP x)" },
+	{ SQL_SESSION, "WITH a AS (INSERT INTO t VALUES (1) RETURNING b) "
 	  "SELECT b INTO TEMP x FROM a" },
+	{ SQL_SESSION, "select 0 as a into pg_temp.acct" },
+	{ SQL_SESSION, "SELECT 1 INTO TABLE pg_temp.x" },
+	{ SQL_SESSION, "SELECT 1 INTO UNLOGGED TABLE pg_temp.x" },
+	{ SQL_SESSION, "SELECT 1 INTO \"pg_temp\".x" },
+	{ SQL_SESSION, "SELECT 1 INTO pg_temp . x" },
+	{ SQL_SESSION, "SELECT 1 INTO /* c */ PG_TEMP.x" },
+	{ SQL_SESSION, "SELECT 1 INTO mews.pg_temp.x" },
+	{ SQL_SESSION, "SELECT 1 INTO pg_temp_3.x" },
+	{ SQL_SESSION, "SELECT 1 INTO \"pg_temp_31\".x" },
+	{ SQL_SESSION, "(SELECT 1 INTO pg_temp.x)" },
+	{ SQL_SESSION, "WITH a AS (SELECT 1) SELECT 2 INTO pg_temp.x" },
+	{ SQL_SESSION, "EXPLAIN ANALYZE SELECT 1 INTO pg_temp.x" },
+	{ SQL_SESSION, "EXPLAIN (ANALYZE) SELECT 1 INTO pg_temp.x" },
+	{ SQL_SESSION, "SELECT 1 AS insert INTO pg_temp.x" },
+	{ SQL_SESSION, "SELECT (1) insert INTO pg_temp.x" },
+	{ SQL_SESSION, "WITH a AS (SELECT 1) (SELECT (2) merge "
+	  "INTO pg_temp.x)" },
+	{ SQL_SESSION, "SELECT 1 INTO U&\"pg\\005ftemp\".x" },
+	{ SQL_SESSION, "SELECT 1 INTO u&\"pg_temp\".x" },
+	{ SQL_SESSION, "SELECT 1 INTO U&\"pg!005ftemp\" UESCAPE '!' . x" },
+	{ SQL_SESSION, "SELECT 1 INTO mews.U&\"pg\\005ftemp\".x" },
+	{ SQL_DIRTY, "SELECT 1 INTO U&\"d\\0061ta\"" },
+	{ SQL_DIRTY, "SELECT 1 INTO pg_temporal.x" },
+	{ SQL_DIRTY, "SELECT 1 INTO public.pg_temp" },
+	{ SQL_DIRTY, "SELECT a INTO x FROM pg_temp.y" },
+	{ SQL_DIRTY, "SELECT a INTO x FROM y WHERE pg_temp.f(a)" },
+	{ SQL_HARMLESS, "INSERT INTO pg_temp.x VALUES (1)" },
+	{ SQL_DIRTY, "INSERT INTO pg_temp.x VALUES (f(1))" },
+	{ SQL_DIRTY, "INSERT INTO t SELECT f(a) FROM pg_temp.x" },
+	{ SQL_DIRTY, "WITH a AS (SELECT f(1)) INSERT INTO pg_temp.x TABLE a" },
+	{ SQL_DIRTY, "WITH a AS (INSERT INTO pg_temp.x VALUES (f(1)) "
+	  "RETURNING b) SELECT b FROM a" },
+	{ SQL_DIRTY, "EXPLAIN ANALYZE INSERT INTO pg_temp.x VALUES (1)" },
+	{ SQL_DIRTY, "MERGE INTO pg_temp.x USING f(1) ON true "
+	  "WHEN MATCHED THEN DELETE" },
 
 	/* More than one. */
 	{ SQL_DIRTY, "SELECT 1; SET a = 1" },
@@ -175,7 +210,36 @@ static const struct {
 	{ SQL_DIRTY, "CREATE" },
 	{ SQL_DIRTY, "CREATE TABLE t (a int)" },
 	{ SQL_DIRTY, "CREATE OR REPLACE VIEW v AS SELECT 1" },
-	{ SQL_DIRTY, "CREATE TABLE pg_temp.t (a int)" },
+	{ SQL_SESSION, "CREATE TABLE pg_temp.t (a int)" },
+	{ SQL_SESSION, "CREATE VIEW \"pg_temp\" . v AS SELECT 1" },
+	{ SQL_SESSION, "EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1" },
+	{ SQL_SESSION, "EXPLAIN ANALYZE CREATE TABLE pg_temp.t AS SELECT 1" },
+	{ SQL_SESSION, "CREATE TABLE pg_temp_3.t (a int)" },
+	{ SQL_SESSION, "CREATE TABLE U&\"pg\\005ftemp\".t (a int)" },
+	{ SQL_SESSION, "CREATE TABLE U&\"pg!005ftemp\" UESCAPE '!'.t "
+	  "(a int)" },
+	{ SQL_SESSION, "CREATE EXTENSION hstore SCHEMA pg_temp_3" },
+	{ SQL_SESSION, "create extension if not exists hstore with schema "
+	  "\"pg_temp_3\" cascade" },
+	{ SQL_SESSION, "CREATE EXTENSION e SCHEMA U&\"pg\\005ftemp\"" },
+	{ SQL_SESSION, "ALTER EXTENSION hstore SET SCHEMA pg_temp_3" },
+	{ SQL_SESSION, "ALTER TABLE t SET SCHEMA pg_temp" },
+	{ SQL_SESSION, "alter function f(int) set schema /**/ \"pg_temp\"" },
+	{ SQL_SESSION, "IMPORT FOREIGN SCHEMA s FROM SERVER r INTO pg_temp" },
+	{ SQL_SESSION, "import foreign schema s limit to (t) from server r "
+	  "into \"pg_temp\" options (a 'b')" },
+	{ SQL_SESSION, "IMPORT FOREIGN SCHEMA s FROM SERVER r "
+	  "INTO U&\"pg\\005ftemp\"" },
+	{ SQL_DIRTY, "IMPORT FOREIGN SCHEMA pg_temp FROM SERVER r INTO s" },
+	{ SQL_DIRTY, "CREATE EXTENSION pg_temp SCHEMA s" },
+	{ SQL_DIRTY, "ALTER TABLE pg_temp SET SCHEMA s" },
+	{ SQL_DIRTY, "ALTER SCHEMA pg_temp_3 OWNER TO u" },
+	{ SQL_DIRTY, "DROP SCHEMA pg_temp_3 CASCADE" },
+	{ SQL_DIRTY, "GRANT USAGE ON SCHEMA pg_temp_3 TO u" },
+	{ SQL_DIRTY, "CREATE TABLE t AS SELECT * FROM pg_temp.u" },
+	{ SQL_DIRTY, "EXPLAIN SELECT 1" },
+	{ SQL_DIRTY, "INSERT INTO temp SELECT f(1)" },
+	{ SQL_DIRTY, "INSERT INTO temp (a) VALUES (f(1))" },
 	{ SQL_DIRTY, "ALTER ROLE r SET a = 1" },
 	{ SQL_DIRTY, "VACUUM" },
 	{ SQL_DIRTY, "selectx 1" },
@@ -258,7 +322,7 @@ assert_letters_do_not_count(const char *sql, enum sql_effect effect)
 START_TEST(capitals_do_not_count)
 {
 	for (int i = 0; i < COUNT(texts); i++)
-		/* But for the tag of a dollar quote. */
+		/* The tag of a dollar quote is the exception. */
 		if (strstr(texts[i].sql, "$A$") == NULL)
 			assert_letters_do_not_count(texts[i].sql,
 			    texts[i].effect);
@@ -270,7 +334,7 @@ START_TEST(the_locale_of_the_host_does_not_count)
 	if (!use_odd_locale())
 		return;
 	ck_assert_int_ne(tolower('I'), 'i');
-	assert_letters_do_not_count("select 1 into temp x", SQL_DIRTY);
+	assert_letters_do_not_count("select 1 into temp x", SQL_SESSION);
 	assert_letters_do_not_count("begin", SQL_SESSION);
 	assert_letters_do_not_count("insert into t (a) values (1)",
 	    SQL_HARMLESS);
@@ -352,6 +416,55 @@ START_TEST(garbage_is_judged_too)
 }
 END_TEST
 
+static const struct {
+	const char *sql;
+	bool commits, transacts, is_commit;
+} ends[] = {
+	{ "", false, false },
+	{ "select 1", false, false },
+	{ "insert into call values (1)", false, false },
+	{ "CALL p()", true, false },
+	{ "; /* x */ Do $$ begin end $$", true, false },
+	{ "vacuum t", true, false },
+	{ "analyze", true, false },
+	{ "cluster", true, false },
+	{ "reindex table concurrently t", true, false },
+	{ "create unique index concurrently i on t (a)", true, false },
+	{ "drop index concurrently i", true, false },
+	{ "alter table t detach partition p concurrently", true, false },
+	{ "create database d", true, false },
+	{ "drop subscription s", true, false },
+	{ "alter database d set tablespace t", true, false },
+	{ "create index i on t (a)", false, false },
+	{ "create table \"concurrently\" ()", false, false },
+	{ "refresh materialized view concurrently v", false, false },
+	{ "begin", false, true },
+	{ "START TRANSACTION", false, true },
+	{ "commit", false, true, true },
+	{ "COMMIT AND CHAIN", false, true, true },
+	{ ";/**/ end work", false, true, true },
+	{ "committed", false, false },
+	{ "abort", false, true },
+	{ "rollback to savepoint s", false, true },
+	{ "prepare transaction 'x'", false, true, true },
+	{ "prepare s as select 1", false, true },
+	{ "savepoint s", false, false },
+	{ "set local a = 1", false, false },
+};
+
+START_TEST(what_may_commit_on_its_way_is_known)
+{
+	for (int i = 0; i < COUNT(ends); i++) {
+		ck_assert_msg(sql_commits(ends[i].sql) == ends[i].commits,
+		    "%s", ends[i].sql);
+		ck_assert_msg(sql_transacts(ends[i].sql) == ends[i].transacts,
+		    "%s", ends[i].sql);
+		ck_assert_msg(sql_is_commit(ends[i].sql) == ends[i].is_commit,
+		    "%s", ends[i].sql);
+	}
+}
+END_TEST
+
 static Suite *
 sql_suite(void)
 {
@@ -364,6 +477,7 @@ sql_suite(void)
 	tcase_add_test(tcase, nothing_before_a_call_hides_it);
 	tcase_add_test(tcase, nothing_behind_the_end_is_read);
 	tcase_add_test(tcase, garbage_is_judged_too);
+	tcase_add_test(tcase, what_may_commit_on_its_way_is_known);
 	return suite;
 }
 

@@ -3,7 +3,7 @@
  */
 #include "inside_fleet.h"
 
-#include "endpoint.h"
+#include "fleet/endpoint.h"
 
 #include <mews/view.h>
 
@@ -44,7 +44,7 @@ START_TEST(a_new_fleet_is_seen)
 	struct mews_view_worker	  w;
 
 	age_fleet(5000);
-	mews_view_fleet(view, &f);
+	mews_view_fleet(view, &f, sizeof(f));
 	ck_assert_str_eq(f.instance, "test");
 	ck_assert_int_eq(f.master_pid, 0);
 	ck_assert_uint_eq(f.generation, 0);
@@ -52,22 +52,28 @@ START_TEST(a_new_fleet_is_seen)
 	ck_assert_uint_eq(f.slot_count, 4);
 	ck_assert_int_ge(f.uptime_ms, 5000);
 	ck_assert_int_lt(f.uptime_ms, 60000);
-	ck_assert(mews_view_endpoint(view, 0, &e));
+	ck_assert(mews_view_endpoint(view, 0, &e, sizeof(e)));
 	ck_assert_str_eq(e.name, "a");
 	ck_assert_str_eq(e.state, "unknown");
 	ck_assert_str_eq(e.role, "unknown");
 	ck_assert_str_eq(e.reason, "none");
 	ck_assert_uint_eq(e.max_connections, 50);
 	ck_assert_int_eq(e.changed_ms, -1);
+	ck_assert_str_eq(e.cause, "none");
+	ck_assert_int_eq(e.evidence_ms, -1);
+	ck_assert_int_eq(e.probed_ms, -1);
+	ck_assert_int_eq(e.returned_ms, -1);
+	ck_assert_int_eq(e.rejected_ms, -1);
+	ck_assert_uint_eq(e.lowered_ms, 0);
 	ck_assert_uint_eq(e.retry_in_ms, 0);
-	ck_assert(mews_view_endpoint(view, 1, &e));
+	ck_assert(mews_view_endpoint(view, 1, &e, sizeof(e)));
 	ck_assert_str_eq(e.name, "b");
 	ck_assert_uint_eq(e.max_connections, 0);
-	ck_assert(!mews_view_endpoint(view, 2, &e));
-	ck_assert(!mews_view_endpoint(view, UINT32_MAX, &e));
+	ck_assert(!mews_view_endpoint(view, 2, &e, sizeof(e)));
+	ck_assert(!mews_view_endpoint(view, UINT32_MAX, &e, sizeof(e)));
 	for (uint32_t i = 0; i < 5; i++)
-		ck_assert(!mews_view_worker(view, i, &w));
-	ck_assert(!mews_view_worker(view, UINT32_MAX, &w));
+		ck_assert(!mews_view_worker(view, i, &w, sizeof(w)));
+	ck_assert(!mews_view_worker(view, UINT32_MAX, &w, sizeof(w)));
 }
 END_TEST
 
@@ -94,10 +100,10 @@ START_TEST(what_happens_is_seen)
 	/* Earlier again, so that no delay of ours makes the retry due. */
 	age_fleet(-2000);
 
-	mews_view_fleet(view, &f);
+	mews_view_fleet(view, &f, sizeof(f));
 	ck_assert_int_eq(f.master_pid, 99);
 	ck_assert_uint_eq(f.generation, 3);
-	ck_assert(mews_view_endpoint(view, 0, &e));
+	ck_assert(mews_view_endpoint(view, 0, &e, sizeof(e)));
 	ck_assert_str_eq(e.state, "down");
 	ck_assert_str_eq(e.role, "standby");
 	ck_assert_str_eq(e.reason, "refused");
@@ -108,7 +114,11 @@ START_TEST(what_happens_is_seen)
 	ck_assert_uint_eq(e.connections, 15);
 	ck_assert_int_ge(e.changed_ms, 0);
 	ck_assert_int_lt(e.changed_ms, 10000);
-	ck_assert(mews_view_worker(view, 0, &w));
+	ck_assert_str_eq(e.cause, "refused");
+	ck_assert_int_eq(e.evidence_by, getpid());
+	ck_assert_int_ge(e.evidence_ms, 0);
+	ck_assert_int_eq(e.rejected_ms, -1);
+	ck_assert(mews_view_worker(view, 0, &w, sizeof(w)));
 	ck_assert_int_eq(w.pid, getpid());
 	ck_assert_int_eq(w.state, MEWS_WORKER_READY);
 	ck_assert_int_ge(w.uptime_ms, 8000);
@@ -122,8 +132,8 @@ START_TEST(what_happens_is_seen)
 	ck_assert_uint_eq(w.connections[1], 6);
 	/* The view lives longer than the fleet. */
 	mews_fleet_destroy(&fleet);
-	ck_assert(!mews_view_worker(view, 0, &w));
-	ck_assert(mews_view_endpoint(view, 0, &e));
+	ck_assert(!mews_view_worker(view, 0, &w, sizeof(w)));
+	ck_assert(mews_view_endpoint(view, 0, &e, sizeof(e)));
 	fleet = fleet_of(file, 4, 50);
 }
 END_TEST
@@ -174,32 +184,36 @@ look_around(void)
 		"unknown", "up", "suspect", "down", NULL,
 	};
 	static const char *const roles[] = {
-		"unknown", "primary", "standby", "readonly", NULL,
+		"unknown", "primary", "standby", "readonly", "mixed",
+		NULL,
 	};
 	struct mews_view_fleet	  f;
 	struct mews_view_endpoint e;
 	struct mews_view_worker	  w;
 
-	mews_view_fleet(view, &f);
+	mews_view_fleet(view, &f, sizeof(f));
 	REQUIRE(f.uptime_ms >= 0);
-	REQUIRE(f.endpoint_count == 2 && f.slot_count == 4);
+	REQUIRE(f.endpoint_count <= MEWS_ENDPOINTS_MAX && f.slot_count == 4);
 	REQUIRE(strnlen(f.instance, sizeof(f.instance)) <= MEWS_NAME_MAX);
 	for (uint32_t i = 0; i < f.endpoint_count; i++) {
-		REQUIRE(mews_view_endpoint(view, i, &e));
+		REQUIRE(mews_view_endpoint(view, i, &e, sizeof(e)));
 		REQUIRE(strnlen(e.name, sizeof(e.name)) <= MEWS_NAME_MAX);
 		assert_one_of(e.state, states);
 		assert_one_of(e.role, roles);
 		REQUIRE(e.reason != NULL && strlen(e.reason) < 32);
-		REQUIRE(e.changed_ms >= -1);
+		REQUIRE(e.changed_ms >= -1 && e.evidence_ms >= -1);
+		REQUIRE(e.cause != NULL && strlen(e.cause) < 32);
+		REQUIRE(strnlen(e.refusal, sizeof(e.refusal)) <
+		    sizeof(e.refusal));
 	}
 	for (uint32_t i = 0; i < f.slot_count; i++) {
-		if (!mews_view_worker(view, i, &w))
+		if (!mews_view_worker(view, i, &w, sizeof(w)))
 			continue;
 		REQUIRE(w.pid > 0);
 		REQUIRE(w.uptime_ms >= 0);
 		REQUIRE(w.heartbeat_age_ms >= 0);
 		REQUIRE(strlen(mews_worker_state_name(w.state)) < 32);
-		for (int j = 2; j < MEWS_ENDPOINTS_MAX; j++)
+		for (uint32_t j = f.endpoint_count; j < MEWS_ENDPOINTS_MAX; j++)
 			REQUIRE(w.connections[j] == 0);
 	}
 }

@@ -26,12 +26,14 @@ unit_run(Suite *suite)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* A new test case of that name, part of the suite. */
+/* A new test case of that name, part of the suite. Its time, in seconds for
+ * each test, is that of a busy machine and a build with sanitizers. */
 static inline TCase *
 unit_case(Suite *suite, const char *name)
 {
 	TCase	*tcase = tcase_create(name);
 
+	tcase_set_timeout(tcase, 180);
 	suite_add_tcase(suite, tcase);
 	return tcase;
 }

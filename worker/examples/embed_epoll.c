@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -59,9 +60,9 @@ watch(void *arg, int fd, int events)
 	const struct worker *worker = arg;
 	struct epoll_event event = { .data.fd = fd };
 
-	if (events & MEWS_READ)
+	if (events & MEWS_WATCH_READ)
 		event.events |= EPOLLIN;
-	if (events & MEWS_WRITE)
+	if (events & MEWS_WATCH_WRITE)
 		event.events |= EPOLLOUT;
 	if (events == 0)
 		epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -75,8 +76,8 @@ ready(struct worker *worker, const struct epoll_event *event)
 {
 	/* Errors and hang-ups are there to be read. */
 	mews_pool_ready(worker->pool, event->data.fd,
-	    (event->events & ~(uint32_t)EPOLLOUT ? MEWS_READ : 0) |
-	    (event->events & EPOLLOUT ? MEWS_WRITE : 0));
+	    (event->events & ~(uint32_t)EPOLLOUT ? MEWS_WATCH_READ : 0) |
+	    (event->events & EPOLLOUT ? MEWS_WATCH_WRITE : 0));
 }
 
 static void
@@ -140,12 +141,13 @@ work(const struct host *host)
 		&error) != MEWS_OK)
 		errx(1, "%s", error.message);
 	worker.group = mews_pool_group(worker.pool, "read");
-	if (mews_statement_register(&worker.greeting, worker.pool,
+	if (mews_statement_register(&worker.greeting, worker.pool, NULL,
 		"SELECT format('Hello, %s! I am %s.', $1::text,"
-		" current_setting('cluster_name'))", 0) != MEWS_OK)
+		" current_setting('cluster_name'))",
+		0, NULL) != MEWS_OK)
 		errx(1, "out of memory");
-	watch(&worker, stop, MEWS_READ);
-	watch(&worker, worker.socket, MEWS_READ);
+	watch(&worker, stop, MEWS_WATCH_READ);
+	watch(&worker, worker.socket, MEWS_WATCH_READ);
 	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
 
 	while (!stopping || worker.unanswered > 0) {
@@ -179,9 +181,9 @@ start_worker(const struct host *host)
 		err(1, "fork");
 	if (pid > 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* end with the parent ... */
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* end with the parent */
 	if (getppid() != parent)
-		raise(SIGTERM); /* ... even with one that ended already */
+		raise(SIGTERM); /* the parent ended already */
 	exit(work(host));
 }
 
@@ -217,28 +219,42 @@ open_socket(void)
 	return fd;
 }
 
+/* mews_fleet_create() reports a mistake in these settings. */
+static struct mews_config *
+configure(int argc, char **argv)
+{
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	char	endpoint[] = "endpoint.a.conninfo", workers[12];
+
+	if (config == NULL)
+		errx(1, "out of memory");
+	snprintf(workers, sizeof(workers), "%d", WORKERS);
+	mews_config_set(config, "instance", "epoll", NULL);
+	mews_config_set(config, "workers", workers, NULL);
+	mews_config_set(config, "group.read.role", "any", NULL);
+	for (int i = 1; i < argc; i++, endpoint[strlen("endpoint.")]++)
+		mews_config_set(config, endpoint, argv[i], NULL);
+	if (getenv("RUNTIME_FILE") != NULL) {
+		unlink(getenv("RUNTIME_FILE")); /* a crash would leave it */
+		mews_config_set(config, "runtime_file",
+		    getenv("RUNTIME_FILE"), NULL);
+	}
+	return config;
+}
+
 int
 main(int argc, char **argv)
 {
-	static const char *const names[] = { "a", "b", "c", "d" };
-	struct mews_endpoint_config endpoints[4];
-	struct mews_group_config group = { .name = "read" };
-	struct mews_config config = { .abi = MEWS_ABI, .instance = "epoll",
-		.runtime_file = getenv("RUNTIME_FILE"), .workers = WORKERS,
-		.endpoints = endpoints, .groups = &group, .group_count = 1 };
+	struct mews_config *config;
 	struct mews_error error;
 	struct host host;
 	pid_t	pid;
 	int	signal;
 
-	for (int i = 0; i < 4 && i + 1 < argc; i++)
-		endpoints[config.endpoint_count++] =
-		    (struct mews_endpoint_config) {
-			.name = names[i], .conninfo = argv[i + 1] };
-	if (config.runtime_file != NULL)
-		unlink(config.runtime_file); /* a crash would leave it */
-	if (mews_fleet_create(&host.fleet, &config, &error) != MEWS_OK)
+	config = configure(argc, argv);
+	if (mews_fleet_create(&host.fleet, config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_config_free(&config);
 	mews_fleet_set_master(host.fleet, getpid(), 0);
 	sigemptyset(&host.signals);
 	sigaddset(&host.signals, SIGCHLD);

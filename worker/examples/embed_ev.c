@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,8 +57,8 @@ watch(void *arg, int fd, int events)
 	ev_io_stop(worker->loop, watcher);
 	if (events == 0)
 		return;
-	ev_io_set(watcher, fd, (events & MEWS_READ ? EV_READ : 0) |
-	    (events & MEWS_WRITE ? EV_WRITE : 0));
+	ev_io_set(watcher, fd, (events & MEWS_WATCH_READ ? EV_READ : 0) |
+	    (events & MEWS_WATCH_WRITE ? EV_WRITE : 0));
 	ev_io_start(worker->loop, watcher);
 }
 
@@ -67,8 +68,8 @@ on_ready(struct ev_loop *loop, ev_io *watcher, int events)
 	struct worker *worker = ev_userdata(loop);
 
 	mews_pool_ready(worker->pool, watcher->fd,
-	    (events & EV_READ ? MEWS_READ : 0) |
-	    (events & EV_WRITE ? MEWS_WRITE : 0));
+	    (events & EV_READ ? MEWS_WATCH_READ : 0) |
+	    (events & EV_WRITE ? MEWS_WATCH_WRITE : 0));
 }
 
 /* The loop is about to wait. */
@@ -171,9 +172,10 @@ work(struct mews_fleet *fleet, int socket)
 		&error) != MEWS_OK)
 		errx(1, "%s", error.message);
 	worker.group = mews_pool_group(worker.pool, "read");
-	if (mews_statement_register(&worker.greeting, worker.pool,
+	if (mews_statement_register(&worker.greeting, worker.pool, NULL,
 		"SELECT format('Hello, %s! I am %s.', $1::text,"
-		" current_setting('cluster_name'))", 0) != MEWS_OK)
+		" current_setting('cluster_name'))",
+		0, NULL) != MEWS_OK)
 		errx(1, "out of memory");
 	ev_timer_init(&worker.deadline, on_deadline, 0, 0);
 	ev_prepare_init(&worker.before_wait, on_wait);
@@ -192,7 +194,7 @@ work(struct mews_fleet *fleet, int socket)
 	return 0;
 }
 
-/* It ends when nobody has the other end of the pipe any more. */
+/* The monitor ends when nobody has the other end of the pipe any more. */
 static int
 monitor(struct mews_fleet *fleet, const int life[2])
 {
@@ -221,26 +223,37 @@ open_socket(void)
 	return fd;
 }
 
+/* mews_fleet_create() reports a mistake in these settings. */
+static struct mews_config *
+configure(int argc, char **argv)
+{
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	char	endpoint[] = "endpoint.a.conninfo", workers[12];
+
+	if (config == NULL)
+		errx(1, "out of memory");
+	snprintf(workers, sizeof(workers), "%d", WORKERS);
+	mews_config_set(config, "instance", "ev", NULL);
+	mews_config_set(config, "workers", workers, NULL);
+	mews_config_set(config, "group.read.role", "any", NULL);
+	for (int i = 1; i < argc; i++, endpoint[strlen("endpoint.")]++)
+		mews_config_set(config, endpoint, argv[i], NULL);
+	return config;
+}
+
 int
 main(int argc, char **argv)
 {
-	static const char *const names[] = { "a", "b", "c", "d" };
-	struct mews_endpoint_config endpoints[4];
-	struct mews_group_config group = { .name = "read" };
-	struct mews_config config = { .abi = MEWS_ABI, .instance = "ev",
-		.workers = WORKERS, .endpoints = endpoints,
-		.groups = &group, .group_count = 1 };
+	struct mews_config *config;
 	struct mews_fleet *fleet;
 	struct mews_error error;
 	pid_t	pid, parent = getpid();
 	int	socket = open_socket(), life[2];
 
-	for (int i = 0; i < 4 && i + 1 < argc; i++)
-		endpoints[config.endpoint_count++] =
-		    (struct mews_endpoint_config) {
-			.name = names[i], .conninfo = argv[i + 1] };
-	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
+	config = configure(argc, argv);
+	if (mews_fleet_create(&fleet, config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_config_free(&config);
 	if (pipe(life) == -1)
 		err(1, "pipe");
 	if (fork() == 0)

@@ -27,6 +27,10 @@ work(struct mews_fleet *fleet)
 	status = mews_query_run(mews_pool_group(pool, "read"), &args, &result);
 	if (status == MEWS_OK)
 		puts(PQgetvalue(mews_result_pg(result), 0, 0));
+	else
+		warnx("%s: %s", mews_status_name(status), result != NULL ?
+		    mews_result_message(result) :
+		    mews_group_message(mews_pool_group(pool, "read")));
 	mews_result_free(&result);
 	mews_pool_close(&pool);
 	mews_fleet_destroy(&fleet);
@@ -36,20 +40,23 @@ work(struct mews_fleet *fleet)
 int
 main(int argc, char **argv)
 {
-	struct mews_endpoint_config endpoint = { .name = "a",
-		.conninfo = argc > 1 ? argv[1] : "dbname=app" };
-	struct mews_group_config group = { .name = "read" };
-	struct mews_config config = { .abi = MEWS_ABI, .instance = "minimal",
-		.workers = 2, .endpoints = &endpoint, .endpoint_count = 1,
-		.groups = &group, .group_count = 1 };
+	struct mews_config *config = mews_config_new(MEWS_ABI);
 	struct mews_fleet *fleet;
 	struct mews_error error;
 	int	ended, failed = 0;
 	pid_t	pid;
 
-	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
+	if (config == NULL)
+		errx(1, "out of memory");
+	/* mews_fleet_create() reports a mistake in these settings. */
+	mews_config_set(config, "workers", "2", NULL);
+	mews_config_set(config, "group.read.role", "any", NULL);
+	mews_config_set(config, "endpoint.a.conninfo",
+	    argc > 1 ? argv[1] : "dbname=app", NULL);
+	if (mews_fleet_create(&fleet, config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
-	for (uint32_t i = 0; i < config.workers; i++)
+	mews_config_free(&config);
+	for (int i = 0; i < 2; i++)
 		if (fork() == 0)
 			return work(fleet);
 	while ((pid = wait(&ended)) > 0) {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,8 +54,8 @@ on_ready(uv_poll_t *poll, int status, int events)
 
 	uv_fileno((uv_handle_t *)poll, &fd);
 	mews_pool_ready(worker->pool, fd,
-	    (events & UV_READABLE || status < 0 ? MEWS_READ : 0) |
-	    (events & UV_WRITABLE ? MEWS_WRITE : 0));
+	    (events & UV_READABLE || status < 0 ? MEWS_WATCH_READ : 0) |
+	    (events & UV_WRITABLE ? MEWS_WATCH_WRITE : 0));
 }
 
 /* libuv frees nothing, and has done with a handle only now. */
@@ -82,8 +83,8 @@ watch(void *arg, int fd, int events)
 	if (*poll == NULL && ((*poll = malloc(sizeof(**poll))) == NULL ||
 		uv_poll_init(&worker->loop, *poll, fd) != 0))
 		errx(1, "cannot watch descriptor %d", fd);
-	uv_poll_start(*poll, (events & MEWS_READ ? UV_READABLE : 0) |
-	    (events & MEWS_WRITE ? UV_WRITABLE : 0), on_ready);
+	uv_poll_start(*poll, (events & MEWS_WATCH_READ ? UV_READABLE : 0) |
+	    (events & MEWS_WATCH_WRITE ? UV_WRITABLE : 0), on_ready);
 }
 
 static void
@@ -182,9 +183,10 @@ work(struct mews_fleet *fleet, int socket)
 		&error) != MEWS_OK)
 		errx(1, "%s", error.message);
 	worker.group = mews_pool_group(worker.pool, "read");
-	if (mews_statement_register(&worker.greeting, worker.pool,
+	if (mews_statement_register(&worker.greeting, worker.pool, NULL,
 		"SELECT format('Hello, %s! I am %s.', $1::text,"
-		" current_setting('cluster_name'))", 0) != MEWS_OK)
+		" current_setting('cluster_name'))",
+		0, NULL) != MEWS_OK)
 		errx(1, "out of memory");
 	uv_timer_init(&worker.loop, &worker.deadline);
 	uv_prepare_init(&worker.loop, &worker.before_wait);
@@ -223,26 +225,37 @@ open_socket(void)
 	return fd;
 }
 
+/* mews_fleet_create() reports a mistake in these settings. */
+static struct mews_config *
+configure(int argc, char **argv)
+{
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	char	endpoint[] = "endpoint.a.conninfo", workers[12];
+
+	if (config == NULL)
+		errx(1, "out of memory");
+	snprintf(workers, sizeof(workers), "%d", WORKERS);
+	mews_config_set(config, "instance", "uv", NULL);
+	mews_config_set(config, "workers", workers, NULL);
+	mews_config_set(config, "group.read.role", "any", NULL);
+	for (int i = 1; i < argc; i++, endpoint[strlen("endpoint.")]++)
+		mews_config_set(config, endpoint, argv[i], NULL);
+	return config;
+}
+
 int
 main(int argc, char **argv)
 {
-	static const char *const names[] = { "a", "b", "c", "d" };
-	struct mews_endpoint_config endpoints[4];
-	struct mews_group_config group = { .name = "read" };
-	struct mews_config config = { .abi = MEWS_ABI, .instance = "uv",
-		.workers = WORKERS, .endpoints = endpoints,
-		.groups = &group, .group_count = 1 };
+	struct mews_config *config;
 	struct mews_fleet *fleet;
 	struct mews_error error;
 	pid_t	pid, parent = getpid();
 	int	socket = open_socket();
 
-	for (int i = 0; i < 4 && i + 1 < argc; i++)
-		endpoints[config.endpoint_count++] =
-		    (struct mews_endpoint_config) {
-			.name = names[i], .conninfo = argv[i + 1] };
-	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
+	config = configure(argc, argv);
+	if (mews_fleet_create(&fleet, config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_config_free(&config);
 	for (int i = 0; i < WORKERS; i++)
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -146,7 +147,7 @@ serve_write(struct worker *worker, struct mews_param id, char *text)
 	struct mews_result *row = NULL, *commit = NULL;
 	enum mews_status status;
 
-	status = mews_lease_wait(worker->write, 0, &lease);
+	status = mews_lease_begin_run(worker->write, 0, &lease);
 	if (status == MEWS_OK)
 		status = mews_lease_query_run(lease, &args, &row);
 	if (status == MEWS_OK)
@@ -170,9 +171,9 @@ serve(struct worker *worker, const char *payload, char *result)
 	int	id;
 
 	if (sscanf(payload, "read %d", &id) == 1)
-		serve_read(worker, mews_param_int(id), result);
+		serve_read(worker, mews_param_int_text(id), result);
 	else if (sscanf(payload, "write %d", &id) == 1)
-		serve_write(worker, mews_param_int(id), result);
+		serve_write(worker, mews_param_int_text(id), result);
 	else
 		snprintf(result, RESULT_MAX, "failed: neither read nor write");
 }
@@ -191,11 +192,13 @@ work(struct mews_fleet *fleet, struct mailbox *mailbox, int bell, int result)
 		errx(1, "%s", error.message);
 	worker.read = mews_pool_group(worker.pool, "read");
 	worker.write = mews_pool_group(worker.pool, "write");
-	if (mews_statement_register(&worker.select, worker.pool,
-		"SELECT randomnumber FROM world WHERE id = $1", 0) != MEWS_OK ||
-	    mews_statement_register(&worker.update, worker.pool,
+	if (mews_statement_register(&worker.select, worker.pool, NULL,
+		"SELECT randomnumber FROM world WHERE id = $1", 0,
+		NULL) != MEWS_OK ||
+	    mews_statement_register(&worker.update, worker.pool, NULL,
 		"UPDATE world SET randomnumber = randomnumber + 1"
-		" WHERE id = $1 RETURNING randomnumber", 0) != MEWS_OK)
+		" WHERE id = $1 RETURNING randomnumber",
+		0, NULL) != MEWS_OK)
 		errx(1, "out of memory");
 	mews_fleet_set_state(fleet, MEWS_WORKER_READY);
 
@@ -232,9 +235,9 @@ start_worker(struct host *host, struct seat *seat)
 		fprintf(stderr, "falcon: worker %d starts\n", seat->pid);
 		return;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* end with the parent ... */
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* end with the parent */
 	if (getppid() != parent)
-		_exit(1); /* ... even with one that ended already */
+		_exit(1); /* the parent ended already */
 	sigprocmask(SIG_SETMASK, &host->inherited, NULL);
 	exit(work(host->fleet, seat->mailbox, seat->bell, host->bell));
 }
@@ -278,8 +281,8 @@ take_results(struct host *host)
 			    host->seats[i].mailbox->result);
 }
 
-/* What becomes of the request that a dead worker had: one that it had not
- * begun, and a read, are left to the next worker. */
+/* Settle the request that a dead worker had: one that it had not begun, and a
+ * read, are left to the next worker. */
 static void
 inherit_request(struct seat *seat)
 {
@@ -365,34 +368,47 @@ on_log(void *arg, enum mews_log_level level, const char *event,
     const char *text)
 {
 	(void)arg;
-	if (level >= MEWS_INFO)
+	if (level >= MEWS_LOG_INFO)
 		fprintf(stderr, "falcon: %s %s\n", event, text);
+}
+
+/* mews_fleet_create() reports a mistake in these settings. */
+static struct mews_config *
+configure(int argc, char **argv)
+{
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	char	endpoint[] = "endpoint.a.conninfo", workers[12];
+
+	if (config == NULL)
+		errx(1, "out of memory");
+	snprintf(workers, sizeof(workers), "%d", WORKERS);
+	mews_config_set(config, "instance", "falcon", NULL);
+	mews_config_set(config, "workers", workers, NULL);
+	mews_config_set(config, "group.read.role", "prefer-standby", NULL);
+	mews_config_set(config, "group.write.role", "primary", NULL);
+	mews_config_set(config, "group.write.connection_count", "1", NULL);
+	mews_config_set(config, "group.write.autocommit", "off", NULL);
+	for (int i = 1; i < argc; i++, endpoint[strlen("endpoint.")]++)
+		mews_config_set(config, endpoint, argv[i], NULL);
+	if (getenv("RUNTIME_FILE") != NULL) {
+		unlink(getenv("RUNTIME_FILE")); /* a crash would leave it */
+		mews_config_set(config, "runtime_file",
+		    getenv("RUNTIME_FILE"), NULL);
+	}
+	return config;
 }
 
 static struct mews_fleet *
 create_fleet(int argc, char **argv)
 {
-	static const char *const names[] = { "a", "b", "c", "d" };
-	static const struct mews_group_config groups[] = {
-		{ .name = "read", .role = MEWS_GROUP_PREFER_STANDBY },
-		{ .name = "write", .role = MEWS_GROUP_PRIMARY,
-		    .connection_count = 1, .autocommit = MEWS_OFF },
-	};
-	struct mews_endpoint_config endpoints[4];
-	struct mews_config config = { .abi = MEWS_ABI, .instance = "falcon",
-		.runtime_file = getenv("RUNTIME_FILE"), .workers = WORKERS,
-		.endpoints = endpoints, .groups = groups, .group_count = 2 };
+	struct mews_config *config;
 	struct mews_fleet *fleet;
 	struct mews_error error;
 
-	for (int i = 0; i < 4 && i + 1 < argc; i++)
-		endpoints[config.endpoint_count++] =
-		    (struct mews_endpoint_config) {
-			.name = names[i], .conninfo = argv[i + 1] };
-	if (config.runtime_file != NULL)
-		unlink(config.runtime_file); /* a crash would leave it */
-	if (mews_fleet_create(&fleet, &config, &error) != MEWS_OK)
+	config = configure(argc, argv);
+	if (mews_fleet_create(&fleet, config, &error) != MEWS_OK)
 		errx(1, "%s", error.message);
+	mews_config_free(&config);
 	mews_fleet_set_master(fleet, getpid(), 0);
 	mews_fleet_set_log(fleet, on_log, NULL);
 	return fleet;
@@ -415,7 +431,7 @@ main(int argc, char **argv)
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, &host.inherited);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	setbuf(stdin, NULL); /* what is read ahead poll(2) cannot see */
+	setbuf(stdin, NULL); /* poll(2) cannot see bytes read ahead */
 
 	host.fleet = create_fleet(argc, argv);
 	for (int i = 0; i < WORKERS; i++) {

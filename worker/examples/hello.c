@@ -16,7 +16,9 @@ answer(void *request, const struct mews_result *result)
 static void
 hello(void *state, struct mews_request *request)
 {
-	struct mews_query_args args = { .sql = "SELECT 'hello at ' || now()" };
+	struct mews_query_args args = {
+		.sql = "SELECT 'hello at ' || now() || chr(10)"
+	};
 
 	(void)state;
 	mews_request_query(request, "read", &args, answer);

@@ -99,7 +99,7 @@ put_world(char *at, const struct world *world)
 static enum mews_status
 send_world(struct techempower *app, mews_query_fn *on_world, void *arg)
 {
-	struct mews_param id = mews_param_int(random_world(app));
+	struct mews_param id = mews_param_int_text(random_world(app));
 	struct mews_query_args args = { .statement = app->world,
 		.params = &id, .param_count = 1 };
 
@@ -288,7 +288,7 @@ batch_update(struct batch *batch)
 	for (; row < end; row++) {
 		if (row > batch->rows && row->id == row[-1].id) {
 			row->number = row[-1].number;
-			continue;	/* the same row came twice */
+			continue;	/* one row came twice */
 		}
 		row->number = random_world(app);
 		if (row > batch->rows) {
@@ -560,7 +560,7 @@ techempower_start(struct mews_worker *worker, void **state,
 	if (app == NULL)
 		return MEWS_NOMEM;
 	arc4random_buf(&app->random, sizeof(app->random));
-	app->random |= 1;	/* it must not be zero */
+	app->random |= 1;	/* never zero */
 	app->read = mews_pool_group(pool, "read");
 	app->write = mews_pool_group(pool, "write");
 	if (app->read == NULL || app->write == NULL) {
@@ -569,14 +569,16 @@ techempower_start(struct mews_worker *worker, void **state,
 		free(app);
 		return MEWS_INVALID;
 	}
-	if ((status = mews_statement_register(&app->world, pool,
-	    "SELECT id, randomnumber FROM world WHERE id = $1", 0)) ||
-	    (status = mews_statement_register(&app->fortunes, pool,
-	    "SELECT id, message FROM fortune", 0)) ||
-	    (status = mews_statement_register(&app->update, pool,
-	    "UPDATE world w SET randomnumber = v.r FROM "
-	    "(SELECT * FROM unnest($1::int[], $2::int[]) AS v(id, r)"
-	    " ORDER BY id) v WHERE w.id = v.id", 0))) {
+	if ((status = mews_statement_register(&app->world, pool, NULL,
+		 "SELECT id, randomnumber FROM world WHERE id = $1", 0,
+		 NULL)) ||
+	    (status = mews_statement_register(&app->fortunes, pool, NULL,
+		 "SELECT id, message FROM fortune", 0, NULL)) ||
+	    (status = mews_statement_register(&app->update, pool, NULL,
+		 "UPDATE world w SET randomnumber = v.r FROM "
+		 "(SELECT * FROM unnest($1::int[], $2::int[]) AS v(id, r)"
+		 " ORDER BY id) v WHERE w.id = v.id",
+		 0, NULL))) {
 		snprintf(error->message, sizeof(error->message),
 		    "cannot register a statement");
 		free(app);

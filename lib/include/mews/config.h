@@ -1,18 +1,18 @@
 /*
- * mews/config.h - what a fleet is made of, as plain structures.
+ * mews/config.h - what a fleet is made of, in the words of mews.conf(5).
  *
- * Filled by hand, or from a file by the parser of the mews command. Zero
- * means "the default" in every field but the ones marked required, so a
- * designated initialiser names only what differs. mews_fleet_create() copies
- * all of it; strings need to live no longer than that call.
+ *	struct mews_config *config = mews_config_new(MEWS_ABI);
  *
- * Units: milliseconds and bytes. A time of MEWS_FOREVER never passes.
+ *	mews_config_set(config, "instance", "shop", NULL);
+ *	mews_config_set(config, "endpoint.a.conninfo", "host=a", &error);
+ *	mews_config_set(config, "group.read.role", "standby", &error);
+ *	mews_fleet_create(&fleet, config, &error);
+ *	mews_config_free(&config);
  */
 #ifndef MEWS_CONFIG_H
 #define MEWS_CONFIG_H
 
 #include <mews/status.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -20,128 +20,53 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define MEWS_FOREVER	     UINT32_MAX
+#define MEWS_FOREVER	     UINT32_MAX /* a time that never passes */
 #define MEWS_NAME_MAX	     31	 /* bytes in a name, without the NUL */
 #define MEWS_ENDPOINTS_MAX   32	 /* endpoints in a fleet */
 #define MEWS_GROUPS_MAX	     32	 /* groups in a fleet */
 #define MEWS_WORKERS_MAX     256 /* slots for workers in a segment */
+#define MEWS_SLOTS_MAX	     640 /* slots, with those of two generations */
 #define MEWS_CONNECTIONS_MAX 1024 /* connections of one group, one worker */
 
-/* Defaults: what a zero stands for. */
-#define MEWS_CONNECTION_COUNT_DEFAULT 4
-#define MEWS_PIPELINE_DEFAULT	      64
-#define MEWS_QUERY_TIMEOUT_DEFAULT    30000
-#define MEWS_ACQUIRE_TIMEOUT_DEFAULT  5000
-#define MEWS_QUEUE_DEFAULT	      1024
-#define MEWS_IDLE_TIMEOUT_DEFAULT     600000
-#define MEWS_MAX_LIFETIME_DEFAULT     3600000
-#define MEWS_HEALTH_INTERVAL_DEFAULT  1000
-#define MEWS_HEALTH_TIMEOUT_DEFAULT   500
-#define MEWS_HEALTH_FALL_DEFAULT      2
-#define MEWS_HEALTH_RISE_DEFAULT      1
-#define MEWS_HEALTH_SLOW_START_DEFAULT 10000
-#define MEWS_HEALTH_RESOLVE_DEFAULT   30000
-#define MEWS_CONNECT_BURST_DEFAULT    2
-#define MEWS_RETRY_BUDGET_DEFAULT     20
+struct mews_config;
 
-#define MEWS_HEDGE_AUTO 1 /* hedge_after: three times the p99 learned */
-
-/* Which servers may serve a group. All but primary open read-only sessions. */
-enum mews_group_role {
-	MEWS_GROUP_ANY = 0,
-	MEWS_GROUP_PRIMARY = 1,
-	MEWS_GROUP_STANDBY = 2,
-	MEWS_GROUP_PREFER_STANDBY = 3
+enum mews_switch {
+	MEWS_SWITCH_DEFAULT = 0,
+	MEWS_SWITCH_ON = 1,
+	MEWS_SWITCH_OFF = 2
 };
-
-enum mews_switch { MEWS_DEFAULT = 0, MEWS_ON = 1, MEWS_OFF = 2 };
-
-/* One PostgreSQL server, version 14 or later. */
-struct mews_endpoint_config {
-	const char *name;     /* required; letters, digits, '_', '-', '.' */
-	const char *conninfo; /* required; all that libpq takes, one host */
-	uint32_t max_connections; /* of the whole fleet; 0: no cap */
-	uint32_t connect_burst;	  /* logins at a time, of the whole fleet,
-				     when it came back; grows as they succeed */
-};
-
-/* A named use of the pool, per worker. */
-struct mews_group_config {
-	const char *name; /* required; as an endpoint's */
-	enum mews_group_role role;
-	uint32_t connection_count; /* at most, 1..MEWS_CONNECTIONS_MAX */
-	uint32_t min_connections;  /* kept open; default 0 */
-	enum mews_switch autocommit; /* default on; off: queries by lease
-					only, each with BEGIN sent ahead */
-	uint32_t pipeline;	     /* queries in flight per connection */
-	enum mews_switch batch;	     /* reads of one turn share a Sync;
-					default on, not for primary */
-	uint32_t query_timeout;	     /* ms; statement_timeout on the server */
-	uint32_t acquire_timeout;    /* ms waiting for a connection */
-	uint32_t queue;		     /* queries waiting, at most */
-	uint32_t idle_timeout;	     /* ms; above min_connections */
-	uint32_t max_lifetime;	     /* ms; shortened by up to a tenth */
-	uint32_t max_lag;	     /* ms a standby may be behind; 0: any */
-	uint64_t max_lag_bytes;	     /* the same in bytes of WAL; 0: any */
-	uint32_t stall_after;	     /* ms; 0: four times the p99 learned, at
-					least 20 */
-	uint32_t hedge_after;	     /* ms until a read is sent to another
-					endpoint as well; 0: never */
-	uint32_t retry_budget;	     /* per cent of the reads that may be sent
-					again; what was not used is saved, up
-					to connection_count times pipeline,
-					or 100; MEWS_FOREVER: none */
-	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
-	const char *const *init;     /* SQL run on each new connection */
-	size_t init_count;
-};
-
-/* When is a server called dead, and when alive again? */
-struct mews_health_config {
-	uint32_t interval; /* ms between probes of one endpoint */
-	uint32_t timeout;  /* ms that one probe may take */
-	uint32_t fall;	   /* failed probes until DOWN, 1..15 */
-	uint32_t rise;	   /* good probes until UP again, 1..15 */
-	uint32_t slow_start; /* ms until a server that came back has its full
-				share of reads; MEWS_FOREVER: at once */
-	uint32_t resolve;  /* ms between look-ups of host names */
-};
-
-struct mews_config {
-	uint32_t abi;	      /* required; MEWS_ABI */
-	const char *instance; /* required; as an endpoint's name */
-	const char *runtime_file; /* path of the segment; NULL: no file */
-	uint32_t workers;	  /* required; slots, 1..MEWS_WORKERS_MAX */
-	const struct mews_endpoint_config *endpoints; /* required, 1 or more */
-	size_t endpoint_count;
-	const struct mews_group_config *groups; /* required, 1 or more */
-	size_t group_count;
-	struct mews_health_config health;
-};
-
-/* Where in a configuration a mistake sits; indices are -1 where unused. */
-struct mews_config_mistake {
-	int endpoint;	   /* index into endpoints */
-	int group;	   /* index into groups */
-	const char *field; /* name as in the structures above, or NULL */
-	const char *text;  /* what is wrong and what is allowed */
-};
-
-typedef void mews_config_fn(void *arg, const struct mews_config_mistake *);
 
 /**
- * Check everything that can be checked without a server.
+ * A configuration of defaults; NULL: out of memory. Free it with
+ * mews_config_free(), which may be right after mews_fleet_create().
  *
- * @on_mistake  called once per mistake, during this call; the structure and
- *              its strings end with the callback.
- *
- * Returns the number of mistakes: 0 means that mews_fleet_create() accepts it.
+ * @abi  MEWS_ABI, of the headers that the host is compiled with.
  */
-size_t mews_config_check(const struct mews_config *config,
-    mews_config_fn *on_mistake, void *arg);
+struct mews_config *mews_config_new(uint32_t abi);
 
-/** "primary", "standby", "any", "prefer-standby"; "?" if not one of them. */
-const char *mews_group_role_name(enum mews_group_role role);
+/**
+ * Set one key, or add one value to a list.
+ *
+ * @key    "endpoint.NAME.KEY", "group.NAME.KEY" or "health.KEY", with the
+ *         keys of these sections of mews.conf; what is named first exists from
+ *         then on. Besides:
+ *         "instance", the fleet's name; "mews" if it is not set;
+ *         "workers", slots of the segment, 1 to MEWS_WORKERS_MAX; required;
+ *         "runtime_file", the path of the segment; without one it has no file;
+ *         "queue_memory", as in mews.conf.
+ * @value  as mews.conf has it, without quotes: "30s", "64MB", "never",
+ *         "prefer-standby". Of a list (init) one element; each call adds one.
+ *         Copied.
+ *
+ * Returns MEWS_OK; MEWS_INVALID: @error says what is wrong and what is
+ * allowed, and nothing was set; or MEWS_NOMEM. After one of these that nobody
+ * looked at mews_fleet_create() fails with the first of their sentences.
+ */
+enum mews_status mews_config_set(struct mews_config *config, const char *key,
+    const char *value, struct mews_error *error);
+
+/** Free it and set *config to NULL; NULL *config is a no-op. */
+void mews_config_free(struct mews_config **config);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -19,7 +19,12 @@ extern "C" {
 
 struct mews_fleet;
 
-enum mews_log_level { MEWS_DEBUG, MEWS_INFO, MEWS_WARNING, MEWS_ERROR };
+enum mews_log_level {
+	MEWS_LOG_DEBUG = 0,
+	MEWS_LOG_INFO = 1,
+	MEWS_LOG_WARNING = 2,
+	MEWS_LOG_ERROR = 3
+};
 
 /**
  * The host's log. Runs inside calls into the library, in the process that
@@ -31,7 +36,7 @@ enum mews_log_level { MEWS_DEBUG, MEWS_INFO, MEWS_WARNING, MEWS_ERROR };
 typedef void mews_log_fn(void *arg, enum mews_log_level level,
     const char *event, const char *text);
 
-/* What a worker says of itself in its slot. */
+/* A worker's state, as its slot shows it. */
 enum mews_worker_state {
 	MEWS_WORKER_FREE = 0,
 	MEWS_WORKER_STARTING = 1,
@@ -57,13 +62,59 @@ enum mews_status mews_fleet_create(struct mews_fleet **out,
     const struct mews_config *config, struct mews_error *error);
 
 /**
+ * Make the next generation of a fleet, with another configuration, on the same
+ * segment: in the process that created it, to fork processes from it beside
+ * those that live. It serves once mews_fleet_switch() was called; destroyed
+ * before, it never was. There may be one such generation at a time.
+ *
+ * The instance stays. workers, slots and runtime_file say nothing here: the
+ * segment keeps its size and place. Endpoints are matched by name, host and
+ * port. A host name that is new is not looked up: see mews_fleet_resolve().
+ *
+ * @out  set on MEWS_OK, else NULL; end it with mews_fleet_destroy(), as @fleet.
+ *
+ * Returns MEWS_OK, MEWS_INVALID or MEWS_NOMEM.
+ */
+enum mews_status mews_fleet_renew(struct mews_fleet **out,
+    struct mews_fleet *fleet, const struct mews_config *config,
+    struct mews_error *error);
+
+/**
+ * Look up the host names of endpoints that have no address yet; may block on
+ * DNS. For a child forked from a renewed fleet, or for its host if that may
+ * wait. An endpoint without an address is not dialed.
+ */
+void mews_fleet_resolve(struct mews_fleet *fleet);
+
+/**
+ * A renewed fleet becomes the one that serves: its caps are in force, and
+ * every process is woken to learn it from mews_fleet_turn(). Those of the
+ * generation before go on as they are until their host ends them.
+ */
+void mews_fleet_switch(struct mews_fleet *fleet);
+
+/* Is it the turn of a generation to serve? */
+enum mews_turn {
+	MEWS_TURN_NEXT = 0,    /* not yet this generation's */
+	MEWS_TURN_CURRENT = 1, /* this generation's */
+	MEWS_TURN_PAST = 2     /* no longer: finish what was begun */
+};
+
+/** Ask for the generation that this process was forked from; one load. */
+enum mews_turn mews_fleet_turn(const struct mews_fleet *fleet);
+
+/**
  * Unmap the segment and set *fleet to NULL; NULL *fleet is a no-op. In the
- * process that created it the file is removed too. A pool of this process
- * that is still open is refused by an assertion.
+ * process that created it the file is removed too, with the last generation.
+ * A pool of this process that is still open is refused by an assertion.
  */
 void mews_fleet_destroy(struct mews_fleet **fleet);
 
-/** Give the library a log; NULL @fn: none. Inherited by later forks. */
+/**
+ * Give the library a log; NULL @fn: none. Inherited by later forks. The first
+ * call logs, before it returns, which variables of the environment fill in
+ * what the endpoints' conninfos leave open.
+ */
 void mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg);
 
 /**

@@ -4,8 +4,9 @@
  * in mews/transaction.h.
  *
  * What a lease leaves behind never reaches the next user of its connection:
- * an open transaction is rolled back and session state is reset, in the same
- * flight as the next use.
+ * when the lease ends an open transaction is rolled back, session state is
+ * reset, and the group's settings are made again, before anybody else is
+ * served on that connection.
  *
  * A lease with nothing in flight for longer than its group's query_timeout
  * was forgotten: it is rolled back and taken away, with a warning, up to a
@@ -38,14 +39,27 @@ typedef void mews_lease_fn(void *arg, struct mews_lease *lease,
  * Borrow a connection. In a group with autocommit off a transaction is open
  * on it: BEGIN travels ahead of the first query.
  *
- * @timeout_ms  waiting, at most; 0: the group's acquire_timeout.
- * @id          for mews_query_cancel() while it waits; may be NULL.
+ * @wait_ms  ms for a connection, at most; 0: the group's acquire_timeout.
+ * @id       for mews_query_cancel() while it waits; may be NULL.
  *
  * Returns MEWS_OK, MEWS_OVERLOAD, MEWS_INVALID or MEWS_NOMEM, as
  * mews_query_send() does.
  */
 enum mews_status mews_lease_begin(struct mews_group *group,
-    uint32_t timeout_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
+    uint32_t wait_ms, mews_lease_fn *fn, void *arg, mews_query_id *id);
+
+/**
+ * As mews_lease_begin(), on a server that has replayed the WAL up to @after, or
+ * on the primary where the group may use it: what the lease reads includes that
+ * write.
+ *
+ * @after  a mews_result_position(), of any worker; 0: on any server. Without a
+ *         monitor nobody knows what a standby has replayed; where no primary
+ *         may be used the wait ends with MEWS_WAITED then, which says so.
+ */
+enum mews_status mews_lease_begin_after(struct mews_group *group,
+    uint64_t after, uint32_t wait_ms, mews_lease_fn *fn, void *arg,
+    mews_query_id *id);
 
 /**
  * A connection that is free at this moment, if nobody waits for one: the
@@ -60,12 +74,18 @@ struct mews_lease *mews_lease_try(struct mews_group *group);
  * Returns what mews_lease_begin() does, or how the wait ended: MEWS_WAITED or
  * MEWS_UNAVAILABLE; mews_group_message() says why.
  */
-enum mews_status mews_lease_wait(struct mews_group *group,
-    uint32_t timeout_ms, struct mews_lease **out);
+enum mews_status mews_lease_begin_run(struct mews_group *group,
+    uint32_t wait_ms, struct mews_lease **out);
+
+/** As mews_lease_begin_run(), with @after as in mews_lease_begin_after(). */
+enum mews_status mews_lease_begin_after_run(struct mews_group *group,
+    uint64_t after, uint32_t wait_ms, struct mews_lease **out);
 
 /**
  * Run one query on the lease; several may be in flight, in order. Where a
- * transaction is open its outcome is that of the transaction.
+ * transaction is open its outcome is that of the transaction. A COMMIT as SQL
+ * that the server answers with ROLLBACK, because a query of the transaction
+ * had failed, ends with MEWS_SQL as mews_lease_commit() does.
  *
  * Returns MEWS_OK, MEWS_UNAVAILABLE (the connection was lost, or taken away,
  * since: everything of the open transaction is undone), MEWS_INVALID (also
@@ -75,7 +95,7 @@ enum mews_status mews_lease_query(struct mews_lease *lease,
     const struct mews_query_args *args, mews_query_fn *fn, void *arg,
     mews_query_id *id);
 
-/** The same, waiting for it; as mews_query_run(). */
+/** As mews_lease_query(), but wait for the end; as mews_query_run(). */
 enum mews_status mews_lease_query_run(struct mews_lease *lease,
     const struct mews_query_args *args, struct mews_result **out);
 

@@ -12,7 +12,7 @@
  * events tell when messages can be relied on; a host that keeps something in
  * step with the database reads it anew at LISTENING and at MISSED:
  *
- *	LISTENING -> MESSAGE ... -> LOST -> MISSED -> MESSAGE ...
+ *	LISTENING -> MESSAGE* -> LOST -> MISSED -> MESSAGE*
  */
 #ifndef MEWS_LISTEN_H
 #define MEWS_LISTEN_H
@@ -33,8 +33,10 @@ enum mews_notify_event {
 	MEWS_NOTIFY_MESSAGE = 0,
 	MEWS_NOTIFY_LISTENING = 1, /* LISTEN took effect, for the first time */
 	MEWS_NOTIFY_LOST = 2,	   /* not any more: nothing is heard now */
-	MEWS_NOTIFY_MISSED = 3	   /* it did again; what was sent meanwhile,
+	MEWS_NOTIFY_MISSED = 3,	   /* it did again; what was sent meanwhile,
 				      and just before LOST, is lost */
+	MEWS_NOTIFY_REFUSED = 4	   /* the server does not take the channel's
+				      name: it will never be heard */
 };
 
 /* Ends with the callback, its strings too. */

@@ -43,6 +43,13 @@ enum mews_status mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 enum mews_status mews_endpoint_drain(const char *path, const char *endpoint,
     bool drained, struct mews_error *error);
 
+/**
+ * As mews_endpoint_drain(), in a process that has the fleet, with or without a
+ * runtime file. Returns MEWS_OK or MEWS_INVALID.
+ */
+enum mews_status mews_fleet_drain(struct mews_fleet *fleet,
+    const char *endpoint, bool drained, struct mews_error *error);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

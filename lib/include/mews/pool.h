@@ -22,6 +22,7 @@
 
 #include <mews/fleet.h>
 #include <mews/status.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,14 +32,17 @@ extern "C" {
 struct mews_pool;
 struct mews_group;
 
-#define MEWS_READ  1
-#define MEWS_WRITE 2
+#define MEWS_WATCH_READ	 1
+#define MEWS_WATCH_WRITE 2
 
 /**
- * Wait for @events (MEWS_READ, MEWS_WRITE or both) on @fd; 0: no longer.
- * Replaces what was asked for this descriptor before. Runs inside calls into
- * the pool; must not call it. A descriptor is always given up with 0 before
- * it is closed. The wait is level-triggered.
+ * Wait for @events (MEWS_WATCH_READ, MEWS_WATCH_WRITE or both) on @fd; 0: no
+ * longer. Replaces what was asked for this descriptor before. Runs inside
+ * calls into the pool; must not call it. The wait is level-triggered.
+ *
+ * A descriptor is given up with 0 before any callback of the host runs and
+ * before control returns to the host. At the end of file libpq has closed it
+ * by then: epoll(7) forgot it, and EBADF or ENOENT of epoll_ctl(2) is well.
  */
 typedef void mews_watch_fn(void *arg, int fd, int events);
 
@@ -70,9 +74,9 @@ enum mews_status mews_pool_open(struct mews_pool **out,
 void mews_pool_close(struct mews_pool **pool);
 
 /**
- * Something happened on @fd. Errors and hang-ups are MEWS_READ. Callbacks run
- * in here. A descriptor that is not the pool's, or an event that is over by
- * now, does no harm.
+ * Something happened on @fd. Errors and hang-ups are MEWS_WATCH_READ.
+ * Callbacks run in here. A descriptor that is not the pool's, or an event
+ * that is over by now, does no harm.
  */
 void mews_pool_ready(struct mews_pool *pool, int fd, int events);
 
@@ -94,7 +98,8 @@ int mews_pool_tick(struct mews_pool *pool);
  * away idle connections stay open and nothing is probed by it; a turn with
  * timeout 0, every second or so, is enough to look after both.
  *
- * Returns MEWS_OK, or MEWS_INVALID: inside a callback, or in a fork's copy.
+ * Returns MEWS_OK; MEWS_INVALID: inside a callback, or in a fork's copy; or
+ * MEWS_CANCELED: mews_pool_interrupt() was called, see mews/wait.h.
  */
 enum mews_status mews_pool_turn(struct mews_pool *pool, int timeout_ms);
 
@@ -121,9 +126,13 @@ struct mews_group_stats {
 	uint64_t opened;    /* connections ever made */
 };
 
-/** Fill @stats. */
-void mews_group_stats(const struct mews_group *group,
-    struct mews_group_stats *stats);
+/**
+ * Fill @stats, of @size bytes: sizeof(*stats), so that it can grow.
+ *
+ * Returns MEWS_OK, or MEWS_INVALID in a fork's copy: all is zero then.
+ */
+enum mews_status mews_group_stats(const struct mews_group *group,
+    struct mews_group_stats *stats, size_t size);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

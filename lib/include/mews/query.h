@@ -21,27 +21,32 @@ struct mews_result;
 #define MEWS_PARAMS_MAX 65535 /* of one query; the protocol's own limit */
 
 /* Flags of a statement, and of a query that brings its own SQL. */
-#define MEWS_RESULT_BINARY 0x1 /* columns arrive in binary format */
+#define MEWS_QUERY_BINARY 0x1 /* columns arrive in binary format */
 /* Flag of any query. */
-#define MEWS_ALONE 0x2 /* shares no Sync: see batch in mews/config.h */
-/* Flag of a query in a group of role primary: take the position of its commit
- * in the WAL, for mews_result_position(). Costs a second small query. */
-#define MEWS_POSITION 0x4
+#define MEWS_QUERY_ALONE  0x2 /* shares no Sync: see batch in mews/config.h */
+/* Flag of a query in a group of role primary, INVALID in others: take the
+ * position of its commit in the WAL, for mews_result_position(). In a
+ * transaction on a lease it is the result of mews_lease_commit(), or of a
+ * COMMIT as SQL, that has it. Costs a second small query. INVALID on a lease
+ * behind a BEGIN or COMMIT as SQL that was not answered yet. */
+#define MEWS_QUERY_POSITION 0x4
 
-/* One parameter. Make it with the helpers below. */
+/* One parameter. Make it with the helpers below; all zero is SQL NULL. Never
+ * grows, as queries bring arrays of it. */
 struct mews_param {
-	const void *value; /* NULL and length >= 0: the bytes are inside */
-	int32_t length;	   /* bytes, without a NUL; -1: SQL NULL */
+	const void *value; /* NULL: 1 to 27 bytes are inside */
+	int32_t length;	   /* bytes, without a NUL; -1, or 0 and value is
+			      NULL: SQL NULL */
 	Oid type;	   /* 0: as the server infers it; see mews/type.h */
 	uint8_t format;	   /* 0 text, 1 binary, as in libpq */
 	char inside[27];
 };
 
-/* These are text, or untyped bytes; binary numbers are in mews/type.h. */
+/* Values as text, or untyped bytes; mews/type.h has binary numbers. */
 /** An integer as text: fits every numeric type. */
-struct mews_param mews_param_int(int64_t value);
+struct mews_param mews_param_int_text(int64_t value);
 /** A double as text, exact; fits float8 and numeric. */
-struct mews_param mews_param_double(double value);
+struct mews_param mews_param_double_text(double value);
 /** true or false. */
 struct mews_param mews_param_bool(bool value);
 /** A NUL-terminated string, copied by the call that takes the query, and not
@@ -57,31 +62,57 @@ struct mews_param mews_param_null(void);
  * Register SQL to be run many times. It is prepared on each connection in the
  * same flight as its first use there.
  *
+ * @name   what messages and figures call it: as an endpoint's, and no other's
+ *         of the pool; copied. NULL: "mews_0", "mews_1", ..., which is also
+ *         what servers call it.
  * @sql    one statement, copied; $1, $2, ... are its parameters.
- * @flags  MEWS_RESULT_BINARY or 0.
- * @out    set on MEWS_OK; belongs to the pool and lives as long.
+ * @flags  MEWS_QUERY_BINARY or 0.
+ * @out    set on MEWS_OK, else NULL; belongs to the pool and lives as long.
  *
- * Returns MEWS_OK, MEWS_INVALID or MEWS_NOMEM. The SQL itself is judged by
- * the server at first use.
+ * Returns MEWS_OK, MEWS_INVALID (@error says why) or MEWS_NOMEM. The SQL
+ * itself is judged by the server at first use.
  */
 enum mews_status mews_statement_register(struct mews_statement **out,
-    struct mews_pool *pool, const char *sql, unsigned flags);
+    struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
+    struct mews_error *error);
 
-/* What to run. Zero means default; exactly one of statement and sql. */
+/** The statement's name; it lives as long as the statement. */
+const char *mews_statement_name(const struct mews_statement *statement);
+
+/* A statement as this process has seen it. */
+struct mews_statement_stats {
+	uint64_t answers; /* answers without an error, ever */
+	uint32_t mean_us; /* moving average of its time on the server */
+};
+
+/** Fill @stats, of @size bytes: sizeof(*stats), so that it can grow. */
+void mews_statement_stats(const struct mews_statement *statement,
+    struct mews_statement_stats *stats, size_t size);
+
+/* A query. Zero means default; exactly one of statement and sql is set. */
 struct mews_query_args {
 	const struct mews_statement *statement; /* registered, or */
 	const char *sql; /* parsed anew each time, one statement */
 	const struct mews_param *params;
 	int param_count;
-	unsigned flags;	     /* MEWS_ALONE, MEWS_POSITION;
-				with sql: MEWS_RESULT_BINARY */
+	unsigned flags;	     /* MEWS_QUERY_ALONE, MEWS_QUERY_POSITION;
+				with sql: MEWS_QUERY_BINARY */
 	uint64_t after;	     /* read your writes: a position; run on a server
 				that has replayed it, or on the primary where
 				the group may use it; wait for one at most
-				timeout_ms. 0: anywhere */
-	uint32_t timeout_ms; /* waiting, at most; default acquire_timeout.
-				Later than this a lost read is not sent
-				again, if it is not the default */
+				wait_ms. 0: anywhere. INVALID on a lease,
+				which has its server: see
+				mews_lease_begin_after() */
+	uint32_t wait_ms;    /* ms for a connection, at most, each time that
+				it has to wait for one, which on a lease is
+				never; default acquire_timeout */
+	uint32_t deadline_ms; /* ms until the query ends, from the call to
+				the callback; default none. One that was
+				not sent ends as if wait_ms had passed; one
+				that was sent ends MEWS_CANCELED, names the
+				endpoint, and the server still finishes
+				it */
+	uint64_t reserved[4]; /* zero: room for what is added later */
 };
 
 /**
@@ -118,11 +149,29 @@ enum mews_status mews_query_send(struct mews_group *group,
 
 /**
  * Give a query or a wait for a lease up. Its callback runs with MEWS_CANCELED
- * in the next tick. If it was sent, the server still finishes it.
+ * in the next tick. If it was sent, the result names the endpoint, and the
+ * server still finishes it. Behind mews_query_interrupt() on a lease it runs
+ * when the server was asked, in order that what the lease sends next is not
+ * canceled in its place.
  *
  * Returns MEWS_OK, or MEWS_INVALID: it has ended already.
  */
 enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
+
+/**
+ * Have the server cancel a query that runs there: on a lease, as a stream, or
+ * as a shared query that nothing is behind on its connection. It asks over a
+ * session of its own. The callback of the query says how that ended:
+ * MEWS_TIMEOUT with SQLSTATE 57014 where the server obeyed, which did not
+ * commit then; or as if nothing had been asked, where it was too late. What a
+ * lease sends before that callback may be canceled in its place. One that was
+ * not sent yet is given up, as by mews_query_cancel().
+ *
+ * Returns MEWS_OK, MEWS_NOMEM, or MEWS_INVALID: it has ended already, or others
+ * share its connection, who would be hit.
+ */
+enum mews_status mews_query_interrupt(struct mews_pool *pool,
+    mews_query_id id);
 
 /**
  * Run one query and wait for its end; everything else of the pool makes
@@ -130,7 +179,7 @@ enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
  *
  * @out  the result, also of a query that failed; to be freed with
  *       mews_result_free(). NULL where the query was not accepted, and
- *       mews_group_message() says why; or there is no memory for it.
+ *       mews_group_message() says why.
  *
  * Returns the query's status, or that of mews_query_send(). MEWS_INVALID
  * inside a callback of the pool.
@@ -142,28 +191,33 @@ enum mews_status mews_query_run(struct mews_group *group,
 enum mews_status mews_result_status(const struct mews_result *result);
 
 /**
- * What the server answered, for PQntuples() and friends; NULL if it did not.
- * Belongs to @result: never PQclear() it.
+ * The server's answer, for PQntuples() and friends; NULL if there is none.
+ * Belongs to @result: never PQclear() it. Not const, as PQcmdTuples() is not.
  */
-const PGresult *mews_result_pg(const struct mews_result *result);
+PGresult *mews_result_pg(const struct mews_result *result);
 
 /** The endpoint it was sent to last, "" if it never was. Lives as long as the
  * fleet. */
 const char *mews_result_endpoint(const struct mews_result *result);
 
-/** One sentence on why it did not end with MEWS_OK; "" if it did. It and the
- * SQLSTATE live as long as @result. */
+/** One sentence, in one line, on why it did not end with MEWS_OK; "" if it
+ * did. PQresultErrorMessage() of mews_result_pg() has what a server said in
+ * several lines. It and the SQLSTATE live as long as @result. */
 const char *mews_result_message(const struct mews_result *result);
 
 /** The five characters of the SQLSTATE; "" where the server gave none. */
 const char *mews_result_sqlstate(const struct mews_result *result);
 
 /**
- * With MEWS_POSITION: up to where a server must have replayed the WAL to see
- * what this query wrote; for after of a later read, in any worker. 0 where
+ * With MEWS_QUERY_POSITION: up to where a server must have replayed the WAL to
+ * see what this query wrote; for after of a later read, in any worker. 0 where
  * it is not known: the query failed, or was lost.
  */
 uint64_t mews_result_position(const struct mews_result *result);
+
+/** How many rows were inserted, updated, deleted, selected or copied; -1 where
+ * the command counts none, or failed. */
+int64_t mews_result_affected(const struct mews_result *result);
 
 /** Free a result of a blocking call and set *result to NULL; NULL *result is
  * a no-op. A callback's result is refused by an assertion. */

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* What a callback wants next. */
+/* How a stream goes on after a callback. */
 enum mews_flow {
 	MEWS_FLOW_GO = 0,
 	MEWS_FLOW_PAUSE = 1, /* no more until mews_lease_resume() */
@@ -53,8 +53,8 @@ enum mews_status mews_lease_rows(struct mews_lease *lease,
     mews_query_fn *on_end, void *arg, mews_query_id *id);
 
 /**
- * The same, waiting for its end; as mews_lease_query_run(). A pause is for
- * other callbacks of the pool to end.
+ * As mews_lease_rows(), but wait for the end; as mews_lease_query_run(). A
+ * pause is for other callbacks of the pool to end.
  *
  * @arg  of on_row.
  */
@@ -98,13 +98,14 @@ typedef void mews_copy_room_fn(void *arg);
  * @on_end  PQcmdTuples() of its result tells how many rows there were.
  * @arg     of both callbacks.
  *
- * Returns as mews_lease_query(); MEWS_INVALID also for other SQL.
+ * Returns as mews_lease_query(); MEWS_INVALID also for other SQL, and for
+ * anything behind its semicolon.
  */
 enum mews_status mews_copy_out(struct mews_lease *lease, const char *sql,
     mews_copy_data_fn *on_data, mews_query_fn *on_end, void *arg,
     mews_query_id *id);
 
-/** The same, waiting for its end. @arg: of on_data. */
+/** As mews_copy_out(), but wait for the end. @arg: of on_data. */
 enum mews_status mews_copy_out_run(struct mews_lease *lease, const char *sql,
     mews_copy_data_fn *on_data, void *arg, struct mews_result **out);
 
@@ -148,7 +149,8 @@ enum mews_status mews_copy_end(struct mews_lease *lease, const char *abort);
 
 /**
  * Where a blocking COPY takes its data from: fill @buffer with up to @size
- * bytes. Returns how many; 0: that was all; -1: abort it.
+ * bytes. Returns how many; 0: that was all; below 0: abort it, which ends with
+ * MEWS_CANCELED. More than @size: abort it, with MEWS_INVALID.
  */
 typedef int mews_copy_source_fn(void *arg, void *buffer, size_t size);
 

@@ -20,16 +20,17 @@ extern "C" {
 /* Append only, never renumber. */
 enum mews_isolation {
 	MEWS_ISOLATION_DEFAULT = 0, /* default_transaction_isolation */
-	MEWS_READ_COMMITTED = 1,
-	MEWS_REPEATABLE_READ = 2,
-	MEWS_SERIALIZABLE = 3
+	MEWS_ISOLATION_READ_COMMITTED = 1,
+	MEWS_ISOLATION_REPEATABLE_READ = 2,
+	MEWS_ISOLATION_SERIALIZABLE = 3
 };
 
-/* What a transaction is to be. Zero leaves it to the session's defaults. */
+/* Options of a transaction. Zero leaves them to the session's defaults. */
 struct mews_transaction {
 	enum mews_isolation isolation;
 	enum mews_switch read_only;
 	enum mews_switch deferrable; /* matters to SERIALIZABLE READ ONLY */
+	uint32_t reserved[5]; /* zero: room for what is added later */
 };
 
 /**
@@ -38,13 +39,15 @@ struct mews_transaction {
  * of the one that the next query opens. The lease stays held.
  *
  * @options  copied; for this transaction only. NULL: the session's defaults,
- *           and a no-op where a transaction is open.
+ *           and a no-op where a transaction is open, or is to begin with
+ *           options given before.
  *
  * Returns MEWS_OK; MEWS_INVALID: options for a transaction that is open
- * already, values that are none, or MEWS_OFF for read_only in a group whose
- * role is not primary; MEWS_UNAVAILABLE as mews_lease_query(). What only the
- * server can judge (SERIALIZABLE on a standby) ends the first query with
- * MEWS_SQL, and leaves a failed transaction to be rolled back.
+ * already, or others for one that is to begin, values that are none, or
+ * MEWS_SWITCH_OFF for read_only in a group whose role is not primary;
+ * MEWS_UNAVAILABLE as mews_lease_query(). What only the server can judge
+ * (SERIALIZABLE on a standby) ends the first query with MEWS_SQL, and leaves a
+ * failed transaction to be rolled back.
  */
 enum mews_status mews_lease_transaction(struct mews_lease *lease,
     const struct mews_transaction *options);
@@ -52,6 +55,7 @@ enum mews_status mews_lease_transaction(struct mews_lease *lease,
 /**
  * Commit. The callback's status is MEWS_OK only if the server committed; a
  * transaction in which a query failed ends with MEWS_SQL and is rolled back.
+ * Without a transaction, open or to begin, the end is MEWS_SQL (25P01).
  * The lease stays held; in a group with autocommit off its next query opens
  * the next transaction.
  *
@@ -59,14 +63,14 @@ enum mews_status mews_lease_transaction(struct mews_lease *lease,
  */
 enum mews_status mews_lease_commit(struct mews_lease *lease,
     mews_query_fn *fn, void *arg);
-/** The same, waiting for it; as mews_lease_query_run(). */
+/** As mews_lease_commit(), but wait for the end; as mews_lease_query_run(). */
 enum mews_status mews_lease_commit_run(struct mews_lease *lease,
     struct mews_result **out);
 
 /** Roll back; else as mews_lease_commit(). */
 enum mews_status mews_lease_rollback(struct mews_lease *lease,
     mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
+/** As mews_lease_rollback(), but wait for the end. */
 enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
     struct mews_result **out);
 
@@ -82,7 +86,7 @@ enum mews_status mews_lease_rollback_run(struct mews_lease *lease,
  */
 enum mews_status mews_lease_savepoint(struct mews_lease *lease,
     const char *name, mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
+/** As mews_lease_savepoint(), but wait for the end. */
 enum mews_status mews_lease_savepoint_run(struct mews_lease *lease,
     const char *name, struct mews_result **out);
 
@@ -92,16 +96,30 @@ enum mews_status mews_lease_savepoint_run(struct mews_lease *lease,
  */
 enum mews_status mews_lease_rollback_to(struct mews_lease *lease,
     const char *name, mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
+/** As mews_lease_rollback_to(), but wait for the end. */
 enum mews_status mews_lease_rollback_to_run(struct mews_lease *lease,
     const char *name, struct mews_result **out);
 
 /** Forget the savepoint, keep what was done; as mews_lease_savepoint(). */
-enum mews_status mews_lease_release(struct mews_lease *lease,
+enum mews_status mews_lease_release_savepoint(struct mews_lease *lease,
     const char *name, mews_query_fn *fn, void *arg);
-/** The same, waiting for it. */
-enum mews_status mews_lease_release_run(struct mews_lease *lease,
+/** As mews_lease_release_savepoint(), but wait for the end. */
+enum mews_status mews_lease_release_savepoint_run(struct mews_lease *lease,
     const char *name, struct mews_result **out);
+
+/* A lease's transaction, as the server last told it. */
+enum mews_transaction_state {
+	MEWS_TRANSACTION_NONE = 0,
+	MEWS_TRANSACTION_OPEN = 1,
+	MEWS_TRANSACTION_FAILED = 2, /* refuses all but its end, and
+					mews_lease_rollback_to() */
+	MEWS_TRANSACTION_UNKNOWN = 3 /* something is in flight; or the
+					connection is gone */
+};
+
+/** The state of the transaction on @lease. One that was asked for is open with
+ * the first query's answer. */
+enum mews_transaction_state mews_lease_state(const struct mews_lease *lease);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

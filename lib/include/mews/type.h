@@ -93,15 +93,15 @@ struct mews_param mews_param_binary(Oid type, const void *value,
  * own (mews_param_text() and the like) go with any.
  */
 enum mews_status mews_statement_register_typed(struct mews_statement **out,
-    struct mews_pool *pool, const char *sql, unsigned flags,
-    const Oid *types, int type_count);
+    struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
+    const Oid *types, int type_count, struct mews_error *error);
 
-/* What was found in a column. Append only, never renumber. */
+/* The outcome of reading a column. Append only, never renumber. */
 enum mews_value {
 	MEWS_VALUE_OK = 0,
 	MEWS_VALUE_NULL = 1,   /* SQL NULL */
 	MEWS_VALUE_TYPE = 2,   /* its type, or format, is not read by this */
-	MEWS_VALUE_RANGE = 3,  /* it does not fit the C type, or is broken */
+	MEWS_VALUE_RANGE = 3,  /* does not fit the C type, or is broken */
 	MEWS_VALUE_ABSENT = 4  /* no such row or column */
 };
 
@@ -116,7 +116,7 @@ const char *mews_value_name(enum mews_value value);
 /** int2, int4, int8, oid in either format; numeric in text, if integral. */
 enum mews_value mews_result_int64(const struct mews_result *result, int row,
     int column, int64_t *out);
-/** The same, if it fits. */
+/** As mews_result_int64(), if the value fits. */
 enum mews_value mews_result_int32(const struct mews_result *result, int row,
     int column, int32_t *out);
 
@@ -143,7 +143,7 @@ enum mews_value mews_result_text(const struct mews_result *result, int row,
 
 /**
  * A column in binary format, of any type, as it came (bytea: the bytes).
- * MEWS_VALUE_TYPE where it is text: ask with MEWS_RESULT_BINARY.
+ * MEWS_VALUE_TYPE where it is text: ask with MEWS_QUERY_BINARY.
  */
 enum mews_value mews_result_bytes(const struct mews_result *result, int row,
     int column, const void **out, size_t *length);

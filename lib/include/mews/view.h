@@ -1,9 +1,9 @@
 /*
- * mews/view.h - look at a fleet from outside: mews status, metrics.
+ * mews/view.h - look at a fleet: mews status, metrics.
  *
- * Maps the runtime file read-only, so it works while the fleet hangs. What
- * it reads was written by other processes without a lock: each number is
- * true for itself, and checked before it is believed.
+ * From outside it maps the runtime file read-only, so it works while the fleet
+ * hangs. What it reads was written by other processes without a lock: each
+ * number is true for itself, and checked before it is believed.
  */
 #ifndef MEWS_VIEW_H
 #define MEWS_VIEW_H
@@ -11,6 +11,7 @@
 #include <mews/config.h>
 #include <mews/fleet.h>
 #include <mews/status.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,8 +33,9 @@ struct mews_view_fleet {
 struct mews_view_endpoint {
 	char name[MEWS_NAME_MAX + 1];
 	const char *state; /* "unknown", "up", "suspect", "down" */
-	const char *role;  /* "unknown", "primary", "standby", "readonly" */
-	const char *reason; /* last evidence: "probe_ok", "refused", ... */
+	const char *role;  /* "unknown", "primary", "standby", "readonly",
+			      "mixed": no single server, see mews(1) */
+	const char *reason; /* last evidence, such as "probe_ok", "refused" */
 	uint32_t epoch;
 	uint32_t failures;
 	uint32_t retry_in_ms; /* 0: none is due, or due now */
@@ -42,8 +44,8 @@ struct mews_view_endpoint {
 	int64_t changed_ms;	  /* since the last change; -1: never */
 	pid_t changed_by;	  /* the process that saw it; 0: none */
 	bool drained;		  /* by mews drain */
-	bool outdated;		  /* a primary, but another one's timeline is
-				     higher */
+	bool outdated;		  /* a primary, below the timeline that
+				     another endpoint was last seen on */
 	uint32_t cap;		  /* max_connections as it is now: lowered
 				     for a while when the server refused */
 	uint32_t rtt_us;	  /* of the last probe; 0: not measured */
@@ -51,6 +53,19 @@ struct mews_view_endpoint {
 	uint64_t lsn;		  /* written (primary) or replayed */
 	int64_t lag_ms;		  /* -1: not known */
 	uint64_t lag_bytes;
+	const char *cause;	  /* evidence of the last change */
+	int64_t evidence_ms;	  /* since the last evidence; -1: none */
+	pid_t evidence_by;	  /* the process that saw it; 0: none */
+	uint32_t successes;	  /* good probes while it is down */
+	int64_t probed_ms;	  /* since the last probe began; -1: never */
+	bool probing;		  /* a probe is on its way */
+	bool proven;		  /* the timeline was measured since it is
+				     a primary */
+	int64_t returned_ms;	  /* since it was down; -1: it never was */
+	uint32_t lowered_ms;	  /* that cap will be lowered; 0: it is not */
+	int64_t rejected_ms;	  /* that logins are rejected; -1: they
+				     are not */
+	char refusal[128];	  /* why: the server's message, cut */
 };
 
 struct mews_view_worker {
@@ -74,18 +89,30 @@ struct mews_view_worker {
  */
 enum mews_status mews_view_open(struct mews_view **out, const char *path,
     struct mews_error *error);
+/**
+ * As mews_view_open(), in a process that has the fleet, with or without a
+ * runtime file: its creator, and what that forked. Close it before the fleet is
+ * destroyed.
+ *
+ * Returns MEWS_OK or MEWS_NOMEM.
+ */
+enum mews_status mews_view_open_fleet(struct mews_view **out,
+    const struct mews_fleet *fleet, struct mews_error *error);
+
 /** Unmap it; sets *view to NULL. NULL *view is a no-op. */
 void mews_view_close(struct mews_view **view);
 
+/* @size of those below is sizeof(*out), so that they can grow. */
+
 /** The fleet as a whole. */
 void mews_view_fleet(const struct mews_view *view,
-    struct mews_view_fleet *out);
+    struct mews_view_fleet *out, size_t size);
 /** One endpoint; false if @index is out of range. */
 bool mews_view_endpoint(const struct mews_view *view, uint32_t index,
-    struct mews_view_endpoint *out);
+    struct mews_view_endpoint *out, size_t size);
 /** One slot of a worker; false if @slot is out of range or free. */
 bool mews_view_worker(const struct mews_view *view, uint32_t slot,
-    struct mews_view_worker *out);
+    struct mews_view_worker *out, size_t size);
 /** "starting", "ready", "draining", "free". */
 const char *mews_worker_state_name(enum mews_worker_state state);
 

@@ -12,6 +12,10 @@
  * before its first request, request() for each, stop() once at the end. An
  * answer may be given inside request() or later, from a query's callback;
  * each request needs exactly one mews_reply().
+ *
+ * Standard output and error never wait for a reader, where they are a pipe, a
+ * terminal or the socket of systemd's journal: what has no room fails with
+ * EAGAIN, and its text is lost.
  */
 #ifndef MEWS_APP_H
 #define MEWS_APP_H
@@ -22,10 +26,13 @@
 extern "C" {
 #endif
 
-#define MEWS_APP_ABI 1
+/* See MEWS_ABI in mews/status.h. */
+#define MEWS_APP_ABI	    3
+#define MEWS_APP_ABI_OLDEST 1
 
 struct mews_worker;
 struct mews_request;
+struct mews_options;
 
 struct mews_app {
 	uint32_t abi;	  /* MEWS_APP_ABI */
@@ -39,30 +46,96 @@ struct mews_app {
 	/* No request will come, and the pool is closed: what was in flight
 	 * ended, leases and statements are gone. May be NULL. */
 	void (*stop)(void *state);
+	/* Of version 2. The head of a request was read, and a body follows:
+	 * return true to be called at once, and to take the body in pieces
+	 * (mews_request_read()), which may be longer than max_body_size.
+	 * Otherwise request() is called with the whole body. May be NULL. */
+	bool (*streams)(void *state, const struct mews_request *request);
+	/* Of version 3. For mews check: would start() succeed? No server is
+	 * asked. Runs in a process of its own, without privileges. May be
+	 * NULL. */
+	enum mews_status (*check)(const struct mews_options *options,
+	    struct mews_error *error);
+	/* Of version 3. The worker waits for descriptors from now on (true), or
+	 * does not any more (false): an interpreter lets its other threads run
+	 * meanwhile. Such an application is taken for one that blocks while it
+	 * answers: for 10 s after it did so for 20 ms, in any worker, a
+	 * connection is closed behind its answer where another worker has
+	 * nothing to do. May be NULL. */
+	void (*waiting)(void *state, bool waits);
 };
 
-/* What the shared object exports, whatever else it hides. */
+/* The one symbol that the shared object exports. */
 extern const struct mews_app mews_app __attribute__((visibility("default")));
 
 /* The pool is open from start() until just before stop(). */
 struct mews_pool *mews_worker_pool(struct mews_worker *worker);
 /* 0, 1, ...: unique among the workers that live. */
 unsigned mews_worker_number(const struct mews_worker *worker);
+/* Write a line into the worker's log: event=@event text=@text. */
+void mews_worker_log(struct mews_worker *worker, enum mews_log_level level,
+    const char *event, const char *text);
+/* Bytes that a body may have, by max_body_size; one that is taken in pieces may
+ * have more, unless the application refuses it. */
+uint64_t mews_worker_body_limit(const struct mews_worker *worker);
+/* The settings of mews.conf; they live as long as the worker. */
+const struct mews_options *mews_worker_options(
+    const struct mews_worker *worker);
+/* "python.module", "python.kind", "python.path" or "python.virtualenv", as
+ * written, a path made absolute. NULL: not set, or unknown. */
+const char *mews_option(const struct mews_options *options,
+    const char *name);
 
-/* What was asked. Strings live until the reply, and are never NULL but where
+/* A request's parts. Strings live until the reply, and are never NULL but where
  * it says so. */
 const char *mews_request_method(const struct mews_request *request);
 /** Decoded, without the query string. */
 const char *mews_request_path(const struct mews_request *request);
+/** The text behind the '?', not decoded; "": nothing. */
+const char *mews_request_query_string(const struct mews_request *request);
+/** "HTTP/1.1" or "HTTP/1.0". */
+const char *mews_request_protocol(const struct mews_request *request);
+/**
+ * The client's address as text, in @size bytes of @text, 46 at most with the
+ * NUL. False: it has none (a unix socket), or it is gone. Asks the kernel.
+ */
+bool mews_request_peer(const struct mews_request *request, char *text,
+    size_t size);
 /** The first query parameter of that name, decoded; NULL: there is none. */
 const char *mews_request_param(const struct mews_request *request,
     const char *name);
 /** A header's value, the name in any case; NULL: there is none. */
 const char *mews_request_header(const struct mews_request *request,
     const char *name);
+/** The header at @index, from 0 on, as it was sent; false: there is none. */
+bool mews_request_header_at(const struct mews_request *request, unsigned index,
+    const char **name, const char **value);
 /** The body; *length bytes, and a NUL behind them. */
 const char *mews_request_body(const struct mews_request *request,
     size_t *length);
+
+/**
+ * A piece of a body. @status is
+ *
+ * MEWS_OK    @length bytes, which live until this returns; 0: that was all.
+ * MEWS_LOST  the rest will not come: the client left, or was too slow, or sent
+ *            what is no body. An answer is still due.
+ */
+typedef void mews_body_fn(void *arg, struct mews_request *request,
+    enum mews_status status, const char *bytes, size_t length);
+/**
+ * Ask for the next piece of the body. Where streams() chose the request, what
+ * is not asked for is not read: the client has to wait. A body that was kept,
+ * as one of which there is nothing to read always is, comes as one piece, if
+ * it has any bytes, and then its end.
+ *
+ * @fn  runs once, on the worker's loop, never inside this call. It may ask for
+ *      the next.
+ * One piece at a time, and none after the end, or MEWS_LOST.
+ */
+void mews_request_read(struct mews_request *request, mews_body_fn *fn,
+    void *arg);
+
 /** Memory that is freed with the request. NULL: out of memory. */
 void *mews_request_alloc(struct mews_request *request, size_t size);
 /**
@@ -80,8 +153,14 @@ bool mews_request_gone(const struct mews_request *request);
  */
 void mews_request_query(struct mews_request *request, const char *group,
     const struct mews_query_args *args, mews_query_fn *fn);
+/**
+ * mews_lease_begin() for this request, with the group's acquire_timeout. If it
+ * is not accepted the request is answered likewise, and @fn never runs.
+ */
+void mews_request_lease(struct mews_request *request, const char *group,
+    mews_lease_fn *fn, void *arg);
 
-/* Who owns the bytes of a reply's body. */
+/* The owner of the bytes of a reply's body. */
 enum mews_body {
 	MEWS_BODY_COPY,	  /* copied now */
 	MEWS_BODY_STATIC, /* never changes, never freed */
@@ -90,8 +169,9 @@ enum mews_body {
 
 /**
  * Add a header to the coming reply. Server, Date, Content-Length, Connection
- * and Mews-Worker are the worker's own. Name and value are copied; a value
- * with a CR or LF is dropped and logged.
+ * and Mews-Worker are the worker's own. Name and value are copied; a name that
+ * is none, or a value with a control character other than a tab, is dropped
+ * and logged.
  */
 void mews_reply_header(struct mews_request *request, const char *name,
     const char *value);
@@ -109,13 +189,58 @@ void mews_reply_endpoint(struct mews_request *request,
 void mews_reply(struct mews_request *request, unsigned status,
     const char *type, const void *body, size_t length, enum mews_body owner);
 
+#define MEWS_LENGTH_UNKNOWN UINT64_MAX
+
 /**
- * Answer 503 with the status' name and the message as the body: for a query
- * that was not accepted (mews_query_send(), mews_group_message()).
+ * Begin an answer in pieces; mews_reply_end() ends it, and the request.
+ *
+ * @length  bytes of all pieces, or MEWS_LENGTH_UNKNOWN: they are sent in
+ *          chunks, or to a client of HTTP/1.0 until the connection is closed.
+ * The connection is closed behind an answer that was begun before the body of
+ * the request was read.
+ */
+void mews_reply_begin(struct mews_request *request, unsigned status,
+    const char *type, uint64_t length);
+/**
+ * Send a piece; it is copied.
+ *
+ * Returns how many bytes of it there was room for, 0 to @length: no more is
+ * kept than the client reads. All, and to no effect, when the client is gone.
+ */
+size_t mews_reply_write(struct mews_request *request, const void *bytes,
+    size_t length);
+typedef void mews_reply_fn(void *arg, struct mews_request *request);
+/**
+ * Wait until there is room, or the client is gone.
+ *
+ * @fn  runs once, on the worker's loop, never inside this call.
+ */
+void mews_reply_wait(struct mews_request *request, mews_reply_fn *fn,
+    void *arg);
+/**
+ * The answer ends: do not touch the request, or memory from it, again. Nothing
+ * may be waited for.
+ *
+ * @complete  false: break off, so that the client sees that it is not whole.
+ */
+void mews_reply_end(struct mews_request *request, bool complete);
+
+/**
+ * Answer that a query was not accepted (mews_query_send(),
+ * mews_group_message()). The client is told the status' name; the message,
+ * which may hold rows, hosts and users, goes into the log, and to the client
+ * only with expose_errors in mews.conf.
+ *
+ * 504 for MEWS_TIMEOUT, else 503, with Retry-After where the query certainly
+ * changed nothing (mews_status_undone()).
  */
 void mews_reply_status(struct mews_request *request, enum mews_status status,
     const char *message);
-/** The same for a query that failed, and mews_reply_endpoint(). */
+/**
+ * As mews_reply_status(), for a query that failed, and mews_reply_endpoint(). A
+ * SQLSTATE of class 22, a value that is none, is 400; one of class 23, a
+ * constraint that it violates, is 409.
+ */
 void mews_reply_failure(struct mews_request *request,
     const struct mews_result *result);
 

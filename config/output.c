@@ -1,0 +1,214 @@
+/*
+ * output.c - where the lines of a log go, without waiting for a reader.
+ *
+ * O_NONBLOCK belongs to the open file, which we share with the shell that
+ * started us: setting it on our standard error would break the shell's. So a
+ * pipe or terminal is opened once more, through /proc/self/fd. Where that is
+ * refused (a terminal of another user), the kernel is asked not to wait with
+ * RWF_NOWAIT; one that cannot do that for this file is asked with poll(2)
+ * whether there is room, which another process may take in between.
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <paths.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool
+is_stream(int fd, mode_t mode)
+{
+	return S_ISFIFO(mode) || isatty(fd);
+}
+
+int
+output_reopen(int fd)
+{
+	struct stat status;
+	char	    path[64];
+
+	if (fstat(fd, &status) == -1 || !is_stream(fd, status.st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* Before the first fork. */
+static void
+count_drops(struct output *output)
+{
+	output->dropped = mmap(NULL, sizeof(*output->dropped),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (output->dropped == MAP_FAILED)
+		output->dropped = &output->uncounted;
+}
+
+void
+output_open(struct output *output, int fd)
+{
+	struct stat status;
+	int	    own;
+
+	*output = (struct output) { .kind = OUTPUT_FILE, .fd = fd };
+	count_drops(output);
+	if (fstat(fd, &status) == -1)
+		return;
+	if (S_ISSOCK(status.st_mode))
+		output->kind = OUTPUT_SOCKET;
+	else if ((own = output_reopen(fd)) != -1) {
+		output->kind = OUTPUT_STREAM;
+		output->fd = own;
+	} else if (is_stream(fd, status.st_mode))
+		output->kind = OUTPUT_FOREIGN;
+}
+
+void
+output_open_syslog(struct output *output, const char *path)
+{
+	*output = (struct output) { .kind = OUTPUT_SYSLOG, .fd = -1,
+		.path = path != NULL ? path : _PATH_LOG };
+	count_drops(output);
+}
+
+void
+output_close(struct output *output)
+{
+	if ((output->kind == OUTPUT_STREAM || output->kind == OUTPUT_SYSLOG) &&
+	    output->fd != -1)
+		close(output->fd);
+	output->fd = -1;
+	if (output->dropped != &output->uncounted)
+		munmap(output->dropped, sizeof(*output->dropped));
+	output->dropped = &output->uncounted;
+}
+
+static ssize_t
+write_foreign(int fd, const char *text, size_t length)
+{
+	struct iovec  piece = { .iov_base = (char *)(uintptr_t)text,
+		.iov_len = length };
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	ssize_t	      written;
+
+	written = pwritev2(fd, &piece, 1, -1, RWF_NOWAIT);
+	if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+		return written;
+	if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0)
+		return write(fd, text, length);
+	errno = EAGAIN;
+	return -1;
+}
+
+/* How much of @text left at once; 0: nothing. */
+static size_t
+write_now(struct output *output, const char *text, size_t length)
+{
+	ssize_t written;
+
+	do
+		switch (output->kind) {
+		case OUTPUT_SOCKET:
+			written = send(output->fd, text, length,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+			break;
+		case OUTPUT_FOREIGN:
+			written = write_foreign(output->fd, text, length);
+			break;
+		default:
+			written = write(output->fd, text, length);
+		}
+	while (written == -1 && errno == EINTR);
+	return written < 0 ? 0 : (size_t)written;
+}
+
+static int
+syslog_dial(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd;
+
+	if (strlen(path) >= sizeof(at.sun_path))
+		return -1;
+	memcpy(at.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd != -1 && connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* A datagram as syslog(3) sends it. That function waits for the daemon; this
+ * one dials again when the daemon was started anew, and waits for nobody. */
+static bool
+write_syslog(struct output *output, const char *line, size_t length,
+    int priority)
+{
+	char	  text[OUTPUT_LINE_MAX + 64];
+	time_t	  now = time(NULL);
+	struct tm local;
+	size_t	  used;
+
+	localtime_r(&now, &local);
+	used = (size_t)snprintf(text, 64, "<%d>", priority);
+	used += strftime(text + used, 64 - used, "%h %e %T ", &local);
+	used += (size_t)snprintf(text + used, 64 - used, "mews[%d]: ",
+	    (int)getpid());
+	memcpy(text + used, line, length);
+	used += length - 1;	/* without the newline */
+	for (int tries = 0; tries < 2; tries++) {
+		if (output->fd == -1)
+			output->fd = syslog_dial(output->path);
+		if (output->fd == -1)
+			return false;
+		if (send(output->fd, text, used,
+			MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return true;
+		if (errno == EAGAIN || errno == ENOBUFS)
+			return false;
+		close(output->fd);
+		output->fd = -1;
+	}
+	return false;
+}
+
+/* The rest of a line goes before the next one. */
+static bool
+flush_rest(struct output *output)
+{
+	size_t written;
+
+	if (output->rest_length == 0)
+		return true;
+	written = write_now(output, output->rest, output->rest_length);
+	output->rest_length -= written;
+	memmove(output->rest, output->rest + written, output->rest_length);
+	return output->rest_length == 0;
+}
+
+bool
+output_write(struct output *output, const char *line, size_t length,
+    int priority)
+{
+	size_t written;
+
+	if (output->kind == OUTPUT_SYSLOG)
+		return write_syslog(output, line, length, priority);
+	if (!flush_rest(output) ||
+	    (written = write_now(output, line, length)) == 0)
+		return false;
+	output->rest_length = length - written;
+	memcpy(output->rest, line + written, output->rest_length);
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * session.h - how each session of a Python application begins.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "memory.h"
+
+#include <mews/settings.h>
+#include <stdbool.h>
+
+/**
+ * Have each group set, before its own init, the text forms of values that
+ * lib/python reads, whatever the server's configuration says.
+ *
+ * @config  its groups are replaced by copies in @memory.
+ * False: out of memory.
+ */
+bool session_for_python(struct mews_config *config,
+    struct memory **memory);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * cancel.c - the doors by which a query is given up, and what then ends it.
+ */
+#include "api/cancel.h"
+
+#include "wire/copy.h"
+#include "pool/group.h"
+#include "wire/interrupt.h"
+#include "wire/lease.h"
+#include "wire/ring.h"
+
+/* The asker of @query gave it up: nobody will resume it, or end it. */
+static void
+end_stream(struct query *query)
+{
+	struct conn	*conn;
+
+	if (query->lease == NULL || (conn = query->lease->conn) == NULL)
+		return;
+	if (query->kind == QUERY_COPY)
+		copy_give_up(conn);
+	if (conn->paused)
+		conn_pause(conn, CONN_PAUSE_HOST, false);
+}
+
+/* Tell the asker of @query, which was sent: the server answers, and the ring
+ * must expect it. */
+static void
+give_up(struct query *query, const char *why)
+{
+	bool	streams = query->fn.query != NULL &&
+	    (query->on_row != NULL || query->kind == QUERY_COPY);
+
+	query_give_up(query, why);
+	if (streams)
+		end_stream(query);
+}
+
+void
+cancel_run(struct mews_pool *pool)
+{
+	struct query	*query;
+	size_t		 left = 0;
+
+	/* A callback may begin and cancel again: that is the next turn's. */
+	TAILQ_FOREACH (query, &pool->canceled, gone_link)
+		left++;
+	while (left-- > 0 && (query = TAILQ_FIRST(&pool->canceled)) != NULL) {
+		if (interrupt_holds(pool, query)) {
+			TAILQ_REMOVE(&pool->canceled, query, gone_link);
+			TAILQ_INSERT_TAIL(&pool->canceled, query, gone_link);
+			continue;
+		}
+		if (query->state != QUERY_SENT) {
+			queue_remove(&query->group->queue, query);
+			query_fail(query, MEWS_CANCELED, QUERY_GIVEN_UP);
+			continue;
+		}
+		give_up(query, QUERY_GIVEN_UP);
+	}
+}
+
+bool
+cancel_is_due(const struct mews_pool *pool)
+{
+	const struct query	*query;
+
+	TAILQ_FOREACH (query, &pool->canceled, gone_link)
+		if (!interrupt_holds(pool, query))
+			return true;
+	return false;
+}
+
+void
+cancel_scan(struct mews_pool *pool, int64_t now_us)
+{
+	struct query	*query;
+
+	while ((query = deadline_take(&pool->deadlines, now_us)) != NULL) {
+		/* One that waits is its group's, which gives it up now. */
+		if (query->state != QUERY_SENT)
+			continue;
+		if (!interrupt_holds(pool, query))
+			give_up(query, "the query's deadline passed");
+		else if (!query->canceled && query->fn.query != NULL)
+			query_cancel(query);
+	}
+	pool_due(pool, deadline_next(&pool->deadlines));
+}
+
+enum mews_status
+mews_query_cancel(struct mews_pool *pool, mews_query_id id)
+{
+	struct query   *query = query_find(pool, id);
+
+	if (query == NULL)
+		return MEWS_INVALID;
+	query_cancel(query);
+	return MEWS_OK;
+}
+
+/* The connection that the query was sent on. */
+static struct conn *
+conn_of(const struct query *query)
+{
+	struct conn *conn;
+
+	if (query->sent_to < 0)
+		return NULL;
+	TAILQ_FOREACH (conn, &query->group->on[query->sent_to].conns, link)
+		for (uint32_t i = conn->head; i != conn->tail; i++)
+			if (ring_at(conn, i)->kind == EXPECT_QUERY &&
+			    ring_at(conn, i)->query == query)
+				return conn;
+	return NULL;
+}
+
+enum mews_status
+mews_query_interrupt(struct mews_pool *pool, mews_query_id id)
+{
+	struct query	*query = query_find(pool, id);
+	struct conn	*conn;
+
+	if (query == NULL)
+		return MEWS_INVALID;
+	if (query->state != QUERY_SENT) {
+		query_cancel(query);
+		return MEWS_OK;
+	}
+	conn = conn_of(query);
+	return conn == NULL ? MEWS_INVALID : interrupt_begin(conn, id);
+}

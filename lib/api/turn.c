@@ -1,0 +1,313 @@
+/*
+ * turn.c - the doors of a pool: opened, turned by its host's loop, see loop.h,
+ * and closed.
+ */
+#include "pool/pool.h"
+
+#include "wire/conn.h"
+#include "api/cancel.h"
+#include "fleet/damage.h"
+#include "pool/ending.h"
+#include "fleet/endpoint.h"
+#include "pool/group.h"
+#include "pool/grow.h"
+#include "pool/hedge.h"
+#include "wire/interrupt.h"
+#include "wire/lease.h"
+#include "base/memory.h"
+#include "notify/notify.h"
+#include "pool/owed.h"
+#include "wire/session.h"
+#include "pool/share.h"
+#include "base/status.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+pool_free(struct mews_pool *pool)
+{
+	statements_free(&pool->statements);
+	lease_free_all(pool);
+	free(pool->lid);
+	for (uint32_t i = 0; i < pool->query_count; i++) {
+		free(pool->queries[i]->memory);
+		free(pool->queries[i]);
+	}
+	free(pool->queries);
+	deadline_free(&pool->deadlines);
+	free(pool->groups);
+	loop_close(&pool->loop);
+	free(pool);
+}
+
+/* The login of @conn is over: the endpoint may have been drained or moved
+ * meanwhile. */
+static void
+welcome(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+
+	if (!grow_wants(conn))
+		conn_retire(conn);
+	else if (group->mover == conn)
+		share_moved(conn);
+}
+
+/* Push out what was sent over @conn in this turn. */
+static void
+flush(struct conn *conn)
+{
+	hedge_in_time(conn);
+	session_flush(conn);
+}
+
+/* Something happened on the descriptor of a connection. */
+static void
+serve_conn(void *who, int events)
+{
+	struct conn	*conn = who;
+	bool		 was_ready = conn->state == CONN_READY;
+
+	session_ready(conn, events);
+	/* Behind what the connection says of its server, before the choice of
+	 * another one. */
+	pool_notice(conn->group->pool);
+	if (!was_ready && conn->state == CONN_READY)
+		welcome(conn);
+	if (conn->group->queue.count > 0)
+		group_dispatch(conn->group);
+	/* A connection with its Sync need not wait for other connections. */
+	if (conn->synced && conn->flushing)
+		flush(conn);
+}
+
+static void tick(void *who);
+static void woken(void *who, int events);
+
+static enum mews_status
+fill(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
+    struct mews_error *error)
+{
+	uint32_t count = (uint32_t)pool->fleet->config->group_count;
+	enum mews_status status;
+
+	status = loop_open(&pool->loop, watch, watch_arg, tick, pool, error);
+	if (status != MEWS_OK)
+		return status;
+	if ((pool->groups = calloc(count + 1, sizeof(*pool->groups))) == NULL)
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	for (; pool->group_count < count; pool->group_count++) {
+		pool->groups[pool->group_count].conn_ready = serve_conn;
+		if (!group_open(&pool->groups[pool->group_count], pool,
+			pool->group_count))
+			return status_set(error, MEWS_NOMEM, "out of memory");
+	}
+	pool->wake_fd = fleet_wake_fd(pool->fleet);
+	if (!loop_watch_lent(&pool->loop, pool->wake_fd, MEWS_WATCH_READ,
+		woken, pool))
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	return MEWS_OK;
+}
+
+enum mews_status
+mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
+    mews_watch_fn *watch, void *watch_arg, struct mews_error *error)
+{
+	struct mews_pool       *pool;
+	enum mews_status	status;
+
+	STATUS_NEED_OUT(out);
+	*out = NULL;
+	assert(fleet != NULL &&
+	    "mews: a fleet is there after mews_fleet_create()");
+	if (fleet->slot == NULL || fleet->slot_pid != getpid())
+		return status_set(error, MEWS_INVALID,
+		    "call mews_fleet_join() first, in this process");
+	if ((pool = calloc(1, sizeof(*pool))) == NULL)
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	pool->fleet = fleet;
+	pool->prober = (struct prober) { .loop = &pool->loop, .fleet = fleet };
+	/* Unlike the segment's: the first tick acts on what is there. */
+	pool->changes =
+	    atomic_load(&fleet->segment.header->changes) - 1;
+	TAILQ_INIT(&pool->to_flush);
+	TAILQ_INIT(&pool->broken);
+	SLIST_INIT(&pool->free_queries);
+	TAILQ_INIT(&pool->canceled);
+	SLIST_INIT(&pool->statements.list);
+	pool->deadlines.loop = &pool->loop;
+	LIST_INIT(&pool->shells);
+	SLIST_INIT(&pool->free_leases);
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
+		pool->endpoints[i].latency_us = 500;
+		pool->endpoints[i].p99_us = 1000;
+	}
+	fleet->pools++;
+	if ((status = fill(pool, watch, watch_arg, error)) == MEWS_OK)
+		*out = pool;
+	else
+		mews_pool_close(&pool);
+	return status;
+}
+
+void
+mews_pool_close(struct mews_pool **out)
+{
+	struct mews_pool	*pool;
+
+	STATUS_NEED_OUT(out);
+	pool = *out;
+	*out = NULL;
+	if (pool == NULL)
+		return;
+	assert(pool->loop.depth == 0 &&
+	    "mews: the pool cannot be closed from inside its own callback");
+	if (pool->loop.owner == NULL || pool_ours(pool))
+		pool->fleet->pools--;
+	loop_disown(&pool->loop);
+	lease_orphan_all(pool);
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		group_close(&pool->groups[i]);
+	probe_stop_all(&pool->prober);
+	interrupt_stop_all(pool);
+	notify_close(pool->notify);
+	loop_forget(&pool->loop, pool->wake_fd, pool);
+	pool_free(pool);
+}
+
+struct mews_group *
+mews_pool_group(struct mews_pool *pool, const char *name)
+{
+	(void)pool_ours(pool); /* a fork's copy has groups, which refuse */
+	assert(name != NULL && "mews: a group has a name");
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		if (strcmp(pool->groups[i].config->name, name) == 0)
+			return &pool->groups[i];
+	return NULL;
+}
+
+/* Everything that has a time, and when the next of it comes. */
+static void
+scan(struct mews_pool *pool, int64_t now_us)
+{
+	struct segment_slot *slot = pool->fleet->slot;
+	bool		     panic;
+
+	pool->loop.due_us = now_us + (fleet_is_past(pool->fleet) ?
+	    POOL_YIELD_MS * 1000 : POOL_BEAT_US);
+	pool_compare(pool, now_us);
+	if (slot != NULL)
+		atomic_store_explicit(&slot->beat_ms,
+		    segment_ms(&pool->fleet->segment, now_us),
+		    memory_order_relaxed);
+	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++)
+		share_learn(&pool->endpoints[i], now_us);
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		group_scan(&pool->groups[i], now_us);
+	cancel_scan(pool, now_us);
+	notify_scan(pool->notify, now_us);
+	interrupt_scan(pool, now_us);
+	panic = pool_panics(pool);
+	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
+		if (!segment_knows(&pool->fleet->segment, i))
+			continue;
+		pool_scan_stall(pool, i, now_us);
+		probe_scan(&pool->prober, i, panic, now_us);
+	}
+}
+
+static void
+bury_broken(struct mews_pool *pool)
+{
+	struct conn	*conn;
+
+	while ((conn = TAILQ_FIRST(&pool->broken)) != NULL)
+		conn_lose(conn);
+}
+
+static void
+tick(void *who)
+{
+	struct mews_pool	*pool = who;
+	struct loop		*loop = &pool->loop;
+	struct conn		*conn;
+
+	if (loop->away_us > 0)
+		pool_come_back(pool);
+	pool_notice(pool);
+	bury_broken(pool);
+	cancel_run(pool);
+	if (loop->due_us <= pool_now(pool))
+		scan(pool, pool_now(pool));
+	if (pool->trim) {
+		pool->trim = false;
+		memory_trim(pool->lid);
+		pool->lid = NULL;
+	}
+	loop->hurry = false;
+	/* Connections that were lost told their endpoints. */
+	pool_notice(pool);
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		if (pool->groups[i].queue.count > 0)
+			group_dispatch(&pool->groups[i]);
+	while ((conn = TAILQ_FIRST(&pool->to_flush)) != NULL)
+		flush(conn);
+	pool_publish(pool);
+	if (!TAILQ_EMPTY(&pool->broken) ||
+	    (!TAILQ_EMPTY(&pool->canceled) && cancel_is_due(pool)))
+		loop->hurry = true;
+}
+
+/* Another process wrote to this one's eventfd. */
+static void
+woken(void *who, int events)
+{
+	struct mews_pool	*pool = who;
+	uint64_t		 count;
+
+	(void)events;
+	if (read(pool->wake_fd, &count, sizeof(count)) == sizeof(count))
+		pool_notice(pool);
+	pool_due(pool, pool_now(pool));
+}
+
+int
+mews_pool_tick(struct mews_pool *pool)
+{
+	return pool_ours(pool) ? loop_tick(&pool->loop) : -1;
+}
+
+void
+mews_pool_ready(struct mews_pool *pool, int fd, int events)
+{
+	if (pool_ours(pool))
+		loop_ready(&pool->loop, fd, events);
+}
+
+enum mews_status
+mews_pool_turn(struct mews_pool *pool, int timeout_ms)
+{
+	if (!pool_ours(pool) || pool->loop.depth > 0)
+		return MEWS_INVALID;
+	loop_turn(&pool->loop, timeout_ms);
+	return loop_take_interrupt(&pool->loop) ? MEWS_CANCELED : MEWS_OK;
+}
+
+bool
+pool_wait(struct mews_pool *pool, const bool *done)
+{
+	int64_t	look_us = clock_now_us() + OWED_AFTER_US;
+
+	while (!loop_wait(&pool->loop, done, look_us)) {
+		if (loop_take_interrupt(&pool->loop))
+			return false;
+		look_us += OWED_AFTER_US;
+		pool->loop.depth++; /* callbacks run in here */
+		owed_end_lost(pool);
+		pool->loop.depth--;
+	}
+	return true;
+}

@@ -1,0 +1,54 @@
+/*
+ * wait.c - what a host may do about blocking calls: end them, wait in its own
+ * way, ask whose they are.
+ */
+#include <mews/wait.h>
+
+#include "pool/pool.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+void
+mews_pool_interrupt(struct mews_pool *pool)
+{
+	const uint64_t	one = 1;
+	int		before = errno;
+
+	/* A fork's copy would end a call of its parent. */
+	if (*pool->loop.owner == NULL)
+		return;
+	atomic_store(&pool->loop.interrupted, true);
+	/* The flag may come behind the last look at it and before poll(2). A
+	 * full eventfd is readable, too. */
+	if (write(pool->wake_fd, &one, sizeof(one)) == -1)
+		errno = before;
+}
+
+enum mews_status
+mews_pool_set_poll(struct mews_pool *pool, mews_poll_fn *fn, void *arg)
+{
+	if (!pool_ours(pool))
+		return MEWS_INVALID;
+	pool->loop.watches.poll = fn;
+	pool->loop.watches.poll_arg = arg;
+	return MEWS_OK;
+}
+
+enum mews_status
+mews_pool_check(const struct mews_pool *pool, struct mews_error *error)
+{
+	if (pool == NULL)
+		return status_set(error, MEWS_INVALID, "there is no pool");
+	if (*pool->loop.owner == NULL)
+		return status_set(error, MEWS_INVALID, "the pool was opened "
+		    "by a process that forked this one");
+	if (pool->loop.closing)
+		return status_set(error, MEWS_INVALID,
+		    "the pool is being closed");
+	if (*pool->loop.owner != &loop_thread)
+		return status_set(error, MEWS_INVALID,
+		    "the pool belongs to another thread");
+	return MEWS_OK;
+}

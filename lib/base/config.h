@@ -1,0 +1,25 @@
+/*
+ * config.h - the library's own copy of a configuration.
+ */
+#ifndef MEWS_LIB_CONFIG_H
+#define MEWS_LIB_CONFIG_H
+
+#include <mews/settings.h>
+
+/*
+ * Deep copy with every default filled in. NULL: out of memory. What it is
+ * made of is one block: free(3) it.
+ */
+struct mews_config *config_copy(const struct mews_config *config);
+/*
+ * As config_copy(), with endpoint i at @index[i] of @count; the others have no
+ * name. NULL @index: the order stays.
+ */
+struct mews_config *config_copy_at(const struct mews_config *config,
+    const uint8_t *index, size_t count);
+
+/* May something be called that: letters, digits, '_', '-', '.', 1 to
+ * MEWS_NAME_MAX of them? */
+bool config_is_name(const char *name);
+
+#endif

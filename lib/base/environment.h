@@ -1,0 +1,23 @@
+/*
+ * environment.h - the variables of the environment that libpq reads.
+ *
+ * They belong to whoever starts the host, and would reach every endpoint. One
+ * that chooses the server or changes each session is refused. The others
+ * (PGUSER, PGPASSFILE, PGSSLMODE ..) fill in what a conninfo leaves open, as
+ * libpq documents: they are named in the log.
+ */
+#ifndef ENVIRONMENT_H
+#define ENVIRONMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The @index-th variable that is set and refused: its name, and *@why; NULL:
+ * there are no more. */
+const char *environment_refused(size_t index, const char **why);
+
+/* Write "PGSSLMODE,PGUSER", the variables that are set and fill in; false:
+ * there are none. */
+bool environment_names(char *names, size_t size);
+
+#endif

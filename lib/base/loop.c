@@ -1,0 +1,227 @@
+/*
+ * loop.c - turning the loop; watch.c has the table of its descriptors.
+ */
+#include "base/loop.h"
+
+#include "base/status.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+_Thread_local char loop_thread;
+
+/* A fork's copy shares its descriptors with the parent: put something dead in
+ * their place. */
+static void
+abandon(struct loop *loop)
+{
+	int	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	loop->abandoned = true;
+	for (size_t i = 0; i < loop->watches.count; i++) {
+		const struct watch *watch = &loop->watches.all[i];
+
+		if (watch->lent)
+			continue;
+		if (null != -1)
+			dup3(null, watch->fd, O_CLOEXEC);
+		else
+			close(watch->fd);
+	}
+	if (null != -1)
+		close(null);
+}
+
+bool
+loop_ours_slow(struct loop *loop)
+{
+	assert(loop != NULL && "mews: a pool is there after mews_pool_open() "
+	    "and until mews_pool_close()");
+	assert((*loop->owner == NULL || loop->closing ||
+	    *loop->owner == &loop_thread) &&
+	    "mews: a pool is used by the thread that opened it only");
+	if (*loop->owner == NULL && !loop->abandoned)
+		abandon(loop);
+	return false;
+}
+
+/* A page that the kernel empties in a forked child: cheaper to look at than
+ * a process id. */
+static const char *volatile *
+owner_page(void)
+{
+	size_t		      size = (size_t)sysconf(_SC_PAGESIZE);
+	const char *volatile *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (madvise((void *)(uintptr_t)page, size, MADV_WIPEONFORK) == -1) {
+		munmap((void *)(uintptr_t)page, size);
+		return NULL;
+	}
+	*page = &loop_thread;
+	return page;
+}
+
+enum mews_status
+loop_open(struct loop *loop, mews_watch_fn *watch, void *watch_arg,
+    loop_tick_fn *tick, void *who, struct mews_error *error)
+{
+	int64_t	now_us = clock_now_us();
+
+	*loop = (struct loop) {
+		.owner = owner_page(),
+		.now_us = now_us,
+		.blocking = watch == NULL,
+		/* Now, for the first look at everything. */
+		.due_us = now_us,
+		.attended_us = now_us,
+		.tick = tick,
+		.who = who,
+		.watches = { .fn = watch, .arg = watch_arg },
+	};
+	if (loop->owner == NULL)
+		return status_set(error, MEWS_SYSTEM,
+		    "cannot map a page that forks find empty: %s",
+		    strerror(errno));
+	return MEWS_OK;
+}
+
+void
+loop_disown(struct loop *loop)
+{
+	if (loop->abandoned)
+		loop->watches.fn = NULL; /* the parent's loop, not ours */
+	else if (loop->owner != NULL)
+		*loop->owner = (const char *)loop;
+	loop->closing = true;
+	loop->depth++; /* callbacks run in here */
+}
+
+void
+loop_close(struct loop *loop)
+{
+	if (loop->owner != NULL)
+		munmap((void *)(uintptr_t)loop->owner,
+		    (size_t)sysconf(_SC_PAGESIZE));
+	watch_free(&loop->watches);
+}
+
+int64_t
+loop_read_clock(struct loop *loop)
+{
+	loop->now_us = clock_now_us();
+	loop->now_stale = false;
+	return loop->now_us;
+}
+
+bool
+loop_watch_lent(struct loop *loop, int fd, int events, watch_fn *fn, void *who)
+{
+	if (!watch_set(&loop->watches, fd, events, fn, who))
+		return false;
+	watch_find(&loop->watches, fd)->lent = true;
+	return true;
+}
+
+/* poll(2), and what became ready. */
+static void
+wait_ready(struct loop *loop, int timeout_ms)
+{
+	size_t	count = watch_poll(&loop->watches, timeout_ms);
+
+	for (size_t i = 0; i < count; i++) {
+		int	fd, events = watch_ready(&loop->watches, i, &fd);
+
+		if (events != 0)
+			loop_ready(loop, fd, events);
+	}
+}
+
+int
+loop_tick(struct loop *loop)
+{
+	int64_t	away_us, left_us;
+
+	assert(loop->depth == 0 &&
+	    "mews: a callback of the pool cannot turn its loop");
+	loop->depth++;
+	loop->blocking = false;
+	away_us = loop_now(loop) - loop->attended_us;
+	loop->away_us = away_us > LOOP_AWAY_US ? away_us : 0;
+	/* The host did something else meanwhile. That is no reason to accuse a
+	 * server of having been silent: hear first what it said. */
+	if (loop->away_us > 0)
+		wait_ready(loop, 0);
+	loop->looked_us = loop->away_us > 0 ? loop_now(loop) :
+	    loop->ticked_us;
+	loop->before_us = loop->ticked_us;
+	loop->ticked_us = loop_now(loop);
+	loop->tick(loop->who);
+	loop->depth--;
+	loop->now_stale = true;
+	loop->attended_us = loop->due_us;
+	left_us = loop->due_us - loop->now_us;
+	return left_us <= 0 || loop->hurry ? 0 : (int)((left_us + 999) / 1000);
+}
+
+void
+loop_ready(struct loop *loop, int fd, int events)
+{
+	const struct watch *watch;
+
+	if (!loop_ours(loop) ||
+	    (watch = watch_find(&loop->watches, fd)) == NULL ||
+	    watch->events == 0)
+		return;
+	loop->depth++;
+	watch->fn(watch->who, events);
+	/* The host's next work may take its time. */
+	if (--loop->depth == 0)
+		loop->now_stale = true;
+}
+
+/* A host without a loop looks after nothing until it calls again. */
+static void
+leave(struct loop *loop)
+{
+	loop->now_stale = true;
+	if (loop->watches.fn == NULL)
+		loop->attended_us = clock_now_us();
+}
+
+void
+loop_turn(struct loop *loop, int timeout_ms)
+{
+	int	due = loop_tick(loop);
+
+	if (timeout_ms >= 0 && timeout_ms < due)
+		due = timeout_ms;
+	wait_ready(loop, due);
+	leave(loop);
+}
+
+bool
+loop_wait(struct loop *loop, const bool *done, int64_t until_us)
+{
+	while (!*done) {
+		int	due = loop_tick(loop);
+
+		if (*done)
+			break;
+		if (atomic_load_explicit(&loop->interrupted,
+			memory_order_relaxed))
+			break;
+		wait_ready(loop, due);
+		if (loop->now_us >= until_us)
+			break;
+	}
+	leave(loop);
+	loop->blocking = loop->watches.fn == NULL;
+	return *done;
+}

@@ -1,0 +1,25 @@
+/*
+ * memory.c - what malloc() keeps, and the system could use.
+ */
+#include "base/memory.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+
+#define MEMORY_LID (100 * 1024) /* bytes: too many for what is free between,
+				   too few for a mapping of their own */
+
+void *
+memory_lid(void)
+{
+	return malloc(MEMORY_LID);
+}
+
+void
+memory_trim(void *lid)
+{
+	free(lid);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}

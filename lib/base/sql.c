@@ -1,0 +1,551 @@
+/*
+ * sql.c - a scanner of SQL text that knows words, quotes and comments.
+ *
+ * It need not understand SQL: it answers "could this leave something behind
+ * in the session?", and may say yes too often. That costs a reset after a
+ * lease, never a wrong result.
+ */
+#include "base/sql.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* Statements that belong on a lease. */
+static const char *const session_words[] = {
+	"abort", "begin", "close", "commit", "copy", "deallocate", "declare",
+	"discard", "end", "execute", "fetch", "listen", "load", "lock",
+	"move", "prepare", "release", "reset", "rollback", "savepoint",
+	"set", "start", "unlisten",
+};
+
+/* Statements that touch rows only, but for the functions they call. */
+static const char *const row_words[] = {
+	"delete", "insert", "merge", "select", "show", "table", "update",
+	"values", "with",
+};
+
+/* Statements that may commit several times on their way. */
+static const char *const commit_words[] = {
+	"analyse", "analyze", "call", "cluster", "do", "reindex", "vacuum",
+};
+
+/* Behind CREATE, ALTER or DROP: the same, or what no rollback undoes. */
+static const char *const commit_objects[] = {
+	"database", "subscription", "tablespace",
+};
+
+/* Statements that begin, or may end, a transaction. */
+static const char *const transaction_words[] = {
+	"abort", "begin", "commit", "end", "prepare", "rollback", "start",
+};
+
+/* Words before a parenthesis that leave nothing in a session. */
+static const char *const harmless_calls[] = {
+	"abs", "all", "and", "any", "array", "array_agg", "as", "avg",
+	"between", "bool_and", "bool_or", "case", "cast", "ceil",
+	"char_length", "clock_timestamp", "coalesce", "concat", "count",
+	"current_timestamp", "date_trunc", "distinct", "else", "except",
+	"exists", "extract", "floor", "from", "generate_series",
+	"greatest", "having", "in", "intersect", "join", "json_agg",
+	"json_build_object", "jsonb_agg", "jsonb_build_object", "lateral",
+	"least", "left", "length", "like", "limit", "lower",
+	"max", "md5", "min", "not", "now", "nullif", "numeric", "offset", "on",
+	"or", "pg_backend_pid", "pg_is_in_recovery",
+	"pg_sleep", "random", "rank", "replace", "returning", "right",
+	"round", "row", "row_number", "select", "some", "string_agg",
+	"substr", "substring", "sum", "then", "to_char", "to_timestamp",
+	"trim", "union", "unnest", "upper", "using", "values", "varchar",
+	"when", "where",
+};
+
+/* Before a parenthesis anybody's function, except behind these. */
+static const struct {
+	const char *call;
+	const char *behind;
+} harmless_behind[] = {
+	{ "by", "group" }, { "by", "order" }, { "by", "partition" },
+	{ "filter", ")" }, { "materialized", "as" }, { "over", ")" },
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct word {
+	const char *text;
+	size_t length;
+};
+
+/* Bytes as PostgreSQL sees them: the host's locale has no say. */
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+is_letter(char c)
+{
+	return (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' ||
+	    (c & 0x80) != 0;
+}
+
+static bool
+is_word(struct word word, const char *name)
+{
+	for (size_t i = 0; i < word.length; i++)
+		if (name[i] == '\0' || lower(word.text[i]) != name[i])
+			return false;
+	return name[word.length] == '\0';
+}
+
+static bool
+is_one_of(struct word word, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_word(word, names[i]))
+			return true;
+	return false;
+}
+
+/* Behind white space and comments (which nest). */
+static const char *
+skip_blank(const char *p)
+{
+	for (;;) {
+		while (is_blank(*p))
+			p++;
+		if (p[0] == '-' && p[1] == '-') {
+			p += strcspn(p, "\n\r");
+		} else if (p[0] == '/' && p[1] == '*') {
+			int	depth = 0;
+
+			do {
+				if (p[0] == '/' && p[1] == '*') {
+					depth++;
+					p += 2;
+				} else if (p[0] == '*' && p[1] == '/') {
+					depth--;
+					p += 2;
+				} else if (*p != '\0') {
+					p++;
+				}
+			} while (depth > 0 && *p != '\0');
+		} else {
+			return p;
+		}
+	}
+}
+
+/* Behind a quoted thing that begins at @p; a backslash may escape. */
+static const char *
+skip_quoted(const char *p, bool backslash)
+{
+	char	quote = *p++;
+
+	while (*p != '\0' && *p != quote)
+		p += backslash && p[0] == '\\' && p[1] != '\0' ? 2 : 1;
+	return *p == '\0' ? p : p + 1;
+}
+
+/* Behind $tag$ ... $tag$; NULL: @p begins no such thing ($1). */
+static const char *
+skip_dollars(const char *p)
+{
+	const char	*end = p + 1, *close;
+	size_t		 length;
+
+	while (is_letter(*end) || is_digit(*end))
+		end++;
+	if (*end != '$' || is_digit(p[1]))
+		return NULL;
+	length = (size_t)(end - p) + 1;
+	for (close = end + 1; *close != '\0'; close++)
+		if (strncmp(close, p, length) == 0)
+			return close + length;
+	return close;
+}
+
+static bool
+is_word_byte(char c)
+{
+	return is_letter(c) || is_digit(c) || c == '$';
+}
+
+/* Behind the word that begins at @p; E'...' goes with its E. */
+static const char *
+skip_word(const char *p, bool backslash)
+{
+	const char	*at = p;
+
+	while (is_word_byte(*at))
+		at++;
+	if (*at == '\'' && at == p + 1)
+		at = skip_quoted(at, backslash || lower(*p) == 'e');
+	return at;
+}
+
+/*
+ * The next token; behind it in *p: a word, a "quoted name", a string, or any
+ * other byte. Length 0: the end. @backslash: one escapes in any string.
+ */
+static struct word
+next_token(const char **p, bool backslash)
+{
+	const char	*at = skip_blank(*p), *behind = at;
+
+	if (*at == '\'' || *at == '"')
+		behind = skip_quoted(at, backslash && *at == '\'');
+	else if (is_word_byte(*at) && *at != '$')
+		behind = skip_word(at, backslash);
+	else if (*at != '\0' &&
+	    (*at != '$' || (behind = skip_dollars(at)) == NULL))
+		behind = at + 1;
+	*p = behind;
+	return (struct word) { at, (size_t)(behind - at) };
+}
+
+static struct word
+next_word(const char **p)
+{
+	return next_token(p, false);
+}
+
+/*
+ * Does @last "(" call something unknown? @before stands before it. A string
+ * there is the end of U&"name" UESCAPE '!'.
+ */
+static bool
+is_call(struct word before, struct word last)
+{
+	if (*last.text != '"' && *last.text != '\'' &&
+	    !is_word_byte(*last.text))
+		return false;
+	for (size_t i = 0; i < COUNT(harmless_behind); i++)
+		if (is_word(last, harmless_behind[i].call) &&
+		    is_word(before, harmless_behind[i].behind))
+			return false;
+	/* A schema may have its own count(). */
+	return is_word(before, ".") ||
+	    !is_one_of(last, harmless_calls, COUNT(harmless_calls));
+}
+
+/* Nothing but known calls, no SELECT INTO, no second statement. */
+static bool
+leaves_nothing(const char *sql, struct word first)
+{
+	struct word	word, last = first, before = { "", 0 };
+	bool		target = false; /* inside the name behind INTO */
+	bool		selects = is_word(first, "select");
+	int		depth = 0;
+
+	for (; (word = next_word(&sql)).length != 0;
+	     before = last, last = word) {
+		if (is_word(word, ";") && *skip_blank(sql) != '\0')
+			return false;
+		if (is_word(word, "(") && !target && is_call(before, last))
+			return false;
+		if (is_word(word, "into")) {
+			/*
+			 * Of INSERT and MERGE only. Either word may also name
+			 * a column, but not where a statement begins.
+			 */
+			if (!is_word(last, "insert") && !is_word(last, "merge"))
+				return false;
+			if (before.length != 0 && !is_word(before, "(") &&
+			    (!is_word(before, ")") || depth != 0 || selects))
+				return false;
+			target = true;
+		} else if (!is_word(word, ".") && !is_word(last, ".") &&
+		    !is_word(last, "into")) {
+			target = false;
+		}
+		if (is_word(word, "("))
+			depth++;
+		else if (is_word(word, ")"))
+			depth--;
+		else if (depth == 0 && is_word(word, "select"))
+			selects = true;
+	}
+	return true;
+}
+
+/* In quotes, too, and with a session's number. */
+static bool
+is_temporary_schema(struct word word)
+{
+	if (*word.text == '"' && word.length > 1)
+		word = (struct word) { word.text + 1, word.length - 2 };
+	if (word.length > strlen("pg_temp_"))
+		word.length = strlen("pg_temp_");
+	return is_word(word, "pg_temp") || is_word(word, "pg_temp_");
+}
+
+/* May a name go on with @word behind @last, whose first word stands behind
+ * INTO? */
+static bool
+is_in_name(struct word last, struct word word)
+{
+	static const char *const joints[] = { ".", "&", "uescape" };
+	static const char *const begins[] = { "into", "table", "unlogged" };
+
+	return is_one_of(word, joints, COUNT(joints)) ||
+	    is_one_of(last, joints, COUNT(joints)) ||
+	    is_one_of(last, begins, COUNT(begins));
+}
+
+/* May @word stand behind "INSERT INTO temp" where temp is a table? */
+static bool
+follows_table(struct word word)
+{
+	static const char *const words[] = { "(", ".", "as", "default", "on",
+		"overriding", "select", "using", "values", "with" };
+
+	return is_one_of(word, words, COUNT(words));
+}
+
+/* TEMP and its likes. */
+static bool
+is_temporary_word(struct word word)
+{
+	return is_word(word, "temp") || is_word(word, "temporary") ||
+	    is_word(word, "local") || is_word(word, "global");
+}
+
+/* Is an INTO behind @last that of INSERT or MERGE, which create nothing?
+ * @plain: neither in parentheses nor behind SELECT. */
+static bool
+is_insert(struct word before, struct word last, bool plain)
+{
+	return (is_word(last, "insert") || is_word(last, "merge")) &&
+	    (plain || before.length == 0 || is_word(before, "(") ||
+		is_word(before, ";"));
+}
+
+/* Does @word at @p name the temporary schema that an object is put into: behind
+ * SCHEMA of CREATE EXTENSION and ALTER, or INTO of IMPORT FOREIGN SCHEMA? */
+static bool
+is_put_into_temporary(struct word first, struct word before, struct word last,
+    struct word word, const char *p)
+{
+	if (is_word(first, "import") ? !is_word(last, "into") :
+	    !is_word(last, "schema") || before.text == first.text ||
+	    (!is_word(first, "create") && !is_word(first, "alter")))
+		return false;
+	/* U&"name" may have it in escapes. */
+	return is_temporary_schema(word) || (is_word(word, "u") && *p == '&');
+}
+
+/*
+ * Does it create something temporary behind its beginning: in a schema pg_temp
+ * behind CREATE or INTO, INTO TEMP, or CREATE TEMP behind EXPLAIN?
+ */
+static bool
+is_temporary_inside(const char *p, struct word first)
+{
+	bool		creates = is_word(first, "create");
+	bool		selects = is_word(first, "select");
+	bool		target = false; /* inside the name behind INTO */
+	bool		hidden = false; /* that of U&"name" is in escapes */
+	int		depth = 0;
+	struct word	word, last = first, before = { "", 0 };
+
+	for (; (word = next_word(&p)).length != 0;
+	     before = last, last = word) {
+		if (is_temporary_word(last) && !follows_table(word) &&
+		    (is_word(before, "into") ||
+			(is_word(before, "create") &&
+			    before.text != first.text)))
+			return true;
+		if (is_put_into_temporary(first, before, last, word, p))
+			return true;
+		/* Of what is created, not of what it is created from. */
+		if ((creates || target) && is_word(word, ".") &&
+		    (hidden || is_temporary_schema(last)))
+			return true;
+		if (*word.text == '"')
+			hidden = is_word(last, "&") &&
+			    memchr(word.text, '\\', word.length) != NULL;
+		else if (!is_word(last, "uescape"))
+			hidden = is_word(word, "uescape");
+		if (is_word(word, "into"))
+			target = !is_insert(before, last,
+			    depth == 0 && !selects);
+		else
+			target = target && is_in_name(last, word);
+		if (is_word(word, "("))
+			depth++;
+		else if (is_word(word, ")"))
+			depth--;
+		else if (depth == 0 && is_word(word, "select"))
+			selects = true;
+		if (is_word(word, "create"))
+			creates = true;
+		else if (is_word(word, "as"))
+			creates = false;
+	}
+	return false;
+}
+
+/* Behind CREATE, or CREATE OR REPLACE. */
+static bool
+is_temporary(const char *p)
+{
+	struct word	word = next_word(&p);
+
+	if (is_word(word, "or")) {
+		next_word(&p);
+		word = next_word(&p);
+	}
+	return is_word(word, "temp") || is_word(word, "temporary") ||
+	    is_word(word, "local") || is_word(word, "global");
+}
+
+/* The word that says what the statement does; behind it in *p. */
+static struct word
+first_word(const char **p)
+{
+	struct word	first;
+
+	do
+		first = next_word(p);
+	while (is_word(first, "(") || is_word(first, ";"));
+	return first;
+}
+
+bool
+sql_commits(const char *sql)
+{
+	struct word	word = first_word(&sql);
+
+	if (is_one_of(word, commit_words, COUNT(commit_words)))
+		return true;
+	if (!is_word(word, "create") && !is_word(word, "alter") &&
+	    !is_word(word, "drop"))
+		return false;
+	word = next_word(&sql);
+	if (is_one_of(word, commit_objects, COUNT(commit_objects)))
+		return true;
+	for (; word.length != 0; word = next_word(&sql))
+		if (is_word(word, "concurrently"))
+			return true;
+	return false;
+}
+
+bool
+sql_transacts(const char *sql)
+{
+	return is_one_of(first_word(&sql), transaction_words,
+	    COUNT(transaction_words));
+}
+
+bool
+sql_is_commit(const char *sql)
+{
+	struct word	word = first_word(&sql);
+
+	return is_word(word, "commit") || is_word(word, "end") ||
+	    (is_word(word, "prepare") &&
+		is_word(next_word(&sql), "transaction"));
+}
+
+enum sql_effect
+sql_effect(const char *sql)
+{
+	const char	*p = sql;
+	struct word	 first = first_word(&p);
+
+	if (first.length == 0)
+		return SQL_HARMLESS;
+	if (is_one_of(first, session_words, COUNT(session_words)))
+		return SQL_SESSION;
+	if (is_word(first, "create"))
+		return is_temporary(p) || is_temporary_inside(p, first) ?
+		    SQL_SESSION : SQL_DIRTY;
+	/*
+	 * Where a string with a backslash ends depends on the session's
+	 * standard_conforming_strings, and on the string before it.
+	 */
+	if (is_one_of(first, row_words, COUNT(row_words)) &&
+	    strchr(sql, '\\') == NULL && leaves_nothing(p, first))
+		return SQL_HARMLESS;
+	return is_temporary_inside(p, first) ? SQL_SESSION : SQL_DIRTY;
+}
+
+bool
+sql_deallocates(const char *sql)
+{
+	struct word	first;
+
+	do
+		first = next_word(&sql);
+	while (is_word(first, ";"));
+	return is_word(first, "deallocate") ||
+	    (is_word(first, "discard") && is_word(next_word(&sql), "all"));
+}
+
+bool
+sql_reads(const char *sql)
+{
+	static const char *const words[] = {
+		"select", "show", "table", "values",
+	};
+	const char	*p = sql;
+
+	return is_one_of(first_word(&p), words, COUNT(words)) &&
+	    sql_effect(sql) == SQL_HARMLESS;
+}
+
+/* The server takes either word for the client, both ways. */
+enum sql_copy
+sql_copies(const char *sql)
+{
+	struct word	word = next_word(&sql), last;
+	int		depth = 0;
+
+	while (is_word(word, ";"))
+		word = next_word(&sql);
+	if (!is_word(word, "copy"))
+		return SQL_COPY_NONE;
+	for (last = word; (word = next_word(&sql)).length != 0; last = word) {
+		if (is_word(word, "("))
+			depth++;
+		else if (is_word(word, ")"))
+			depth--;
+		else if (depth > 0 || (!is_word(word, "stdin") &&
+		    !is_word(word, "stdout")))
+			continue;
+		else if (is_word(last, "from"))
+			return SQL_COPY_IN;
+		else if (is_word(last, "to"))
+			return SQL_COPY_OUT;
+	}
+	return SQL_COPY_NONE;
+}
+
+bool
+sql_is_single(const char *sql, bool standard_strings)
+{
+	struct word	word;
+	bool		begun = false, ended = false;
+
+	while ((word = next_token(&sql, !standard_strings)).length != 0) {
+		if (is_word(word, ";"))
+			ended = begun;
+		else if (ended)
+			return false;
+		else
+			begun = true;
+	}
+	return true;
+}

@@ -1,0 +1,27 @@
+/*
+ * status.h - filling a caller's struct mews_error.
+ */
+#ifndef STATUS_H
+#define STATUS_H
+
+#include <mews/status.h>
+#include <stddef.h>
+
+/* Fill @error, which may be NULL, and return @status. */
+enum mews_status status_set(struct mews_error *error, enum mews_status status,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Make @text one line: where newlines and other control characters stood is
+ * one blank, and none at its ends. */
+void status_fold(char *text);
+
+/* Fill a host's structure of @size bytes from one of @ours: what the host's
+ * headers do not know is left out, what only they know is zero. */
+void status_fill(void *out, size_t size, const void *from, size_t ours);
+
+/* A place for what a call makes is a host's to give. */
+#define STATUS_NEED_OUT(out)						\
+	assert((out) != NULL &&						\
+	    "mews: the pointer that this call sets is NULL")
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * fleet.h - a fleet as one process holds it.
+ *
+ * Made before the fork, so every child has a copy of its own of everything
+ * here; shared is only what fleet->segment points to, and the eventfds.
+ */
+#ifndef FLEET_H
+#define FLEET_H
+
+#include "fleet/fleet_log.h"
+#include "fleet/segment.h"
+#include "fleet/wake.h"
+
+#include <mews/fleet.h>
+#include <mews/settings.h>
+
+/* A fleet, as all its generations in this process have it; freed with the last
+ * one. */
+struct fleet_line {
+	unsigned generations; /* that this process holds */
+	uint32_t newest;      /* the last number given to one */
+	char *path;	      /* of the runtime file, or NULL */
+	pid_t creator;
+	int *wakes;	      /* one eventfd per slot */
+};
+
+struct mews_fleet {
+	struct segment segment;
+	struct fleet_line *line; /* shared by this process' generations */
+	struct mews_config *config; /* own copy, defaults filled in; endpoints
+				       stand where the segment has them */
+	uint32_t generation;
+	uint64_t groups;	    /* their names, in order, as a hash */
+	struct health_rules rules;
+	struct segment_slot *slot;  /* of this process, or NULL */
+	uint32_t leases[MEWS_ENDPOINTS_MAX]; /* to probe, as last taken by
+						this process: their ends */
+	pid_t slot_pid;		    /* the process that took the slot */
+	unsigned pools;		    /* open, of slot_pid */
+	/* The contents of the segment that this process knows; damage.h. */
+	struct segment_header fixed; /* as it was made */
+	uint32_t named[MEWS_ENDPOINTS_MAX];
+	bool names_known; /* named was filled in */
+	uint32_t first[MEWS_ENDPOINTS_MAX];
+	uint64_t place[MEWS_ENDPOINTS_MAX];
+	uint64_t turn; /* the header's word, when it was last valid */
+	bool settled;  /* it was this generation's turn on the last beat */
+	enum mews_worker_state state; /* of the slot, and its counts: */
+	uint32_t connections[MEWS_ENDPOINTS_MAX];
+	uint32_t dialing[MEWS_ENDPOINTS_MAX];
+	uint16_t group_connections[MEWS_GROUPS_MAX][MEWS_ENDPOINTS_MAX];
+	uint32_t inspected;	    /* slots, so far; wraps */
+	int64_t damage_quiet_us;    /* damage is not logged before */
+	mews_log_fn *log;
+	void *log_arg;
+	_Atomic uint32_t chosen;    /* mews_fleet_choose(): how often */
+	bool environment_told;	    /* logged, by this process or one that
+				       forked it */
+};
+
+/* Does the next generation serve? Then this process leaves the servers to it,
+ * and keeps no connection that it does not use. */
+static inline bool
+fleet_is_past(const struct mews_fleet *fleet)
+{
+	return mews_fleet_turn(fleet) == MEWS_TURN_PAST;
+}
+
+/* Take the slot that is kept for the monitor. */
+enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
+    struct mews_error *error);
+
+/* Does a monitor live, as far as is known? */
+bool fleet_has_monitor(const struct mews_fleet *fleet);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * fleet_log.c - what a fleet tells the function that its host gave it.
+ */
+#include "fleet/fleet_log.h"
+
+#include "fleet/fleet.h"
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *
+fleet_quote(char buffer[FLEET_QUOTED], const char *text)
+{
+	char	*to = buffer, *end = buffer + FLEET_QUOTED - 3;
+
+	*to++ = '"';
+	for (; *text != '\0' && to < end; text++) {
+		if (*text == '"' || *text == '\\')
+			*to++ = '\\';
+		*to++ = (unsigned char)*text < ' ' ? ' ' : *text;
+	}
+	*to++ = '"';
+	*to = '\0';
+	return buffer;
+}
+
+void
+fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
+    const char *event, const char *format, ...)
+{
+	char	text[1024];
+	va_list	ap;
+
+	if (fleet->log == NULL)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	status_fold(text);
+	fleet->log(fleet->log_arg, level, event, text);
+}

@@ -1,0 +1,17 @@
+/*
+ * fleet_log.h - what a fleet tells the function that its host gave it.
+ */
+#ifndef FLEET_LOG_H
+#define FLEET_LOG_H
+
+#include <mews/fleet.h>
+
+/* @text as a value of logfmt: in quotes, its own escaped. */
+#define FLEET_QUOTED 400
+const char *fleet_quote(char buffer[FLEET_QUOTED], const char *text);
+
+void fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
+    const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

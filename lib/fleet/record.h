@@ -1,0 +1,61 @@
+/*
+ * record.h - which record of the segment is which endpoint's.
+ *
+ * A record is found by its endpoint's name and place, so that processes of an
+ * old and a new configuration count on the same one. A server that moved to
+ * another host or port is another server, and has another record, under the
+ * same name. A record that no generation will use any more is given away once
+ * no process lives that knows it.
+ *
+ * Writers: the process that made the fleet, alone. A process that joins late
+ * checks that what it knows is still there: record_all_hold().
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "fleet/segment.h"
+
+#include <mews/settings.h>
+
+/*
+ * The generation that serves, from 1 on; 0: the word was written over by
+ * accident. The upper half is the complement of the lower, so that no accident
+ * ends a fleet's generation.
+ */
+static inline uint32_t
+record_turn(const struct segment_header *header)
+{
+	uint64_t	word = atomic_load_explicit(&header->turn,
+	    memory_order_acquire);
+
+	return (uint32_t)(word >> 32) == ~(uint32_t)word ? (uint32_t)word : 0;
+}
+
+/*
+ * Find or add a record for each endpoint of @config, for @generation, which is
+ * not yet the current one.
+ *
+ * @index  filled with the record of each endpoint, in the order of @config.
+ * @error  names the endpoint that found no room; then nothing was added.
+ */
+enum mews_status record_claim(struct segment *segment,
+    const struct mews_config *config, uint32_t generation,
+    uint8_t index[MEWS_ENDPOINTS_MAX], struct mews_error *error);
+
+/* Give up what record_claim() added for a generation that never came. */
+void record_disclaim(struct segment *segment, uint32_t generation);
+
+/* Make it the turn of @generation: from now on only the endpoints that this
+ * process knows are used. The turn is told first, then the caller sets caps. */
+void record_settle(struct segment *segment, uint32_t generation);
+
+/* Has a generation, at present or earlier, an endpoint of that name there? */
+bool record_has_name(const struct segment_endpoint *endpoint,
+    const char *name);
+
+/* Are all records that this process knows still those of its generation? Asked
+ * with the generation in the slot already: either the caller finds that one is
+ * gone, or whoever gives one away finds the slot. */
+bool record_all_hold(const struct segment *segment, uint32_t generation);
+
+#endif

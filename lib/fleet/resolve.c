@@ -1,0 +1,131 @@
+/*
+ * resolve.c - asking libpq which server a conninfo means.
+ *
+ * libpq alone knows (service files, the environment, defaults): let it begin
+ * to connect, ask, and hang up.
+ */
+#include "fleet/resolve.h"
+
+#include <arpa/inet.h>
+#include <libpq-fe.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static bool
+is_numeric(const char *host)
+{
+	struct in6_addr	address; /* holds the shorter kind as well */
+
+	return inet_pton(AF_INET, host, &address) == 1 ||
+	    inet_pton(AF_INET6, host, &address) == 1;
+}
+
+static bool
+has_hostaddr(PGconn *pg)
+{
+	PQconninfoOption	*options = PQconninfo(pg);
+	bool			 found = false;
+
+	for (const PQconninfoOption *o = options;
+	    o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, "hostaddr") == 0)
+			found = o->val != NULL && o->val[0] != '\0';
+	PQconninfoFree(options);
+	return found;
+}
+
+/* Is @known one of the addresses of @host? @next: the one behind it, in a
+ * circle; "" if there is none. */
+static bool
+is_still_there(const char *host, const char *known,
+    char next[SEGMENT_HOSTADDR_MAX + 1])
+{
+	const struct addrinfo	hints = { .ai_socktype = SOCK_STREAM };
+	char			text[SEGMENT_HOSTADDR_MAX + 1];
+	struct addrinfo	       *list = NULL;
+	bool			found = false;
+
+	next[0] = '\0';
+	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+		return false;
+	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text),
+			NULL, 0, NI_NUMERICHOST) != 0 || !is_numeric(text))
+			continue;
+		if (found || next[0] == '\0')
+			strcpy(next, text);
+		if (found)
+			break;
+		found = strcmp(text, known) == 0;
+	}
+	freeaddrinfo(list);
+	return found;
+}
+
+static uint64_t
+hash(uint64_t h, const char *text)
+{
+	/* FNV-1a; the end of each text counts as well. */
+	do
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	while (*text++ != '\0');
+	return h;
+}
+
+uint64_t
+resolve_place(const char *conninfo)
+{
+	static const struct {
+		const char *keyword, *variable, *fallback;
+	} parts[] = {
+		{ "host", "PGHOST", "" }, { "hostaddr", "PGHOSTADDR", "" },
+		{ "port", "PGPORT", "5432" }, { "service", "PGSERVICE", "" },
+	};
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	uint64_t	  h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const char	*value = getenv(parts[i].variable);
+
+		for (const PQconninfoOption *o = options;
+		    o != NULL && o->keyword != NULL; o++)
+			if (strcmp(o->keyword, parts[i].keyword) == 0 &&
+			    o->val != NULL && o->val[0] != '\0')
+				value = o->val;
+		h = hash(h, value == NULL ? parts[i].fallback : value);
+	}
+	PQconninfoFree(options);
+	return h;
+}
+
+void
+resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo,
+    bool dead)
+{
+	PGconn		*pg = PQconnectStart(conninfo);
+	const char	*host, *address;
+	char		 known[SEGMENT_HOSTADDR_MAX + 1];
+	char		 next[SEGMENT_HOSTADDR_MAX + 1];
+	bool		 named;
+
+	if (pg == NULL)
+		return;
+	host = PQhost(pg);
+	address = PQhostaddr(pg);
+	named = host != NULL && host[0] != '\0' && host[0] != '/' &&
+	    host[0] != '@' && !is_numeric(host) && !has_hostaddr(pg);
+	segment_get_address(endpoint, known);
+	if (!named || address == NULL || !is_numeric(address))
+		goto done;
+	if (known[0] != '\0' && (dead || strcmp(address, known) != 0) &&
+	    is_still_there(host, known, next))
+		address = dead ? next : known;
+	if (strcmp(address, known) != 0)
+		segment_set_address(endpoint, address);
+done:
+	/* Last: one that has a name, and no address yet, is not dialed. */
+	atomic_store(&endpoint->named, named);
+	PQfinish(pg);
+}

@@ -1,0 +1,63 @@
+/*
+ * route.h - which endpoints may serve a group, best first.
+ *
+ * Pure: made from the healths, looked at for each query. Tiers are tried in
+ * order; within a tier all are equally welcome.
+ */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "fleet/health.h"
+#include "fleet/segment.h"
+
+#include <mews/settings.h>
+
+#define ROUTE_TIERS 6
+#define ROUTE_NONE  UINT8_MAX
+
+struct route {
+	uint8_t count;
+	uint8_t kept; /* >= count: the rest are primaries that get nothing
+			 until a probe told their timeline; their connections
+			 stay open */
+	uint8_t outdated; /* a primary that is not used, since @newest was
+			     seen on a higher timeline */
+	uint8_t newest;   /* ROUTE_NONE: there is none */
+	uint8_t mixed;	  /* an endpoint that is not used, or not for all, as
+			     it is no single server; or ROUTE_NONE */
+	uint8_t tier_end[ROUTE_TIERS]; /* index behind the tier's last */
+	uint8_t endpoint[MEWS_ENDPOINTS_MAX]; /* indices, in tiers */
+};
+
+/* One endpoint, as a route is made from. */
+struct route_candidate {
+	struct health health;
+	uint32_t timeline; /* as last seen, in any role; 0: not known */
+	uint32_t lag_ms;   /* SEGMENT_LAG_UNKNOWN */
+	uint64_t lag_bytes;
+	bool drained;
+	bool proven; /* the timeline was measured since it is a primary */
+	bool mixed;  /* see mixed.h */
+};
+
+void route_make(struct route *route, const struct mews_group_config *group,
+    const struct route_candidate *candidates, uint32_t count);
+
+/* May a group ever use an endpoint of that role? */
+bool route_suits(const struct mews_group_config *group, enum health_role role);
+
+/* Is a primary that lives on no known timeline? Then no primary is used. */
+bool route_is_unproven(const struct route_candidate *candidates,
+    uint32_t count);
+
+/* Does the route lead to @endpoint, now or once the timelines are known? */
+static inline bool
+route_keeps(const struct route *route, uint32_t endpoint)
+{
+	for (uint32_t i = 0; i < route->kept; i++)
+		if (route->endpoint[i] == endpoint)
+			return true;
+	return false;
+}
+
+#endif

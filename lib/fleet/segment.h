@@ -1,0 +1,243 @@
+/*
+ * segment.h - the layout of the memory that a fleet shares.
+ *
+ * Header, then records of endpoints, then one slot per worker. No pointers
+ * inside. Each field has one writer, named behind it, or is one atomic word
+ * changed by compare-and-swap. What is written before the first fork, and
+ * never again, is no atomic.
+ *
+ * One segment serves a fleet for its whole life. Each new configuration makes a
+ * generation of processes; two or more of them live side by side for a while,
+ * and count on the same records, so that caps hold for all of them together. A
+ * record belongs to the generations first to last; see record.h.
+ *
+ * Order: a writer changes a word, then raises header.changes, both by release;
+ * a reader loads the counter, then the words, both by acquire:
+ *
+ *	atomic_store(&e->..., value);		if (changes != seen) {
+ *	atomic_fetch_add(&h->changes, 1);		seen = changes;
+ *						... atomic_load(&e->...) ...
+ *					}
+ *
+ * Who is killed between the two lines announced nothing: so readers compare the
+ * words themselves on each beat (notice.h). What is longer than a word, an
+ * address, is several, written beside the valid ones and before the number that
+ * makes them valid. A reader copies, and copies again if that number changed
+ * meanwhile: segment_get_address(). No fence, as all of it is atomic and
+ * sequentially consistent; where a load is relaxed, a later look corrects it.
+ *
+ * Anything read from here is advice: counts and indices are checked before
+ * they are used.
+ */
+#ifndef SEGMENT_H
+#define SEGMENT_H
+
+#include "fleet/health.h"
+#include "fleet/mixed.h"
+
+#include <mews/config.h>
+#include <mews/fleet.h>
+#include <stddef.h>
+
+#define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
+#define SEGMENT_ABI   9 /* +1 with each change of the layout below */
+#define SEGMENT_LINE  128 /* bytes between words of different writers */
+#define SEGMENT_HOSTADDR_MAX 63
+#define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */
+#define SEGMENT_ORPHANS	     256 /* of the whole fleet, at a time */
+#define SEGMENT_LAG_UNKNOWN  UINT32_MAX
+#define SEGMENT_STAYS	     UINT32_MAX /* no generation is the last yet */
+#define SEGMENT_REFUSAL_MAX  127 /* bytes of a server's message */
+/* The timeline was measured since the server is a primary. */
+#define SEGMENT_PROVEN	     (UINT64_C(1) << 32)
+
+struct segment_header {
+	/* Written before the fork, the magic last. */
+	_Atomic uint64_t magic;
+	uint32_t abi;
+	uint32_t header_size;
+	uint32_t endpoint_size;
+	uint32_t slot_size;
+	uint32_t endpoint_space; /* records */
+	uint32_t slot_count;
+	int64_t made_us; /* CLOCK_MONOTONIC; zero of all times in here */
+	char instance[MEWS_NAME_MAX + 1];
+	/* The master. */
+	_Atomic int32_t master_pid;
+	_Atomic uint32_t generation; /* as the host counts, for people */
+	/* The creator of the fleet. */
+	_Atomic uint64_t turn;	/* the generation that serves, see record.h */
+	_Atomic uint32_t known; /* bits, by index: its endpoints */
+	/* The monitor, when it joins; cleared with its slot. */
+	_Atomic int32_t monitor_pid;
+	/* Any process that changes an endpoint: +1 per transition. */
+	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
+	/* Any process that waits for a standby to catch up: measure now. */
+	_Atomic uint32_t hurries;
+};
+
+/* A server process, all in one word, see orphan.c; 0: none. */
+struct segment_backend {
+	_Atomic uint64_t word;
+};
+
+struct segment_endpoint {
+	/* Any process, by health.c only. */
+	alignas(SEGMENT_LINE) health_word health;
+	/* Any process, by mixed.c only. */
+	mixed_word mixed;
+	/* Any process, for people: what was seen last; 0: never, nobody. */
+	_Atomic uint32_t evidence;
+	_Atomic int32_t evidence_by; /* the pid that saw it */
+	_Atomic int64_t evidence_ms;
+	/* Any process, for people: the last transition, and its reason. */
+	_Atomic int64_t changed_ms; /* 0: never */
+	_Atomic int32_t changed_by;  /* the pid that saw it */
+	_Atomic uint32_t cause;
+	_Atomic int64_t up_ms;	     /* back from the dead then; 0: never was */
+	/* Any process, see budget.h. */
+	_Atomic uint32_t burst;	     /* logins at a time */
+	_Atomic uint32_t limit;	     /* connections, lowered by 53300 */
+	_Atomic int64_t limit_ms;   /* end of limit; 0: not lowered */
+	/* Operator: mews drain, mews enable. */
+	_Atomic uint32_t drained;
+	/* The process that holds the probe lease. */
+	alignas(SEGMENT_LINE) _Atomic int64_t probed_ms;
+	_Atomic int64_t measured_ms; /* time of the values below; 0: never */
+	_Atomic uint32_t rtt_us;
+	_Atomic uint64_t lsn;	      /* written (primary) or replayed */
+	_Atomic uint64_t lag_bytes;
+	_Atomic uint32_t lag_ms;      /* SEGMENT_LAG_UNKNOWN */
+	/* The process that holds the probe lease: logins are rejected since
+	 * then, and why; see segment_set_refusal(). */
+	_Atomic int64_t rejected_ms; /* 0: they are not */
+	_Atomic uint64_t refusal[(SEGMENT_REFUSAL_MAX + 1) / 8];
+	/* The process that holds the probe lease, and one that saw the role
+	 * change, by CAS: the timeline (0: not known), and SEGMENT_PROVEN. */
+	_Atomic uint64_t timeline;
+	/* The process that resolves names, one at a time. */
+	_Atomic uint32_t address;     /* which of the two is valid */
+	_Atomic uint32_t moved;	      /* of these, the last that was told */
+	_Atomic uint64_t hostaddr[2][(SEGMENT_HOSTADDR_MAX + 1) / 8];
+	/* Any process that resolved it: has a host name, and is never dialed
+	 * without an address. */
+	_Atomic uint32_t named;
+	/* The creator of the fleet. What stands below is written while first is
+	 * 0; then no living process knows the record. */
+	_Atomic uint32_t max_connections;
+	_Atomic uint32_t first; /* generation that knows it; 0: free */
+	_Atomic uint32_t last;	/* generation that knows it; SEGMENT_STAYS */
+	_Atomic uint64_t place;	/* where the server is, as a hash */
+	char name[MEWS_NAME_MAX + 1];
+};
+
+/* Written by the worker that holds it; cleared by whoever reaps that. */
+struct segment_slot {
+	alignas(SEGMENT_LINE) _Atomic int32_t pid; /* 0: free; CAS to take */
+	_Atomic uint32_t state; /* enum mews_worker_state */
+	_Atomic uint32_t generation; /* 0: not yet known, it may be any */
+	_Atomic uint64_t groups; /* their names, in order, as a hash */
+	_Atomic int64_t joined_ms;
+	_Atomic int64_t beat_ms;
+	_Atomic uint64_t requests;
+	_Atomic uint64_t queries;
+	_Atomic uint64_t errors;
+	_Atomic uint32_t waiting;
+	_Atomic uint32_t in_flight;
+	_Atomic uint32_t connections[MEWS_ENDPOINTS_MAX]; /* see budget.h */
+	_Atomic uint32_t dialing[MEWS_ENDPOINTS_MAX]; /* of these */
+	/* Connections of these, by group; see share.h. */
+	_Atomic uint16_t group_connections[MEWS_GROUPS_MAX][MEWS_ENDPOINTS_MAX];
+	struct segment_backend backends[SEGMENT_BACKENDS];
+};
+
+/* Sessions that nobody of us holds, and that the server may not have ended. */
+struct segment_orphans {
+	/* Any process, by CAS; cleared by who found that it is gone. */
+	alignas(SEGMENT_LINE) struct segment_backend backends[SEGMENT_ORPHANS];
+};
+
+static_assert(sizeof(struct segment_header) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct segment_endpoint) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct segment_slot) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct segment_orphans) % SEGMENT_LINE == 0, "aligned");
+static_assert(ATOMIC_INT_LOCK_FREE == 2, "no hidden lock");
+
+struct segment {
+	struct segment_header *header;
+	struct segment_endpoint *endpoints;
+	struct segment_slot *slots;
+	struct segment_orphans *orphans;
+	uint32_t endpoint_count; /* records up to the last one of these: */
+	uint32_t known; /* bits, by index: endpoints of this process */
+	uint32_t endpoint_space; /* checked copies of the header's */
+	uint32_t slot_count;
+	size_t size; /* of the mapping */
+};
+
+static_assert(MEWS_ENDPOINTS_MAX <= 32, "a bit for each endpoint");
+
+/* Has this process an endpoint of that index? Others may have one there. */
+static inline bool
+segment_knows(const struct segment *segment, uint32_t index)
+{
+	return index < MEWS_ENDPOINTS_MAX && (segment->known >> index & 1) != 0;
+}
+
+/* Say which endpoints this process has. */
+void segment_set_known(struct segment *segment, uint32_t known);
+
+/*
+ * Make and map a new one: the file @path (it must not exist), or a memfd if
+ * NULL. Times in it start now. This process knows all records.
+ */
+enum mews_status segment_make(struct segment *segment, const char *path,
+    const char *instance, uint32_t endpoint_space, uint32_t slot_count,
+    struct mews_error *error);
+
+/* Map an existing one, after checking that it is one; only to read it, or to
+ * write an operator's word as well. */
+enum mews_status segment_open(struct segment *segment, const char *path,
+    bool writable, struct mews_error *error);
+
+/* Unmap. A segment of zeros is a no-op. */
+void segment_close(struct segment *segment);
+
+/* @now_us in the segment's own time. Only the health word has but 32 bits of
+ * it, which wrap after 49 days. */
+int64_t segment_ms(const struct segment *segment, int64_t now_us);
+
+/* Clear a slot whose worker ended, the pid last. */
+void segment_clear_slot(struct segment *segment, struct segment_slot *slot);
+
+/* The timeline that an endpoint was last seen on; 0: not known. *@proven: it
+ * was measured since the endpoint is a primary. */
+uint32_t segment_timeline(const struct segment_endpoint *endpoint,
+    bool *proven);
+/* A probe measured it. */
+void segment_set_timeline(struct segment_endpoint *endpoint,
+    uint32_t timeline, bool proven);
+/* The endpoint became a primary, which may have begun a timeline;
+ * @promoted: it was a standby, so the timeline is a later one. */
+void segment_doubt_timeline(struct segment_endpoint *endpoint,
+    bool promoted);
+
+/*
+ * Logins are rejected, in these words of the server's; NULL: no longer. One
+ * process at a time. Who reads meanwhile may find words of two messages, which
+ * is good enough for people.
+ */
+void segment_set_refusal(struct segment_endpoint *endpoint,
+    const char *message, int64_t now_ms);
+/* Since when they are; 0: they are not, and @message is "". */
+int64_t segment_get_refusal(const struct segment_endpoint *endpoint,
+    char message[SEGMENT_REFUSAL_MAX + 1]);
+
+/* The address of an endpoint's host name; "": none is known. */
+void segment_get_address(const struct segment_endpoint *endpoint,
+    char address[SEGMENT_HOSTADDR_MAX + 1]);
+/* Publish it; one process at a time. */
+void segment_set_address(struct segment_endpoint *endpoint,
+    const char *address);
+
+#endif

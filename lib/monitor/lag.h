@@ -1,0 +1,31 @@
+/*
+ * lag.h - how far a standby is behind, in bytes and in time.
+ *
+ * The monitor remembers where the primary's WAL ended, and when. A standby
+ * that replayed up to some position is as late as that position is old.
+ */
+#ifndef LAG_H
+#define LAG_H
+
+#include <stdint.h>
+
+#define LAG_SAMPLES 128
+#define LAG_MOST    (UINT32_MAX - 1) /* the next one is "not known" */
+
+struct lag {
+	uint64_t lsn[LAG_SAMPLES]; /* ring, rising */
+	int64_t when_ms[LAG_SAMPLES];
+	uint32_t next;	/* where the next one goes */
+	uint32_t count; /* of those that are filled */
+};
+
+/* The primary's WAL ends at @lsn. A position behind the last one begins anew:
+ * it is another primary. */
+void lag_note(struct lag *lag, uint64_t lsn, int64_t now_ms);
+
+/* Of a standby that replayed up to @lsn: milliseconds, LAG_MOST at most, and
+ * bytes. Both are 0 while no primary was seen. */
+uint32_t lag_ms(const struct lag *lag, uint64_t lsn, int64_t now_ms);
+uint64_t lag_bytes(const struct lag *lag, uint64_t lsn);
+
+#endif

@@ -1,0 +1,326 @@
+/*
+ * monitor.c - a loop with nothing but probes, and what only one process of the
+ * fleet should do.
+ *
+ * Host names are looked up by short-lived children, one for each, because DNS
+ * blocks and nobody must wait for another's; they write the addresses into
+ * the segment themselves.
+ */
+#include <mews/monitor.h>
+
+#include "base/clock.h"
+#include "fleet/damage.h"
+#include "fleet/endpoint.h"
+#include "fleet/orphan.h"
+#include "monitor/probe.h"
+#include "fleet/record.h"
+#include "fleet/resolve.h"
+#include "base/status.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MONITOR_BEAT_US    1000000  /* at least one turn in this time */
+#define MONITOR_HURRY_US   50000    /* a wish for fresh figures lasts so long */
+#define MONITOR_RESOLVE_US 10000000 /* a look-up may take so long */
+#define MONITOR_END_US     2000000  /* from the word to stop to the end */
+#define MONITOR_END_BEAT_US 10000   /* between two looks until the end */
+
+/* Of one endpoint's name. */
+struct lookup {
+	pid_t helper; /* at it now; 0: nobody */
+	int64_t since_us;
+	int64_t due_us; /* the next */
+};
+
+/* All that one run of the monitor holds. */
+struct run {
+	struct loop loop;
+	struct mews_fleet *fleet;
+	struct prober prober;
+	struct probe_held held;
+	struct lookup lookups[MEWS_ENDPOINTS_MAX];
+	bool drained[MEWS_ENDPOINTS_MAX]; /* as it was logged */
+	uint32_t hurries; /* of the segment, as last acted upon */
+	int wake_fd, stop_fd;
+	int64_t end_us; /* when to stop, whatever remains; 0: not yet told */
+	bool stopped;	/* told to end */
+	bool ended;
+};
+
+/* In the child. */
+static void
+look_up(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	uint32_t		 now;
+
+	resolve_endpoint(e, fleet->config->endpoints[endpoint].conninfo,
+	    endpoint_health(fleet, endpoint).state == HEALTH_DOWN);
+	/* In the epoch of now, however long that took: a later one began with
+	 * the new address. */
+	now = atomic_load(&e->address);
+	if (now == atomic_load(&e->moved))
+		return;
+	endpoint_report(fleet, endpoint, HEALTH_MOVED,
+	    endpoint_health(fleet, endpoint).epoch);
+	/* Last: a helper that dies before leaves it to the next. */
+	atomic_store(&e->moved, now);
+}
+
+static pid_t
+start_helper(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	pid_t	parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid > 0 ? pid : 0;
+	/* Two must never write one address. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+		look_up(fleet, endpoint);
+	_exit(0);
+}
+
+static void
+scan_lookup(struct run *run, uint32_t endpoint, int64_t now_us)
+{
+	struct lookup *lookup = &run->lookups[endpoint];
+	uint32_t       every = run->fleet->config->health.resolve;
+
+	if (!segment_knows(&run->fleet->segment, endpoint) ||
+	    !atomic_load(&run->fleet->segment.endpoints[endpoint].named))
+		return;
+	if (lookup->helper > 0 &&
+	    now_us - lookup->since_us > MONITOR_RESOLVE_US)
+		kill(lookup->helper, SIGKILL);
+	if (lookup->helper > 0 &&
+	    waitpid(lookup->helper, NULL, WNOHANG) != 0)
+		lookup->helper = 0;
+	if (lookup->helper == 0 && now_us >= lookup->due_us) {
+		lookup->due_us = now_us + (int64_t)every * 1000;
+		lookup->since_us = now_us;
+		lookup->helper = start_helper(run->fleet, endpoint);
+	}
+	/* One that takes longer is looked after with every beat. */
+	if (lookup->due_us > now_us)
+		loop_due(&run->loop, lookup->due_us);
+}
+
+static void
+end_lookup(struct lookup *lookup)
+{
+	if (lookup->helper == 0)
+		return;
+	kill(lookup->helper, SIGKILL);
+	waitpid(lookup->helper, NULL, 0);
+}
+
+/* The operator's word is logged by us: who gave it has no log. */
+static void
+scan_drained(struct mews_fleet *fleet, struct run *run)
+{
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		bool	now;
+
+		now = atomic_load(&fleet->segment.endpoints[i].drained) != 0;
+		if (now == run->drained[i] ||
+		    !segment_knows(&fleet->segment, i))
+			continue;
+		run->drained[i] = now;
+		fleet_log(fleet, MEWS_LOG_INFO, "endpoint_admin",
+		    "endpoint=%s to=%s", endpoint_name(fleet, i),
+		    now ? "drained" : "enabled");
+	}
+}
+
+/*
+ * Told to stop: the workers are gone, but not what some of them left running
+ * on the servers. Ask these at once, and go when no orphan remains. A server
+ * that does not answer is not waited for.
+ */
+static void
+scan_end(struct run *run, int64_t now_us)
+{
+	const bool	orphans = orphan_any(&run->fleet->segment);
+
+	if (run->end_us == 0) {
+		/* The descriptor stays readable: watch it no more. */
+		loop_forget(&run->loop, run->stop_fd, run);
+		run->ended = !orphans;
+		run->end_us = now_us + MONITOR_END_US;
+		run->held.hurry_until_us = run->end_us;
+	} else
+		run->ended = now_us >= run->end_us ||
+		    (!orphans && !probe_any(&run->prober));
+	loop_due(&run->loop, now_us + MONITOR_END_BEAT_US);
+}
+
+/* Everything that has a time, and when the next of it comes. */
+static void
+scan(struct run *run, int64_t now_us)
+{
+	const struct segment	*segment = &run->fleet->segment;
+	uint32_t		 hurries;
+
+	run->loop.due_us = now_us + MONITOR_BEAT_US;
+	atomic_store_explicit(&run->fleet->slot->beat_ms,
+	    segment_ms(segment, now_us), memory_order_relaxed);
+	damage_mend(run->fleet, now_us);
+	hurries = atomic_load(&segment->header->hurries);
+	if (hurries != run->hurries) {
+		run->hurries = hurries;
+		run->held.hurry_until_us = now_us + MONITOR_HURRY_US;
+	}
+	for (uint32_t i = 0; i < segment->endpoint_count; i++)
+		scan_lookup(run, i, now_us);
+	scan_drained(run->fleet, run);
+	if (run->stopped)
+		scan_end(run, now_us);
+	for (uint32_t i = 0; i < segment->endpoint_count; i++)
+		if (segment_knows(segment, i))
+			probe_scan(&run->prober, i, false, now_us);
+}
+
+static void
+monitor_tick(void *who)
+{
+	struct run	*run = who;
+
+	if (run->loop.due_us <= loop_now(&run->loop))
+		scan(run, loop_now(&run->loop));
+}
+
+/* Another process changed an endpoint, or wants fresh figures. */
+static void
+monitor_woken(void *who, int events)
+{
+	struct run	*run = who;
+	uint64_t	 count;
+
+	(void)events;
+	if (read(run->wake_fd, &count, sizeof(count)) == sizeof(count))
+		loop_due(&run->loop, loop_now(&run->loop));
+}
+
+static void
+monitor_stop(void *who, int events)
+{
+	struct run	*run = who;
+
+	(void)events;
+	run->stopped = true;
+	loop_due(&run->loop, loop_now(&run->loop));
+}
+
+static enum mews_status
+run_open(struct run *run, struct mews_fleet *fleet, int stop_fd,
+    struct mews_error *error)
+{
+	enum mews_status	status;
+
+	run->fleet = fleet;
+	run->wake_fd = fleet_wake_fd(fleet);
+	run->stop_fd = stop_fd;
+	run->prober = (struct prober) {
+		.loop = &run->loop, .fleet = fleet, .held = &run->held,
+	};
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		if (endpoint_has_address(fleet, i))
+			run->lookups[i].due_us = clock_now_us() +
+			    (int64_t)fleet->config->health.resolve * 1000;
+		run->drained[i] =
+		    atomic_load(&fleet->segment.endpoints[i].drained) != 0;
+	}
+	status = loop_open(&run->loop, NULL, NULL, monitor_tick, run, error);
+	if (status != MEWS_OK)
+		return status;
+	if (!loop_watch_lent(&run->loop, run->wake_fd, MEWS_WATCH_READ,
+		monitor_woken, run) ||
+	    !loop_watch_lent(&run->loop, stop_fd, MEWS_WATCH_READ,
+		monitor_stop, run))
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	return MEWS_OK;
+}
+
+static void
+run_close(struct run *run)
+{
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
+		end_lookup(&run->lookups[i]);
+		PQfinish(run->held.pg[i]);
+	}
+	probe_stop_all(&run->prober);
+	loop_disown(&run->loop);
+	loop_close(&run->loop);
+}
+
+enum mews_status
+mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
+    struct mews_error *error)
+{
+	struct run		run = { 0 };
+	enum mews_status	status;
+
+	if ((status = fleet_join_monitor(fleet, error)) != MEWS_OK)
+		return status;
+	if ((status = run_open(&run, fleet, stop_fd, error)) == MEWS_OK) {
+		mews_fleet_set_state(fleet, MEWS_WORKER_READY);
+		loop_wait(&run.loop, &run.ended, LOOP_NEVER);
+	}
+	run_close(&run);
+	mews_fleet_leave(fleet);
+	return status;
+}
+
+static enum mews_status
+drain(const struct segment *segment, const char *where, const char *endpoint,
+    bool drained, struct mews_error *error)
+{
+	bool	found = false;
+
+	/* The word is for the records of earlier generations as well. */
+	for (uint32_t i = 0; i < segment->endpoint_space; i++)
+		if (record_has_name(&segment->endpoints[i], endpoint)) {
+			atomic_store(&segment->endpoints[i].drained, drained);
+			found = true;
+		}
+	if (!found)
+		return status_set(error, MEWS_INVALID,
+		    "%s: no endpoint of that name: %.100s", where, endpoint);
+	/* Each process looks at this once a second at least; a busy one for
+	 * each query. */
+	atomic_fetch_add(&segment->header->changes, 1);
+	return status_set(error, MEWS_OK, "%s", "");
+}
+
+enum mews_status
+mews_endpoint_drain(const char *path, const char *endpoint, bool drained,
+    struct mews_error *error)
+{
+	struct segment		segment;
+	enum mews_status	status;
+
+	status = segment_open(&segment, path, true, error);
+	if (status != MEWS_OK)
+		return status;
+	status = drain(&segment, path, endpoint, drained, error);
+	segment_close(&segment);
+	return status;
+}
+
+enum mews_status
+mews_fleet_drain(struct mews_fleet *fleet, const char *endpoint, bool drained,
+    struct mews_error *error)
+{
+	enum mews_status	status;
+
+	status = drain(&fleet->segment, fleet->config->instance, endpoint,
+	    drained, error);
+	if (status == MEWS_OK)
+		fleet_wake_all(fleet);
+	return status;
+}

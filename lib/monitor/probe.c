@@ -1,0 +1,603 @@
+/*
+ * probe.c - log in, ask, publish, judge.
+ *
+ * A frozen server still accepts connections (its kernel does), and one that
+ * still answers old sessions may let nobody in: so the monitor asks over the
+ * session it holds and over a fresh one by turns.
+ */
+#include "monitor/probe.h"
+
+#include "fleet/endpoint.h"
+#include "fleet/notice.h"
+#include "fleet/orphan.h"
+#include "base/patience.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBE_HURRY_MS 20 /* between probes that somebody waits for */
+#define PROBE_PROOF_MS 50 /* between probes for the timeline of a new primary */
+
+/*
+ * Is it a standby; up to which byte was WAL replayed, or written; on which
+ * timeline. A primary's is in the name of its WAL file; a standby's follows
+ * its checkpoints, which is good enough for one that takes no writes.
+ */
+static const char ask[] =
+    "SELECT r, (CASE WHEN r THEN pg_last_wal_replay_lsn() "
+    "ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn)::bigint, "
+    "CASE WHEN r THEN (SELECT timeline_id FROM pg_control_checkpoint()) "
+    "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))"
+    "::bit(32)::int END FROM (SELECT pg_is_in_recovery() AS r) AS s";
+
+static const char nonsense[] = "an answer that makes no sense";
+
+struct probe {
+	struct prober *prober;
+	uint32_t endpoint;
+	unsigned epoch;
+	struct patience patience; /* with the server, from login to answer */
+	int64_t asked_us;
+	bool asking;  /* logged in; the question is on its way */
+	bool judged;  /* the verdict is out; orphans remain */
+	bool fresh;   /* over a session of its own */
+	uint32_t orphan; /* the one that is asked for, then */
+	PGresult *answer;
+	struct dial dial;
+};
+
+static struct segment_endpoint *
+record(const struct probe *probe)
+{
+	return &probe->prober->fleet->segment.endpoints[probe->endpoint];
+}
+
+static bool
+is_living_primary(const struct mews_fleet *fleet, uint32_t endpoint)
+{
+	struct health	health = endpoint_health(fleet, endpoint);
+
+	return health.role == HEALTH_ROLE_PRIMARY &&
+	    (health.state == HEALTH_UP || health.state == HEALTH_SUSPECT);
+}
+
+/*
+ * Log once that a primary is below the timeline that another endpoint was
+ * last seen on: two_primaries, whichever is probed, while that one claims to
+ * be the primary as well; outdated_primary when it does not live any more.
+ */
+static void
+compare_primaries(struct probe *probe)
+{
+	struct mews_fleet    *fleet = probe->prober->fleet;
+	struct prober	     *prober = probe->prober;
+	uint32_t	      self = probe->endpoint;
+	bool		      proven, rival = false, outdated = false;
+	uint32_t	      mine = segment_timeline(record(probe), &proven);
+
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		uint32_t	other, loser;
+
+		other = segment_timeline(&fleet->segment.endpoints[i],
+		    &proven);
+		if (!segment_knows(&fleet->segment, i) || i == self ||
+		    other == 0 || other == mine)
+			continue;
+		if (!is_living_primary(fleet, i)) {
+			if (mine > other)
+				continue;
+			outdated = true;
+			if (!prober->on[self].outdated_told)
+				fleet_log(fleet, MEWS_LOG_ERROR,
+				    "outdated_primary", "endpoint=%s "
+				    "timeline=%u newest=%s newest_timeline=%u "
+				    "writes=refused",
+				    endpoint_name(fleet, self), mine,
+				    endpoint_name(fleet, i), other);
+			prober->on[self].outdated_told = true;
+			continue;
+		}
+		loser = mine < other ? self : i;
+		rival = rival || loser == self;
+		if (!prober->on[loser].rival_told)
+			fleet_log(fleet, MEWS_LOG_ERROR, "two_primaries",
+			    "endpoint=%s timeline=%u other=%s "
+			    "other_timeline=%u used=%s",
+			    endpoint_name(fleet, self), mine,
+			    endpoint_name(fleet, i), other,
+			    endpoint_name(fleet, loser == i ? self : i));
+		prober->on[loser].rival_told = true;
+	}
+	prober->on[self].rival_told = prober->on[self].rival_told && rival;
+	prober->on[self].outdated_told = outdated;
+}
+
+static void probe_ready(void *who, int events);
+
+static bool
+watch(struct probe *probe, int events)
+{
+	return loop_watch(probe->prober->loop, probe->dial.fd, events,
+	    probe_ready, probe);
+}
+
+static void
+unwatch(struct probe *probe)
+{
+	loop_forget(probe->prober->loop, probe->dial.fd, probe);
+}
+
+/* A call of libpq failed: if that closed the socket, give it up. */
+static void
+check_socket(struct probe *probe)
+{
+	loop_closed(probe->prober->loop, PQsocket(probe->dial.pg),
+	    &probe->dial.fd, probe);
+}
+
+/* Give it up; without a verdict, if none is out yet. */
+static void
+probe_stop(struct probe *probe)
+{
+	unwatch(probe);
+	PQclear(probe->answer);
+	PQfinish(probe->dial.pg);
+	probe->prober->on[probe->endpoint].probe = NULL;
+	free(probe);
+}
+
+/* The monitor keeps a good session for the next question. */
+static void
+end_well(struct probe *probe)
+{
+	struct probe_held *held = probe->prober->held;
+
+	if (held != NULL) {
+		PGconn **pg = &held->pg[probe->endpoint];
+
+		unwatch(probe);
+		PQfinish(*pg);
+		*pg = probe->dial.pg;
+		held->epoch[probe->endpoint] = probe->epoch;
+		probe->dial.pg = NULL;
+		probe->dial.fd = -1;
+	}
+	probe_stop(probe);
+}
+
+static void
+verdict(struct probe *probe, enum health_evidence evidence)
+{
+	char			quoted[FLEET_QUOTED];
+	struct mews_fleet      *fleet = probe->prober->fleet;
+
+	if (evidence != HEALTH_PROBE_OK)
+		fleet_log(fleet, MEWS_LOG_INFO, "probe_failed",
+		    "endpoint=%s evidence=%s error=%s",
+		    endpoint_name(fleet, probe->endpoint),
+		    health_evidence_name(evidence),
+		    fleet_quote(quoted, probe->dial.why));
+	endpoint_verdict(fleet, probe->endpoint, evidence, probe->epoch);
+	probe->judged = true;
+	/* When is the next one due? */
+	loop_due(probe->prober->loop, loop_now(probe->prober->loop));
+}
+
+static void proceed(struct probe *probe, enum dial_state state);
+
+/* The session that was held broke, which proves nothing: the server may have
+ * ended it for its own time limits. Log in, within the time of this probe. */
+static void
+begin_afresh(struct probe *probe)
+{
+	check_socket(probe);
+	unwatch(probe);
+	PQfinish(probe->dial.pg);
+	probe->asking = false;
+	probe->fresh = true;
+	proceed(probe, dial_start(&probe->dial, probe->prober->fleet,
+	    probe->endpoint));
+}
+
+static void
+fail(struct probe *probe, enum health_evidence evidence, const char *why)
+{
+	check_socket(probe);
+	dial_message(probe->dial.why, sizeof(probe->dial.why), why);
+	if (!probe->judged)
+		verdict(probe, evidence);
+	probe_stop(probe);
+}
+
+/* libpq says that it is over. */
+static void
+session_lost(struct probe *probe, const char *why)
+{
+	if (probe->fresh || probe->judged)
+		fail(probe, HEALTH_PROBE_FAILED, why);
+	else
+		begin_afresh(probe);
+}
+
+/* The highest timeline that any endpoint was last seen on. */
+static uint32_t
+highest_timeline(const struct segment *segment)
+{
+	uint32_t	highest = 0;
+	bool		proven;
+
+	for (uint32_t i = 0; i < segment->endpoint_count; i++) {
+		uint32_t	timeline;
+
+		timeline = segment_timeline(&segment->endpoints[i], &proven);
+		if (segment_knows(segment, i) && timeline > highest)
+			highest = timeline;
+	}
+	return highest;
+}
+
+/* The monitor alone has seen enough of the primary to tell the lag. */
+static void
+publish_lag(struct probe *probe, uint64_t lsn)
+{
+	struct segment_endpoint *e = record(probe);
+	struct lag		*lag = &probe->prober->held->lag;
+	int64_t			 now;
+	uint32_t		 ms = 0, old_ms = atomic_load(&e->lag_ms);
+	uint64_t		 bytes = 0, old_bytes;
+	bool			 proven;
+
+	now = segment_ms(&probe->prober->fleet->segment, clock_now_us());
+	old_bytes = atomic_load(&e->lag_bytes);
+	if (probe->dial.role == HEALTH_ROLE_STANDBY) {
+		ms = lag_ms(lag, lsn, now);
+		bytes = lag_bytes(lag, lsn);
+	} else if (segment_timeline(e, &proven) >=
+	    highest_timeline(&probe->prober->fleet->segment)) {
+		lag_note(lag, lsn, now);
+	}
+	atomic_store(&e->lag_ms, ms);
+	atomic_store(&e->lag_bytes, bytes);
+	if (notice_crosses_limit(probe->prober->fleet->config, old_ms, ms,
+		old_bytes, bytes))
+		endpoint_changed(probe->prober->fleet);
+}
+
+/* A change of role makes the timeline doubtful, so that comes first. */
+static void
+publish_role(struct probe *probe, uint32_t timeline)
+{
+	struct segment_endpoint *e = record(probe);
+	uint32_t		 old_timeline;
+	bool			 old_proven, proven;
+
+	probe->epoch = endpoint_see_role(probe->prober->fleet, probe->endpoint,
+	    probe->dial.role, probe->epoch);
+	/* Of a mixed endpoint nothing is proven, at each turn the same. */
+	proven = probe->dial.role != HEALTH_ROLE_STANDBY ||
+	    mixed_is(&e->mixed);
+	old_timeline = segment_timeline(e, &old_proven);
+	segment_set_timeline(e, timeline, proven);
+	if (old_timeline != timeline || old_proven != proven)
+		endpoint_changed(probe->prober->fleet);
+}
+
+static void
+publish(struct probe *probe, const PGresult *answer)
+{
+	struct segment_endpoint *e = record(probe);
+	uint64_t		 lsn;
+
+	lsn = strtoull(PQgetvalue(answer, 0, 1), NULL, 10);
+	if (PQgetvalue(answer, 0, 0)[0] == 't')
+		probe->dial.role = HEALTH_ROLE_STANDBY;
+	else if (probe->dial.role == HEALTH_ROLE_STANDBY)
+		probe->dial.role = dial_role(probe->dial.pg);
+	atomic_store(&e->rtt_us,
+	    (uint32_t)(clock_now_us() - probe->asked_us));
+	atomic_store(&e->lsn, lsn);
+	publish_role(probe,
+	    (uint32_t)strtoul(PQgetvalue(answer, 0, 2), NULL, 10));
+	if (probe->prober->held != NULL)
+		publish_lag(probe, lsn);
+	atomic_store(&e->measured_ms, segment_ms(&probe->prober->fleet->segment,
+	    clock_now_us()) | 1);
+}
+
+static void send(struct probe *probe, const char *sql);
+
+/* With the verdict out, end what nobody holds any more; then done. Workers do
+ * so only where there is no monitor. */
+static void
+orphans(struct probe *probe)
+{
+	struct mews_fleet	*fleet = probe->prober->fleet;
+	char			 sql[ORPHAN_SQL_MAX];
+	const char		*name;
+	char			*literal;
+
+	name = PQparameterStatus(probe->dial.pg, "application_name");
+	literal = name == NULL || (probe->prober->held == NULL &&
+		fleet_has_monitor(fleet)) ? NULL :
+	    PQescapeLiteral(probe->dial.pg, name, strlen(name));
+	if (literal != NULL && orphan_next(&fleet->segment, probe->endpoint,
+		&probe->orphan, literal, segment_ms(&fleet->segment,
+		    clock_now_us()), sql)) {
+		PQfreemem(literal);
+		send(probe, sql);
+		return;
+	}
+	PQfreemem(literal);
+	end_well(probe);
+}
+
+/* The server's answer about an orphan; no row: it is gone. One that was ended
+ * just now is asked for again by the next probe. */
+static void
+orphan_answered(struct probe *probe, const PGresult *answer)
+{
+	struct mews_fleet	*fleet = probe->prober->fleet;
+
+	if (PQresultStatus(answer) != PGRES_TUPLES_OK ||
+	    PQntuples(answer) == 0)
+		orphan_gone(&fleet->segment, probe->orphan);
+	else
+		fleet_log(fleet, MEWS_LOG_INFO, "orphan_ended", "endpoint=%s",
+		    endpoint_name(fleet, probe->endpoint));
+	probe->orphan++;
+}
+
+/* The whole answer to the question, or to the end of an orphan. */
+static void
+answered(struct probe *probe)
+{
+	PGresult	*answer = probe->answer;
+	const char	*sqlstate;
+	char		 state[6];
+
+	probe->answer = NULL;
+	if (probe->judged)
+		orphan_answered(probe, answer);
+	if (PQresultStatus(answer) != PGRES_TUPLES_OK) {
+		check_socket(probe);
+		sqlstate = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+		dial_message(probe->dial.why, sizeof(probe->dial.why),
+		    PQresultErrorMessage(answer));
+		snprintf(state, sizeof(state), "%s", sqlstate == NULL ? "" :
+		    sqlstate);
+		PQclear(answer);
+		if (PQstatus(probe->dial.pg) != CONNECTION_OK) {
+			session_lost(probe, probe->dial.why);
+			return;
+		}
+		if (state[0] == '\0') {
+			fail(probe, HEALTH_PROBE_FAILED, nonsense);
+			return;
+		}
+		/* Asked in vain: no better answer will come. */
+		if (!probe->judged)
+			publish_role(probe, 0);
+		fail(probe, HEALTH_REJECTED, probe->dial.why);
+		return;
+	}
+	if (!probe->judged && (PQntuples(answer) != 1 ||
+		PQnfields(answer) != 3 || PQgetisnull(answer, 0, 0))) {
+		PQclear(answer);
+		fail(probe, HEALTH_PROBE_FAILED, nonsense);
+		return;
+	}
+	if (!probe->judged) {
+		publish(probe, answer);
+		verdict(probe, HEALTH_PROBE_OK);
+		if (probe->dial.role == HEALTH_ROLE_PRIMARY &&
+		    !mixed_is(&record(probe)->mixed))
+			compare_primaries(probe);
+		else
+			probe->prober->on[probe->endpoint].rival_told =
+			    false;
+	}
+	PQclear(answer);
+	orphans(probe);
+}
+
+static void
+send(struct probe *probe, const char *sql)
+{
+	probe->asking = true;
+	probe->asked_us = clock_now_us();
+	if (PQsendQuery(probe->dial.pg, sql) != 1)
+		session_lost(probe, PQerrorMessage(probe->dial.pg));
+	else if (!watch(probe, MEWS_WATCH_READ))
+		probe_stop(probe);
+}
+
+/* Bytes of an answer came. */
+static void
+listen_to(struct probe *probe)
+{
+	PGresult	*part;
+
+	if (PQconsumeInput(probe->dial.pg) != 1) {
+		session_lost(probe, PQerrorMessage(probe->dial.pg));
+		return;
+	}
+	while (!PQisBusy(probe->dial.pg)) {
+		if ((part = PQgetResult(probe->dial.pg)) == NULL) {
+			answered(probe);
+			return;
+		}
+		PQclear(probe->answer);
+		probe->answer = part;
+		if (dial_is_copy(part)) {
+			fail(probe, HEALTH_PROBE_FAILED, nonsense);
+			return;
+		}
+	}
+}
+
+/* Held sessions go on where every login is rejected, so that is told apart
+ * from what probes say. A server that is dead or full rejects none. */
+static void
+publish_refusal(struct probe *probe)
+{
+	const struct dial *dial = &probe->dial;
+	const char	  *message = NULL;
+
+	/* Without libpq's words on where the server is. */
+	if (dial->evidence == HEALTH_REJECTED &&
+	    (dial->sqlstate[0] == '\0' ||
+		(message = strstr(dial->why, dial->sqlstate)) == NULL))
+		message = dial->why;
+	segment_set_refusal(record(probe), message,
+	    segment_ms(&probe->prober->fleet->segment, clock_now_us()));
+}
+
+/* Act on the state that the login has reached. */
+static void
+proceed(struct probe *probe, enum dial_state state)
+{
+	switch (state) {
+	case DIAL_RUNS:
+		if (!watch(probe, probe->dial.events))
+			probe_stop(probe);
+		break;
+	case DIAL_DONE:
+		segment_set_refusal(record(probe), NULL, 0);
+		send(probe, ask);
+		break;
+	case DIAL_FAILED:
+		publish_refusal(probe);
+		verdict(probe, probe->dial.evidence);
+		probe_stop(probe);
+		break;
+	}
+}
+
+static void
+probe_ready(void *who, int events)
+{
+	struct probe *probe = who;
+
+	(void)events;
+	patience_heard(&probe->patience, probe->prober->loop->looked_us,
+	    loop_now(probe->prober->loop));
+	if (probe->asking) {
+		listen_to(probe);
+		return;
+	}
+	/* libpq may close this descriptor and open another. */
+	unwatch(probe);
+	proceed(probe, dial_step(&probe->dial));
+}
+
+static void
+start(struct prober *prober, uint32_t endpoint, int64_t now_us)
+{
+	struct probe_held	*held = prober->held;
+	struct probe		*probe;
+
+	if ((probe = calloc(1, sizeof(*probe))) == NULL)
+		return;
+	probe->prober = prober;
+	probe->endpoint = endpoint;
+	probe->epoch = endpoint_health(prober->fleet, endpoint).epoch;
+	patience_begin(&probe->patience,
+	    (int64_t)prober->fleet->rules.timeout * 1000, now_us);
+	probe->dial.fd = -1;
+	loop_due(prober->loop, patience_due(&probe->patience));
+	prober->on[endpoint].probe = probe;
+	prober->on[endpoint].begun++;
+	/* A session from before says nothing of who is there now: the name
+	 * may lead to another address, or the server may have died. */
+	if (held != NULL && held->epoch[endpoint] != probe->epoch) {
+		PQfinish(held->pg[endpoint]);
+		held->pg[endpoint] = NULL;
+	}
+	/* A login and the session that is held, by turns. */
+	if (held == NULL || held->pg[endpoint] == NULL ||
+	    (now_us >= held->hurry_until_us &&
+		prober->on[endpoint].begun % 2 == 0)) {
+		probe->fresh = true;
+		proceed(probe, dial_start(&probe->dial, prober->fleet,
+		    endpoint));
+		return;
+	}
+	probe->dial.pg = held->pg[endpoint];
+	held->pg[endpoint] = NULL;
+	probe->dial.fd = PQsocket(probe->dial.pg);
+	probe->dial.role = dial_role(probe->dial.pg);
+	send(probe, ask);
+}
+
+void
+probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
+    int64_t now_us)
+{
+	struct mews_fleet	      *fleet = prober->fleet;
+	const struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	struct probe		      *probe = prober->on[endpoint].probe;
+	enum health_prober	       self = HEALTH_WORKER;
+	uint32_t		       due, now, probed;
+	int64_t			       now_ms;
+	bool			       proven;
+
+	if (probe != NULL) {
+		if (patience_is_over(&probe->patience, prober->loop->looked_us))
+			fail(probe, HEALTH_PROBE_FAILED, "no answer in time");
+		else
+			loop_due(prober->loop, patience_due(&probe->patience));
+		return;
+	}
+	if (prober->held != NULL)
+		self = HEALTH_MONITOR;
+	else if (fleet_has_monitor(fleet))
+		self = HEALTH_STAND_BY;
+	now_ms = segment_ms(&fleet->segment, now_us);
+	now = (uint32_t)now_ms;
+	probed = now - fleet->rules.interval;
+	/* The health word's clock has half its range to be compared in. */
+	if ((uint64_t)now_ms - (uint64_t)atomic_load(&e->probed_ms) <
+	    fleet->rules.interval)
+		probed = (uint32_t)atomic_load(&e->probed_ms);
+	/* The monitor's steady look is one for the whole fleet: back-off is
+	 * for workers, who would come in numbers. */
+	panic = panic || prober->held != NULL ||
+	    orphan_count(&fleet->segment, endpoint) > 0;
+	/* Writes wait until it is known which primary is the newest. */
+	segment_timeline(e, &proven);
+	if (!proven && endpoint_health(fleet, endpoint).role ==
+	    HEALTH_ROLE_PRIMARY) {
+		panic = true;
+		probed -= fleet->rules.interval - PROBE_PROOF_MS;
+	}
+	/* Somebody waits for a position: as often as is decent. */
+	if (prober->held != NULL && now_us < prober->held->hurry_until_us) {
+		panic = true;
+		probed -= fleet->rules.interval - PROBE_HURRY_MS;
+	}
+	due = health_lease_due(endpoint_health(fleet, endpoint), self,
+	    &fleet->rules, now, panic, probed);
+	if (due == 0 && endpoint_lease(fleet, endpoint, self, panic, probed))
+		start(prober, endpoint, now_us);
+	else if (due != UINT32_MAX)
+		/* A little later: somebody else may have it. */
+		loop_due(prober->loop, now_us + ((int64_t)due + 2) * 1000);
+}
+
+bool
+probe_any(const struct prober *prober)
+{
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		if (prober->on[i].probe != NULL)
+			return true;
+	return false;
+}
+
+void
+probe_stop_all(struct prober *prober)
+{
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		if (prober->on[i].probe != NULL)
+			probe_stop(prober->on[i].probe);
+}

@@ -1,0 +1,502 @@
+/*
+ * notify.c - the connection that hears, kept alive.
+ *
+ *	AWAY -> DIALING -> IDLE <-> ASKING -> AWAY
+ *
+ * One command at a time, outside of pipeline mode: whatever is to be said,
+ * all LISTEN and UNLISTEN together, or a sign of life, which finds out that a
+ * firewall between us has forgotten the connection.
+ */
+#include "notify/notify.h"
+
+#include "fleet/budget.h"
+#include "wire/dial.h"
+#include "fleet/endpoint.h"
+#include "notify/listener.h"
+#include "base/patience.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOTIFY_PING_US	 5000000 /* between signs of life */
+#define NOTIFY_ANSWER_US 3000000 /* any answer is here by then */
+#define NOTIFY_RETRY_US	 100000  /* after a failure, then doubled */
+#define NOTIFY_DOUBLINGS 5	  /* of NOTIFY_RETRY_US, at most */
+
+enum notify_state { NOTIFY_AWAY, NOTIFY_DIALING, NOTIFY_IDLE, NOTIFY_ASKING };
+
+struct notify {
+	struct loop *loop;
+	struct mews_fleet *fleet;
+	struct listener_list listeners;
+	enum notify_state state;
+	struct route route;
+	uint32_t endpoint;
+	unsigned epoch;
+	struct dial dial;
+	int events;	   /* watched for */
+	bool budget_dialing;
+	bool broken;	   /* to be lost in the next tick */
+	bool set_up;	   /* the session was */
+	bool refused;	   /* the server refused the command */
+	bool one;	   /* a channel at a time: one of them is refused */
+	enum health_evidence loss; /* with broken */
+	char why[200];	   /* with broken */
+	unsigned failures; /* in a row */
+	struct patience patience; /* DIALING, ASKING: with the server */
+	int64_t next_us;   /* AWAY: no login before; IDLE: a sign of life */
+};
+
+static void notify_ready(void *who, int events);
+
+static bool
+watch(struct notify *notify, int events)
+{
+	if (notify->dial.fd == -1 || notify->events == events)
+		return true;
+	notify->events = events;
+	return loop_watch(notify->loop, notify->dial.fd, events,
+	    notify_ready, notify);
+}
+
+static void
+unwatch(struct notify *notify)
+{
+	loop_forget(notify->loop, notify->dial.fd, notify);
+	notify->events = 0;
+}
+
+/* A call of libpq failed: if that closed the socket, give it up. */
+static void
+check_socket(struct notify *notify)
+{
+	loop_closed(notify->loop, PQsocket(notify->dial.pg),
+	    &notify->dial.fd, notify);
+}
+
+static void
+broke(struct notify *notify, enum health_evidence evidence, const char *why)
+{
+	if (notify->broken || notify->state == NOTIFY_AWAY)
+		return;
+	check_socket(notify);
+	notify->broken = true;
+	notify->loss = evidence;
+	dial_message(notify->why, sizeof(notify->why), why);
+	loop_due(notify->loop, loop_now(notify->loop));
+}
+
+/* The connection ends, if there is one. */
+static void
+hang_up(struct notify *notify)
+{
+	if (notify->state == NOTIFY_AWAY)
+		return;
+	unwatch(notify);
+	PQfinish(notify->dial.pg);
+	if (!notify->loop->abandoned) {
+		if (notify->budget_dialing)
+			budget_dialed(notify->fleet, notify->endpoint,
+			    notify->loss == HEALTH_NOTHING);
+		budget_give(notify->fleet, notify->endpoint);
+	}
+	notify->dial.pg = NULL;
+	notify->dial.fd = -1;
+	notify->budget_dialing = false;
+	notify->broken = false;
+	notify->loss = HEALTH_NOTHING;
+	notify->set_up = false;
+	notify->refused = false;
+	notify->one = false;
+	notify->state = NOTIFY_AWAY;
+}
+
+/* When to try again. */
+static void
+wait_a_while(struct notify *notify, int64_t wait_us)
+{
+	notify->next_us = loop_now(notify->loop) + wait_us / 2 +
+	    arc4random_uniform((uint32_t)wait_us / 2 + 1);
+	loop_due(notify->loop, notify->next_us);
+}
+
+static void
+lose(struct notify *notify)
+{
+	char			 quoted[FLEET_QUOTED];
+	bool			 listened = notify->state != NOTIFY_DIALING;
+	const char		*name;
+
+	fleet_log(notify->fleet, MEWS_LOG_WARNING, listened ? "listen_lost" :
+	    "listen_failed", "endpoint=%s evidence=%s error=%s",
+	    endpoint_name(notify->fleet, notify->endpoint),
+	    health_evidence_name(notify->loss),
+	    fleet_quote(quoted, notify->why));
+	endpoint_report(notify->fleet, notify->endpoint, notify->loss,
+	    notify->epoch);
+	name = endpoint_name(notify->fleet, notify->endpoint);
+	hang_up(notify);
+	listener_lost(&notify->listeners, name);
+	/* One that worked is worth another try at once. */
+	wait_a_while(notify, notify->failures == 0 ? 0 : NOTIFY_RETRY_US <<
+	    (notify->failures < NOTIFY_DOUBLINGS ? notify->failures - 1 :
+		NOTIFY_DOUBLINGS));
+	notify->failures++;
+}
+
+/* Push out what was said, and wait for the rest and the answer. */
+static void
+flush(struct notify *notify)
+{
+	int	left = PQflush(notify->dial.pg);
+
+	if (left < 0)
+		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
+	else if (!watch(notify,
+	    MEWS_WATCH_READ | (left > 0 ? MEWS_WATCH_WRITE : 0)))
+		broke(notify, HEALTH_NOTHING, "out of memory");
+}
+
+static void
+be_patient(struct notify *notify, int64_t us)
+{
+	patience_begin(&notify->patience, us, loop_now(notify->loop));
+	loop_due(notify->loop, patience_due(&notify->patience));
+}
+
+static void
+ask(struct notify *notify, const char *sql)
+{
+	notify->state = NOTIFY_ASKING;
+	be_patient(notify, NOTIFY_ANSWER_US);
+	if (PQsendQuery(notify->dial.pg, sql) != 1)
+		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
+	else
+		flush(notify);
+}
+
+/* IDLE: say what is to be said, if anything is. */
+static void
+go_on(struct notify *notify)
+{
+	char	*sql;
+
+	if (notify->state != NOTIFY_IDLE || notify->broken)
+		return;
+	sql = listener_commands(&notify->listeners, notify->set_up ? "" :
+	    "SET idle_session_timeout = 0;", notify->one);
+	if (sql == NULL) {
+		broke(notify, HEALTH_NOTHING, "out of memory");
+		return;
+	}
+	if (*sql != '\0')
+		ask(notify, sql);
+	else
+		notify->one = false;
+	free(sql);
+}
+
+/* The server did as it was asked. */
+static void
+done(struct notify *notify)
+{
+	const char	*name;
+	uint32_t	 news;
+
+	name = endpoint_name(notify->fleet, notify->endpoint);
+	notify->state = NOTIFY_IDLE;
+	notify->set_up = true;
+	notify->failures = 0;
+	notify->next_us = loop_now(notify->loop) + NOTIFY_PING_US;
+	loop_due(notify->loop, notify->next_us);
+	if ((news = listener_heard(&notify->listeners, name)) > 0)
+		fleet_log(notify->fleet, MEWS_LOG_INFO, "listening",
+		    "endpoint=%s channels=%u", name, news);
+}
+
+/* Does the error say that a channel's name is none? Of several, one of them. */
+static bool
+refuses_name(const PGresult *answer)
+{
+	const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+
+	return state != NULL && (strncmp(state, "22", 2) == 0 ||
+	    strncmp(state, "42", 2) == 0);
+}
+
+/* All of it was undone: find out which, one after the other. */
+static void
+refused(struct notify *notify)
+{
+	const char *name = endpoint_name(notify->fleet, notify->endpoint);
+
+	notify->state = NOTIFY_IDLE;
+	notify->refused = false;
+	notify->next_us = loop_now(notify->loop) + NOTIFY_PING_US;
+	loop_due(notify->loop, notify->next_us);
+	if (listener_refused(&notify->listeners, notify->one, name))
+		notify->one = true;
+	else
+		broke(notify, HEALTH_NOTHING, "the server refused UNLISTEN");
+}
+
+/* Answers to what was asked. */
+static void
+take_answers(struct notify *notify)
+{
+	PGconn		*pg = notify->dial.pg;
+	PGresult	*answer;
+
+	while (notify->state == NOTIFY_ASKING && !notify->broken &&
+	    !PQisBusy(pg)) {
+		if ((answer = PQgetResult(pg)) == NULL && notify->refused)
+			refused(notify);
+		else if (answer == NULL)
+			done(notify);
+		else if (dial_is_copy(answer))
+			broke(notify, HEALTH_LOST, "an unexpected COPY");
+		else if (PQresultStatus(answer) == PGRES_FATAL_ERROR &&
+		    refuses_name(answer))
+			notify->refused = true;
+		else if (PQresultStatus(answer) == PGRES_FATAL_ERROR)
+			broke(notify, PQstatus(pg) == CONNECTION_OK ?
+			    HEALTH_NOTHING : HEALTH_LOST,
+			    PQresultErrorMessage(answer));
+		PQclear(answer);
+	}
+}
+
+static void
+take_messages(struct notify *notify)
+{
+	PGnotify	*message;
+
+	while ((message = PQnotifies(notify->dial.pg)) != NULL) {
+		listener_message(&notify->listeners, message,
+		    endpoint_name(notify->fleet, notify->endpoint));
+		PQfreemem(message);
+	}
+}
+
+static void
+receive(struct notify *notify)
+{
+	bool	alive = PQconsumeInput(notify->dial.pg) == 1;
+
+	/* libpq closes the socket at the end of file; callbacks come next. */
+	if (!alive)
+		check_socket(notify);
+	take_answers(notify);
+	take_messages(notify);
+	if (alive)
+		flush(notify);
+	else
+		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
+	go_on(notify);
+}
+
+static void
+logged_in(struct notify *notify)
+{
+	struct mews_fleet *fleet = notify->fleet;
+
+	budget_dialed(fleet, notify->endpoint, true);
+	notify->budget_dialing = false;
+	notify->epoch = endpoint_see_role(fleet, notify->endpoint,
+	    notify->dial.role, notify->epoch);
+	endpoint_report(fleet, notify->endpoint, HEALTH_CONNECTED,
+	    notify->epoch);
+	if (notify->epoch != endpoint_health(fleet, notify->endpoint).epoch) {
+		broke(notify, HEALTH_NOTHING, "the endpoint's address or role "
+		    "changed during the login");
+		return;
+	}
+	if (notify->dial.role == HEALTH_ROLE_STANDBY) {
+		broke(notify, HEALTH_NOTHING, "a standby cannot LISTEN");
+		return;
+	}
+	if (PQsetnonblocking(notify->dial.pg, 1) != 0) {
+		broke(notify, HEALTH_NOTHING, "out of memory");
+		return;
+	}
+	notify->state = NOTIFY_IDLE;
+	go_on(notify);
+}
+
+/* Act on the state that the login has reached. */
+static void
+proceed(struct notify *notify, enum dial_state state)
+{
+	switch (state) {
+	case DIAL_RUNS:
+		if (!watch(notify, notify->dial.events))
+			broke(notify, HEALTH_NOTHING, "out of memory");
+		break;
+	case DIAL_DONE:
+		logged_in(notify);
+		break;
+	case DIAL_FAILED:
+		broke(notify, notify->dial.evidence, notify->dial.why);
+		break;
+	}
+}
+
+/* Log in to the next of those that will do. */
+static void
+dial(struct notify *notify)
+{
+	struct mews_fleet	*fleet = notify->fleet;
+	uint32_t		 endpoint;
+
+	if (notify->route.count == 0)
+		return; /* until notify_rethink() */
+	/* The first failure was the loss of one that worked. */
+	endpoint = notify->route.endpoint[notify->failures == 0 ? 0 :
+	    (notify->failures - 1) % notify->route.count];
+	if (budget_take(fleet, endpoint) != BUDGET_OK) {
+		wait_a_while(notify, NOTIFY_RETRY_US);
+		return;
+	}
+	notify->budget_dialing = true;
+	notify->state = NOTIFY_DIALING;
+	notify->endpoint = endpoint;
+	notify->epoch = endpoint_health(fleet, endpoint).epoch;
+	be_patient(notify, DIAL_US);
+	proceed(notify, dial_start(&notify->dial, fleet, endpoint));
+}
+
+static void
+notify_ready(void *who, int events)
+{
+	struct notify *notify = who;
+
+	(void)events;
+	if (notify->broken)
+		return;
+	patience_heard(&notify->patience, notify->loop->looked_us,
+	    loop_now(notify->loop));
+	if (notify->state != NOTIFY_DIALING) {
+		receive(notify);
+		return;
+	}
+	/* libpq may close this descriptor and open another. */
+	unwatch(notify);
+	proceed(notify, dial_step(&notify->dial));
+}
+
+/* Is it time to doubt the connection? */
+static void
+look_at_time(struct notify *notify, int64_t now_us)
+{
+	switch (notify->state) {
+	case NOTIFY_AWAY:
+		if (notify->next_us > now_us)
+			loop_due(notify->loop, notify->next_us);
+		else if (!TAILQ_EMPTY(&notify->listeners))
+			dial(notify);
+		break;
+	case NOTIFY_IDLE:
+		if (dial_role(notify->dial.pg) == HEALTH_ROLE_STANDBY)
+			broke(notify, HEALTH_NOTHING, "the server became "
+			    "a standby");
+		else if (notify->next_us > now_us)
+			loop_due(notify->loop, notify->next_us);
+		else
+			ask(notify, "");
+		break;
+	case NOTIFY_ASKING:
+	case NOTIFY_DIALING:
+		if (!patience_is_over(&notify->patience,
+			notify->loop->looked_us))
+			loop_due(notify->loop,
+			    patience_due(&notify->patience));
+		else
+			broke(notify, notify->state == NOTIFY_DIALING ?
+			    HEALTH_CONNECT_TIMEOUT : HEALTH_WATCHDOG,
+			    "no answer in time");
+		break;
+	}
+}
+
+void
+notify_scan(struct notify *notify, int64_t now_us)
+{
+	if (notify == NULL)
+		return;
+	listener_sweep(&notify->listeners);
+	go_on(notify);
+	if (!notify->broken)
+		look_at_time(notify, now_us);
+	if (notify->broken)
+		lose(notify);
+	/* Without listeners the connection ends, too. */
+	if (TAILQ_EMPTY(&notify->listeners))
+		hang_up(notify);
+}
+
+void
+notify_rethink(struct notify *notify,
+    const struct route_candidate *candidates, uint32_t count)
+{
+	static const struct mews_group_config	primary = {
+		.role = MEWS_GROUP_PRIMARY,
+	};
+	const struct health			*health;
+
+	if (notify == NULL)
+		return;
+	route_make(&notify->route, &primary, candidates, count);
+	if (notify->state == NOTIFY_AWAY) {
+		/* An attempt may succeed now where earlier ones failed. */
+		notify->failures = 0;
+		if (notify->next_us > loop_now(notify->loop) + NOTIFY_RETRY_US)
+			wait_a_while(notify, NOTIFY_RETRY_US);
+		return;
+	}
+	health = &candidates[notify->endpoint].health;
+	if (health->state == HEALTH_DOWN)
+		broke(notify, HEALTH_NOTHING, "the endpoint was found down");
+	else if (notify->state != NOTIFY_DIALING &&
+	    (!route_keeps(&notify->route, notify->endpoint) ||
+		notify->epoch != health->epoch))
+		broke(notify, HEALTH_NOTHING, "the endpoint is not the primary "
+		    "any more");
+}
+
+bool
+notify_panics(const struct notify *notify)
+{
+	return notify != NULL && notify->route.count == 0 &&
+	    !TAILQ_EMPTY(&notify->listeners);
+}
+
+void
+notify_close(struct notify *notify)
+{
+	if (notify == NULL)
+		return;
+	hang_up(notify);
+	listener_orphan(&notify->listeners);
+	free(notify);
+}
+
+struct notify *
+notify_open(struct loop *loop, struct mews_fleet *fleet)
+{
+	struct notify	*notify = calloc(1, sizeof(*notify));
+
+	if (notify == NULL)
+		return NULL;
+	notify->loop = loop;
+	notify->fleet = fleet;
+	notify->dial.fd = -1;
+	TAILQ_INIT(&notify->listeners);
+	return notify;
+}
+
+void
+notify_add(struct notify *notify, struct mews_listener *listener)
+{
+	TAILQ_INSERT_TAIL(&notify->listeners, listener, link);
+	loop_due(notify->loop, loop_now(notify->loop));
+}

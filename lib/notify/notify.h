@@ -1,0 +1,39 @@
+/*
+ * notify.h - the one connection of a process for notifications.
+ *
+ * The connection is dialed while there are listeners. Callbacks run when its
+ * descriptor is ready and in notify_scan() only; what the rest of the process
+ * finds out merely breaks it.
+ */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include "fleet/fleet.h"
+#include "base/loop.h"
+#include "fleet/route.h"
+
+struct mews_listener;
+struct notify;
+
+/* Without listeners. NULL: out of memory. */
+struct notify *notify_open(struct loop *loop, struct mews_fleet *fleet);
+
+/* One listener more; it is seen to in the next tick. */
+void notify_add(struct notify *notify, struct mews_listener *listener);
+
+/* To all of these NULL is a no-op. */
+
+/* Endpoints changed: is there a better one? */
+void notify_rethink(struct notify *notify,
+    const struct route_candidate *candidates, uint32_t count);
+
+/* Deadlines, the next login, a sign of life. Sets loop_due(). */
+void notify_scan(struct notify *notify, int64_t now_us);
+
+/* Is somebody listening while there is no primary? */
+bool notify_panics(const struct notify *notify);
+
+/* End the connection; its listeners become shells. */
+void notify_close(struct notify *notify);
+
+#endif

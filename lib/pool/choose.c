@@ -1,0 +1,558 @@
+/*
+ * choose.c - the connections of a group: which one serves, how many there are.
+ *
+ * First the endpoint: by tier (role and state), within a tier by turns, see
+ * share.h. Then the connection on it with the least in flight. A query that is
+ * known to be slow gets a connection to itself, so that no quick one waits
+ * behind it.
+ */
+#include "pool/choose.h"
+
+#include "fleet/endpoint.h"
+#include "pool/grow.h"
+#include "pool/share.h"
+
+bool
+choose_is_stalled(const struct conn *conn, int64_t now_us)
+{
+	const struct mews_pool *pool = conn->group->pool;
+
+	return conn->head != conn->tail && now_us - conn->head_since_us >
+	    group_stall_us(conn->group, &pool->endpoints[conn->endpoint]);
+}
+
+/* The open connection to @endpoint with the least in flight, but for @except,
+ * which may be NULL; or NULL. */
+static struct conn *
+least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
+    const struct conn *except)
+{
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	int64_t		 since = 0;
+	struct conn	*conn, *best = NULL;
+	uint32_t	 least = group->config->pipeline;
+
+	if (!held_too)
+		since = pool_now(group->pool) - group_held_us(group, known);
+	else if (known->state == HEALTH_SUSPECT)
+		/* Silent, and under suspicion: rather wait for the verdict. */
+		since = pool_now(group->pool) - group_stall_us(group, known);
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
+		if (conn->in_flight >= least || conn == except ||
+		    !choose_is_open(conn) || (conn->head != conn->tail &&
+			conn->head_since_us < since))
+			continue;
+		best = conn;
+		if ((least = conn->in_flight) == 0)
+			break;
+	}
+	return best;
+}
+
+/*
+ * The group is at its limit: let a connection to an endpoint with more than
+ * its share, or of a worse tier, go, so that @endpoint gets one.
+ */
+static void
+make_room(struct mews_group *group, uint32_t endpoint, uint32_t from,
+    uint32_t to)
+{
+	uint32_t	 share = group->config->connection_count / (to - from);
+	struct conn	*conn, *victim = NULL;
+
+	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
+	    i++) {
+		bool	peer = false;
+
+		for (uint32_t k = from; k < to; k++)
+			peer = peer || group->route.endpoint[k] == i;
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			/* One at a time. */
+			if (conn->retiring)
+				return;
+			if (i == endpoint || conn->lease != NULL ||
+			    conn->broken || conn->state != CONN_READY ||
+			    (peer && (group->on[i].count <= share ||
+				group->on[endpoint].count >= share)))
+				continue;
+			if (victim == NULL ||
+			    conn->in_flight < victim->in_flight)
+				victim = conn;
+		}
+	}
+	if (victim != NULL)
+		conn_retire(victim);
+}
+
+/* One connection more to @endpoint, of the tier from .. to - 1, unless one is
+ * on its way. */
+static void
+grow_on(struct mews_group *group, uint32_t endpoint, uint32_t from,
+    uint32_t to)
+{
+	struct group_endpoint  *on = &group->on[endpoint];
+
+	if (on->dialing > 0 || pool_now(group->pool) < on->not_before_us ||
+	    on->count >= share_most(group, endpoint, from, to))
+		return;
+	if (group->count >= group->config->connection_count)
+		make_room(group, endpoint, from, to);
+	else
+		grow_dial(group, endpoint);
+}
+
+/* Logins to the tier from .. to - 1 that are worth waiting for. */
+static uint32_t
+dialing(const struct mews_group *group, uint32_t from, uint32_t to)
+{
+	uint32_t	sum = 0;
+
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t endpoint = group->route.endpoint[i];
+
+		if (group->on[endpoint].dialing > 0 &&
+		    !grow_is_slow_to_dial(group, endpoint))
+			sum += group->on[endpoint].dialing;
+	}
+	return sum;
+}
+
+/* One connection more to the tier from .. to - 1, if it may be and fewer than
+ * @wanted are on their way. */
+static bool
+grow(struct mews_group *group, uint32_t from, uint32_t to, uint32_t wanted)
+{
+	uint32_t	endpoint;
+
+	if (group->count >= group->config->connection_count ||
+	    dialing(group, from, to) >= wanted)
+		return false;
+	endpoint = share_place(group, from, to);
+	return endpoint != SHARE_NONE && grow_dial(group, endpoint);
+}
+
+/* The connection whose turn it is in the tier from .. to - 1; where that
+ * endpoint has none to use, one of the others, which pays with its turns. */
+static struct conn *
+take_turn(struct mews_group *group, uint32_t from, uint32_t to,
+    bool held_too, bool may_grow)
+{
+	bool		 bare = false;
+	uint32_t	 turn = share_turn(group, from, to, &bare);
+	struct conn	*conn = NULL;
+
+	if (turn != SHARE_NONE)
+		conn = least_loaded(group, turn, held_too, NULL);
+	for (uint32_t i = from; conn == NULL && turn != SHARE_NONE && i < to;
+	    i++)
+		if (group->route.endpoint[i] != turn)
+			conn = least_loaded(group, group->route.endpoint[i],
+			    held_too, NULL);
+	if (may_grow && (conn == NULL || conn->in_flight > 0 || bare) &&
+	    !grow(group, from, to, to - from) && turn == SHARE_NONE)
+		share_urge(group);
+	return conn;
+}
+
+/* One look at all tiers, growing as needed. NULL: nobody can take it now. */
+static struct conn *
+pick_once(struct mews_group *group, bool held_too)
+{
+	const struct route *route = &group->route;
+	bool		    may_grow = true;
+
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	 to = route->tier_end[tier];
+		struct conn	*conn;
+
+		if (from == to)
+			continue;
+		conn = take_turn(group, from, to, held_too, may_grow);
+		if (conn != NULL)
+			return conn;
+		/* Only what is open already of the next tier, unless there
+		 * is no hope in this one. */
+		for (uint32_t i = from; i < to; i++)
+			if (!grow_is_slow_to_dial(group, route->endpoint[i]))
+				may_grow = false;
+		from = to;
+	}
+	return NULL;
+}
+
+/*
+ * Until how many are in flight @conn takes what else comes in this turn. As few
+ * queries as the group has connections stay together, so that the others may
+ * idle out. More reads go on in parts as large as what each connection to the
+ * endpoint has in flight: that is even, and costs a choice for each part only.
+ * Where each query has its own Sync, a part makes @conn no busier than the
+ * connections are on average.
+ */
+static uint32_t
+batch_most(const struct mews_group *group, const struct conn *conn)
+{
+	uint32_t	most = group->config->pipeline, n = conn->on->count;
+	uint32_t	here = conn->in_flight, all = group_in_flight(conn->on);
+	uint32_t	more = CHOOSE_BATCH;
+
+	if (group->config->batch != MEWS_SWITCH_ON && n > 1)
+		more = all > here * n ? (all - here * n) / (n - 1) : 0;
+	else if (group->count < more && group->count > 1 &&
+	    (all + n) / n < more)
+		more = (all + n) / n > group->count ? (all + n) / n :
+		    group->count;
+	return here + more < most ? here + more : most;
+}
+
+struct conn *
+choose_pick(struct mews_group *group)
+{
+	struct conn	*conn;
+
+	if ((conn = choose_batch(group)) != NULL)
+		return conn;
+	do {
+		if ((conn = pick_once(group, false)) == NULL)
+			conn = pick_once(group, true);
+	} while (conn != NULL && !receive_check(conn));
+	group->batch = conn;
+	if (conn != NULL) {
+		group->batch_us = pool_now(group->pool);
+		group->batch_most = batch_most(group, conn);
+	}
+	return conn;
+}
+
+/* Has the endpoint replayed what @query waits for, as far as was measured? */
+static bool
+has_replayed(const struct mews_pool *pool, uint32_t endpoint,
+    const struct query *query)
+{
+	const struct segment_endpoint *e =
+	    &pool->fleet->segment.endpoints[endpoint];
+	enum health_role role = pool->endpoints[endpoint].role;
+
+	/* A position measured there may be of another server. */
+	if (query->after != 0 && pool->noticed.candidates[endpoint].mixed)
+		return false;
+	return query->after == 0 || role == HEALTH_ROLE_PRIMARY ||
+	    role == HEALTH_ROLE_READONLY ||
+	    atomic_load_explicit(&e->lsn, memory_order_relaxed) >=
+	    query->after;
+}
+
+/* Of the best tier, the connection with the least in flight. */
+static struct conn *
+pick_after_once(struct mews_group *group, const struct query *query,
+    bool held_too)
+{
+	const struct mews_pool *pool = group->pool;
+	const struct route     *route = &group->route;
+	struct conn	       *conn, *best = NULL;
+	bool			may_grow = true;
+
+	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS && best == NULL;
+	    tier++) {
+		uint32_t	from = i;
+		bool		hope = false;
+
+		for (; i < route->tier_end[tier]; i++) {
+			uint32_t e = route->endpoint[i];
+
+			/* Where one died the others may be dying. */
+			if (!has_replayed(pool, e, query) ||
+			    (query->state == QUERY_LOST &&
+				pool->endpoints[e].state == HEALTH_SUSPECT))
+				continue;
+			conn = query->kind == QUERY_LEASE ?
+			    choose_idle_on(group, e) :
+			    least_loaded(group, e, held_too, NULL);
+			if (conn == NULL && may_grow) {
+				grow_on(group, e, from,
+				    route->tier_end[tier]);
+				hope = hope ||
+				    !grow_is_slow_to_dial(group, e);
+			}
+			if (conn != NULL && (best == NULL ||
+				conn->in_flight < best->in_flight))
+				best = conn;
+		}
+		may_grow = may_grow && !hope;
+	}
+	return best;
+}
+
+struct conn *
+choose_pick_after(struct mews_group *group, const struct query *query)
+{
+	struct conn	*conn;
+
+	do {
+		if ((conn = pick_after_once(group, query, false)) == NULL)
+			conn = pick_after_once(group, query, true);
+	} while (conn != NULL && !receive_check(conn));
+	return conn;
+}
+
+/* Of @endpoint, checked, and not @conn; or NULL. */
+static struct conn *
+other_on(struct mews_group *group, uint32_t endpoint, const struct conn *conn)
+{
+	struct conn	*other = least_loaded(group, endpoint, false, conn);
+
+	return other != NULL && receive_check(other) ? other : NULL;
+}
+
+struct conn *
+choose_pick_other(struct mews_group *group, const struct conn *conn,
+    bool anywhere)
+{
+	const struct pool_endpoint *known = group->pool->endpoints;
+	const struct route	   *route = &group->route;
+	struct conn		   *other;
+	bool			    standby = false;
+
+	for (uint32_t i = 0; i < route->count; i++)
+		standby = standby || (route->endpoint[i] != conn->endpoint &&
+		    known[route->endpoint[i]].role == HEALTH_ROLE_STANDBY);
+	for (uint32_t i = 0; i < route->count; i++) {
+		uint32_t	e = route->endpoint[i];
+
+		if (e == conn->endpoint ||
+		    (standby && known[e].role != HEALTH_ROLE_STANDBY))
+			continue;
+		if ((other = other_on(group, e, conn)) != NULL)
+			return other;
+		if (group->on[e].count == 0 && i < route->tier_end[0])
+			grow_on(group, e, 0, route->tier_end[0]);
+	}
+	return anywhere ? other_on(group, conn->endpoint, conn) : NULL;
+}
+
+uint32_t
+choose_idle_ms(const struct mews_group *group)
+{
+	return fleet_is_past(group->pool->fleet) ? POOL_YIELD_MS :
+	    group->config->idle_timeout;
+}
+
+uint32_t
+choose_least(const struct mews_group *group)
+{
+	return fleet_is_past(group->pool->fleet) ? 0 :
+	    group->config->min_connections;
+}
+
+void
+choose_keep(struct mews_group *group, uint32_t wanted)
+{
+	while (group->count < wanted &&
+	    grow(group, 0, group->route.tier_end[0], UINT32_MAX))
+		;
+}
+
+/* Take an idle connection, by turns of the endpoints. */
+static struct conn *
+take_turn_idle(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	bool		 bare = false;
+	uint32_t	 turn = share_turn(group, from, to, &bare);
+	struct conn	*conn = NULL;
+
+	if (turn == SHARE_NONE)
+		return NULL;
+	conn = choose_idle_on(group, turn);
+	for (uint32_t i = from; conn == NULL && i < to; i++)
+		if (group->route.endpoint[i] != turn)
+			conn = choose_idle_on(group, group->route.endpoint[i]);
+	/* Several may be taken before one is used. */
+	if (conn != NULL)
+		conn->on->charged--;
+	return conn;
+}
+
+/* None of that tier is idle: grow there. True: there is hope in that. */
+static bool
+grow_idle(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	bool	hope = false, bare = true;
+
+	for (uint32_t i = from; i < to; i++) {
+		const struct group_endpoint *on =
+		    &group->on[group->route.endpoint[i]];
+
+		bare = bare && on->count == on->dialing;
+		hope = hope || !grow_is_slow_to_dial(group,
+		    group->route.endpoint[i]);
+	}
+	if (!grow(group, from, to, group->queue.count + 1) && bare)
+		share_urge(group);
+	return hope;
+}
+
+struct conn *
+choose_take_any(struct mews_group *group)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn;
+	bool		    may_grow = true;
+
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	to = route->tier_end[tier];
+
+		if (from == to)
+			continue;
+		if ((conn = take_turn_idle(group, from, to)) != NULL)
+			return conn;
+		/* Of the next tier only what is open already. */
+		if (may_grow && grow_idle(group, from, to))
+			may_grow = false;
+		from = to;
+	}
+	return NULL;
+}
+
+/* How many connections slow queries may have: half while there are others. */
+static uint32_t
+slow_limit(const struct mews_group *group)
+{
+	uint32_t	most = group->config->connection_count;
+
+	if (pool_now(group->pool) - group->quick_us > CHOOSE_QUICK_US)
+		return most;
+	return most > 1 ? most / 2 : 1;
+}
+
+/* May @conn begin a slow query at once? */
+static bool
+is_free_lane(struct conn *conn)
+{
+	return conn->in_flight == 0 && conn->state == CONN_READY &&
+	    !conn->broken && !conn->retiring && conn->lease == NULL &&
+	    receive_check_reset(conn) && receive_check(conn);
+}
+
+/*
+ * May @endpoint run @query, which has a connection to itself? What may have
+ * ended a session stays off the primary while a standby is there, if only for
+ * its probe to be waited for, and goes to nobody under suspicion.
+ */
+static bool
+may_run(const struct mews_group *group, uint32_t endpoint,
+    const struct query *query)
+{
+	const struct pool_endpoint *known = group->pool->endpoints;
+	const struct route	   *route = &group->route;
+
+	if (query->suspected == 0)
+		return true;
+	if (known[endpoint].state == HEALTH_SUSPECT ||
+	    !has_replayed(group->pool, endpoint, query))
+		return false;
+	if (known[endpoint].role == HEALTH_ROLE_STANDBY)
+		return true;
+	for (uint32_t i = 0; i < route->count; i++)
+		if (known[route->endpoint[i]].role == HEALTH_ROLE_STANDBY)
+			return false;
+	return true;
+}
+
+/* One connection more, to where @query may run. */
+static void
+grow_lane(struct mews_group *group, const struct query *query)
+{
+	const struct route *route = &group->route;
+
+	if (query->suspected == 0) {
+		choose_take_idle(group);
+		return;
+	}
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	to = route->tier_end[tier];
+
+		for (uint32_t i = from; i < to; i++)
+			if (may_run(group, route->endpoint[i], query))
+				grow_on(group, route->endpoint[i], from, to);
+		from = to;
+	}
+}
+
+/*
+ * A free lane of the tier from .. to - 1, or NULL; how many there are; and the
+ * connection with the least in flight. Of equals the endpoint whose turn it
+ * is; no other one during its slow start.
+ */
+static struct conn *
+find_lane(struct mews_group *group, const struct query *query, uint32_t from,
+    uint32_t to, uint32_t *lanes, struct conn **best)
+{
+	uint32_t	 n = to - from, first = 0, turn;
+	bool		 bare = false;
+	struct conn	*conn;
+
+	turn = share_turn(group, from, to, &bare);
+	while (first < n && group->route.endpoint[from + first] != turn)
+		first++;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t endpoint =
+		    group->route.endpoint[from + (first + i) % n];
+
+		if (!may_run(group, endpoint, query) ||
+		    (endpoint != turn && share_ramps(group, endpoint)))
+			continue;
+		TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
+			if (conn->slow_lane && is_free_lane(conn))
+				return conn;
+			*lanes += conn->slow_lane;
+			if (choose_is_open(conn) && (*best == NULL ||
+			    conn->in_flight < (*best)->in_flight))
+				*best = conn;
+		}
+	}
+	/* The endpoint could not use its turn. */
+	if (turn != SHARE_NONE)
+		group->on[turn].charged--;
+	return NULL;
+}
+
+struct conn *
+choose_take_slow(struct mews_group *group, const struct query *query)
+{
+	const struct route *route = &group->route;
+	struct conn	   *conn, *best = NULL;
+	uint32_t	    lanes = 0, from = 0;
+
+	for (uint32_t tier = 0; tier < ROUTE_TIERS && best == NULL; tier++) {
+		uint32_t to = route->tier_end[tier];
+
+		if (from < to && (conn = find_lane(group, query, from, to,
+		    &lanes, &best)) != NULL)
+			return conn;
+		from = to;
+	}
+	if (lanes >= slow_limit(group))
+		return NULL;
+	if (best == NULL || best->in_flight > 0)
+		grow_lane(group, query);
+	if (best == NULL)
+		return NULL;
+	/* A lane takes nothing new; once empty it is the query's. */
+	best->slow_lane = true;
+	group->lanes = true;
+	return is_free_lane(best) ? best : NULL;
+}
+
+void
+choose_open_lanes(struct mews_group *group)
+{
+	struct conn	*conn;
+
+	group->lanes = false;
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			if (conn->slow == 0)
+				conn->slow_lane = false;
+			else
+				group->lanes = true;
+		}
+}

@@ -1,0 +1,109 @@
+/*
+ * choose.h - the connections of a group: which one serves, how many there are.
+ *
+ * Private to a group. A connection that one of these returns was checked and
+ * can be sent to at once.
+ */
+#ifndef CHOOSE_H
+#define CHOOSE_H
+
+#include "wire/conn.h"
+#include "wire/receive.h"
+
+#define CHOOSE_BATCH	16	/* queries in a row to one connection */
+#define CHOOSE_QUICK_US 1000000 /* a quick query this long ago still counts */
+
+/* May @conn take a shared query, but for how much it has in flight? */
+static inline bool
+choose_is_open(const struct conn *conn)
+{
+	return conn->state == CONN_READY && conn->lease == NULL &&
+	    !conn->retiring && !conn->broken && !conn->slow_lane &&
+	    conn->sessions == 0 && !conn->resetting;
+}
+
+/* The one that takes what comes in this turn, while it does; else NULL. */
+static inline struct conn *
+choose_batch(const struct mews_group *group)
+{
+	struct conn	*conn = group->batch;
+
+	return conn != NULL && group->batch_us == pool_now(group->pool) &&
+	    conn->in_flight < group->batch_most && choose_is_open(conn) ?
+	    conn : NULL;
+}
+
+/* The quick way of most: @query goes where others of this turn went. */
+static inline bool
+choose_joined(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	return !query->slow && query->after == 0 &&
+	    TAILQ_EMPTY(&group->queue.lanes[QUEUE_QUICK]) &&
+	    (conn = choose_batch(group)) != NULL &&
+	    conn_send(conn, query, false);
+}
+
+/* For a query that shares; NULL: nobody can take it now. */
+struct conn *choose_pick(struct mews_group *group);
+
+/* For one that waits for a server of its liking, see QUEUE_AFTER. */
+struct conn *choose_pick_after(struct mews_group *group,
+    const struct query *query);
+
+/* Open already, on another endpoint than @conn, on a primary only where there
+ * is no standby; @anywhere: or else on the same. NULL: there is none. */
+struct conn *choose_pick_other(struct mews_group *group,
+    const struct conn *conn, bool anywhere);
+
+/* With nothing in flight, to @endpoint; or NULL. */
+static inline struct conn *
+choose_idle_on(const struct mews_group *group, uint32_t endpoint)
+{
+	struct conn	*conn;
+
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
+		if (conn->lease == NULL && conn->in_flight == 0 &&
+		    conn->state == CONN_READY && !conn->broken &&
+		    !conn->retiring && receive_check_reset(conn) &&
+		    receive_check(conn))
+			return conn;
+	return NULL;
+}
+
+/* As choose_idle_on(), to any endpoint, a tier at a time; grows. */
+struct conn *choose_take_any(struct mews_group *group);
+
+/* For a lease; or NULL. */
+static inline struct conn *
+choose_take_idle(struct mews_group *group)
+{
+	struct conn	*conn = NULL;
+
+	/* There is one primary. */
+	if (group->route.tier_end[0] == 1)
+		conn = choose_idle_on(group, group->route.endpoint[0]);
+	return conn != NULL ? conn : choose_take_any(group);
+}
+
+/* For a query that has a connection to itself, since it is known to be slow
+ * or may have ended a session; or NULL. */
+struct conn *choose_take_slow(struct mews_group *group,
+    const struct query *query);
+
+/* No slow query waits: what was kept free for one serves all again. */
+void choose_open_lanes(struct mews_group *group);
+
+/* A connection is idle for so long before it is closed, and so many stay open:
+ * none where the next generation of the fleet serves. */
+uint32_t choose_idle_ms(const struct mews_group *group);
+uint32_t choose_least(const struct mews_group *group);
+
+/* Keep @wanted connections open to the best endpoints, if possible. */
+void choose_keep(struct mews_group *group, uint32_t wanted);
+
+/* Has its oldest query waited too long? */
+bool choose_is_stalled(const struct conn *conn, int64_t now_us);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * ending.c - the ends of connections: lost, canceled with the pool, or left in
+ * a fork's copy. What becomes of their queries is in resend.c.
+ */
+#include "pool/ending.h"
+
+#include "wire/answer.h"
+#include "wire/copy.h"
+#include "fleet/endpoint.h"
+#include "wire/interrupt.h"
+#include "wire/lease.h"
+#include "wire/receive.h"
+#include "pool/resend.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+/* A login came to nothing: say so, and wait before the next one. */
+static void
+dial_failed(struct conn *conn)
+{
+	struct mews_group      *group = conn->group;
+	struct group_endpoint  *on = conn->on;
+	int64_t			wait = GROUP_RETRY_LAST_US;
+	const char	       *name;
+	char			quoted[FLEET_QUOTED];
+
+	name = endpoint_name(group->pool->fleet, conn->endpoint);
+	on->failures++;
+	if (on->failures < 7)
+		wait = (int64_t)GROUP_RETRY_FIRST_US << (on->failures - 1);
+	if (wait > GROUP_RETRY_LAST_US)
+		wait = GROUP_RETRY_LAST_US;
+	wait = wait / 2 + group_roll(group, (uint32_t)wait / 2);
+	on->not_before_us = pool_now(group->pool) + wait;
+	pool_due(group->pool, on->not_before_us);
+	snprintf(group->failure, sizeof(group->failure), "%s: %s", name,
+	    conn->why);
+	fleet_log(group->pool->fleet, MEWS_LOG_WARNING, "connect_failed",
+	    "endpoint=%s group=%s evidence=%s sqlstate=%s retry_ms=%lld "
+	    "error=%s", name, group->config->name,
+	    health_evidence_name(conn->loss), conn->dial.sqlstate,
+	    (long long)(wait / 1000), fleet_quote(quoted, conn->why));
+}
+
+void
+conn_cancel(struct conn *conn)
+{
+	static const char why[] = "the pool was closed";
+	struct query	 *held = conn->held;
+
+	conn->busy = conn->head != conn->tail;
+	conn->held = NULL;
+	if (held != NULL && held->committed) {
+		answer_tell(conn, held, conn->held_answer);
+		conn->held_answer = NULL;
+	} else if (held != NULL) {
+		query_fail(held, MEWS_CANCELED, why);
+	}
+	while (conn->head != conn->tail) {
+		struct expect e =
+		    conn->ring[conn->head++ & (conn->ring_size - 1)];
+
+		if (e.kind == EXPECT_QUERY)
+			query_fail(e.query, MEWS_CANCELED, why);
+	}
+	interrupt_forget(conn->group->pool, conn);
+	copy_free(conn->copy);
+	conn_close(conn);
+}
+
+/*
+ * One was lost, and nobody shall send to others that are dead as well: has
+ * their end come, too? It stands behind what the server said last.
+ */
+static void
+hear_siblings(const struct conn *lost)
+{
+	struct mews_pool *pool = lost->group->pool;
+	struct conn	 *conn;
+	char		  byte;
+
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		TAILQ_FOREACH (conn, &pool->groups[g].on[lost->endpoint].conns,
+		    link)
+			for (int i = 0; i < 2 && !conn->broken &&
+			    conn->state == CONN_READY && recv(conn->fd, &byte,
+				1, MSG_PEEK | MSG_DONTWAIT) >= 0; i++)
+				receive_input(conn);
+}
+
+void
+conn_lose(struct conn *conn)
+{
+	char			 quoted[FLEET_QUOTED];
+	struct mews_group	*group = conn->group;
+
+	assert(conn->broken && "mews: a connection is broken, then lost");
+	endpoint_report(group->pool->fleet, conn->endpoint, conn->loss,
+	    conn->epoch);
+	if (conn->loss == HEALTH_TOO_MANY)
+		budget_lower(group->pool->fleet, conn->endpoint);
+	/* A login that we ended ourselves has not failed. */
+	if (conn->state == CONN_SETUP ||
+	    (conn->state == CONN_DIALING && conn->loss != HEALTH_NOTHING))
+		dial_failed(conn);
+	else if (conn->state == CONN_READY && conn->loss != HEALTH_NOTHING)
+		fleet_log(group->pool->fleet, MEWS_LOG_WARNING,
+		    "connection_lost", "endpoint=%s group=%s evidence=%s "
+		    "in_flight=%u error=%s",
+		    endpoint_name(group->pool->fleet, conn->endpoint),
+		    group->config->name, health_evidence_name(conn->loss),
+		    conn->in_flight, fleet_quote(quoted, conn->why));
+	if (conn->lease != NULL)
+		lease_lost(conn->lease);
+	if (conn->loss == HEALTH_LOST || conn->loss == HEALTH_SHUTDOWN)
+		hear_siblings(conn);
+	conn->busy = conn->head != conn->tail;
+	resend_all(conn);
+	interrupt_forget(group->pool, conn);
+	copy_free(conn->copy);
+	conn_close(conn);
+}
+
+void
+conn_abandon(struct conn *conn)
+{
+	copy_free(conn->copy);
+	conn_free(conn);
+}

@@ -1,0 +1,19 @@
+/*
+ * ending.h - how a connection ends. Private to the pool.
+ */
+#ifndef ENDING_H
+#define ENDING_H
+
+#include "wire/conn.h"
+
+/* Lose it, which broke: what was in flight is sent again or LOST; close. */
+void conn_lose(struct conn *conn);
+
+/* Close it properly, ending what is in flight with CANCELED. */
+void conn_cancel(struct conn *conn);
+
+/* Free it in a fork's copy: no word to the server, none to who asked, and
+ * nothing is given back that the parent still has. */
+void conn_abandon(struct conn *conn);
+
+#endif

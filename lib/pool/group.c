@@ -1,0 +1,426 @@
+/*
+ * group.c - who is served, who waits, and for how long.
+ *
+ * Whoever finds no connection waits, first come first served; in two lanes,
+ * so that slow queries wait for their own connections and not in the way of
+ * the quick. Which connection serves is choose.c's business.
+ */
+#include "pool/group.h"
+
+#include "wire/answer.h"
+#include "wire/bulk.h"
+#include "wire/conn.h"
+#include "pool/ending.h"
+#include "fleet/endpoint.h"
+#include "pool/excuse.h"
+#include "pool/grow.h"
+#include "pool/hedge.h"
+#include "wire/lease.h"
+#include "pool/limits.h"
+#include "pool/share.h"
+#include "base/status.h"
+#include "pool/choose.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* @sql and its NUL behind the others in group->setup. */
+static bool
+add_setup(struct mews_group *group, size_t *used, const char *sql)
+{
+	size_t	size = strlen(sql) + 1;
+	char   *more = realloc(group->setup, *used + size + 1);
+
+	if (more == NULL)
+		return false;
+	group->setup = more;
+	memcpy(more + *used, sql, size);
+	*used += size;
+	more[*used] = '\0';
+	return true;
+}
+
+static bool
+make_setup(struct mews_group *group)
+{
+	const struct mews_group_config *config = group->config;
+	size_t				used = 0;
+	char				sql[80];
+
+	if ((group->setup = calloc(1, 1)) == NULL)
+		return false;
+	snprintf(sql, sizeof(sql), "SET statement_timeout = %u",
+	    config->query_timeout == MEWS_FOREVER ? 0 :
+	    config->query_timeout);
+	if (!add_setup(group, &used, sql))
+		return false;
+	if (group->reader &&
+	    !add_setup(group, &used, "SET default_transaction_read_only = on"))
+		return false;
+	if (config->session_tmp_buffer != 0) {
+		snprintf(sql, sizeof(sql), "SET temp_buffers = '%llukB'",
+		    (unsigned long long)(config->session_tmp_buffer / 1024));
+		if (!add_setup(group, &used, sql))
+			return false;
+	}
+	for (size_t i = 0; i < config->init_count; i++)
+		if (!add_setup(group, &used, config->init[i]))
+			return false;
+	return true;
+}
+
+bool
+group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
+{
+	group->pool = pool;
+	group->index = index;
+	group->config = &pool->fleet->config->groups[index];
+	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
+	group->dice = arc4random() | 1;
+	queue_open(&group->queue, &pool->loop, group->config, &group->ended,
+	    &pool->queue_bytes);
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_INIT(&group->on[i].conns);
+	return make_setup(group);
+}
+
+void
+group_close(struct mews_group *group)
+{
+	struct query	*query;
+	struct conn	*conn;
+
+	for (int lane = 0; lane < QUEUE_LANES; lane++)
+		while (!group->pool->loop.abandoned &&
+		    (query = TAILQ_FIRST(&group->queue.lanes[lane])) != NULL) {
+			queue_remove(&group->queue, query);
+			query_fail(query, MEWS_CANCELED,
+			    "the pool was closed");
+		}
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		while ((conn = TAILQ_FIRST(&group->on[i].conns)) != NULL)
+			if (group->pool->loop.abandoned)
+				conn_abandon(conn);
+			else
+				conn_cancel(conn);
+	free(group->setup);
+}
+
+static void
+count_all(const struct mews_group *group, struct mews_group_stats *stats)
+{
+	const struct conn	*conn;
+
+	*stats = (struct mews_group_stats) {
+		.connections = group->count,
+		.waiting = group->queue.count,
+		.queries = group->ended,
+		.errors = group->errors,
+		.resent = group->queue.resent,
+		.opened = group->opened,
+	};
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
+		stats->in_flight += group_in_flight(&group->on[i]);
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			if (conn->lease != NULL)
+				stats->leased++;
+			else if (conn_is_idle(conn))
+				stats->idle++;
+		}
+	}
+}
+
+enum mews_status
+mews_group_stats(const struct mews_group *group,
+    struct mews_group_stats *stats, size_t size)
+{
+	struct mews_group_stats	 own = { 0 };
+	bool			 ours = pool_is_ours(group_pool(group));
+
+	if (ours)
+		count_all(group, &own);
+	status_fill(stats, size, &own, sizeof(own));
+	return ours ? MEWS_OK : MEWS_INVALID;
+}
+
+/* Hand it, which is on no list, to a connection. False: nobody can take it
+ * now. */
+static bool
+serve(struct mews_group *group, struct query *query)
+{
+	struct conn	*conn;
+
+	if (query->kind == QUERY_LEASE) {
+		conn = query->after != 0 ? choose_pick_after(group, query) :
+					   choose_take_idle(group);
+		if (conn != NULL)
+			lease_grant(conn, query);
+		return conn != NULL;
+	}
+	if (query->slow && bulk_refuses(query))
+		return true;
+	/* A connection that broke while it was sent to did not send it. */
+	do
+		conn = query->suspected > 0 ||
+		    (query->slow && !queue_is_choosy(query)) ?
+		    choose_take_slow(group, query) : queue_is_choosy(query) ?
+		    choose_pick_after(group, query) : choose_pick(group);
+	while (conn != NULL && !conn_send(conn, query, false));
+	return conn != NULL;
+}
+
+/* Why @query may not wait as well, and MEWS_OVERLOAD. */
+static enum mews_status
+refuse_overload(struct mews_group *group)
+{
+	struct mews_group_stats stats;
+	const struct mews_pool *pool = group->pool;
+
+	count_all(group, &stats);
+	if (group->queue.count < group->config->queue)
+		return refuse(&group->why, MEWS_OVERLOAD, "the queries that "
+		    "wait take %zu bytes, and queue_memory is %llu; of group "
+		    "%s: %u connections in use, %u idle, %u waiting, limit "
+		    "%u", pool->queue_bytes, (unsigned long long)
+		    pool->fleet->config->queue_memory, group->config->name,
+		    stats.connections - stats.idle, stats.idle, stats.waiting,
+		    group->config->queue);
+	return refuse(&group->why, MEWS_OVERLOAD, "the queue of group %s is "
+	    "full: %u connections in use, %u idle, %u waiting, limit %u",
+	    group->config->name, stats.connections - stats.idle, stats.idle,
+	    stats.waiting, group->config->queue);
+}
+
+enum mews_status
+group_enqueue(struct mews_group *group, struct query *query)
+{
+	struct mews_pool *pool = group->pool;
+
+	pool_arrive(pool);
+	if (!query->slow)
+		group->quick_us = pool_now(pool);
+	if (queue_is_full(&group->queue, query,
+		pool->fleet->config->queue_memory))
+		return refuse_overload(group);
+	queue_put(&group->queue, query);
+	return MEWS_OK;
+}
+
+enum mews_status
+group_submit(struct mews_group *group, struct query *query)
+{
+	if (!query->slow)
+		group->quick_us = pool_now(group->pool);
+	if (TAILQ_EMPTY(queue_lane(&group->queue, query)) &&
+	    serve(group, query))
+		return MEWS_OK;
+	return group_enqueue(group, query);
+}
+
+/* Each of these waits for something else: none stands in another's way. */
+static void
+dispatch_after(struct mews_group *group)
+{
+	struct query_list	*lane = &group->queue.lanes[QUEUE_AFTER];
+	struct query		*query;
+	uint32_t		 left = 0;
+	bool			 hurry = false;
+
+	TAILQ_FOREACH (query, lane, link)
+		left++;
+	while (left-- > 0 && (query = TAILQ_FIRST(lane)) != NULL) {
+		queue_remove(&group->queue, query);
+		if (serve(group, query))
+			continue;
+		queue_restore(&group->queue, query, false);
+		hurry = hurry || query->after != 0;
+	}
+	if (!hurry)
+		return;
+	atomic_fetch_add(&group->pool->fleet->segment.header->hurries, 1);
+	fleet_wake_monitor(group->pool->fleet);
+	pool_due(group->pool, pool_now(group->pool) + GROUP_AFTER_US);
+}
+
+/* Does a query wait for a connection to itself? */
+static bool
+wants_lane(const struct mews_group *group)
+{
+	const struct query	*query;
+
+	TAILQ_FOREACH (query, &group->queue.lanes[QUEUE_AFTER], link)
+		if (query->suspected > 0)
+			return true;
+	return !TAILQ_EMPTY(&group->queue.lanes[QUEUE_SLOW]);
+}
+
+void
+group_dispatch(struct mews_group *group)
+{
+	struct query	*query;
+	uint32_t	 left;
+
+	/* Queries whose connection was lost came first. */
+	if (!TAILQ_EMPTY(&group->queue.lanes[QUEUE_AFTER]))
+		dispatch_after(group);
+	/* A callback may begin the next wait: that is the next turn's. */
+	left = group->queue.count;
+	for (int i = 0; i < QUEUE_AFTER; i++)
+		while (left > 0 &&
+		    (query = TAILQ_FIRST(&group->queue.lanes[i])) != NULL) {
+			left--;
+			queue_remove(&group->queue, query);
+			if (!serve(group, query)) {
+				queue_restore(&group->queue, query, true);
+				break;
+			}
+		}
+	if (group->lanes && !wants_lane(group))
+		choose_open_lanes(group);
+}
+
+bool
+group_panics(const struct mews_group *group)
+{
+	return group->route.count == 0 && group->queue.count > 0;
+}
+
+/*
+ * Reads that hang on a suspect which failed a probe: rather ask another
+ * server now than wait for the verdict.
+ */
+static bool
+may_leave(const struct mews_group *group, const struct conn *conn)
+{
+	bool	other = false;
+
+	for (uint32_t i = 0; i < group->route.count; i++)
+		other = other ||
+		    group->pool->endpoints[group->route.endpoint[i]].state ==
+		    HEALTH_UP;
+	return other && group->reader && conn->lease == NULL &&
+	    conn->state == CONN_READY && conn->in_flight > 0 &&
+	    choose_is_stalled(conn, pool_now(group->pool));
+}
+
+void
+group_rethink(struct mews_group *group,
+    const struct route_candidate *candidates, uint32_t count)
+{
+	struct conn	*conn;
+
+	route_make(&group->route, group->config, candidates, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct health	health = candidates[i].health;
+
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			if (health.state == HEALTH_DOWN)
+				conn_break(conn, HEALTH_NOTHING,
+				    "the endpoint was found down");
+			else if (health.state == HEALTH_SUSPECT &&
+			    health.failures > 0 && may_leave(group, conn))
+				conn_break(conn, HEALTH_NOTHING,
+				    "the server hangs, and so does a probe");
+			else if (conn->state != CONN_DIALING &&
+			    !grow_wants(conn))
+				conn_retire(conn);
+		}
+	}
+	share_rethink(group);
+}
+
+/* End @query, whose wait is over. The status tells why nobody served it. */
+static void
+wait_over(struct mews_group *group, struct query *query)
+{
+	struct mews_group_stats	stats;
+	enum mews_status	status = MEWS_WAITED;
+	uint32_t		ready = group->count;
+	const char	       *unmeasured = "";
+	char			why[900], excuse[400];
+
+	excuse_say(group, query->after != 0, excuse, sizeof(excuse));
+	count_all(group, &stats);
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		ready -= group->on[i].dialing;
+	if (group->route.count == 0 ||
+	    (ready == 0 && group->failure[0] != '\0'))
+		status = MEWS_UNAVAILABLE;
+	if (query->after != 0 && atomic_load(
+	    &group->pool->fleet->segment.header->monitor_pid) == 0)
+		unmeasured = "; no monitor measures what standbys replayed";
+	snprintf(why, sizeof(why), "no %s of group %s became free in time: "
+	    "%s%s%u in use, %u idle, %u waiting, limit %u%s%s%s",
+	    group->route.count == 0 ? "endpoint" : "connection",
+	    group->config->name, excuse, excuse[0] == '\0' ? "" : "; ",
+	    stats.connections - stats.idle, stats.idle, stats.waiting,
+	    group->config->connection_count, unmeasured,
+	    group->failure[0] == '\0' ? "" : "; the last login failed: ",
+	    group->failure);
+	queue_remove(&group->queue, query);
+	/* A query that was sent, and lost its connection. */
+	if (query->deadline_at != 0 && query->sent_to >= 0 &&
+	    query->deadline_us <= pool_now(group->pool))
+		status = MEWS_CANCELED;
+	else if (query->suspected > 0)
+		status = MEWS_LOST;
+	query_fail(query, status, why);
+}
+
+/* All that wait are looked at only when the first of them may be over. */
+static void
+scan_waiting(struct mews_group *group, int64_t now_us)
+{
+	struct query	*query, *next;
+	int64_t		 due_us = POOL_NEVER;
+
+	if (group->queue.due_us > now_us) {
+		pool_due(group->pool, group->queue.due_us);
+		return;
+	}
+	group->queue.due_us = POOL_NEVER;
+	/* Callbacks may add to the end, never take away. */
+	for (int i = 0; i < QUEUE_LANES; i++)
+		TAILQ_FOREACH_SAFE (query, &group->queue.lanes[i], link, next) {
+			if (query->wait_until_us <= now_us && !query->canceled)
+				wait_over(group, query);
+			else if (query->wait_until_us < due_us)
+				due_us = query->wait_until_us;
+		}
+	if (due_us < group->queue.due_us)
+		group->queue.due_us = due_us;
+	pool_due(group->pool, group->queue.due_us);
+}
+
+void
+group_scan(struct mews_group *group, int64_t now_us)
+{
+	const struct route	*route = &group->route;
+	struct conn		*conn;
+
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			limits_scan(conn, now_us);
+			if (group->reader)
+				hedge_scan(conn, now_us);
+		}
+	scan_waiting(group, now_us);
+	share_scan(group, now_us);
+	choose_keep(group, choose_least(group));
+	for (uint32_t i = 0; i < route->count; i++) {
+		int64_t	not_before = group->on[route->endpoint[i]]
+				     .not_before_us;
+
+		if (not_before > now_us)
+			pool_due(group->pool, not_before);
+	}
+}
+
+const char *
+mews_group_message(const struct mews_group *group)
+{
+	(void)pool_is_ours(group_pool(group));
+	return group->why.text;
+}

@@ -1,0 +1,163 @@
+/*
+ * group.h - a named use of the pool: who waits, and which connections serve.
+ *
+ * The group decides who is served next; choose.c chooses the connection, and
+ * conn.c does the talking.
+ */
+#ifndef GROUP_H
+#define GROUP_H
+
+#include "pool/pool.h"
+#include "query/queue.h"
+#include "base/refusal.h"
+#include "fleet/route.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The group's connections to one endpoint. */
+struct group_endpoint {
+	struct conn_list conns; /* by link */
+	uint32_t count;		/* all of them */
+	uint32_t dialing;	/* of these, not ready yet */
+	uint32_t shared;	/* of these, in the slot's count: see share.h */
+	uint32_t sent;		/* queries, ever; wraps */
+	uint32_t answered;	/* of these; see group_in_flight() */
+	uint32_t charged;	/* of those sent, in pass already */
+	uint32_t stride;	/* per query; see share.c */
+	uint64_t pass;
+	uint32_t failures;	/* logins, in a row */
+	int64_t not_before_us;	/* no login before */
+};
+
+/* Queries on all connections to an endpoint. */
+static inline uint32_t
+group_in_flight(const struct group_endpoint *on)
+{
+	return on->sent - on->answered;
+}
+
+struct mews_group {
+	struct mews_pool *pool;
+	const struct mews_group_config *config;
+	watch_fn *conn_ready; /* something happened on a connection */
+	uint32_t index;
+	bool reader;	   /* sessions are read only: queries may be resent */
+	uint32_t dice;	   /* of its own random numbers, never 0 */
+	struct route route;
+	struct queue queue;
+	bool lanes;	   /* a connection may be kept for slow queries */
+	int64_t quick_us;  /* last time a quick query came */
+	struct conn *batch; /* takes this turn's queries, or NULL */
+	int64_t batch_us;   /* the turn of batch */
+	uint32_t batch_most; /* the most in flight on batch */
+	uint32_t count;	   /* connections, to all endpoints */
+	uint8_t order[MEWS_ENDPOINTS_MAX]; /* endpoints of each tier, by pass */
+	/* Of the tier that begins at an index: */
+	uint8_t ordered[MEWS_ENDPOINTS_MAX]; /* how many; 0: not known */
+	bool bare[MEWS_ENDPOINTS_MAX]; /* one has no connection */
+	uint64_t turn;	   /* the pass of whose turn it was last */
+	int64_t share_us;  /* no look at the fleet's shares before */
+	int64_t move_us;   /* no connection moves before */
+	struct conn *mover; /* dialed in order to replace another, or NULL */
+	uint64_t ended, errors, opened, hedged;
+	char *setup;	   /* SQL of each new session: NUL-terminated, one
+			      after the other, an empty one ends */
+	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
+	char failure[300]; /* of the last login that failed, or "" */
+	struct refusal why; /* of the last call that was refused */
+};
+
+#define GROUP_RETRY_FIRST_US 100000  /* after a failed login, then doubled */
+#define GROUP_RETRY_LAST_US  5000000 /* the most, with jitter */
+#define GROUP_SLOW_DIAL_US   100000  /* then try another endpoint as well */
+#define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
+#define GROUP_BURST_US	     5000    /* too many log in: ask again then */
+#define GROUP_HEDGE_TIMES    3	     /* MEWS_HEDGE_AUTO: times the p99 */
+#define GROUP_HEDGE_US	     2000    /* MEWS_HEDGE_AUTO: the least */
+#define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
+
+/* False: out of memory. */
+bool group_open(struct mews_group *group, struct mews_pool *pool,
+    uint32_t index);
+/* End what waits; close every connection. */
+void group_close(struct mews_group *group);
+
+/* Send @query, which is shared, now, or queue it; MEWS_OVERLOAD: neither. */
+enum mews_status group_submit(struct mews_group *group, struct query *query);
+/* Queue it; a lease is granted by the loop, never inside the call. */
+enum mews_status group_enqueue(struct mews_group *group, struct query *query);
+/* Serve who waits, as far as connections allow. */
+void group_dispatch(struct mews_group *group);
+/* Endpoints changed: choose anew, let go of what is no longer good. */
+void group_rethink(struct mews_group *group,
+    const struct route_candidate *candidates, uint32_t count);
+/* Deadlines, idle and old connections, the minimum. Sets pool_due(). */
+void group_scan(struct mews_group *group, int64_t now_us);
+/* Is somebody waiting while no endpoint can be used? */
+bool group_panics(const struct mews_group *group);
+
+/* Longer than this without an answer, and a connection stalls. */
+static inline int64_t
+group_stall_us(const struct mews_group *group,
+    const struct pool_endpoint *endpoint)
+{
+	return group->config->stall_after != 0 ?
+	    (int64_t)group->config->stall_after * 1000 :
+	    pool_stall_us(endpoint);
+}
+
+/* Longer than this for one answer, and a connection holds up what is behind:
+ * it gets no more work while another can have it. */
+static inline int64_t
+group_held_us(const struct mews_group *group,
+    const struct pool_endpoint *endpoint)
+{
+	return group->config->stall_after != 0 ?
+	    (int64_t)group->config->stall_after * 1000 :
+	    pool_held_us(endpoint);
+}
+
+/* When a read has waited long enough for @endpoint to be asked elsewhere. */
+static inline int64_t
+group_hedge_us(const struct mews_group *group,
+    const struct pool_endpoint *endpoint)
+{
+	float	us = endpoint->p99_us * GROUP_HEDGE_TIMES;
+
+	if (group->config->hedge_after != MEWS_HEDGE_AUTO)
+		return (int64_t)group->config->hedge_after * 1000;
+	return us > GROUP_HEDGE_US ? (int64_t)us : GROUP_HEDGE_US;
+}
+
+/* The pool of a host's group, which is NULL where a name was wrong. */
+static inline struct mews_pool *
+group_pool(const struct mews_group *group)
+{
+	assert(group != NULL &&
+	    "mews: mews_pool_group() knows no group of that name");
+	return group->pool;
+}
+
+/* Forget the order of turns: connections of @group came or went. */
+static inline void
+group_reorder(struct mews_group *group)
+{
+	memset(group->ordered, 0, sizeof(group->ordered));
+}
+
+/* A number below @bound, from the group's own dice: cheap, not secret. */
+static inline uint32_t
+group_roll(struct mews_group *group, uint32_t bound)
+{
+	uint32_t	x = group->dice;
+
+	/* xorshift32, G. Marsaglia, "Xorshift RNGs", 2003 */
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	group->dice = x;
+	return (uint32_t)((uint64_t)x * bound >> 32);
+}
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * grow.c - connections of a group that come, and those that have had their
+ * time.
+ */
+#include "pool/grow.h"
+
+#include "fleet/budget.h"
+#include "fleet/endpoint.h"
+#include "wire/session.h"
+
+bool
+grow_wants(const struct conn *conn)
+{
+	return route_keeps(&conn->group->route, conn->endpoint) &&
+	    conn->epoch == endpoint_health(conn->group->pool->fleet,
+		conn->endpoint).epoch;
+}
+
+bool
+grow_is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
+{
+	const struct group_endpoint *on = &group->on[endpoint];
+	int64_t			     now = pool_now(group->pool);
+	const struct conn	    *conn;
+
+	if (now < on->not_before_us)
+		return true;
+	TAILQ_FOREACH (conn, &on->conns, link)
+		if (conn->state != CONN_READY &&
+		    now - conn->dialed_us > GROUP_SLOW_DIAL_US)
+			return true;
+	return false;
+}
+
+void
+grow_replace(struct conn *conn)
+{
+	struct mews_group *group = conn->group;
+	int64_t		   now = pool_now(group->pool);
+	struct conn	  *other;
+
+	if (!grow_wants(conn)) {
+		conn_retire(conn);
+		return;
+	}
+	TAILQ_FOREACH (other, &conn->on->conns, link) {
+		if (other == conn || other->broken || other->replaces ||
+		    other->dialed_us < conn->expires_us)
+			continue;
+		if (other->state != CONN_READY)
+			return;
+		other->replaces = true;
+		conn_retire(conn);
+		return;
+	}
+	/* A lease may last: until its end there is one connection to the
+	 * place, not two. */
+	if (conn->lease != NULL)
+		return;
+	if (now < conn->on->not_before_us) {
+		pool_due(group->pool, conn->on->not_before_us);
+		return;
+	}
+	switch (session_dial(group, conn->endpoint)) {
+	case BUDGET_OK:
+		break;
+	case BUDGET_BURST:
+		conn->on->not_before_us = now + GROUP_BURST_US;
+		pool_due(group->pool, conn->on->not_before_us);
+		break;
+	case BUDGET_FULL:
+		/* No room for two: then its place is the other's. */
+		if (conn->on->failures == 0)
+			conn_retire(conn);
+		break;
+	}
+}
+
+bool
+grow_dial(struct mews_group *group, uint32_t endpoint)
+{
+	struct group_endpoint  *on = &group->on[endpoint];
+	enum budget		budget = session_dial(group, endpoint);
+
+	if (budget == BUDGET_OK)
+		return true;
+	/* Ask again, but not for each query. */
+	on->not_before_us = pool_now(group->pool) +
+	    (budget == BUDGET_BURST ? GROUP_BURST_US : GROUP_FULL_US);
+	pool_due(group->pool, on->not_before_us);
+	return false;
+}

@@ -1,0 +1,203 @@
+/*
+ * hedge.c - twins.
+ */
+#include "pool/hedge.h"
+
+#include "fleet/endpoint.h"
+#include "wire/ring.h"
+#include "pool/choose.h"
+
+/* Does @conn say nothing for too long, though it has work? */
+static bool
+is_silent(const struct conn *conn, int64_t now_us)
+{
+	return conn->head != conn->tail &&
+	    now_us - conn->head_since_us >= HEDGE_SILENT_US &&
+	    now_us - conn->heard_us >= HEDGE_SILENT_US;
+}
+
+static bool
+are_others_heard(const struct mews_pool *pool, int64_t now_us)
+{
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		if (pool->endpoints[i].heard_us > now_us - POOL_BEAT_US)
+			return true;
+	return false;
+}
+
+/* When all is silent: statements of such a length are nothing new there. */
+static int64_t
+usual_silence_us(const struct conn *conn)
+{
+	const struct pool_endpoint *known = conn->known;
+	float	us = known->p99_us > known->latency_us ? known->p99_us :
+		known->latency_us;
+
+	return (int64_t)(us * GROUP_HEDGE_TIMES);
+}
+
+/* May @query, which was sent, be asked a second time? One that may have ended
+ * a session had its second run. */
+static bool
+may_hedge(const struct query *query)
+{
+	return query->kind == QUERY_SHARED && query->twin == NULL &&
+	    query->original == NULL && query->after == 0 &&
+	    query->fn.query != NULL && query->suspected == 0;
+}
+
+static void
+send_twin(struct query *query, struct conn *other)
+{
+	struct mews_group	*group = query->group;
+	struct query		*twin;
+
+	if (!queue_take_resend(&group->queue) ||
+	    (twin = query_twin(query)) == NULL)
+		return;
+	if (conn_send(other, twin, false)) {
+		group->hedged++;
+		return;
+	}
+	query->twin = NULL;
+	query_drop(twin);
+}
+
+/* Reads of @conn wait for longer than @after; @anywhere: a connection to the
+ * same endpoint will do. */
+static void
+hedge_old(struct conn *conn, int64_t after, bool anywhere, int64_t now_us)
+{
+	struct mews_group *group = conn->group;
+	struct conn	  *other;
+
+	for (uint32_t i = conn->head; i != conn->tail; i++) {
+		struct expect *e = ring_at(conn, i);
+		struct query  *query = e->query;
+
+		if (e->kind != EXPECT_QUERY || !may_hedge(query) ||
+		    (anywhere && query->slow))
+			continue;
+		if (query->sent_us + after > now_us) {
+			/* Queries behind this one were sent later. */
+			pool_due(group->pool, query->sent_us + after);
+			return;
+		}
+		if ((other = choose_pick_other(group, conn, anywhere)) != NULL)
+			send_twin(query, other);
+		else if (anywhere)
+			/* Not all connections may be kept for slow ones. */
+			group->quick_us = now_us;
+	}
+}
+
+/* Nothing else is heard: ask the oldest read again, where nothing is in the
+ * way. */
+static void
+try_idle(struct conn *conn, int64_t now_us)
+{
+	struct conn	*other;
+
+	if (now_us - conn->head_since_us < usual_silence_us(conn))
+		return;
+	for (uint32_t i = conn->head; i != conn->tail; i++) {
+		struct expect *e = ring_at(conn, i);
+
+		if (e->kind != EXPECT_QUERY)
+			continue;
+		if (e->query->twin != NULL)
+			return;
+		if (!may_hedge(e->query) || e->query->slow)
+			continue;
+		other = choose_pick_other(conn->group, conn, true);
+		if (other != NULL && other->in_flight == 0)
+			send_twin(e->query, other);
+		return;
+	}
+}
+
+/* With nothing in flight, to an endpoint as good as that of @conn; or NULL. */
+static struct conn *
+find_idle(const struct mews_group *group, const struct conn *conn)
+{
+	const struct route *route = &group->route;
+	struct conn	   *other;
+	bool		    found = false;
+
+	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS && !found; tier++)
+		for (; i < route->tier_end[tier]; i++) {
+			uint32_t e = route->endpoint[i];
+
+			found = found || e == conn->endpoint;
+			if (group->pool->endpoints[e].state == HEALTH_SUSPECT)
+				continue;
+			TAILQ_FOREACH (other, &group->on[e].conns, link)
+				if (other->in_flight == 0 &&
+				    choose_is_open(other) &&
+				    receive_check(other))
+					return other;
+		}
+	return NULL;
+}
+
+/* The first entry of the ring that may be held up. A query alone in the first
+ * segment is the one that runs. */
+static uint32_t
+first_held(const struct conn *conn)
+{
+	uint32_t	i, queries = 0;
+
+	for (i = conn->head; i != conn->tail &&
+	    ring_at(conn, i)->kind != EXPECT_SYNC; i++)
+		queries += ring_at(conn, i)->kind == EXPECT_QUERY;
+	return queries < 2 ? i : conn->head;
+}
+
+/* Send twins of the reads behind one that takes long, or in its segment. */
+static void
+leave_held(struct conn *conn, int64_t now_us)
+{
+	struct mews_group *group = conn->group;
+	struct conn	  *other;
+	int64_t		   due = conn->head_since_us +
+			   group_held_us(group, conn->known);
+
+	if (due > now_us) {
+		pool_due(group->pool, due);
+		return;
+	}
+	for (uint32_t i = first_held(conn); i != conn->tail; i++) {
+		struct expect *e = ring_at(conn, i);
+
+		if (e->kind != EXPECT_QUERY || !may_hedge(e->query) ||
+		    e->query->slow)
+			continue;
+		if ((other = find_idle(group, conn)) == NULL) {
+			/* Open one more, if the limits allow it. */
+			choose_take_any(group);
+			pool_due(group->pool, now_us + HEDGE_AGAIN_US);
+			return;
+		}
+		send_twin(e->query, other);
+	}
+}
+
+void
+hedge_scan(struct conn *conn, int64_t now_us)
+{
+	const struct mews_group *group = conn->group;
+
+	if (conn->state != CONN_READY || conn->broken || conn->lease != NULL)
+		return;
+	if (conn->in_flight > 1)
+		leave_held(conn, now_us);
+	if (group->config->hedge_after != 0)
+		hedge_old(conn, group_hedge_us(group, conn->known), false,
+		    now_us);
+	else if (!is_silent(conn, now_us))
+		return;
+	else if (are_others_heard(group->pool, now_us))
+		hedge_old(conn, HEDGE_SILENT_US, true, now_us);
+	else
+		try_idle(conn, now_us);
+}

@@ -1,0 +1,109 @@
+/*
+ * limits.c - how long a connection may log in, work, idle, be held and live.
+ */
+#include "pool/limits.h"
+
+#include "wire/answer.h"
+#include "wire/copy.h"
+#include "pool/grow.h"
+#include "wire/lease.h"
+#include "pool/choose.h"
+
+/* Does everything wait for the host? */
+static bool
+waits_for_host(const struct conn *conn)
+{
+	return (conn->paused & CONN_PAUSE_HOST) != 0 ||
+	    (conn->copy != NULL && copy_waits(conn->copy));
+}
+
+/* Forgotten by its holder? Then the lease is taken away. */
+static void
+scan_lease(struct mews_lease *lease, int64_t now_us)
+{
+	struct mews_group *group = lease->group;
+	uint32_t	   timeout = group->config->query_timeout;
+	int64_t		   until;
+
+	if (lease->conn->copy != NULL)
+		copy_scan(lease->conn, now_us);
+	/* While it is the host's turn nobody waits for the server. */
+	if (waits_for_host(lease->conn))
+		lease->conn->head_since_us = POOL_NEVER / 2;
+	else if (lease->in_flight > 0)
+		return;
+	if (timeout == MEWS_FOREVER)
+		return;
+	until = lease->active_us + (int64_t)timeout * 1000;
+	if (until > now_us) {
+		pool_due(group->pool, until);
+		return;
+	}
+	fleet_log(group->pool->fleet, MEWS_LOG_WARNING, "lease_forgotten",
+	    "group=%s endpoint=%s idle_ms=%lld", group->config->name,
+	    lease_endpoint(lease),
+	    (long long)((now_us - lease->active_us) / 1000));
+	conn_break(lease->conn, HEALTH_NOTHING, "the lease was forgotten");
+}
+
+/* Idle for too long? */
+static void
+scan_idle(struct conn *conn, int64_t now_us)
+{
+	struct mews_group *group = conn->group;
+	uint32_t	   idle = choose_idle_ms(group);
+	int64_t		   idle_until = POOL_NEVER;
+
+	if (idle == MEWS_FOREVER || !conn_is_idle(conn) ||
+	    conn->lease != NULL ||
+	    group->count <= choose_least(group))
+		return;
+	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
+	if (idle_until > now_us)
+		pool_due(group->pool, idle_until);
+	else if (TAILQ_EMPTY(&group->pool->broken))
+		/* One per tick: until it is closed it counts. */
+		conn_retire(conn);
+}
+
+void
+limits_scan(struct conn *conn, int64_t now_us)
+{
+	struct mews_group	*group = conn->group;
+	uint32_t		 timeout = group->config->query_timeout;
+	int64_t			 until;
+
+	if (conn->broken)
+		return;
+	if (conn->state != CONN_READY) {
+		if (patience_is_over(&conn->patience,
+			group->pool->loop.looked_us)) {
+			conn_break(conn, HEALTH_CONNECT_TIMEOUT,
+			    "no answer to the login");
+			return;
+		}
+		until = conn->dialed_us + GROUP_SLOW_DIAL_US;
+		pool_due(group->pool, until > now_us ? until :
+		    patience_due(&conn->patience));
+		return;
+	}
+	answer_check_role(conn);
+	if (conn->lease != NULL)
+		scan_lease(conn->lease, now_us);
+	if (conn->expires_us > now_us)
+		pool_due(group->pool, conn->expires_us);
+	else if (!conn->retiring)
+		grow_replace(conn);
+	if (conn->head == conn->tail) {
+		if (!conn->retiring)
+			scan_idle(conn, now_us);
+	} else if (timeout != MEWS_FOREVER) {
+		until = conn->head_since_us + (int64_t)timeout * 1000 +
+		    POOL_GRACE_US;
+		if (until <= now_us)
+			conn_break(conn, HEALTH_WATCHDOG,
+			    "no answer within the query's time");
+		else
+			pool_due(group->pool, until);
+	}
+}

@@ -1,0 +1,13 @@
+/*
+ * limits.h - the time limits of a connection.
+ */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+#include "wire/conn.h"
+
+/* Is a login, a query, an idle time, a lease or a life too long? Sets
+ * pool_due(). */
+void limits_scan(struct conn *conn, int64_t now_us);
+
+#endif

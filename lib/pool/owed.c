@@ -1,0 +1,70 @@
+/*
+ * owed.c - queries in flight, against what connections expect.
+ */
+#include "pool/owed.h"
+
+#include "wire/conn.h"
+#include "fleet/endpoint.h"
+#include "wire/lease.h"
+#include "wire/ring.h"
+
+static bool
+expects(const struct conn *conn, const struct query *query)
+{
+	if (conn->held == query)
+		return true;
+	for (uint32_t i = conn->head; i != conn->tail; i++)
+		if (ring_at(conn, i)->kind == EXPECT_QUERY &&
+		    ring_at(conn, i)->query == query)
+			return true;
+	return false;
+}
+
+static bool
+is_owed(const struct query *query)
+{
+	const struct conn *conn;
+
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_FOREACH (conn, &query->group->on[i].conns, link)
+			if (expects(conn, query))
+				return true;
+	return false;
+}
+
+/* Break the connections of @query, which are out of step. */
+static void
+break_conns(struct query *query)
+{
+	static const char why[] = "an unexpected answer came";
+	struct conn	 *conn;
+
+	if (query->lease != NULL) {
+		if (query->lease->conn != NULL)
+			conn_break(query->lease->conn, HEALTH_LOST, why);
+	} else if (query->sent_to >= 0) {
+		TAILQ_FOREACH (conn, &query->group->on[query->sent_to].conns,
+		    link)
+			if (conn->state == CONN_READY)
+				conn_break(conn, HEALTH_LOST, why);
+	}
+}
+
+void
+owed_end_lost(struct mews_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->query_count; i++) {
+		struct query *query = pool->queries[i];
+
+		/* A twin's answer is told by the query that it is one of. */
+		if (query->state != QUERY_SENT || query->fn.query == NULL ||
+		    query->adrift || query->twin != NULL ||
+		    query->original != NULL || is_owed(query))
+			continue;
+		break_conns(query);
+		if (query->lease != NULL)
+			lease_heard(query->lease, pool_now(pool));
+		query_fail(query, MEWS_LOST, "its answer was lost, so the "
+		    "outcome is unknown");
+	}
+}

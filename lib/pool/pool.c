@@ -1,0 +1,178 @@
+/*
+ * pool.c - what a worker learns from the segment, and tells there.
+ */
+#include "pool/pool.h"
+
+#include "wire/conn.h"
+#include "fleet/damage.h"
+#include "fleet/endpoint.h"
+#include "pool/group.h"
+#include "notify/notify.h"
+
+/* A server that was dead gets its share back bit by bit: cold caches. */
+static void
+set_ramp(struct mews_pool *pool, uint32_t endpoint)
+{
+	struct segment		*segment = &pool->fleet->segment;
+	struct pool_endpoint	*known = &pool->endpoints[endpoint];
+	uint32_t		 slow = pool->fleet->config->health.slow_start;
+	int64_t			 up = pool->noticed.up_ms[endpoint], age;
+
+	known->ramp_until_us = 0;
+	if (up == 0 || slow == MEWS_FOREVER)
+		return;
+	/* Compared first: garbage may be any number. */
+	age = segment_ms(segment, pool_now(pool));
+	age = up < 0 ? slow : age > up ? age - up : 0;
+	if (age >= slow)
+		return;
+	known->ramp_from_us = pool_now(pool) - age * 1000;
+	known->ramp_until_us = known->ramp_from_us + (int64_t)slow * 1000;
+}
+
+/* Knowledge of the endpoints changed: every group looks again. */
+static void
+rethink(struct mews_pool *pool)
+{
+	const struct route_candidate	*all = pool->noticed.candidates;
+	uint32_t			 count;
+
+	count = pool->fleet->segment.endpoint_count;
+	for (uint32_t i = 0; i < count; i++) {
+		pool->endpoints[i].state = all[i].health.state;
+		pool->endpoints[i].role = all[i].health.role;
+		set_ramp(pool, i);
+	}
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		group_rethink(&pool->groups[i], all, count);
+	notify_rethink(pool->notify, all, count);
+}
+
+void
+pool_notice_slow(struct mews_pool *pool)
+{
+	pool->changes = pool_changes(pool);
+	notice_read(&pool->noticed, &pool->fleet->segment);
+	rethink(pool);
+	pool_due(pool, pool_now(pool));
+}
+
+/* Look whether an endpoint changed without a notice: the process that changed
+ * it may have died before it could tell. */
+void
+pool_compare(struct mews_pool *pool, int64_t now_us)
+{
+	struct notice	now = { 0 };
+
+	if (now_us - pool->noticed.compared_us < POOL_BEAT_US)
+		return;
+	pool->noticed.compared_us = now_us;
+	damage_mend(pool->fleet, now_us);
+	notice_read(&now, &pool->fleet->segment);
+	if (notice_differs(&pool->noticed, &now, &pool->fleet->segment,
+		pool->fleet->config))
+		pool_notice_slow(pool);
+}
+
+/*
+ * Does every connection to @endpoint that has work wait too long, and nothing
+ * else came from there? Once for each query that hangs.
+ */
+void
+pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
+{
+	struct pool_endpoint	*known = &pool->endpoints[endpoint];
+	int64_t			 limit = 0;
+	unsigned		 epoch;
+	bool			 news = false;
+	struct conn		*conn;
+
+	/* Connections of an earlier epoch tell nothing of the server that is
+	 * there now. */
+	epoch = endpoint_health(pool->fleet, endpoint).epoch;
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
+		    link) {
+			if (conn->state != CONN_READY || conn->broken ||
+			    conn->head == conn->tail || conn->epoch != epoch)
+				continue;
+			limit = group_stall_us(conn->group, known);
+			if (now_us - conn->head_since_us <= limit) {
+				pool_due(pool, conn->head_since_us + limit +
+				    1000);
+				return;
+			}
+			/* Bytes that wait here: this process was slow, not the
+			 * server. */
+			if (!conn->stall_said && conn_has_bytes(conn))
+				return;
+			news = news || !conn->stall_said;
+		}
+	if (!news)
+		return;
+	if (now_us - known->heard_us <= limit) {
+		pool_due(pool, known->heard_us + limit + 1000);
+		return;
+	}
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
+		    link)
+			if (conn->head != conn->tail)
+				conn->stall_said = true;
+	endpoint_report(pool->fleet, endpoint, HEALTH_STALL, epoch);
+}
+
+/* Does somebody wait while there is no endpoint to use? */
+bool
+pool_panics(const struct mews_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		if (group_panics(&pool->groups[i]))
+			return true;
+	return notify_panics(pool->notify);
+}
+
+/* Plain stores into a slot that only we write. */
+void
+pool_publish(struct mews_pool *pool)
+{
+	struct segment_slot    *slot = pool->fleet->slot;
+	uint64_t		queries = 0, errors = 0;
+	uint32_t		waiting = 0, in_flight = 0;
+
+	if (slot == NULL)
+		return;
+	for (uint32_t g = 0; g < pool->group_count; g++) {
+		const struct mews_group *group = &pool->groups[g];
+
+		queries += group->ended;
+		errors += group->errors;
+		waiting += group->queue.count;
+		for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count;
+		    i++)
+			in_flight += group_in_flight(&group->on[i]);
+	}
+	atomic_store_explicit(&slot->queries, queries, memory_order_relaxed);
+	atomic_store_explicit(&slot->errors, errors, memory_order_relaxed);
+	atomic_store_explicit(&slot->waiting, waiting, memory_order_relaxed);
+	atomic_store_explicit(&slot->in_flight, in_flight,
+	    memory_order_relaxed);
+}
+
+/* The host was away. What was not even sent before begins now. */
+void
+pool_come_back(struct mews_pool *pool)
+{
+	const struct loop	*loop = &pool->loop;
+	struct conn		*conn;
+
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		for (uint32_t g = 0; g < pool->group_count; g++)
+			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
+			    link)
+				if (conn->state != CONN_READY)
+					conn->dialed_us += loop->away_us;
+				else if (conn->head_since_us >=
+				    loop->before_us)
+					conn->head_since_us = pool_now(pool);
+}

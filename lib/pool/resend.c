@@ -1,0 +1,164 @@
+/*
+ * resend.c - suspects, bystanders, and the lost.
+ */
+#include "pool/resend.h"
+
+#include "wire/answer.h"
+#include "fleet/endpoint.h"
+#include "wire/ring.h"
+
+#include <stdio.h>
+
+static bool
+take_resend(const struct query *query)
+{
+	return query->group->reader && query->kind == QUERY_SHARED &&
+	    query->suspected <= RESEND_SUSPECTED && !query->canceled &&
+	    query->fn.query != NULL &&
+	    queue_take_resend(&query->group->queue);
+}
+
+static void
+query_lost(struct conn *conn, struct query *query)
+{
+	char		why[300];
+	const char     *name;
+
+	name = endpoint_name(conn->group->pool->fleet, conn->endpoint);
+	snprintf(why, sizeof(why), "the connection to %s was lost, so the "
+	    "%s: %s", name, query->inside ? "transaction is undone" :
+	    "outcome is unknown", conn->why);
+	query_end(query, query->inside ? MEWS_UNDONE : MEWS_LOST, NULL, name,
+	    why);
+}
+
+/* End @query, whose answer was too large to keep: its connection had to go.
+ * LOST: it may have been committed. */
+static void
+query_too_large(struct conn *conn, struct query *query)
+{
+	enum mews_status status = query->inside ? MEWS_UNDONE :
+	    conn->group->reader || sql_reads(query_sql(query)) ?
+	    MEWS_TOO_LARGE : MEWS_LOST;
+	char		 why[300];
+
+	snprintf(why, sizeof(why), "%s%s; read such answers row by row, with "
+	    "mews_lease_rows()", conn->why, status == MEWS_UNDONE ?
+	    ", so the transaction is undone" : status == MEWS_LOST ?
+	    ", so the outcome is unknown" : "");
+	query_end(query, status, NULL, endpoint_name(
+	    conn->group->pool->fleet, conn->endpoint), why);
+}
+
+/*
+ * Leave inside a transaction what is certainly undone with it. @commit: what
+ * was sent behind @query may have committed it; for what was sent before.
+ */
+static bool
+is_committed_behind(struct query *query, bool commit)
+{
+	if (query->kind == QUERY_SHARED)
+		return commit;
+	if (query->kind == QUERY_COMMIT)
+		query->inside = false;
+	if (!query->inside)
+		return true;
+	if (query->kind == QUERY_ROLLBACK)
+		return false;
+	query->inside = !commit;
+	return commit;
+}
+
+/* Let @query wait again, or leave it to its twin. False: it is lost. */
+static bool
+save(struct query *query, bool suspect)
+{
+	struct query	*twin = NULL;
+
+	if (query->original != NULL) {
+		twin = query;
+		query = twin->original;
+	}
+	query->suspected += suspect;
+	if (query->twin != NULL && twin == NULL) {
+		/* The twin will answer, or decide. */
+		query->adrift = true;
+		return true;
+	}
+	/* The original of a twin is in flight itself, or adrift. */
+	if ((twin != NULL && !query->adrift) || !take_resend(query))
+		return false;
+	if (twin != NULL) {
+		query_part(twin);
+		query_drop(twin);
+	}
+	if (query->suspected > 0)
+		query->slow = query->alone = true;
+	queue_put_back(&query->group->queue, query, true);
+	return true;
+}
+
+/* How many entries of the ring belong to the first unanswered segment. */
+static uint32_t
+first_segment(const struct conn *conn)
+{
+	uint32_t	i = conn->head;
+
+	while (i != conn->tail && ring_at(conn, i)->kind != EXPECT_SYNC)
+		i++;
+	return i - conn->head;
+}
+
+void
+resend_all(struct conn *conn)
+{
+	struct query   *held = conn->held;
+	PGresult       *answer = conn->held_answer;
+	uint32_t	first = first_segment(conn);
+	bool		commit = false, too_large = conn->too_large;
+
+	conn->held = NULL;
+	conn->held_answer = NULL;
+	/* From the last to the first, each to the front of the queue. */
+	for (uint32_t i = conn->tail; i-- != conn->head;) {
+		struct expect  *e = ring_at(conn, i);
+		bool		suspect = !conn->bystander &&
+		    i - conn->head < first;
+
+		if (e->kind != EXPECT_QUERY)
+			continue;
+		commit = is_committed_behind(e->query, commit);
+		/* Held without an answer: that is the one instead. */
+		if (too_large && i == conn->head &&
+		    (held == NULL || answer != NULL))
+			continue;
+		if (save(e->query, suspect))
+			e->kind = EXPECT_SESSION;
+	}
+	if (held != NULL) {
+		is_committed_behind(held, commit);
+		if (!held->committed && (!too_large || answer != NULL) &&
+		    save(held, !conn->bystander))
+			held = NULL;
+	}
+	/* Callbacks run only when all that waits again does so. */
+	if (held != NULL && held->committed) {
+		answer_tell(conn, held, answer);
+		answer = NULL;
+	} else if (held != NULL && too_large && answer == NULL) {
+		query_too_large(conn, held);
+		too_large = false;
+	} else if (held != NULL) {
+		query_lost(conn, held);
+	}
+	PQclear(answer);
+	while (conn->head != conn->tail) {
+		struct expect e = *ring_at(conn, conn->head++);
+
+		if (e.kind == EXPECT_QUERY && too_large)
+			query_too_large(conn, e.query);
+		else if (e.kind == EXPECT_QUERY)
+			query_lost(conn, e.query);
+		too_large = false;
+	}
+}

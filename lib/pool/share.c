@@ -1,0 +1,589 @@
+/*
+ * share.c - turns within a worker, moves within the fleet.
+ *
+ * Reads: each endpoint has a pass, which grows with each query sent to it by
+ * its stride, the more the less its weight; the smallest pass is next (stride
+ * scheduling, Waldspurger and Weihl, 1995). Where workers have connections to
+ * some of the endpoints only, an endpoint that few of them reach weighs more
+ * in those.
+ *
+ * Connections: the next one goes where the fleet has the fewest for the
+ * endpoint's weight. A worker that has one where the fleet has too many moves
+ * it: it dials where there are too few, and then lets the other one go.
+ *
+ * Latency counts only where it differs by a factor of two or more.
+ */
+#include "pool/share.h"
+
+#include "fleet/endpoint.h"
+#include "pool/grow.h"
+#include "pool/choose.h"
+
+#define WEIGHT_UNIT 4096 /* of a weight of 1 */
+#define SHARE_SPARE (CHOOSE_BATCH * 2) /* in flight, however idle others are */
+
+/* The connections that one worker counts. */
+static uint32_t
+share_of(const struct mews_fleet *fleet, uint32_t slot, uint32_t group,
+    uint32_t endpoint)
+{
+	const struct segment_slot *s = &fleet->segment.slots[slot];
+
+	if (atomic_load_explicit(&s->groups, memory_order_relaxed) !=
+	    fleet->groups)
+		return 0;
+	return atomic_load_explicit(&s->group_connections[group][endpoint],
+	    memory_order_relaxed);
+}
+
+uint32_t
+share_sum(const struct mews_fleet *fleet, uint32_t group, uint32_t endpoint)
+{
+	uint32_t	sum = 0;
+
+	for (uint32_t i = 0; i < fleet->segment.slot_count; i++)
+		sum += share_of(fleet, i, group, endpoint);
+	return sum;
+}
+
+/* How many workers have a connection of the group to @endpoint; 1 at least:
+ * who asks wants to have one. */
+static uint32_t
+reached_by(const struct mews_group *group, uint32_t endpoint)
+{
+	const struct mews_fleet *fleet = group->pool->fleet;
+	uint32_t		 workers = 0;
+
+	for (uint32_t i = 0; i < fleet->segment.slot_count; i++)
+		workers += share_of(fleet, i, group->index, endpoint) > 0;
+	return workers > 0 ? workers : 1;
+}
+
+static uint32_t
+configured(const struct mews_group *group, uint32_t endpoint)
+{
+	return group->pool->fleet->config->endpoints[endpoint].weight;
+}
+
+/* Never 0. Slow start: as much as the part of its time that has passed. */
+static uint64_t
+weight(const struct mews_group *group, uint32_t endpoint)
+{
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	int64_t			    now = pool_now(group->pool), part = 1000;
+	uint64_t		    full;
+
+	full = (uint64_t)configured(group, endpoint) * WEIGHT_UNIT;
+	if (now < known->ramp_until_us)
+		part = (now - known->ramp_from_us) * 1000 /
+		    (known->ramp_until_us - known->ramp_from_us);
+	return full * (uint64_t)(part > 0 ? part : 1) / 1000 + 1;
+}
+
+/* The lowest latency in the tier from .. to - 1, of those asked lately; 0:
+ * nothing is known. Below SHARE_LEAST_US it is the machine that differs. */
+static float
+lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
+{
+	int64_t	lately = pool_now(group->pool) - SHARE_LATELY_US;
+	float	lowest = 0;
+
+	for (uint32_t i = from; i < to; i++) {
+		const struct pool_endpoint *known =
+		    &group->pool->endpoints[group->route.endpoint[i]];
+
+		if (known->learned_us > lately && known->usual_us > 0 &&
+		    (lowest == 0 || known->usual_us < lowest))
+			lowest = known->usual_us;
+	}
+	return lowest > 0 && lowest < SHARE_LEAST_US ? SHARE_LEAST_US : lowest;
+}
+
+/*
+ * How often its latency is twice the lowest. What is remembered fades while a
+ * server is not asked, or one that was slow once would never be asked again.
+ */
+static float
+times_slower(const struct mews_group *group, uint32_t endpoint, float lowest)
+{
+	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	float	old_s = (float)(pool_now(group->pool) - known->learned_us) /
+	    1e6F;
+
+	return lowest == 0 ? 1 :
+	    known->usual_us / (1 + old_s * SHARE_FADE) / lowest / 2;
+}
+
+/* Strides of the tier from .. to - 1. */
+static void
+set_strides(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	float	lowest = lowest_latency(group, from, to);
+	float	most = 0, parts[MEWS_ENDPOINTS_MAX];
+
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t endpoint = group->route.endpoint[i];
+		float	 times = times_slower(group, endpoint, lowest);
+		float	 part = (float)weight(group, endpoint) /
+			   (float)reached_by(group, endpoint);
+
+		/* From there on by the square, so that it shows. */
+		if (times > 1)
+			part /= times * times;
+		parts[i - from] = part;
+		most = part > most ? part : most;
+	}
+	for (uint32_t i = from; i < to; i++) {
+		struct group_endpoint *on =
+		    &group->on[group->route.endpoint[i]];
+		float	stride = SHARE_STRIDE * most / parts[i - from];
+		uint64_t ahead = on->pass > group->turn ?
+			   on->pass - group->turn : 0;
+
+		if (stride > SHARE_STRIDE * 10000)
+			stride = SHARE_STRIDE * 10000;
+		/* As many queries ahead as before. */
+		on->pass = group->turn + (on->stride == 0 ? 0 :
+		    ahead / on->stride * (uint64_t)stride);
+		on->stride = (uint32_t)stride;
+	}
+}
+
+/*
+ * Charge what was sent since the last look. A turn that could not be used is
+ * lost; of what went there by other ways, as over leases, only so much counts.
+ */
+static inline void
+charge(const struct mews_group *group, struct group_endpoint *on)
+{
+	uint32_t	count = on->sent - on->charged;
+
+	if (on->pass < group->turn)
+		on->pass = group->turn;
+	if (count == 0)
+		return;
+	on->charged = on->sent;
+	on->pass += (uint64_t)count * on->stride;
+	if (on->pass > group->turn + (uint64_t)on->stride * SHARE_MEMORY)
+		on->pass = group->turn + (uint64_t)on->stride * SHARE_MEMORY;
+}
+
+/* Put the first of @order, which was charged, behind those of a lower pass. */
+static inline void
+sink(const struct mews_group *group, uint8_t *order, uint32_t count)
+{
+	uint8_t		first = order[0];
+	uint32_t	at = count - 1;
+
+	while (at > 0 && group->on[order[at]].pass > group->on[first].pass)
+		at--;
+	memmove(order, order + 1, at);
+	order[at] = first;
+}
+
+/* Put the endpoints of the tier that have a connection in order. */
+static uint32_t __attribute__((noinline))
+put_in_order(struct mews_group *group, uint32_t from, uint32_t to)
+{
+	uint8_t	       *order = &group->order[from];
+	uint32_t	count = 0, at;
+
+	group->bare[from] = false;
+	for (uint32_t i = from; i < to; i++) {
+		uint8_t		       endpoint = group->route.endpoint[i];
+		struct group_endpoint *on = &group->on[endpoint];
+
+		if (on->count == on->dialing) {
+			group->bare[from] |= on->count == 0;
+			continue;
+		}
+		charge(group, on);
+		for (at = count++; at > 0 &&
+		    group->on[order[at - 1]].pass > on->pass; at--)
+			order[at] = order[at - 1];
+		order[at] = endpoint;
+	}
+	group->ordered[from] = (uint8_t)count;
+	return count;
+}
+
+/* The place in @order of the idlest endpoint, if the first has much more in
+ * flight; else 0. At equal rates twice as much is twice the latency. */
+static uint32_t
+find_idlest(const struct mews_group *group, const uint8_t *order,
+    uint32_t count)
+{
+	const struct group_endpoint *first = &group->on[order[0]];
+	uint64_t	load = (uint64_t)group_in_flight(first) *
+	    first->stride;
+	uint64_t	spare = (uint64_t)SHARE_SPARE * first->stride;
+	uint64_t	idle = load;
+	uint32_t	idlest = 0;
+
+	for (uint32_t i = 1; i < count; i++) {
+		const struct group_endpoint *on = &group->on[order[i]];
+		uint64_t busy = (uint64_t)group_in_flight(on) * on->stride;
+
+		if (busy < idle) {
+			idle = busy;
+			idlest = i;
+		}
+	}
+	return load > idle * 2 + spare ? idlest : 0;
+}
+
+/*
+ * All endpoints are charged when the order is made anew. Between these only the
+ * first one is, until it is charged for all: no pass shrinks, so that its pass
+ * is the smallest then.
+ */
+uint32_t
+share_turn_of_many(struct mews_group *group, uint32_t from, uint32_t to,
+    bool *bare)
+{
+	uint8_t		      *order = &group->order[from];
+	uint32_t	       count = group->ordered[from], at;
+	struct group_endpoint *on;
+
+	if (count == 0)
+		count = put_in_order(group, from, to);
+	*bare = *bare || group->bare[from];
+	if (count == 0)
+		return SHARE_NONE;
+	while (on = &group->on[order[0]], on->sent != on->charged) {
+		charge(group, on);
+		sink(group, order, count);
+	}
+	if (on->pass < group->turn)
+		on->pass = group->turn;
+	if (group_in_flight(on) > SHARE_SPARE &&
+	    (at = find_idlest(group, order, count)) > 0) {
+		uint8_t	idlest = order[at];
+
+		charge(group, &group->on[idlest]);
+		sink(group, &order[at], count - at);
+		group->turn = group->on[idlest].pass;
+		return idlest;
+	}
+	group->turn = on->pass;
+	return order[0];
+}
+
+uint32_t
+share_most(const struct mews_group *group, uint32_t endpoint, uint32_t from,
+    uint32_t to)
+{
+	uint32_t	sum = 0;
+	uint64_t	part;
+
+	for (uint32_t i = from; i < to; i++)
+		sum += configured(group, group->route.endpoint[i]);
+	part = (uint64_t)group->config->connection_count *
+	    configured(group, endpoint);
+	return (uint32_t)((part + sum - 1) / sum);
+}
+
+/* The sums of a tier, as of now. */
+struct tier {
+	uint32_t from, to;
+	uint64_t sums[MEWS_ENDPOINTS_MAX]; /* by endpoint */
+	uint64_t weights[MEWS_ENDPOINTS_MAX];
+};
+
+static void
+look_at(struct tier *tier, const struct mews_group *group, uint32_t from,
+    uint32_t to)
+{
+	tier->from = from;
+	tier->to = to;
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t endpoint = group->route.endpoint[i];
+
+		tier->sums[endpoint] = share_sum(group->pool->fleet,
+		    group->index, endpoint);
+		tier->weights[endpoint] = weight(group, endpoint);
+	}
+}
+
+/* Would one more fit better to @a than to @b? */
+static bool
+fits_better(const struct tier *tier, uint32_t a, uint32_t b)
+{
+	return (tier->sums[a] + 1) * tier->weights[b] <
+	    (tier->sums[b] + 1) * tier->weights[a];
+}
+
+/* Can each of the tier's endpoints have a connection of each worker? */
+static bool
+can_reach_all(const struct mews_group *group, uint32_t from, uint32_t to)
+{
+	return group->config->connection_count >= to - from;
+}
+
+uint32_t
+share_place(const struct mews_group *group, uint32_t from, uint32_t to)
+{
+	bool		reach = can_reach_all(group, from, to);
+	uint32_t	best = SHARE_NONE, first, n = to - from;
+	struct tier	tier;
+
+	/* The sums cost time: is there a choice? */
+	for (uint32_t i = from; i < to && best == SHARE_NONE; i++)
+		if (!grow_is_slow_to_dial(group, group->route.endpoint[i]))
+			best = group->route.endpoint[i];
+	if (n <= 1 || best == SHARE_NONE)
+		return best;
+	best = SHARE_NONE;
+	look_at(&tier, group, from, to);
+	/* Workers that begin together begin with different ones. */
+	first = (uint32_t)(group->pool->fleet->slot -
+	    group->pool->fleet->segment.slots);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t endpoint =
+		    group->route.endpoint[from + (first + i) % n];
+		uint32_t own = group->on[endpoint].count;
+		bool	 better;
+
+		if (own >= share_most(group, endpoint, from, to) ||
+		    grow_is_slow_to_dial(group, endpoint))
+			continue;
+		if (best == SHARE_NONE)
+			better = true;
+		else if (reach && (own == 0) != (group->on[best].count == 0))
+			better = own == 0;
+		else if (fits_better(&tier, endpoint, best))
+			better = true;
+		else
+			better = !fits_better(&tier, best, endpoint) &&
+			    own < group->on[best].count;
+		if (better)
+			best = endpoint;
+	}
+	return best;
+}
+
+/* One of those to @endpoint that may go: with the least in flight. */
+static struct conn *
+leaver(const struct mews_group *group, uint32_t endpoint)
+{
+	struct conn	*conn, *best = NULL;
+
+	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
+		if (conn->state == CONN_READY && conn->lease == NULL &&
+		    !conn->broken && !conn->retiring &&
+		    (best == NULL || conn->in_flight < best->in_flight))
+			best = conn;
+	return best;
+}
+
+/* The first tier that there is. */
+static bool
+find_tier(const struct mews_group *group, uint32_t *from, uint32_t *to)
+{
+	*from = *to = 0;
+	for (uint32_t i = 0; i < ROUTE_TIERS && *to == 0; i++)
+		*to = group->route.tier_end[i];
+	return *to > 0;
+}
+
+/* Is @endpoint one of the tier? */
+static bool
+has(const struct tier *tier, const struct mews_group *group,
+    uint32_t endpoint)
+{
+	for (uint32_t i = tier->from; i < tier->to; i++)
+		if (group->route.endpoint[i] == endpoint)
+			return true;
+	return false;
+}
+
+/* One to an endpoint that is not of the tier. A suspect's stays, unless there
+ * is no other: the verdict comes soon. */
+static struct conn *
+find_stray(const struct mews_group *group, const struct tier *tier)
+{
+	bool		 bare = true;
+	struct conn	*conn;
+
+	for (uint32_t i = tier->from; i < tier->to; i++) {
+		const struct group_endpoint *on =
+		    &group->on[group->route.endpoint[i]];
+
+		bare = bare && on->count == on->dialing;
+	}
+	for (uint32_t i = 0; i < group->pool->fleet->segment.endpoint_count;
+	    i++)
+		if (!has(tier, group, i) && (bare ||
+		    group->pool->endpoints[i].state != HEALTH_SUSPECT) &&
+		    (conn = leaver(group, i)) != NULL)
+			return conn;
+	return NULL;
+}
+
+/* Is the fleet, or this worker, better off with one less to @from and one
+ * more to @to? */
+static bool
+is_better_moved(const struct mews_group *group, const struct tier *tier,
+    uint32_t from, uint32_t to)
+{
+	const uint64_t	*sums = tier->sums, *weights = tier->weights;
+	const struct conn *mover = group->mover;
+	uint32_t	 own = group->on[to].count;
+	bool		 reach;
+
+	if (mover != NULL && mover->endpoint == to)
+		own--;
+	reach = can_reach_all(group, tier->from, tier->to);
+	/* The last one of this worker stays. */
+	if (reach && group->on[from].shared < 2)
+		return false;
+	if (sums[from] * weights[to] > (sums[to] + 1) * weights[from])
+		return true;
+	return reach && own == 0 && !share_ramps(group, to) &&
+	    sums[from] * weights[to] >= sums[to] * weights[from];
+}
+
+/* The connection that leaves for @to; NULL: none. */
+static struct conn *
+find_leaver(const struct mews_group *group, const struct tier *tier,
+    uint32_t to)
+{
+	struct conn	*conn = find_stray(group, tier), *best = NULL;
+	uint32_t	 at = 0;
+
+	if (conn != NULL)
+		return conn;
+	for (uint32_t i = tier->from; i < tier->to; i++) {
+		uint32_t endpoint = group->route.endpoint[i];
+
+		if (endpoint == to ||
+		    !is_better_moved(group, tier, endpoint, to) ||
+		    (best != NULL && tier->sums[endpoint] *
+			tier->weights[at] <= tier->sums[at] *
+			tier->weights[endpoint]) ||
+		    (conn = leaver(group, endpoint)) == NULL)
+			continue;
+		best = conn;
+		at = endpoint;
+	}
+	return best;
+}
+
+/* Workers that see the same do not all act at once; who has many connections
+ * moves them all in about a second. */
+static int64_t
+pause_us(struct mews_group *group)
+{
+	uint32_t	us = SHARE_MOVE_US * 10 / (group->count + 10);
+
+	return us + group_roll(group, us);
+}
+
+/* Dial the successor of one that should be elsewhere. True: on its way. */
+static bool
+move(struct mews_group *group)
+{
+	uint32_t	from, to, target;
+	struct tier	tier;
+
+	if (group->mover != NULL ||
+	    group->count > group->config->connection_count ||
+	    !find_tier(group, &from, &to))
+		return false;
+	target = share_place(group, from, to);
+	if (target == SHARE_NONE)
+		return false;
+	look_at(&tier, group, from, to);
+	if (find_leaver(group, &tier, target) == NULL ||
+	    !grow_dial(group, target))
+		return false;
+	group->mover = TAILQ_LAST(&group->on[target].conns, conn_list);
+	return true;
+}
+
+void
+share_urge(struct mews_group *group)
+{
+	int64_t	now = pool_now(group->pool);
+
+	if (group->count < group->config->connection_count ||
+	    now < group->move_us)
+		return;
+	group->move_us = now + pause_us(group);
+	move(group);
+}
+
+void
+share_moved(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct conn		*leaves;
+	uint32_t		 from, to;
+	struct tier		 tier;
+
+	if (find_tier(group, &from, &to)) {
+		look_at(&tier, group, from, to);
+		/* As it is without @conn: others may have moved theirs. */
+		tier.sums[conn->endpoint]--;
+		leaves = find_leaver(group, &tier, conn->endpoint);
+		conn_retire(leaves != NULL ? leaves : conn);
+	}
+	group->mover = NULL;
+	/* There may be more to move. */
+	if (group->move_us < group->share_us)
+		group->share_us = group->move_us;
+	pool_due(group->pool, group->share_us);
+}
+
+/* Strides of all tiers. True: somebody's slow start goes on. */
+static bool
+measure(struct mews_group *group)
+{
+	const struct route *route = &group->route;
+	bool		    ramps = false;
+
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		set_strides(group, from, route->tier_end[tier]);
+		from = route->tier_end[tier];
+	}
+	group_reorder(group);
+	for (uint32_t i = 0; i < route->count; i++)
+		ramps = ramps || share_ramps(group, route->endpoint[i]);
+	return ramps;
+}
+
+void
+share_rethink(struct mews_group *group)
+{
+	measure(group);
+	/* All workers see a change at once. */
+	group->share_us = pool_now(group->pool) +
+	    group_roll(group, SHARE_MOVE_US);
+	pool_due(group->pool, group->share_us);
+}
+
+void
+share_learn(struct pool_endpoint *known, int64_t now_us)
+{
+	if (known->learned_us <= known->usual_at_us ||
+	    now_us - known->usual_at_us < SHARE_BEAT_US / 2)
+		return;
+	/* Not what the first answers of new sessions took. */
+	if (known->usual_us == 0 && known->usual_at_us > 0)
+		known->usual_us = known->latency_us;
+	else if (known->usual_us > 0)
+		known->usual_us += (known->latency_us - known->usual_us) / 8;
+	known->usual_at_us = now_us;
+}
+
+void
+share_scan(struct mews_group *group, int64_t now_us)
+{
+	if (now_us >= group->share_us) {
+		group->share_us = now_us +
+		    (measure(group) ? SHARE_RAMP_US : SHARE_BEAT_US);
+		if (now_us >= group->move_us && move(group))
+			group->move_us = now_us + pause_us(group);
+	}
+	pool_due(group->pool, group->share_us);
+}

@@ -1,0 +1,88 @@
+/*
+ * share.h - each server's part of a group's reads and connections.
+ *
+ * Servers of one tier have parts as their weights are, of all that the fleet
+ * asks. Each worker counts its connections of a group to an endpoint in its
+ * slot; the sums over the slots tell where the fleet has too many or too few.
+ */
+#ifndef SHARE_H
+#define SHARE_H
+
+#include "wire/conn.h"
+
+#define SHARE_NONE   UINT32_MAX
+#define SHARE_STRIDE 1024	/* of a query to the endpoint of most weight */
+#define SHARE_BEAT_US 1000000	/* between looks at the fleet */
+#define SHARE_RAMP_US 50000	/* between looks in a slow start */
+#define SHARE_MOVE_US 100000	/* from one connection that moves to the next,
+				   where a worker has few */
+#define SHARE_LEAST_US 500	/* no latency is lower, where it is compared */
+#define SHARE_LATELY_US 5000000	/* a latency is compared for so long */
+#define SHARE_FADE   4		/* a latency counts for a fifth after 1 s */
+#define SHARE_MEMORY 32		/* queries that a turn may be late */
+
+/* Connections of a group to an endpoint, of all workers with the same groups:
+ * those of another generation may have others. */
+uint32_t share_sum(const struct mews_fleet *fleet, uint32_t group,
+    uint32_t endpoint);
+
+/*
+ * The endpoint whose turn it is: one of route.endpoint[from .. to - 1] that the
+ * group has a connection to. SHARE_NONE: there is none. *@bare is set if one of
+ * them has no connection of the group at all.
+ */
+static inline uint32_t share_turn(struct mews_group *group, uint32_t from,
+    uint32_t to, bool *bare);
+
+uint32_t share_turn_of_many(struct mews_group *group, uint32_t from,
+    uint32_t to, bool *bare);
+
+static inline uint32_t
+share_turn(struct mews_group *group, uint32_t from, uint32_t to, bool *bare)
+{
+	const struct group_endpoint *on;
+	uint32_t		     endpoint;
+
+	if (to - from > 1)
+		return share_turn_of_many(group, from, to, bare);
+	endpoint = group->route.endpoint[from];
+	on = &group->on[endpoint];
+	*bare = on->count == 0;
+	return on->count == on->dialing ? SHARE_NONE : endpoint;
+}
+
+/* Does its slow start go on? */
+static inline bool
+share_ramps(const struct mews_group *group, uint32_t endpoint)
+{
+	return pool_now(group->pool) <
+	    group->pool->endpoints[endpoint].ramp_until_us;
+}
+
+/*
+ * Where the group's next connection goes: to the endpoint of this tier that
+ * the fleet has the fewest to, for its weight. SHARE_NONE: to none, now.
+ */
+uint32_t share_place(const struct mews_group *group, uint32_t from,
+    uint32_t to);
+
+/* No more than this many of the group's connections go to one endpoint. */
+uint32_t share_most(const struct mews_group *group, uint32_t endpoint,
+    uint32_t from, uint32_t to);
+
+/* The tier has no connection, and there may be no more: move one to it. */
+void share_urge(struct mews_group *group);
+
+/* @conn, dialed in order to move another one, is ready: let that one go. */
+void share_moved(struct conn *conn);
+
+/* Once a beat, while it is asked: which latency is usual? */
+void share_learn(struct pool_endpoint *known, int64_t now_us);
+
+/* Routes changed. */
+void share_rethink(struct mews_group *group);
+
+/* Look at the fleet: who has too much? Sets pool_due(). */
+void share_scan(struct mews_group *group, int64_t now_us);
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * binding.h - what the files of the extension module mews._mews share.
+ *
+ * The GIL is held in every call of libmews, so that its callbacks may make
+ * Python objects; it is released in poll(2) alone, in pool_wait(). Whatever
+ * Python code runs inside a callback of the pool (a finalizer, a decoder)
+ * finds depth > 0 and is refused what the pool could not bear.
+ *
+ * Functions that return a PyObject * or a bool follow Python's convention:
+ * NULL or false means that an exception is set.
+ */
+#ifndef BINDING_H
+#define BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <mews.h>
+#include <poll.h>
+#include <sys/queue.h>
+
+/* Python's slots take functions without and with keywords as one type. */
+#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+struct fleet;
+
+/* One process' and one thread's connections. */
+struct pool {
+	PyObject_HEAD
+	LIST_ENTRY(pool) link; /* of the fleet's */
+	struct fleet *fleet;   /* strong; NULL: the pool is adopted */
+	struct mews_pool *handle; /* NULL: opened at the next use */
+	unsigned long thread;	  /* whose it is while it is open */
+	unsigned generation;	  /* +1 when the handle ends */
+	unsigned depth;		  /* of callbacks of libmews */
+	bool asynchronous;	  /* waits are futures of an event loop */
+	bool closing;
+	struct pollfd *watches; /* descriptors that libmews waits for */
+	size_t watch_count, watch_room;
+	PyObject *plans; /* dict: SQL to struct plan */
+	size_t plan_count; /* of these, registered */
+	const char *endpoint_name; /* the endpoint seen last, and its str */
+	PyObject *endpoint;
+	uint64_t position; /* the highest of this pool's writes */
+	PyObject *loop;	   /* asyncio's; NULL where not asynchronous */
+	PyObject *future_class; /* mews.aio.QueryFuture */
+	PyObject *timer;   /* the tick that is due latest, or NULL */
+	int64_t timer_ms;  /* when that is, monotonic */
+	bool tick_soon;	   /* a tick is in the loop's queue */
+};
+
+struct fleet {
+	PyObject_HEAD
+	LIST_ENTRY(fleet) link; /* of all of this process */
+	struct mews_fleet *handle; /* NULL: closed */
+	PyObject *log;		   /* callable, or NULL */
+	pid_t creator;
+	pid_t joined;		   /* the process that holds a slot */
+	LIST_HEAD(, pool) pools;
+};
+
+/* One text of SQL, its statement and what its columns were last time. */
+struct plan {
+	PyObject_HEAD
+	PyObject *sql; /* str */
+	const char *text;
+	struct mews_statement *statement; /* NULL: not yet */
+	unsigned uses;
+	unsigned flavour; /* see load_version() */
+	struct columns *columns; /* NULL: none seen */
+	int count;
+	Oid *types;
+	struct loader *loaders; /* count, and count of their elements */
+};
+
+/* The names of a row's columns, shared by all rows of a result. */
+struct columns {
+	PyObject_HEAD
+	PyObject *names; /* tuple */
+	PyObject *types; /* tuple of OIDs; NULL: not known */
+	PyObject *index; /* dict: name to number */
+};
+
+/* How a value of one type is read from its text form. */
+struct loader {
+	PyObject *(*load)(const struct loader *, const char *text,
+	    Py_ssize_t length);
+	const struct loader *element; /* of an array or a range */
+	PyObject *callable;	      /* borrowed from the registry */
+};
+
+/* The value of a call that ended well. */
+enum call_want {
+	CALL_ROWS,  /* Rows */
+	CALL_COUNT, /* rows affected */
+	CALL_NONE,
+	CALL_LEASE
+};
+
+/* One query, or a wait for a lease, until it ended. */
+struct call {
+	struct pool *pool;
+	struct plan *plan; /* strong, or NULL */
+	PyObject *future;  /* strong; NULL: somebody waits in pool_wait() */
+	PyObject *value;
+	PyObject *error;
+	mews_query_id id;
+	enum call_want want;
+	bool done;
+	bool orphan; /* nobody waits any more */
+};
+
+struct lease {
+	PyObject_HEAD
+	struct pool *pool;
+	struct mews_lease *handle;
+	struct mews_group *group;
+	unsigned generation; /* of the pool, when it was borrowed */
+};
+
+/* Options of a query beside its SQL and its parameters. */
+struct query_options {
+	uint64_t after;
+	uint32_t wait_ms;
+	unsigned flags;
+};
+
+extern PyTypeObject Fleet_Type, Pool_Type, Lease_Type, Plan_Type,
+    Columns_Type, Row_Type, Rows_Type, Stream_Type, Listener_Type;
+
+/* import.c */
+
+/** A class or function of a module of Python's, kept for ever. */
+PyObject *load_import(const char *module, const char *name);
+
+/* error.c */
+
+/** An exception object; @pg may be NULL. */
+PyObject *error_new(enum mews_status status, const char *sqlstate,
+    const char *message, const char *endpoint, const PGresult *pg);
+/** Raise it; returns NULL. */
+PyObject *error_raise(enum mews_status status, const char *message);
+/** Of a result that is not OK. */
+PyObject *error_of_result(const struct mews_result *result);
+/** Of a call that @group refused. */
+PyObject *error_of_group(enum mews_status status,
+    const struct mews_group *group);
+/** Raise a DecodeError; returns NULL. */
+PyObject *error_decode(const char *type, const char *text,
+    Py_ssize_t length, const char *why);
+
+/* use.c */
+
+/** Have a slot of this process. */
+bool fleet_join(struct fleet *fleet);
+/** Open it, or say why this thread cannot use it. */
+bool pool_use(struct pool *pool);
+struct mews_group *pool_group(struct pool *pool, PyObject *name);
+/** Give up everything, without a word to a server where a fork copied it. */
+void pool_shut(struct pool *pool);
+/** The pool of a lease that may be used now, or NULL. */
+struct pool *lease_use(struct lease *lease);
+
+/* fleet.c */
+
+/** For os.register_at_fork(): before it, and after it in the child. */
+PyObject *fleet_forking(PyObject *module, PyObject *unused);
+PyObject *fleet_forked(PyObject *module, PyObject *unused);
+
+/* view.c */
+
+PyObject *view_status(PyObject *self, PyObject *unused);
+PyObject *view_drain(PyObject *self, PyObject *args);
+/**
+ * Give back the slots of processes that are gone; how many. Only the fleet's
+ * creator does: two at a time might clear a slot that somebody took in between.
+ */
+long view_reap(struct fleet *fleet);
+
+/* foreign.c */
+
+PyObject *foreign_choose(PyObject *self, PyObject *args);
+PyObject *foreign_report(PyObject *self, PyObject *args);
+
+/* pool.c */
+
+/**
+ * A Pool of connections that the process has already, for hosts that embed the
+ * interpreter: (type, capsule), the capsule being a struct mews_pool that is
+ * called "mews_pool", or None: it is of no use. The host's loop serves it, too;
+ * _release() comes right after the host closed it.
+ */
+PyObject *pool_adopt(PyObject *module, PyObject *args);
+
+/* wait.c */
+
+/**
+ * Turn the pool's loop until *done or @timeout_ms passed (-1: never), the GIL
+ * released while waiting. False: a signal handler raised an exception, or the
+ * pool was closed meanwhile.
+ */
+bool pool_wait(struct pool *pool, const bool *done, int timeout_ms);
+/** One turn that waits for nothing. */
+bool pool_attend(struct pool *pool);
+void pool_watch(void *arg, int fd, int events);
+/** Have the loop call pool_tick() soon; a no-op where there is none. */
+bool pool_schedule(struct pool *pool);
+PyObject *pool_tick(PyObject *self, PyObject *unused);
+PyObject *pool_readable(PyObject *self, PyObject *fd);
+PyObject *pool_writable(PyObject *self, PyObject *fd);
+
+/* param.c */
+
+#define PARAMS_INSIDE 16
+
+struct params {
+	struct mews_param *list;
+	PyObject **keep; /* memory of the texts */
+	int count, kept;
+	struct mews_param list_inside[PARAMS_INSIDE];
+	PyObject *keep_inside[PARAMS_INSIDE];
+};
+
+bool params_fill(struct params *params, PyObject *const *args,
+    Py_ssize_t count);
+void params_free(struct params *params);
+/** Text or bytes of @value, as they are sent; a new reference. */
+PyObject *param_dump(PyObject *module, PyObject *value);
+
+/* call.c */
+
+/** Run SQL in @group, or on @lease where that is not NULL. */
+PyObject *call_query(struct pool *pool, struct mews_group *group,
+    struct lease *lease, enum call_want want, PyObject *const *args,
+    Py_ssize_t count, PyObject *names);
+struct call *call_new(struct pool *pool, enum call_want want);
+void call_free(struct call *call);
+/** The mews_query_fn of every call. */
+void call_done(void *arg, const struct mews_result *result);
+/** Wait for it, or hand out its future. Takes @call. */
+PyObject *call_result(struct call *call);
+/** Refuse @call: give @error to its waiter. Takes both. */
+PyObject *call_refuse(struct call *call, PyObject *error);
+/** Asynchronous: a future that is done. Takes both. */
+PyObject *call_give(struct call *call, PyObject *value);
+/** Asynchronous: was its future cancelled? */
+bool call_abandoned(struct call *call);
+/** Hand over what came: takes @value, or @error where that is not NULL. */
+void call_finish(struct call *call, PyObject *value, PyObject *error);
+bool call_options(PyObject *const *values, PyObject *names,
+    struct query_options *options);
+/** SQL, parameters and options as libmews wants them. */
+struct query {
+	struct mews_query_args args;
+	struct params params;
+	struct plan *plan; /* strong */
+};
+
+bool query_fill(struct query *query, struct pool *pool,
+    PyObject *const *args, Py_ssize_t count, PyObject *names);
+void query_clear(struct query *query);
+
+/* plan.c */
+
+/** The plan of this SQL, a new reference. */
+struct plan *plan_of(struct pool *pool, PyObject *sql);
+/** Make sure that it is prepared where that is worth it. */
+bool plan_prepare(struct plan *plan, struct pool *pool);
+/** Know the columns of @pg. */
+bool plan_describe(struct plan *plan, const PGresult *pg);
+/** One row of it. */
+PyObject *plan_row(struct plan *plan, const PGresult *pg, int row);
+
+/* row.c */
+
+struct columns *columns_new(const PGresult *pg);
+bool columns_match(const struct columns *columns, const PGresult *pg);
+/** A row whose values are NULL, to be filled by row_set(). */
+PyObject *row_new(struct columns *columns);
+void row_set(PyObject *row, Py_ssize_t at, PyObject *value);
+
+/* rows.c */
+
+PyObject *rows_new(struct pool *pool, struct plan *plan,
+    const struct mews_result *result);
+int64_t rows_affected(const PGresult *pg);
+
+/* load.c, load_time.c, load_array.c */
+
+/** +1 with every mews.register_type(). */
+unsigned load_version(void);
+/** @element: room for that of an array or a range. */
+struct loader load_for(Oid type, struct loader *element);
+PyObject *load_register(PyObject *module, PyObject *args);
+PyObject *load_text(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_date(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_time(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_timestamp(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_interval(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_array(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+PyObject *load_range(const struct loader *loader, const char *text,
+    Py_ssize_t length);
+bool load_init(void);
+bool load_time_init(void);
+
+/* lease.c */
+
+PyObject *lease_borrow(struct pool *pool, struct mews_group *group,
+    uint32_t wait_ms);
+
+/* waiter.c */
+
+/* A call that waits for a stream or a listener to go on. */
+struct waiter {
+	struct call *call; /* asynchronous: whose future is to be told */
+	bool progress;
+};
+
+/** Wait until waiter_wake(), at most @timeout_ms (-1: for ever). */
+PyObject *waiter_wait(struct waiter *waiter, struct pool *pool,
+    int timeout_ms);
+void waiter_wake(struct waiter *waiter);
+
+/* stream.c, listen.c */
+
+enum stream_kind { STREAM_ROWS, STREAM_COPY_OUT, STREAM_COPY_IN };
+
+PyObject *stream_rows(struct lease *lease, PyObject *const *args,
+    Py_ssize_t count, PyObject *names);
+PyObject *stream_copy(struct lease *lease, enum stream_kind kind,
+    PyObject *sql);
+PyObject *listen_new(struct pool *pool, const char *channel);
+
+#endif

@@ -1,0 +1,22 @@
+"""shop_async.py - an ASGI application for uvicorn: uvicorn shop_async:application
+
+Hundreds of requests at a time share few connections, and what they ask in one
+turn of the loop leaves together. uvicorn --workers makes its processes anew, so
+that each has a fleet of its own.
+"""
+
+import os
+
+import mews
+
+fleet = mews.Fleet(os.environ["MEWS_CONF"])
+
+
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError("only http is served")
+    row, = await fleet.async_pool().query("read", "select now() as time")
+    await send({"type": "http.response.start", "status": 200,
+                "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body",
+                "body": f"{os.getpid()} {row.time}\n".encode()})

@@ -1,0 +1,308 @@
+/*
+ * fleet.c - mews.Fleet: the segment, made before the fork, and this process'
+ * slot in it.
+ *
+ * Every fleet of a process is in one list, for the hooks that run at a fork:
+ * the parent gives back the slots of children that are gone; the child ends
+ * the copies of the parent's pools, without a word to the servers, and joins at
+ * its first use.
+ */
+#include "binding.h"
+
+#include "config.h"
+#include "session.h"
+
+static LIST_HEAD(, fleet) fleets = LIST_HEAD_INITIALIZER(fleets);
+
+/* The host's log. The GIL may not be held: the monitor waits without it. */
+static void
+log_line(void *arg, enum mews_log_level level, const char *event,
+    const char *text)
+{
+	static const char *const names[] = {
+		"debug", "info", "warning", "error"
+	};
+	struct fleet		*fleet = arg;
+	PyGILState_STATE	 state = PyGILState_Ensure();
+	PyObject		*type, *value, *trace, *done;
+
+	PyErr_Fetch(&type, &value, &trace);
+	if (fleet->log != NULL) {
+		done = PyObject_CallFunction(fleet->log, "sss",
+		    (unsigned)level < 4 ? names[level] : "?", event, text);
+		if (done == NULL)
+			PyErr_WriteUnraisable(fleet->log);
+		Py_XDECREF(done);
+	}
+	PyErr_Restore(type, value, trace);
+	PyGILState_Release(state);
+}
+
+/* The lines of mistakes become one text. */
+static void
+on_mistake(void *arg, const char *line)
+{
+	PyObject **text = arg;
+	PyObject  *more;
+
+	if (*text == NULL)
+		return;
+	more = PyUnicode_FromFormat("%U%s%s", *text,
+	    PyUnicode_GET_LENGTH(*text) > 0 ? "\n" : "", line);
+	Py_SETREF(*text, more);
+}
+
+static enum mews_status
+create(struct mews_fleet **out, const struct mews_config *from,
+    const char *runtime_file, struct mews_error *error)
+{
+	struct mews_config config = *from;
+	struct memory	  *memory = NULL;
+	enum mews_status   status = MEWS_NOMEM;
+
+	config.runtime_file = runtime_file;
+	if (session_for_python(&config, &memory))
+		status = mews_fleet_create(out, &config, error);
+	memory_free(&memory);
+	return status;
+}
+
+/* Fleet(path, runtime_file, log) */
+static int
+fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct fleet	*fleet = (struct fleet *)self;
+	const char	*path, *runtime_file;
+	PyObject	*log, *mistakes;
+	struct config	*config;
+	struct mews_error error = { .message = "out of memory" };
+	enum mews_status status;
+
+	(void)kwargs;
+	if (!PyArg_ParseTuple(args, "szO", &path, &runtime_file, &log))
+		return -1;
+	if (fleet->handle != NULL) {
+		error_raise(MEWS_INVALID, "this fleet is there already");
+		return -1;
+	}
+	if ((mistakes = PyUnicode_FromString("")) == NULL)
+		return -1;
+	if (!config_load_fleet(&config, path, on_mistake, &mistakes)) {
+		if (mistakes != NULL)
+			error_raise(MEWS_INVALID, PyUnicode_AsUTF8(mistakes));
+		Py_XDECREF(mistakes);
+		return -1;
+	}
+	Py_XDECREF(mistakes);
+	status = create(&fleet->handle, &config->fleet, runtime_file, &error);
+	config_free(&config);
+	if (status != MEWS_OK) {
+		error_raise(status, error.message);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&fleets, fleet, link);
+	fleet->creator = getpid();
+	if (log != Py_None) {
+		fleet->log = Py_NewRef(log);
+		mews_fleet_set_log(fleet->handle, log_line, fleet);
+	}
+	return 0;
+}
+
+PyObject *
+fleet_forked(PyObject *module, PyObject *unused)
+{
+	struct fleet	*fleet;
+	struct pool	*pool;
+
+	(void)module;
+	(void)unused;
+	LIST_FOREACH (fleet, &fleets, link) {
+		fleet->joined = 0;
+		LIST_FOREACH (pool, &fleet->pools, link)
+			pool_shut(pool);
+	}
+	Py_RETURN_NONE;
+}
+
+/* End it, if every pool could be closed from this thread. */
+static bool
+fleet_shut(struct fleet *fleet)
+{
+	struct pool	*pool;
+
+	if (fleet->handle == NULL)
+		return true;
+	LIST_FOREACH (pool, &fleet->pools, link)
+		if (pool->handle != NULL && pool->depth > 0) {
+			error_raise(MEWS_INVALID, "the fleet cannot be closed "
+			    "from inside a callback of its pool");
+			return false;
+		} else if (pool->handle != NULL &&
+		    pool->thread != PyThread_get_thread_ident()) {
+			error_raise(MEWS_INVALID, "another thread has a pool "
+			    "of this fleet open: close that there first");
+			return false;
+		}
+	LIST_FOREACH (pool, &fleet->pools, link)
+		pool_shut(pool);
+	mews_fleet_set_log(fleet->handle, NULL, NULL);
+	LIST_REMOVE(fleet, link);
+	mews_fleet_destroy(&fleet->handle);
+	fleet->joined = 0;
+	return true;
+}
+
+static PyObject *
+fleet_close(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	if (!fleet_shut((struct fleet *)self))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+fleet_reap(PyObject *self, PyObject *args)
+{
+	struct fleet	*fleet = (struct fleet *)self;
+	PyObject	*pid = Py_None;
+	long		 number;
+
+	if (!PyArg_ParseTuple(args, "|O", &pid))
+		return NULL;
+	if (pid == Py_None)
+		return PyLong_FromLong(view_reap(fleet));
+	number = PyLong_AsLong(pid);
+	if (number == -1 && PyErr_Occurred())
+		return NULL;
+	return PyBool_FromLong(fleet->handle != NULL &&
+	    mews_fleet_reap(fleet->handle, (pid_t)number));
+}
+
+PyObject *
+fleet_forking(PyObject *module, PyObject *unused)
+{
+	struct fleet	*fleet;
+
+	(void)module;
+	(void)unused;
+	LIST_FOREACH (fleet, &fleets, link)
+		view_reap(fleet);
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+fleet_run_monitor(PyObject *self, PyObject *stop)
+{
+	struct fleet		*fleet = (struct fleet *)self;
+	struct mews_error	 error;
+	enum mews_status	 status;
+	int			 fd = PyObject_AsFileDescriptor(stop);
+
+	if (fd == -1)
+		return NULL;
+	if (fleet->handle == NULL)
+		return error_raise(MEWS_INVALID, "the fleet is closed");
+	Py_BEGIN_ALLOW_THREADS
+	status = mews_monitor_run(fleet->handle, fd, &error);
+	Py_END_ALLOW_THREADS
+	if (status != MEWS_OK)
+		return error_raise(status, error.message);
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+fleet_count(PyObject *self, PyObject *number)
+{
+	struct fleet	*fleet = (struct fleet *)self;
+	long		 count = PyLong_AsLong(number);
+
+	if (count == -1 && PyErr_Occurred())
+		return NULL;
+	if (fleet->handle != NULL && count > 0 && fleet->joined == getpid())
+		mews_fleet_count_requests(fleet->handle, (uint32_t)count);
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+fleet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	PyObject	*self = type->tp_alloc(type, 0);
+
+	(void)args;
+	(void)kwargs;
+	if (self != NULL)
+		LIST_INIT(&((struct fleet *)self)->pools);
+	return self;
+}
+
+/* No pool is left: each holds the fleet. */
+static void
+fleet_dealloc(PyObject *self)
+{
+	struct fleet	*fleet = (struct fleet *)self;
+
+	PyObject_GC_UnTrack(self);
+	if (!fleet_shut(fleet))
+		PyErr_WriteUnraisable(NULL);
+	Py_CLEAR(fleet->log);
+	Py_TYPE(self)->tp_free(self);
+}
+
+static int
+fleet_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	Py_VISIT(((struct fleet *)self)->log);
+	return 0;
+}
+
+static int
+fleet_clear(PyObject *self)
+{
+	Py_CLEAR(((struct fleet *)self)->log);
+	return 0;
+}
+
+static PyMethodDef methods[] = {
+	{ "close", fleet_close, METH_NOARGS,
+	  "close()\n--\n\n"
+	  "Close this thread's pools, give the slot back and unmap the "
+	  "segment." },
+	{ "reap", fleet_reap, METH_VARARGS,
+	  "reap(pid=None)\n--\n\n"
+	  "Give back the slot of a child that ended, after os.waitpid() told "
+	  "so.\nReturns True if it had one. Without a pid: of all processes "
+	  "that are gone, in the\nprocess that made the fleet; how many. "
+	  "That happens before each fork anyway." },
+	{ "status", view_status, METH_NOARGS,
+	  "status()\n--\n\n"
+	  "What is known of the endpoints and the processes now, as a dict: "
+	  "what `mews status`\nshows. Times are seconds; None: not known." },
+	{ "drain", view_drain, METH_VARARGS,
+	  "drain(endpoint, drained=True)\n--\n\n"
+	  "The operator's word on an endpoint: drained, it gets no new work, "
+	  "and its\nconnections end when they are idle. In effect everywhere "
+	  "within a second." },
+	{ "count_requests", fleet_count, METH_O,
+	  "count_requests(number)\n--\n\n"
+	  "Count requests that this process answered, for mews status." },
+	{ "_choose", foreign_choose, METH_VARARGS, NULL },
+	{ "_report", foreign_report, METH_VARARGS, NULL },
+	{ "_run_monitor", fleet_run_monitor, METH_O, NULL },
+	{ NULL, NULL, 0, NULL }
+};
+
+PyTypeObject Fleet_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0)
+	.tp_name = "mews._mews.Fleet",
+	.tp_basicsize = sizeof(struct fleet),
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
+	    Py_TPFLAGS_HAVE_GC,
+	.tp_new = fleet_new,
+	.tp_init = fleet_init,
+	.tp_dealloc = fleet_dealloc,
+	.tp_traverse = fleet_traverse,
+	.tp_clear = fleet_clear,
+	.tp_methods = methods,
+};

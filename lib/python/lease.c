@@ -1,0 +1,334 @@
+/*
+ * lease.c - mews.Lease: one connection, held exclusively.
+ *
+ * A Lease that nobody holds any more ends its lease, and what was open on it
+ * is rolled back. From another thread it cannot: then the pool takes it away
+ * after the group's query_timeout, as a forgotten one.
+ */
+#include "binding.h"
+
+static PyObject *
+lease_new(struct pool *pool, struct mews_group *group,
+    struct mews_lease *handle)
+{
+	struct lease	*lease = PyObject_New(struct lease, &Lease_Type);
+
+	if (lease == NULL) {
+		mews_lease_end(&handle);
+		return NULL;
+	}
+	lease->pool = (struct pool *)Py_NewRef((PyObject *)pool);
+	lease->handle = handle;
+	lease->group = group;
+	lease->generation = pool->generation;
+	return (PyObject *)lease;
+}
+
+/* A wait for a lease: what call_done() is for queries. */
+struct borrow {
+	struct call *call;
+	struct mews_group *group;
+};
+
+static void
+on_lease(void *arg, struct mews_lease *handle,
+    const struct mews_result *result)
+{
+	struct borrow	*borrow = arg;
+	struct call	*call = borrow->call;
+	PyObject	*value = NULL, *error = NULL;
+
+	if (handle == NULL)
+		error = error_of_result(result);
+	else
+		value = lease_new(call->pool, borrow->group, handle);
+	PyMem_Free(borrow);
+	/* Where nobody waits any more the Lease ends in here. */
+	call_finish(call, value, error);
+}
+
+PyObject *
+lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms)
+{
+	struct mews_lease	*handle = mews_lease_try(group);
+	struct borrow		*borrow;
+	struct call		*call;
+	enum mews_status	 status;
+
+	if (handle != NULL && !pool->asynchronous)
+		return lease_new(pool, group, handle);
+	if ((call = call_new(pool, CALL_LEASE)) == NULL) {
+		mews_lease_end(&handle);
+		return NULL;
+	}
+	if (handle != NULL) {
+		PyObject *future = Py_NewRef(call->future);
+
+		call_finish(call, lease_new(pool, group, handle), NULL);
+		return future;
+	}
+	if ((borrow = PyMem_Malloc(sizeof(*borrow))) == NULL) {
+		call_free(call);
+		return PyErr_NoMemory();
+	}
+	*borrow = (struct borrow) { call, group };
+	status = mews_lease_begin(group, wait_ms, on_lease, borrow,
+	    &call->id);
+	if (status != MEWS_OK) {
+		PyMem_Free(borrow);
+		return call_refuse(call, error_of_group(status, group));
+	}
+	return call_result(call);
+}
+
+static PyObject *
+run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
+    enum call_want want)
+{
+	struct lease	*lease = (struct lease *)self;
+	struct pool	*pool = lease_use(lease);
+
+	if (pool == NULL)
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");
+		return NULL;
+	}
+	return call_query(pool, lease->group, lease, want, args, count,
+	    names);
+}
+
+static PyObject *
+lease_query(PyObject *self, PyObject *const *args, Py_ssize_t count,
+    PyObject *names)
+{
+	return run(self, args, count, names, CALL_ROWS);
+}
+
+static PyObject *
+lease_execute(PyObject *self, PyObject *const *args, Py_ssize_t count,
+    PyObject *names)
+{
+	return run(self, args, count, names, CALL_COUNT);
+}
+
+static enum mews_switch
+switch_of(PyObject *value)
+{
+	return value == Py_None ? MEWS_SWITCH_DEFAULT :
+	    PyObject_IsTrue(value) > 0 ? MEWS_SWITCH_ON : MEWS_SWITCH_OFF;
+}
+
+static bool
+isolation_of(const char *name, enum mews_isolation *out)
+{
+	static const char *const names[] = {
+		"", "read committed", "repeatable read", "serializable"
+	};
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0) {
+			*out = (enum mews_isolation)i;
+			return true;
+		}
+	PyErr_Format(PyExc_ValueError, "isolation '%s' is neither 'read "
+	    "committed', 'repeatable read' nor 'serializable'", name);
+	return false;
+}
+
+/* begin(isolation="", read_only=None, deferrable=None) */
+static PyObject *
+lease_begin(PyObject *self, PyObject *args)
+{
+	struct lease		*lease = (struct lease *)self;
+	const char		*isolation = NULL;
+	PyObject		*read_only = Py_None, *deferrable = Py_None;
+	struct mews_transaction	 options = { 0 };
+	enum mews_status	 status;
+
+	if (!PyArg_ParseTuple(args, "|zOO", &isolation, &read_only,
+	    &deferrable) || lease_use(lease) == NULL ||
+	    (isolation != NULL &&
+	    !isolation_of(isolation, &options.isolation)))
+		return NULL;
+	options.read_only = switch_of(read_only);
+	options.deferrable = switch_of(deferrable);
+	status = mews_lease_transaction(lease->handle, &options);
+	if (status != MEWS_OK)
+		return error_raise(status,
+		    mews_group_message(lease->group));
+	Py_RETURN_NONE;
+}
+
+/* Calls that take a lease only, and those that take a savepoint's name. */
+typedef enum mews_status plain_fn(struct mews_lease *, mews_query_fn *,
+    void *);
+typedef enum mews_status named_fn(struct mews_lease *, const char *,
+    mews_query_fn *, void *);
+
+static PyObject *
+finish(PyObject *self, plain_fn *plain, named_fn *named, PyObject *name)
+{
+	struct lease		*lease = (struct lease *)self;
+	struct pool		*pool = lease_use(lease);
+	const char		*text = NULL;
+	struct call		*call;
+	enum mews_status	 status;
+
+	if (pool == NULL || (name != NULL &&
+	    (text = PyUnicode_AsUTF8(name)) == NULL) ||
+	    (call = call_new(pool, CALL_NONE)) == NULL)
+		return NULL;
+	status = named != NULL ?
+	    named(lease->handle, text, call_done, call) :
+	    plain(lease->handle, call_done, call);
+	if (status != MEWS_OK)
+		return call_refuse(call, error_of_group(status,
+		    lease->group));
+	return call_result(call);
+}
+
+static PyObject *
+lease_commit(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return finish(self, mews_lease_commit, NULL, NULL);
+}
+
+static PyObject *
+lease_rollback(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return finish(self, mews_lease_rollback, NULL, NULL);
+}
+
+static PyObject *
+lease_savepoint(PyObject *self, PyObject *name)
+{
+	return finish(self, NULL, mews_lease_savepoint, name);
+}
+
+static PyObject *
+lease_rollback_to(PyObject *self, PyObject *name)
+{
+	return finish(self, NULL, mews_lease_rollback_to, name);
+}
+
+static PyObject *
+lease_release(PyObject *self, PyObject *name)
+{
+	return finish(self, NULL, mews_lease_release_savepoint, name);
+}
+
+static PyObject *
+lease_rows(PyObject *self, PyObject *const *args, Py_ssize_t count,
+    PyObject *names)
+{
+	struct lease	*lease = (struct lease *)self;
+
+	if (lease_use(lease) == NULL)
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");
+		return NULL;
+	}
+	return stream_rows(lease, args, count, names);
+}
+
+static PyObject *
+lease_copy_out(PyObject *self, PyObject *sql)
+{
+	return stream_copy((struct lease *)self, STREAM_COPY_OUT, sql);
+}
+
+static PyObject *
+lease_copy_in(PyObject *self, PyObject *sql)
+{
+	return stream_copy((struct lease *)self, STREAM_COPY_IN, sql);
+}
+
+/* Give it back; false: only its own thread can. */
+static bool
+give_back(struct lease *lease)
+{
+	struct pool	*pool = lease->pool;
+
+	if (lease->handle == NULL)
+		return true;
+	if (lease->generation == pool->generation && pool->handle != NULL &&
+	    pool->thread != PyThread_get_thread_ident())
+		return false;
+	mews_lease_end(&lease->handle);
+	return true;
+}
+
+static PyObject *
+lease_end(PyObject *self, PyObject *unused)
+{
+	struct lease	*lease = (struct lease *)self;
+	struct pool	*pool = lease->pool;
+
+	(void)unused;
+	if (!give_back(lease))
+		return error_raise(MEWS_INVALID, "another thread's lease");
+	/* Work left open ends now, not at the pool's next use. */
+	if (pool->asynchronous ? !pool_schedule(pool) :
+	    pool->handle != NULL && !pool_attend(pool))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+lease_endpoint(PyObject *self, void *unused)
+{
+	struct lease	*lease = (struct lease *)self;
+
+	(void)unused;
+	if (lease_use(lease) == NULL)
+		return NULL;
+	return PyUnicode_FromString(mews_lease_endpoint(lease->handle));
+}
+
+static void
+lease_dealloc(PyObject *self)
+{
+	struct lease	*lease = (struct lease *)self;
+
+	give_back(lease);
+	Py_CLEAR(lease->pool);
+	PyObject_Free(self);
+}
+
+static PyMethodDef methods[] = {
+	{ "query", METHOD(lease_query), METH_FASTCALL | METH_KEYWORDS, NULL },
+	{ "execute", METHOD(lease_execute), METH_FASTCALL | METH_KEYWORDS,
+	  NULL },
+	{ "begin", lease_begin, METH_VARARGS, NULL },
+	{ "commit", lease_commit, METH_NOARGS, NULL },
+	{ "rollback", lease_rollback, METH_NOARGS, NULL },
+	{ "savepoint", lease_savepoint, METH_O, NULL },
+	{ "rollback_to", lease_rollback_to, METH_O, NULL },
+	{ "release", lease_release, METH_O, NULL },
+	{ "rows", METHOD(lease_rows), METH_FASTCALL | METH_KEYWORDS, NULL },
+	{ "copy_out", lease_copy_out, METH_O, NULL },
+	{ "copy_in", lease_copy_in, METH_O, NULL },
+	{ "end", lease_end, METH_NOARGS, NULL },
+	{ NULL, NULL, 0, NULL }
+};
+
+static PyGetSetDef getset[] = {
+	{ "endpoint", lease_endpoint, NULL,
+	  "The name of the endpoint that it is a connection to.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL }
+};
+
+PyTypeObject Lease_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0)
+	.tp_name = "mews._mews.Lease",
+	.tp_doc = "One connection, as mews.Lease and mews.AsyncLease use it.",
+	.tp_basicsize = sizeof(struct lease),
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.tp_dealloc = lease_dealloc,
+	.tp_methods = methods,
+	.tp_getset = getset,
+};

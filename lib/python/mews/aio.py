@@ -1,0 +1,353 @@
+"""Pools, leases and transactions of calls that are awaited.
+
+They wait on the running asyncio loop, by its add_reader(); no thread. What
+the tasks of one turn of the loop ask leaves together. A task that is
+cancelled cancels its query.
+"""
+
+import asyncio
+import weakref
+
+from . import _mews
+from .blocking import pieces
+from .errors import Canceled, Error, TransactionConflict, Undone
+from .notification import Notification
+
+
+class QueryFuture(asyncio.Future):
+    """The result of a query; cancelled, it cancels the query."""
+
+    _query = None
+    _pool = None
+
+    def cancel(self, msg=None):
+        if not super().cancel(msg):
+            return False
+        if self._query is not None:
+            self._pool._cancel(self._query)
+        return True
+
+
+class AsyncSession:
+    """Calls on a connection that is held exclusively."""
+
+    def query(self, sql, *parameters, **options):
+        """await it: run one query, for its Rows; as Pool.query()."""
+        return self._lease.query(sql, *parameters, **options)
+
+    def execute(self, sql, *parameters, **options):
+        """await it: as query(), for how many rows were affected."""
+        return self._lease.execute(sql, *parameters, **options)
+
+    def _use(self, lease):
+        self._lease = lease
+        # query() and execute() above, without a call in between.
+        self.query = lease.query
+        self.execute = lease.execute
+        self._depth = 0
+
+    @property
+    def endpoint(self):
+        """The name of the endpoint that this is a connection to."""
+        return self._lease.endpoint
+
+    async def _stream(self, stream):
+        try:
+            while (batch := stream.take()) is not None:
+                for item in batch:
+                    yield item
+                if not batch:
+                    await stream.wait()
+        finally:
+            stream.stop()
+
+    def rows(self, sql, *parameters):
+        """async for row in lease.rows(...), in constant memory."""
+        return self._stream(self._lease.rows(sql, *parameters))
+
+    def copy_out(self, sql):
+        """COPY ... TO STDOUT: async for data in lease.copy_out(...)"""
+        return self._stream(self._lease.copy_out(sql))
+
+    async def copy_in(self, sql, source):
+        """COPY ... FROM STDIN from an iterable, asynchronous or not, of
+        bytes or str. An exception in the source aborts it: nothing is
+        stored. Returns the number of rows.
+        """
+        stream = self._lease.copy_in(sql)
+
+        async def put(data):
+            for piece in pieces(data):
+                while not stream.put(piece) and not stream.ended:
+                    await stream.wait()
+
+        try:
+            if hasattr(source, "__aiter__"):
+                async for data in source:
+                    await put(data)
+                    if stream.ended:
+                        break
+            else:
+                for data in source:
+                    await put(data)
+                    if stream.ended:
+                        break
+            await stream.wait()  # for the server to be ready, at least
+        except BaseException as error:
+            stream.finish(f"the source raised {type(error).__name__}")
+            while isinstance(error, Exception) and not stream.ended:
+                await stream.wait()
+            raise
+        stream.finish(None)
+        while stream.take() is not None:
+            await stream.wait()
+        return stream.rowcount
+
+
+class AsyncSavepoint(AsyncSession):
+    """A part of a transaction that can be undone by itself."""
+
+    def __init__(self, transaction):
+        self._transaction = transaction
+
+    async def __aenter__(self):
+        outer = self._transaction
+        self._use(outer._lease)
+        self._depth = outer._depth + 1
+        self._name = f"mews_{self._depth}"
+        await self._lease.savepoint(self._name)
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if kind is None:
+            await self._lease.release(self._name)
+        elif isinstance(error, Exception):
+            try:
+                await self._lease.rollback_to(self._name)
+                await self._lease.release(self._name)
+            except Error:
+                pass  # the first error is the one to be told
+        return False
+
+    def savepoint(self):
+        """A savepoint inside of this one."""
+        return AsyncSavepoint(self)
+
+    transaction = savepoint
+
+
+class AsyncTransaction(AsyncSession):
+    """A transaction: committed at the end of its `async with`, rolled back
+    by an exception."""
+
+    def __init__(self, borrow, isolation=None, read_only=None,
+                 deferrable=None, retry=0):
+        self._borrow = borrow
+        self._options = isolation, read_only, deferrable
+        self._retry = retry
+        self._open = False
+
+    async def __aenter__(self):
+        if self._retry:
+            raise TypeError("a block cannot be run again: with retry give a "
+                            "function to run()")
+        return await self._enter()
+
+    async def _enter(self):
+        if self._open:
+            raise RuntimeError("this transaction is open already")
+        lease, self._ours = await self._borrow()
+        try:
+            lease.begin(*self._options)
+        except BaseException:
+            self._end(lease)
+            raise
+        self._use(lease)
+        self._open = True
+        return self
+
+    def _end(self, lease):
+        self._open = False
+        if self._ours:
+            lease.end()
+
+    async def __aexit__(self, kind, error, trace):
+        lease = self._lease
+        if not self._open:
+            return False  # rolled back by the block itself
+        try:
+            if kind is None:
+                await lease.commit()
+            elif not self._ours:
+                try:
+                    await lease.rollback()
+                except Error:
+                    pass  # the first error is the one to be told
+        finally:
+            self._end(lease)
+        return False
+
+    async def rollback(self):
+        """Undo all of it; the block may go on, but not with this."""
+        if self._open:
+            try:
+                await self._lease.rollback()
+            finally:
+                self._end(self._lease)
+
+    def savepoint(self):
+        """A part that can be undone by itself: use it with `async with`."""
+        return AsyncSavepoint(self)
+
+    transaction = savepoint
+
+    async def run(self, function, *args):
+        """Await function(transaction, *args); again, up to `retry` times,
+        where the transaction was certainly undone by a conflict (40001,
+        40P01) or a lost connection."""
+        for left in range(self._retry, -1, -1):
+            try:
+                await self._enter()
+                try:
+                    value = await function(self, *args)
+                except BaseException as error:
+                    await self.__aexit__(type(error), error, None)
+                    raise
+                await self.__aexit__(None, None, None)
+                return value
+            except (TransactionConflict, Undone) as error:
+                if left == 0 or not error.may_resend:
+                    raise
+
+
+class AsyncLease(AsyncSession):
+    """One connection held exclusively. Use it with `async with`."""
+
+    def __init__(self, lease):
+        self._use(lease)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        self.end()
+
+    def end(self):
+        """Give it back; an open transaction is rolled back."""
+        self._lease.end()
+
+    def transaction(self, *, isolation=None, read_only=None,
+                    deferrable=None):
+        """An AsyncTransaction on this connection."""
+        async def borrow():
+            return self._lease, False
+        return AsyncTransaction(borrow, isolation, read_only, deferrable)
+
+
+class _Borrowing:
+    """await it, or use it with `async with`, for an AsyncLease."""
+
+    def __init__(self, future):
+        self._future = future
+
+    def __await__(self):
+        return AsyncLease((yield from self._future))
+
+    async def __aenter__(self):
+        self._lease = await self
+        return self._lease
+
+    async def __aexit__(self, *exception):
+        self._lease.end()
+
+
+class AsyncListener:
+    """Notifications of a channel: async for notification in listener. See
+    help(mews.Listener)."""
+
+    def __init__(self, listener):
+        self._listener = listener
+        self._heard = []
+
+    async def get(self):
+        """The next Notification."""
+        while not self._heard:
+            self._heard = self._listener.take()
+            if not self._heard:
+                await self._listener.wait(-1)
+            self._heard.reverse()
+        return Notification(*self._heard.pop())
+
+    async def __aiter__(self):
+        while True:
+            try:
+                notification = await self.get()
+            except Canceled:
+                return
+            yield notification
+
+    def close(self):
+        """Listen no more."""
+        self._listener.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        self.close()
+
+
+class AsyncPool(_mews.Pool):
+    """One loop's connections, in the groups of its fleet.
+
+    await query(...) and await execute(...) take what Pool's take.
+    """
+
+    def __new__(cls, fleet):
+        return super().__new__(cls, fleet, asyncio.get_running_loop(),
+                               QueryFuture)
+
+    def __init__(self, fleet):
+        self._listeners = weakref.WeakSet()
+
+    def lease(self, group, *, wait=None):
+        """Borrow a connection: async with pool.lease("read") as lease"""
+        return _Borrowing(self._lease(group, wait=wait))
+
+    def transaction(self, group, *, isolation=None, read_only=None,
+                    deferrable=None, retry=0, wait=None):
+        """An AsyncTransaction; see Pool.transaction()."""
+        async def borrow():
+            return await self._lease(group, wait=wait), True
+        return AsyncTransaction(borrow, isolation, read_only, deferrable,
+                                retry)
+
+    def listen(self, channel):
+        """Hear what is sent to a channel: an AsyncListener."""
+        listener = AsyncListener(self._listen(channel))
+        self._listeners.add(listener)
+        return listener
+
+    def close(self):
+        """Close every connection; queries in flight end with Canceled."""
+        for listener in list(self._listeners):
+            listener.close()
+        super().close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        self.close()
+
+
+def pool_of(fleet, pools):
+    """The pool of the running loop; pools is what a thread has."""
+    loop = asyncio.get_running_loop()
+    pool = getattr(pools, "asynchronous", None)
+    if pool is None or pools.loop is not loop:
+        if pool is not None:
+            pool.close()  # of a loop that ended
+        pools.asynchronous = pool = AsyncPool(fleet)
+        pools.loop = loop
+    return pool

@@ -1,0 +1,333 @@
+"""Pools, leases and transactions of calls that wait."""
+
+from . import _mews
+from .errors import Canceled, Error, TransactionConflict, Undone
+from .notification import Notification
+
+PIECE = 1024 * 1024  # bytes of COPY that are given to the library at once
+
+
+def pieces(data):
+    """The data of a source of COPY, as bytes of a bearable size."""
+    if isinstance(data, str):
+        data = data.encode()
+    view = memoryview(data).cast("B")
+    for at in range(0, len(view), PIECE):
+        yield view[at:at + PIECE]
+
+
+class Session:
+    """Calls on a connection that is held exclusively."""
+
+    def __init__(self, lease):
+        self._use(lease)
+
+    def query(self, sql, *parameters, **options):
+        """Run one query and return its Rows; as Pool.query()."""
+        return self._lease.query(sql, *parameters, **options)
+
+    def execute(self, sql, *parameters, **options):
+        """As query(), but return how many rows were affected."""
+        return self._lease.execute(sql, *parameters, **options)
+
+    def _use(self, lease):
+        self._lease = lease
+        # query() and execute() above, without a call in between.
+        self.query = lease.query
+        self.execute = lease.execute
+        self._depth = 0
+
+    @property
+    def endpoint(self):
+        """The name of the endpoint that this is a connection to."""
+        return self._lease.endpoint
+
+    def rows(self, sql, *parameters):
+        """Run a query whose rows come one by one, in constant memory.
+
+        for row in lease.rows("select ..."): ...
+
+        Leaving the loop early reads the rest and throws it away.
+        """
+        stream = self._lease.rows(sql, *parameters)
+        try:
+            while (batch := stream.take()) is not None:
+                if batch:
+                    yield from batch
+                else:
+                    stream.wait()
+        finally:
+            stream.stop()
+
+    def copy_out(self, sql):
+        """COPY ... TO STDOUT: yields bytes; one row each in text and csv."""
+        stream = self._lease.copy_out(sql)
+        try:
+            while (batch := stream.take()) is not None:
+                if batch:
+                    yield from batch
+                else:
+                    stream.wait()
+        finally:
+            stream.stop()
+
+    def copy_in(self, sql, source):
+        """COPY ... FROM STDIN from an iterable of bytes or str.
+
+        Pieces need not end where rows do. An exception in the source aborts
+        the COPY: nothing is stored. Returns the number of rows.
+        """
+        stream = self._lease.copy_in(sql)
+        try:
+            for data in source:
+                for piece in pieces(data):
+                    while not stream.put(piece) and not stream.ended:
+                        stream.wait()
+                if stream.ended:
+                    break
+            stream.wait()  # for the server to be ready, at least
+        except BaseException as error:
+            stream.finish(f"the source raised {type(error).__name__}")
+            while isinstance(error, Exception) and not stream.ended:
+                stream.wait()
+            raise
+        stream.finish(None)
+        while stream.take() is not None:
+            stream.wait()
+        return stream.rowcount
+
+
+class Savepoint(Session):
+    """A part of a transaction that can be undone by itself."""
+
+    def __init__(self, transaction):
+        self._transaction = transaction
+        self._name = None
+
+    def __enter__(self):
+        outer = self._transaction
+        self._use(outer._lease)
+        self._depth = outer._depth + 1
+        name = f"mews_{self._depth}"
+        self._lease.savepoint(name)
+        self._name = name
+        return self
+
+    def __exit__(self, kind, error, trace):
+        name, self._name = self._name, None
+        if kind is None:
+            self._lease.release(name)
+        elif isinstance(error, Exception):
+            try:
+                self._lease.rollback_to(name)
+                self._lease.release(name)
+            except Error:
+                pass  # the first error is the one to be told
+        return False
+
+    def savepoint(self):
+        """A savepoint inside of this one."""
+        return Savepoint(self)
+
+    transaction = savepoint
+
+
+class Transaction(Session):
+    """A transaction: committed at the end of its block, rolled back by an
+    exception.
+
+    with pool.transaction("write") as t:
+        t.execute("update ...")
+        with t.savepoint():
+            ...
+    """
+
+    def __init__(self, borrow, isolation=None, read_only=None,
+                 deferrable=None, retry=0):
+        self._borrow = borrow  # gives (lease, whether to end it)
+        self._options = isolation, read_only, deferrable
+        self._retry = retry
+        self._open = False
+
+    def __enter__(self):
+        if self._retry:
+            raise TypeError("a block cannot be run again: with retry give a "
+                            "function to run()")
+        return self._enter()
+
+    def _enter(self):
+        if self._open:
+            raise RuntimeError("this transaction is open already")
+        lease, self._ours = self._borrow()
+        try:
+            lease.begin(*self._options)
+        except BaseException:
+            self._end(lease)
+            raise
+        self._use(lease)
+        self._open = True
+        return self
+
+    def _end(self, lease):
+        self._open = False
+        if self._ours:
+            lease.end()
+
+    def __exit__(self, kind, error, trace):
+        lease = self._lease
+        if not self._open:
+            return False  # rolled back by the block itself
+        try:
+            if kind is None:
+                lease.commit()
+            elif not self._ours:
+                self._undo(lease)
+        finally:
+            self._end(lease)
+        return False
+
+    @staticmethod
+    def _undo(lease):
+        try:
+            lease.rollback()
+        except Error:
+            pass  # the first error is the one to be told
+
+    def rollback(self):
+        """Undo all of it; the block may go on, but not with this."""
+        if self._open:
+            try:
+                self._lease.rollback()
+            finally:
+                self._end(self._lease)
+
+    def savepoint(self):
+        """A part that can be undone by itself: use it with `with`."""
+        return Savepoint(self)
+
+    transaction = savepoint
+
+    def run(self, function, *args):
+        """Call function(transaction, *args) and return what it returned.
+
+        It is called again, up to `retry` times, where the transaction was
+        certainly undone by a conflict (40001, 40P01) or a lost connection.
+        """
+        for left in range(self._retry, -1, -1):
+            try:
+                self._enter()
+                try:
+                    value = function(self, *args)
+                except BaseException as error:
+                    self.__exit__(type(error), error, None)
+                    raise
+                self.__exit__(None, None, None)
+                return value
+            except (TransactionConflict, Undone) as error:
+                if left == 0 or not error.may_resend:
+                    raise
+
+
+class Lease(Session):
+    """One connection held exclusively, for session state, COPY and rows in
+    constant memory. Use it with `with`, or call end().
+
+    What a lease leaves behind never reaches the next user of its connection.
+    """
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.end()
+
+    def end(self):
+        """Give it back; an open transaction is rolled back."""
+        self._lease.end()
+
+    def transaction(self, *, isolation=None, read_only=None,
+                    deferrable=None):
+        """A Transaction on this connection; see Pool.transaction()."""
+        return Transaction(lambda: (self._lease, False), isolation,
+                           read_only, deferrable)
+
+
+class Listener:
+    """Notifications of a channel: iterate over it, or get() one.
+
+    PostgreSQL keeps nothing for a listener that is away. So the event of a
+    Notification tells when messages can be relied on: "listening", then
+    "message"..., "lost", "missed", "message"... Read anew what you keep in
+    step with the database at "listening" and at "missed".
+    """
+
+    def __init__(self, listener):
+        self._listener = listener
+        self._heard = []
+
+    def get(self, timeout=None):
+        """The next Notification, or None after timeout seconds."""
+        if not self._heard:
+            self._heard = self._listener.take()
+            if not self._heard:
+                self._listener.wait(
+                    -1 if timeout is None else int(timeout * 1000))
+                self._heard = self._listener.take()
+            self._heard.reverse()
+        return Notification(*self._heard.pop()) if self._heard else None
+
+    def __iter__(self):
+        while True:
+            try:
+                notification = self.get()
+            except Canceled:
+                return
+            if notification is not None:
+                yield notification
+
+    def close(self):
+        """Listen no more."""
+        self._listener.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class Pool(_mews.Pool):
+    """One thread's connections, in the groups of its fleet.
+
+    pool = fleet.pool()
+    for row in pool.query("read", "select id, name from t where id = $1", 7):
+        print(row.id, row["name"], row[0])
+    """
+
+    def lease(self, group, *, wait=None):
+        """Borrow a connection: a Lease.
+
+        wait  seconds; the group's acquire_timeout
+        """
+        return Lease(self._lease(group, wait=wait))
+
+    def transaction(self, group, *, isolation=None, read_only=None,
+                    deferrable=None, retry=0, wait=None):
+        """A Transaction: use it with `with`, or run() a function in it.
+
+        isolation  "read committed", "repeatable read", "serializable"
+        retry      how often run() may call its function once more
+        wait       seconds to wait for a connection
+        """
+        return Transaction(lambda: (self._lease(group, wait=wait), True),
+                           isolation, read_only, deferrable, retry)
+
+    def listen(self, channel):
+        """Hear what is sent to a channel: a Listener."""
+        return Listener(self._listen(channel))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()

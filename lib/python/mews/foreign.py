@@ -1,0 +1,60 @@
+"""Other drivers: psycopg, SQLAlchemy, Django skip dead servers, too.
+
+    choice = fleet.choose(role="standby", max_lag=1)
+    try:
+        connection = psycopg.connect(choice.conninfo, connect_timeout=3)
+    except psycopg.OperationalError as error:
+        fleet.report(choice, error)
+        raise
+    fleet.report(choice)
+
+The fleet needs a process that probes, see Fleet.monitor(). Examples for each
+are in lib/python/examples.
+"""
+
+import typing
+
+
+class Choice(typing.NamedTuple):
+    """A server that is usable now, see Fleet.choose().
+
+    endpoint    its name
+    role        "primary", "standby", "readonly", or "unknown"
+    lag         seconds that it is behind; None: not known
+    conninfo    for drivers that use libpq
+    parameters  the same as a dict: host, hostaddr, port, user, ...
+    """
+
+    endpoint: str
+    role: str
+    lag: typing.Optional[float]
+    conninfo: str
+    parameters: typing.Dict[str, str]
+
+
+# SQLSTATEs by which a server, or what is between, ends connections.
+_ENDS = ("08", "57P01", "57P02", "57P03")
+
+
+def is_evidence(error):
+    """Does @error of a driver, or what it was raised for, speak against the
+    server?
+
+    OSError and OperationalError do, unless a SQLSTATE says that a server
+    answered: a query that was wrong, or too slow, is none of its faults.
+    """
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        state = (getattr(error, "sqlstate", None) or
+                 getattr(error, "pgcode", None))
+        if isinstance(state, str):
+            return state.startswith(_ENDS)
+        if isinstance(error, OSError):
+            return True
+        inner = getattr(error, "orig", None) or error.__cause__
+        if inner is None:
+            return any(base.__name__ == "OperationalError"
+                       for base in type(error).__mro__)
+        error = inner
+    return False

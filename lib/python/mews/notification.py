@@ -1,0 +1,13 @@
+"""mews.Notification: what is heard on a channel."""
+
+from typing import NamedTuple, Optional
+
+
+class Notification(NamedTuple):
+    """event is "message", "listening", "lost" or "missed"."""
+
+    event: str
+    channel: str
+    payload: Optional[str] = None
+    sender: int = 0
+    endpoint: Optional[str] = None

@@ -1,0 +1,229 @@
+"""Connection and Handler, as in the module pgdbpool.pool."""
+
+import json
+import os
+import re
+import threading
+
+from .. import errors
+from ..fleet import Fleet
+from .cursor import (ConnectionRef, Cursor, DBConnectionError,
+                     DBOfflineError, DBQueryError, UnconfiguredGroupError,
+                     query_error)
+
+__all__ = ["Connection", "DBConnectionError", "DBOfflineError",
+           "DBQueryError", "Handler", "Query", "UnconfiguredGroupError"]
+
+CONNECT_TIMEOUT = 30        # seconds
+QUERY_TIMEOUT = 120000      # ms
+WORKERS = 64
+LEAST_LEASE = 300000        # ms that a Handler may do something else
+
+
+def _ssl(value):
+    """sslmode, for whatever callers write."""
+    return {True: "require", False: "disable", None: "prefer",
+            "on": "require", "off": "disable"}.get(value, value)
+
+
+def _conninfo(db):
+    names = {"host": "host", "port": "port", "dbname": "name",
+             "user": "user", "password": "pass"}
+    values = {key: db[name] for key, name in names.items() if name in db}
+    values["sslmode"] = _ssl(db.get("ssl"))
+    return " ".join(
+        key + "='" + re.sub(r"(['\\])", r"\\\1", str(value)) + "'"
+        for key, value in values.items())
+
+
+def _group(group, db):
+    timeout = int(db.get("query_timeout", QUERY_TIMEOUT))
+    settings = {
+        "role": group.get("role", "primary"),
+        "connection_count": group["connection_count"],
+        "autocommit": group.get("autocommit") is True,
+        "acquire_timeout":
+            f"{round(db.get('connect_timeout', CONNECT_TIMEOUT) * 1000)}ms",
+        # A Handler that is idle for longer than this is taken away.
+        "query_timeout":
+            f"{min(max(timeout, LEAST_LEASE), 86400000)}ms",
+    }
+    init = [f"SET statement_timeout = {timeout}"]
+    if "session_tmp_buffer" in db:
+        init.append(
+            f"SET temp_buffers = '{int(db['session_tmp_buffer'])}MB'")
+    if group.get("sqlprepare") is True:
+        init.append('SELECT "SQLPrepare"."PrepareQueries"()')
+    settings["init"] = init
+    return settings
+
+
+class Connection:
+    """The databases and groups of this program: one set of them."""
+
+    _config = None
+    _fleet = None
+    _permits = {}
+
+    @classmethod
+    def init(cls, config):
+        """Take a configuration; best before the server forks.
+
+        :param dict config: see help(mews.pgdbpool)
+        """
+        databases = config["db"]
+        if isinstance(databases, dict):
+            databases = [databases]
+        if cls.get_threading_model(config) not in ("threaded",
+                                                   "non-threaded"):
+            raise DBConnectionError("type is threaded or non-threaded")
+        try:
+            fleet = Fleet({
+                "instance": "pgdbpool",
+                "workers": config.get("workers", WORKERS),
+                "endpoints": {f"db{number}": _conninfo(db)
+                              for number, db in enumerate(databases, 1)},
+                "groups": {name: _group(group, databases[0])
+                           for name, group in config["groups"].items()},
+            })
+        except (errors.Error, KeyError, TypeError, ValueError) as error:
+            raise DBConnectionError(repr(error)) from error
+        before, cls._fleet, cls._config = cls._fleet, fleet, config
+        cls._begin()
+        if before is not None:
+            try:
+                before.close()
+            except errors.Error:
+                pass  # another thread still uses it
+
+    @classmethod
+    def _begin(cls):
+        """As many Handlers at a time as a group has connections."""
+        if cls._config is not None:
+            cls._permits = {
+                name: threading.BoundedSemaphore(group["connection_count"])
+                for name, group in cls._config["groups"].items()}
+
+    @classmethod
+    def get_threading_model(cls, config=None):
+        """threaded or non-threaded; both work in threads here."""
+        return (config or cls._config).get("type", "threaded")
+
+    @classmethod
+    def get_max_pool_size(cls, group):
+        """How many Handlers of a group there can be at a time."""
+        return cls._config["groups"][group]["connection_count"]
+
+
+# A child's Handlers are its own.
+os.register_at_fork(after_in_child=Connection._begin)
+
+
+class Query:
+    """The work of Handler.query() and query_prepared()."""
+
+    @staticmethod
+    def execute(connection, sql_statement, sql_params=None):
+        cursor = Cursor(connection)
+        cursor.execute(sql_statement, sql_params)
+        return cursor
+
+    @staticmethod
+    def execute_prepared(connection, sql_params):
+        """The result of "SQLPrepare"."ExecuteQuery"; a text of JSON where
+        it failed."""
+        if sql_params is None:
+            raise TypeError("sql_params must be given")
+        cursor = Cursor(connection)
+        try:
+            cursor.callproc('"SQLPrepare"."ExecuteQuery"', sql_params)
+            return cursor.fetchone()[0]
+        except DBQueryError as error:
+            cause = error.__cause__
+            return json.dumps({"error": True,
+                               "exception": type(cause).__name__,
+                               "exceptionCause": str(cause)})
+
+
+class Handler:
+    """One connection of a group, for a with block.
+
+    with pool.Handler("group1") as db:
+        for row in db.query("select * from t"):
+            print(row["id"])
+        db.commit()     # where autocommit is off
+    """
+
+    _lease = None
+    _permit = None
+
+    def __init__(self, group):
+        if Connection._fleet is None:
+            raise DBConnectionError("call Connection.init() first")
+        if group not in Connection._permits:
+            raise UnconfiguredGroupError(group)
+        self._group = group
+        permit = Connection._permits[group]
+        permit.acquire()
+        self._permit = permit
+        try:
+            self._lease = Connection._fleet.pool()._lease(group)
+        except errors.Error as error:
+            self._release()
+            raise query_error(error) from error
+        except BaseException:
+            self._release()
+            raise
+        self.conn_ref = ConnectionRef(
+            self._lease,
+            Connection._config["groups"][group].get("autocommit") is True)
+
+    @property
+    def connection(self):
+        """The connection itself: cursor(), commit(), rollback()."""
+        return self.conn_ref
+
+    def query(self, statement, params=None):
+        """Run SQL with %s or %(name)s; a Cursor."""
+        return Query.execute(self.conn_ref, statement, params)
+
+    def query_prepared(self, params):
+        """Run a prepared query of the extension prep_queries."""
+        return Query.execute_prepared(self.conn_ref, params)
+
+    def commit(self):
+        """Commit, where autocommit is off."""
+        self.conn_ref.commit()
+
+    def rollback(self):
+        """Undo, where autocommit is off."""
+        self.conn_ref.rollback()
+
+    def _release(self):
+        lease, self._lease = self._lease, None
+        permit, self._permit = self._permit, None
+        try:
+            if lease is not None:
+                lease.end()
+        finally:
+            if permit is not None:
+                try:
+                    permit.release()
+                except ValueError:
+                    pass  # counted before init() was called again
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                self.conn_ref.commit()
+        finally:
+            self._release()
+
+    def __del__(self):
+        try:
+            self._release()
+        except Exception:
+            pass  # its thread, or the interpreter, is gone

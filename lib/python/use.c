@@ -1,0 +1,115 @@
+/*
+ * use.c - may this thread use it now? Fleets are joined and pools opened here.
+ *
+ * A pool is opened at its first use, and again at the first use in a child
+ * of the process that opened it. It closes in its own thread only.
+ */
+#include "binding.h"
+
+bool
+fleet_join(struct fleet *fleet)
+{
+	struct mews_error	error;
+	enum mews_status	status;
+
+	if (fleet->handle == NULL) {
+		error_raise(MEWS_INVALID, "the fleet is closed");
+		return false;
+	}
+	if (fleet->joined == getpid())
+		return true;
+	status = mews_fleet_join(fleet->handle, &error);
+	if (status != MEWS_OK) {
+		error_raise(status, error.message);
+		return false;
+	}
+	fleet->joined = getpid();
+	mews_fleet_set_state(fleet->handle, MEWS_WORKER_READY);
+	return true;
+}
+
+bool
+pool_use(struct pool *pool)
+{
+	struct mews_error	error;
+	enum mews_status	status;
+
+	if (pool->handle != NULL) {
+		if (pool->thread == PyThread_get_thread_ident())
+			return true;
+		error_raise(MEWS_INVALID, "this pool is another thread's: ask "
+		    "fleet.pool() in the thread that uses it");
+		return false;
+	}
+	if (pool->closing || pool->fleet == NULL) {
+		error_raise(MEWS_INVALID, pool->closing ?
+		    "the pool is being closed" : "the worker's pool is closed");
+		return false;
+	}
+	if (!fleet_join(pool->fleet))
+		return false;
+	pool->thread = PyThread_get_thread_ident();
+	status = mews_pool_open(&pool->handle, pool->fleet->handle,
+	    pool_watch, pool, &error);
+	if (status != MEWS_OK) {
+		error_raise(status, error.message);
+		return false;
+	}
+	return !PyErr_Occurred();
+}
+
+void
+pool_shut(struct pool *pool)
+{
+	if (pool->handle == NULL)
+		return;
+	pool->closing = true;
+	pool->generation++;
+	pool->depth++;
+	if (pool->fleet != NULL)
+		mews_pool_close(&pool->handle);
+	pool->handle = NULL;
+	pool->depth--;
+	pool->watch_count = 0;
+	pool->plan_count = 0;
+	pool->tick_soon = false;
+	Py_CLEAR(pool->timer);
+	Py_CLEAR(pool->endpoint);
+	pool->endpoint_name = NULL;
+	PyDict_Clear(pool->plans);
+	pool->closing = false;
+}
+
+struct mews_group *
+pool_group(struct pool *pool, PyObject *name)
+{
+	struct mews_group	*group;
+	const char		*text;
+
+	if (!PyUnicode_Check(name)) {
+		PyErr_Format(PyExc_TypeError, "the group is a str, not %.100s",
+		    Py_TYPE(name)->tp_name);
+		return NULL;
+	}
+	if ((text = PyUnicode_AsUTF8(name)) == NULL)
+		return NULL;
+	if ((group = mews_pool_group(pool->handle, text)) == NULL)
+		PyErr_Format(PyExc_KeyError, "the fleet has no group %R",
+		    name);
+	return group;
+}
+
+struct pool *
+lease_use(struct lease *lease)
+{
+	struct pool	*pool = lease->pool;
+
+	if (lease->handle == NULL)
+		error_raise(MEWS_INVALID, "the lease has ended");
+	else if (lease->generation != pool->generation)
+		error_raise(MEWS_UNAVAILABLE, "the lease's pool was closed, "
+		    "or belongs to the parent of this process");
+	else if (pool_use(pool))
+		return pool;
+	return NULL;
+}

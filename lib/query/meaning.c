@@ -1,0 +1,54 @@
+/*
+ * meaning.c - SQLSTATEs, and what stands beside them.
+ */
+#include "query/meaning.h"
+
+#include <string.h>
+
+const char *
+meaning_state(const PGresult *answer)
+{
+	const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+
+	return state == NULL ? "" : state;
+}
+
+enum health_evidence
+meaning_evidence(const char *state)
+{
+	if (strcmp(state, "57P01") == 0 || strcmp(state, "57P02") == 0)
+		return HEALTH_SHUTDOWN;
+	/* The server's own time limits (57P05, 25P03, 25P04) tell nothing of
+	 * its health. */
+	if (strcmp(state, "57P05") == 0 || strncmp(state, "25P", 3) == 0)
+		return HEALTH_NOTHING;
+	return HEALTH_LOST;
+}
+
+bool
+meaning_is_libpqs(const PGresult *answer)
+{
+	return PQresultErrorField(answer, PG_DIAG_SEVERITY_NONLOCALIZED) ==
+	    NULL;
+}
+
+enum mews_status
+meaning_status(const struct query *query, const PGresult *answer)
+{
+	const char *function;
+
+	if (meaning_is_libpqs(answer))
+		return MEWS_TOO_LARGE;
+	if (!query->inside && sql_commits(query_sql(query)))
+		return MEWS_PARTLY;
+	if (strcmp(meaning_state(answer), "57014") != 0)
+		return MEWS_SQL;
+	/* 57014 is also the code of a COPY that failed by request, and of
+	 * whatever SQL raises it. */
+	if (query->kind == QUERY_COPY && query->stopped)
+		return MEWS_CANCELED;
+	function = PQresultErrorField(answer, PG_DIAG_SOURCE_FUNCTION);
+	return function != NULL &&
+	    strcmp(function, "ProcessInterrupts") == 0 ? MEWS_TIMEOUT :
+	    MEWS_SQL;
+}

@@ -1,0 +1,182 @@
+/*
+ * query.h - one query, or one wait for a lease, from acceptance to its end.
+ *
+ * A query is in exactly one place: on its group's waiting list (WAITING, or
+ * LOST), in a connection's ring (SENT), or on the pool's free list. query_end()
+ * is the only way out of the first two: it runs the callback, once.
+ *
+ * Queries and their parameters live in memory of the pool that is used again
+ * and again; only large parameters and SQL of the moment are allocated.
+ */
+#ifndef QUERY_H
+#define QUERY_H
+
+#include "query/result.h"
+#include "base/sql.h"
+#include "query/statement.h"
+
+#include <mews/lease.h>
+#include <mews/pool.h>
+#include <mews/query.h>
+#include <mews/stream.h>
+#include <sys/queue.h>
+
+struct conn;
+
+enum query_kind {
+	QUERY_SHARED,	/* on any connection of its group */
+	QUERY_LEASE,	/* waits for a connection of its own */
+	QUERY_ON_LEASE, /* on the lease's connection */
+	QUERY_COPY,	/* on the lease's connection; see copy.h */
+	QUERY_COMMIT,	/* on the lease's connection: COMMIT */
+	QUERY_ROLLBACK,	/* on the lease's connection: ROLLBACK */
+	QUERY_SAVEPOINT /* on the lease's: to, or of, a savepoint */
+};
+
+enum query_state {
+	QUERY_FREE,
+	QUERY_WAITING,
+	QUERY_LOST, /* waiting again: its connection was */
+	QUERY_SENT
+};
+
+#define QUERY_INLINE_PARAMS 6
+#define QUERY_INLINE_BYTES  160
+#define PARAM_INSIDE	    ((int)sizeof(((struct mews_param *)0)->inside))
+#define QUERY_SLACK	    PARAM_INSIDE /* copied whole, however short */
+#define QUERY_TWIN_PARAMS   32 /* one with more is not hedged */
+/* The most that a server takes in one message: MaxAllocSize of PostgreSQL's
+ * src/include/utils/memutils.h, less the message's own fields. */
+#define QUERY_MESSAGE_MAX   ((size_t)0x3fffff00)
+#define QUERY_RESENDS	    2 /* of what the server gave back unrun */
+
+struct query {
+	mews_query_id id; /* generation << 32 | index into pool->queries + 1 */
+	uint32_t wait_ms; /* for a connection; 0: as the group says */
+	uint8_t kind;	  /* enum query_kind */
+	uint8_t state;	  /* enum query_state */
+	bool alone;	  /* has a Sync of its own */
+	struct mews_group *group;
+	union {
+		mews_query_fn *query;
+		mews_lease_fn *lease; /* QUERY_LEASE */
+	} fn;		      /* NULL: ended, but its answer is to come */
+	void *arg;
+	int64_t sent_us;
+
+	/* Fields that are zero at first, side by side. */
+	uint8_t unrun;	  /* times that the server gave it back, not run */
+	uint8_t suspected; /* times that a session ended that may have run it */
+	int8_t sent_to;	  /* the endpoint; -1: never sent */
+	bool slow;	  /* its statement is known to take long */
+	bool canceled;	  /* on pool->canceled; its end is CANCELED */
+	bool position;	  /* wants to know where its commit is in the WAL */
+	bool committed;	  /* committed; the position comes next */
+	bool inside;	  /* a transaction of a lease, its end included */
+	bool adrift;	  /* its connection was lost, its twin is on its way */
+	bool plain;	  /* run the statement's SQL, prepared or not */
+	bool streaming;	  /* with on_row: libpq knows */
+	bool stopped;	  /* with on_row: no more of them */
+	bool overtaken;	  /* of it and its twin, the other was answered */
+	uint64_t lsn;	  /* the position, once known */
+	struct query *twin;	/* its copy, hedged, on another endpoint */
+	struct query *original; /* of a twin: whose answer it brings */
+	struct mews_lease *lease; /* ON_LEASE and below */
+	mews_row_fn *on_row; /* rows come one by one; or NULL */
+	const char *sql;  /* NULL: @statement's */
+	int *formats;	  /* of the parameters; NULL: all text */
+	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
+	uint64_t after;	  /* only on a server that replayed this; or 0 */
+	size_t outside;	  /* bytes of @memory */
+	int64_t wait_until_us; /* in the queue, then given up */
+	int64_t deadline_us; /* of the whole query, if deadline_at is set */
+	uint32_t deadline_at; /* its place in pool->deadlines; 0: none */
+
+	uint64_t hash;	  /* of @sql; QUERY_SHARED */
+	void *memory;	  /* of the parameters that are not inline; or NULL */
+	const struct mews_statement *statement;
+	const char **values; /* for libpq; what they point to is ours */
+	int *lengths;
+	int param_count;
+	int format;	  /* of the columns of the SQL */
+	TAILQ_ENTRY(query) link;      /* waiting list */
+	TAILQ_ENTRY(query) gone_link; /* pool->canceled */
+	SLIST_ENTRY(query) free_link; /* pool->free_queries */
+	struct mews_result told; /* the result for its callback */
+	const char *inline_values[QUERY_INLINE_PARAMS];
+	int inline_lengths[QUERY_INLINE_PARAMS];
+	int inline_formats[QUERY_INLINE_PARAMS];
+	Oid inline_types[QUERY_INLINE_PARAMS];
+	char inline_bytes[QUERY_INLINE_BYTES + QUERY_SLACK];
+};
+
+TAILQ_HEAD(query_list, query);
+SLIST_HEAD(query_stack, query);
+
+/* MEWS_QUERY_POSITION was asked of a group that only reads. */
+#define QUERY_NO_POSITION "MEWS_QUERY_POSITION is for groups of role " \
+			  "primary: a read has no position"
+
+/* A query of @kind with a copy of @args, WAITING, on no list yet. Else the
+ * group was told why not. */
+enum mews_status query_new(struct query **out, struct mews_group *group,
+    enum query_kind kind, const struct mews_query_args *args);
+
+/* The query that is still to end, by its id; NULL: there is none. */
+struct query *query_find(struct mews_pool *pool, mews_query_id id);
+
+/* A wait for a lease; NULL: out of memory. */
+struct query *query_new_wait(struct mews_group *group, uint32_t wait_ms);
+
+/* The SQL of @query, or of its statement. */
+static inline const char *
+query_sql(const struct query *query)
+{
+	return query->statement != NULL ? query->statement->sql : query->sql;
+}
+
+/* Does @query copy from, or to, the client? */
+static inline enum sql_copy
+query_copies(const struct query *query)
+{
+	return query->statement != NULL ? query->statement->copies :
+	    sql_copies(query->sql);
+}
+
+/* The effect that @query may leave in its session. */
+enum sql_effect query_effect(const struct query *query);
+
+/*
+ * End it: count, call back, free, clear @answer, which may be NULL. A query
+ * that was canceled before says so, whatever became of it.
+ */
+void query_end(struct query *query, enum mews_status status,
+    PGresult *answer, const char *endpoint, const char *message);
+
+/* Another query brought the answer: tell it; free it if it was adrift. */
+void query_answer(struct query *query, struct mews_result *result);
+
+/* End it with a sentence; the endpoint it was sent to last is named, unless
+ * @status says that it never ran. */
+void query_fail(struct query *query, enum mews_status status,
+    const char *message);
+
+/* A copy of @query for another endpoint; NULL: too large, or out of memory. */
+struct query *query_twin(struct query *query);
+
+/* Take it back without a callback: it was never accepted. */
+void query_drop(struct query *query);
+
+/* @twin brings nothing, and its original is sent again by itself. */
+void query_part(struct query *twin);
+
+#define QUERY_GIVEN_UP "given up by the caller"
+
+/* Tell the asker of @query in the next tick that it is CANCELED. */
+void query_cancel(struct query *query);
+
+/* Tell so now, if the asker was not told; the answer to @query, which was
+ * sent, is still to come. */
+void query_give_up(struct query *query, const char *why);
+
+#endif

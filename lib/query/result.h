@@ -1,0 +1,43 @@
+/*
+ * result.h - how a query ended, as its callback sees it.
+ *
+ * A callback's result is in the record of its query, lives as long as the
+ * callback and owns no more than its text; one from result_keep() is the
+ * host's and owns its PGresult, too.
+ */
+#ifndef RESULT_H
+#define RESULT_H
+
+#include <mews/query.h>
+#include <stdlib.h>
+
+#define RESULT_MAGIC	  0x72657375u
+#define RESULT_MAGIC_KEPT 0x7265736bu
+
+struct mews_result {
+	uint32_t magic;
+	enum mews_status status;
+	PGresult *pg;
+	const char *endpoint;
+	uint64_t position;
+	const char *message;
+	char *text; /* owned, or NULL; what message points to, or, without one,
+		       that of @pg in one line, once it was asked for */
+};
+
+/* For a callback's result: makes a later use of it an assertion. */
+static inline void
+result_close(struct mews_result *result)
+{
+	if (result->text != NULL) {
+		free(result->text);
+		result->text = NULL;
+	}
+	result->magic = 0;
+}
+
+/* Make @kept a copy of @result that owns its PGresult, which is taken from it;
+ * of its message only as much as there is memory for. */
+void result_keep(struct mews_result *kept, struct mews_result *result);
+
+#endif

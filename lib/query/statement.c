@@ -1,0 +1,131 @@
+/*
+ * statement.c - registering SQL; connections prepare it when they need it.
+ *
+ * And what is learned of SQL that was not registered: which of it runs long.
+ */
+#include "query/statement.h"
+
+#include "base/config.h"
+#include "base/status.h"
+#include "query/query.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A mistake in what is to be registered; NULL: none. */
+static const char *
+mistake(const struct statements *statements, const char *name,
+    const char *sql, unsigned flags, const Oid *types, int type_count)
+{
+	const struct mews_statement *other;
+
+	if (sql == NULL || sql[0] == '\0')
+		return "a statement needs SQL";
+	if (strlen(sql) + 4 * MEWS_PARAMS_MAX > QUERY_MESSAGE_MAX)
+		return "a server takes no SQL of a gigabyte";
+	if ((flags & ~(unsigned)MEWS_QUERY_BINARY) != 0)
+		return "the only flag of a statement is MEWS_QUERY_BINARY";
+	if (type_count < 0 || type_count > MEWS_PARAMS_MAX ||
+	    (type_count > 0 && types == NULL))
+		return "a statement has 0 to 65535 parameters, with a type "
+		       "for each or without any";
+	if (name == NULL)
+		return NULL;
+	if (!config_is_name(name))
+		return "a statement's name has 1 to 31 letters, digits, '_', "
+		       "'-' and '.'";
+	SLIST_FOREACH (other, &statements->list, link)
+		if (strcmp(other->name, name) == 0)
+			return "another statement of the pool has that name";
+	return NULL;
+}
+
+enum mews_status
+statement_new(struct mews_statement **out, struct statements *statements,
+    struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
+    const Oid *types, int type_count, struct mews_error *error)
+{
+	struct mews_statement	*statement;
+	const char		*why;
+	size_t			 size, room;
+	Oid			*copy;
+
+	why = mistake(statements, name, sql, flags, types, type_count);
+	if (why != NULL)
+		return status_set(error, MEWS_INVALID, "%s: %.100s", why,
+		    name != NULL ? name : sql != NULL ? sql : "NULL");
+	size = strlen(sql) + 1;
+	/* The types begin where an Oid may. */
+	room = (sizeof(*statement) + size + sizeof(Oid) - 1) / sizeof(Oid) *
+	    sizeof(Oid);
+	statement = malloc(room + (size_t)type_count * sizeof(Oid));
+	if (statement == NULL)
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	statement->pool = pool;
+	statement->number = statements->count++;
+	snprintf(statement->on_server, sizeof(statement->on_server),
+	    "mews_%u", statement->number);
+	strcpy(statement->name, name != NULL ? name : statement->on_server);
+	statement->effect = sql_effect(sql);
+	statement->copies = sql_copies(sql);
+	statement->answers = 0;
+	statement->mean_us = 0;
+	statement->usual_us = &statements->usual_us;
+	statement->format = (flags & MEWS_QUERY_BINARY) != 0;
+	statement->type_count = type_count;
+	statement->types = NULL;
+	memcpy(statement->sql, sql, size);
+	if (type_count > 0) {
+		copy = (Oid *)(void *)((char *)statement + room);
+		memcpy(copy, types, (size_t)type_count * sizeof(Oid));
+		statement->types = copy;
+	}
+	SLIST_INSERT_HEAD(&statements->list, statement, link);
+	*out = statement;
+	return status_set(error, MEWS_OK, "%s", "");
+}
+
+void
+statements_free(struct statements *statements)
+{
+	struct mews_statement	*statement;
+
+	while ((statement = SLIST_FIRST(&statements->list)) != NULL) {
+		SLIST_REMOVE_HEAD(&statements->list, link);
+		free(statement);
+	}
+}
+
+/* FNV-1a, 64 bits, by G. Fowler, L. C. Noll and K.-P. Vo */
+uint64_t
+text_hash(const char *sql)
+{
+	uint64_t	hash = 0xcbf29ce484222325;
+
+	for (const char *p = sql; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	return hash;
+}
+
+bool
+text_is_slow(const struct statements *statements, uint64_t hash)
+{
+	const struct slow_text *text =
+	    &statements->texts[hash % STATEMENT_TEXTS];
+
+	return text->hash == hash && mean_is_slow(text->mean_us,
+	    statements->usual_us);
+}
+
+void
+text_learn(struct statements *statements, uint64_t hash, float us)
+{
+	struct slow_text *text = &statements->texts[hash % STATEMENT_TEXTS];
+	float		  quick = 0;
+
+	/* Only the slow need a place, however many are quick. */
+	if (text->hash != hash && us > STATEMENT_SLOW_US)
+		*text = (struct slow_text) { .hash = hash };
+	mean_learn(text->hash == hash ? &text->mean_us : &quick,
+	    &statements->usual_us, us);
+}

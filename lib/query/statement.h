@@ -1,0 +1,97 @@
+/*
+ * statement.h - SQL registered once with a pool.
+ */
+#ifndef STATEMENT_H
+#define STATEMENT_H
+
+#include "base/sql.h"
+
+#include <mews/query.h>
+#include <sys/queue.h>
+
+struct mews_statement {
+	struct mews_pool *pool;
+	uint32_t number; /* index into each connection's prepared[] */
+	char on_server[16]; /* its name there: "mews_7" */
+	char name[MEWS_NAME_MAX + 1];
+	enum sql_effect effect;
+	int format; /* of the columns: 0 text, 1 binary */
+	int type_count;	  /* declared types; 0: none are */
+	const Oid *types; /* behind sql, or NULL */
+	uint64_t answers; /* learned from */
+	float mean_us; /* moving average of its time on the server */
+	enum sql_copy copies;
+	float *usual_us; /* of all statements of the pool */
+	SLIST_ENTRY(mews_statement) link;
+	char sql[];
+};
+
+#define STATEMENT_SLOW_US    5000.0F /* slow: its mean is above this */
+#define STATEMENT_SLOW_TIMES 8.0F /* slow: and so many times the usual */
+
+/* SQL that was not registered, and took long at least once. */
+struct slow_text {
+	uint64_t hash; /* of the SQL */
+	float mean_us; /* as that of a statement */
+};
+
+#define STATEMENT_TEXTS 256 /* a power of two */
+
+/* All that one pool knows of SQL. */
+struct statements {
+	SLIST_HEAD(, mews_statement) list;
+	uint32_t count;
+	float usual_us; /* a quarter of all takes less */
+	struct slow_text texts[STATEMENT_TEXTS]; /* by their hash */
+};
+
+/* Register one of @pool in @statements: mews_statement_register_typed(). */
+enum mews_status statement_new(struct mews_statement **out,
+    struct statements *statements, struct mews_pool *pool, const char *name,
+    const char *sql, unsigned flags, const Oid *types, int type_count,
+    struct mews_error *error);
+
+void statements_free(struct statements *statements);
+
+static inline bool
+mean_is_slow(float mean_us, float usual_us)
+{
+	return mean_us > STATEMENT_SLOW_US &&
+	    mean_us > usual_us * STATEMENT_SLOW_TIMES;
+}
+
+static inline void
+mean_learn(float *mean_us, float *usual_us, float us)
+{
+	float	usual = *usual_us, step = 1 + usual * 0.05F;
+
+	*mean_us += (us - *mean_us) * 0.125F;
+	/* Rests where a quarter of all is quicker: when everything is slow,
+	 * nothing is. */
+	*usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
+}
+
+/* Is @statement expected to run long? */
+static inline bool
+statement_is_slow(const struct mews_statement *statement)
+{
+	return mean_is_slow(statement->mean_us, *statement->usual_us);
+}
+
+/* Record that one run took @us. Casts const away: const is for the host. */
+static inline void
+statement_learn(const struct mews_statement *statement, float us)
+{
+	struct mews_statement *own =
+	    (struct mews_statement *)(uintptr_t)statement;
+
+	own->answers++;
+	mean_learn(&own->mean_us, own->usual_us, us);
+}
+
+/* As for a statement, for SQL that was not registered, by its hash. */
+uint64_t text_hash(const char *sql);
+bool text_is_slow(const struct statements *statements, uint64_t hash);
+void text_learn(struct statements *statements, uint64_t hash, float us);
+
+#endif

@@ -1,0 +1,462 @@
+/*
+ * answer.c - what an answer out of the pipeline means for those who asked;
+ * receive.c takes it in.
+ *
+ * The answer to a write is told only when its Sync came back: a commit can
+ * still fail. A read of a batch that fails gets its own error; the server
+ * skips those behind it up to the Sync, and they are sent again, each alone.
+ */
+#include "wire/answer.h"
+
+#include "wire/bulk.h"
+#include "fleet/endpoint.h"
+#include "wire/lease.h"
+#include "query/meaning.h"
+#include "wire/prepared.h"
+#include "wire/ring.h"
+#include "wire/stream.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool
+answer_is_last(struct conn *conn, const PGresult *answer)
+{
+	const char	*severity;
+
+	if (PQresultStatus(answer) != PGRES_FATAL_ERROR)
+		return false;
+	if (meaning_is_libpqs(answer)) {
+		if (PQstatus(conn->pg) == CONNECTION_OK)
+			return false;
+		if (conn->starved)
+			bulk_break(conn, ANSWER_NO_MEMORY);
+	}
+	severity = PQresultErrorField(answer, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity != NULL && strcmp(severity, "FATAL") != 0 &&
+	    strcmp(severity, "PANIC") != 0)
+		return false;
+	conn_break(conn, meaning_evidence(meaning_state(answer)),
+	    PQresultErrorMessage(answer));
+	return true;
+}
+
+/* The plan, or the name, on the server is not what we believed. */
+static bool
+is_stale_statement(struct conn *conn, const struct query *query,
+    const PGresult *answer)
+{
+	if (query->statement == NULL || query->plain)
+		return false;
+	if (prepared_is_refused(query->statement, answer))
+		return true;
+	/* Most failed executions had no effect: prepare and run the query
+	 * again; once only, since bad input looks like this, too. */
+	return prepared_has_old_types(answer) &&
+	    prepared_take_again(conn, query->statement);
+}
+
+static inline const char *
+name(const struct conn *conn)
+{
+	return endpoint_name(conn->group->pool->fleet, conn->endpoint);
+}
+
+void
+answer_tell(struct conn *conn, struct query *query, PGresult *answer)
+{
+	enum mews_status	 status = MEWS_OK;
+	const char		*message = NULL;
+
+	if (!meaning_is_well(PQresultStatus(answer))) {
+		status = meaning_status(query, answer);
+		query->lsn = 0;
+	} else if (query->kind == QUERY_COMMIT &&
+	    strcmp(PQcmdStatus(answer), "ROLLBACK") == 0) {
+		/* COMMIT of a failed transaction is a ROLLBACK, and no error
+		 * to the server. */
+		status = MEWS_SQL;
+		message = "a query of the transaction had failed: "
+			  "everything was rolled back";
+		query->lsn = 0;
+	}
+	if (status == MEWS_TOO_LARGE)
+		message = MEANING_TOO_LARGE;
+	if (query->lease != NULL)
+		lease_heard(query->lease, pool_now(conn->group->pool));
+	query_end(query, status, answer, name(conn), message);
+}
+
+/* A shared read has nothing to commit: its answer is told at once. */
+static inline bool
+is_read(const struct conn *conn, const struct query *query)
+{
+	return conn->group->reader && query->kind == QUERY_SHARED;
+}
+
+static bool
+may_run_again(const struct query *query)
+{
+	return query->kind == QUERY_SHARED && query->unrun < QUERY_RESENDS &&
+	    query->fn.query != NULL && !query->canceled;
+}
+
+/* The server skipped it, or never ran it: provably without effect. */
+static void
+send_again(struct conn *conn, struct query *query)
+{
+	if (may_run_again(query)) {
+		query->unrun++;
+		query->alone = true;
+		queue_put_back(&conn->group->queue, query, false);
+		return;
+	}
+	if (query->lease != NULL)
+		lease_heard(query->lease, pool_now(conn->group->pool));
+	query_fail(query, MEWS_UNAVAILABLE,
+	    "not run: the session before it could not be made ready");
+}
+
+/* An error, or skipped for one. True: nothing more to do for it now. */
+static bool
+query_failed(struct conn *conn, struct query *query, PGresult **answer)
+{
+	if (PQresultStatus(*answer) == PGRES_PIPELINE_ABORTED) {
+		PQclear(*answer);
+		if ((*answer = conn->ahead_error) == NULL) {
+			send_again(conn, query);
+			return true;
+		}
+		conn->ahead_error = NULL;
+	}
+	if (answer_is_last(conn, *answer)) {
+		/* conn_lose() decides what becomes of it. */
+		conn->held = query;
+		PQclear(*answer);
+		return true;
+	}
+	if (!is_stale_statement(conn, query, *answer))
+		return false;
+	prepared_find(conn, query->statement,
+	    strcmp(meaning_state(*answer), "26000") == 0 ?
+	    PREPARED_NOT : PREPARED_STALE);
+	/* A procedure that commits may have had its effect. */
+	if (!may_run_again(query) ||
+	    (sql_commits(query_sql(query)) &&
+		!prepared_is_refused(query->statement, *answer)))
+		return false;
+	PQclear(*answer);
+	query->plain = true;
+	send_again(conn, query);
+	return true;
+}
+
+/*
+ * How long it took, the server having begun with it at @since_us. What comes
+ * in one turn behind another answer took no time of its own.
+ */
+static inline void
+learn(struct conn *conn, const struct query *query, int64_t since_us,
+    struct answer_turn *turn)
+{
+	float	us = 0;
+
+	/* The host has its part in the time of a stream; and nobody waits for
+	 * one that was overtaken. */
+	if (query->on_row != NULL || query->overtaken)
+		return;
+	if (turn->answers++ == 0)
+		turn->waited_us = turn->now_us - query->sent_us;
+	if (since_us < turn->now_us)
+		us = (float)(turn->now_us - (since_us > query->sent_us ?
+		    since_us : query->sent_us));
+	if (query->statement != NULL)
+		statement_learn(query->statement, us);
+	else if (query->kind == QUERY_SHARED)
+		text_learn(&conn->group->pool->statements, query->hash,
+		    us);
+}
+
+void
+answer_query(struct conn *conn, struct query *query, PGresult *answer,
+    ExecStatusType status, int64_t since_us, struct answer_turn *turn)
+{
+	conn->in_flight--;
+	conn->on->answered++;
+	if (query->on_row != NULL)
+		conn->streams--;
+	if (query->slow && --conn->slow == 0)
+		conn->slow_lane = false;
+	if (status != PGRES_PIPELINE_ABORTED)
+		learn(conn, query, since_us, turn);
+	if (bulk_may_be(conn) && PQresultMemorySize(answer) > BULK_LOOK) {
+		answer = bulk_take(conn, answer);
+		status = PQresultStatus(answer);
+	}
+	if (!meaning_is_well(status) && query_failed(conn, query, &answer))
+		return;
+	if (is_read(conn, query)) {
+		enum mews_status st = meaning_is_well(status) ? MEWS_OK :
+		    meaning_status(query, answer);
+
+		query_end(query, st, answer, name(conn),
+		    st == MEWS_TOO_LARGE ? MEANING_TOO_LARGE : NULL);
+		return;
+	}
+	assert(conn->held == NULL && "mews: one query per Sync");
+	conn->held = query;
+	conn->held_answer = answer;
+}
+
+/* The answer to a command ahead of a query: its error becomes the query's. */
+static void
+ahead_answered(struct conn *conn, PGresult *answer)
+{
+	answer_is_last(conn, answer);
+	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = answer;
+	} else {
+		PQclear(answer);
+	}
+}
+
+static void
+prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
+{
+	if (PQresultStatus(answer) == PGRES_COMMAND_OK) {
+		if (prepared_get(conn, query->statement) == PREPARED_SENT)
+			prepared_set(conn, query->statement, PREPARED_YES);
+		PQclear(answer);
+		return;
+	}
+	/* 42P05: the host took the name. The next one will be another. */
+	if (strcmp(meaning_state(answer), "42P05") == 0 &&
+	    query->kind == QUERY_SHARED) {
+		prepared_set(conn, query->statement, PREPARED_NOT);
+		query->plain = true;
+		PQclear(answer);
+		return;
+	}
+	prepared_set(conn, query->statement, PREPARED_NOT);
+	ahead_answered(conn, answer);
+}
+
+static void
+session_answered(struct conn *conn, PGresult *answer)
+{
+	ExecStatusType	status = PQresultStatus(answer);
+
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+	    !answer_is_last(conn, answer))
+		conn_break(conn, HEALTH_NOTHING,
+		    status == PGRES_PIPELINE_ABORTED ?
+		    "the session could not be made ready" :
+		    PQresultErrorMessage(answer));
+	PQclear(answer);
+}
+
+/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages,
+ * 24 or 40 bytes): behind one, the insert position means the page's begin. */
+static uint64_t
+record_end(uint64_t lsn)
+{
+	return lsn % 8192 <= 40 ? lsn - lsn % 8192 : lsn;
+}
+
+/* The answer to send_position(); without one it stays unknown. */
+static void
+position_answered(struct conn *conn, struct query *query, PGresult *answer)
+{
+	if (PQresultStatus(answer) == PGRES_TUPLES_OK &&
+	    PQntuples(answer) == 1 && PQnfields(answer) == 1)
+		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
+		    NULL, 10));
+	else
+		answer_is_last(conn, answer);
+	query->position = false;
+	PQclear(answer);
+}
+
+/* A write on what is no primary any more? The server reports its role behind
+ * the error, right before the Sync. */
+static bool
+is_misrouted(const struct conn *conn, const struct query *query,
+    const PGresult *answer)
+{
+	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	    !meaning_is_well(PQresultStatus(answer)) &&
+	    strcmp(meaning_state(answer), "25006") == 0 &&
+	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
+}
+
+/* A Sync came back: what it covers is decided. */
+static void
+segment_ended(struct conn *conn)
+{
+	struct query	*query = conn->held;
+	PGresult	*answer = conn->held_answer;
+
+	if (conn->ahead_error != NULL) {
+		PQclear(conn->ahead_error);
+		conn->ahead_error = NULL;
+	}
+	/* Committed; but its position is asked for, and comes next. */
+	if (query != NULL && query->position) {
+		query->committed = true;
+		return;
+	}
+	conn->held = NULL;
+	conn->held_answer = NULL;
+	if (conn->head == conn->tail) {
+		conn->idle_since_us = pool_now(conn->group->pool);
+		conn->resetting = false;
+		if (conn->lease == NULL &&
+		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+			conn_break(conn, HEALTH_NOTHING,
+			    "a query left a transaction open");
+	}
+	if (query == NULL)
+		return;
+	if (is_misrouted(conn, query, answer)) {
+		/* Go and find the one that is. */
+		endpoint_see_role(conn->group->pool->fleet, conn->endpoint,
+		    dial_role(conn->pg), conn->epoch);
+		PQclear(answer);
+		send_again(conn, query);
+		return;
+	}
+	answer_tell(conn, query, answer);
+}
+
+void
+answer_own(struct conn *conn, struct expect e, PGresult *answer)
+{
+	switch (e.kind) {
+	case EXPECT_PREPARE:
+		prepare_answered(conn, e.query, answer);
+		break;
+	case EXPECT_AHEAD:
+		ahead_answered(conn, answer);
+		break;
+	case EXPECT_POSITION:
+		position_answered(conn, e.query, answer);
+		break;
+	default:
+		session_answered(conn, answer);
+	}
+}
+
+void
+answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
+    int64_t now_us)
+{
+	enum expect_kind	kind = ring_at(conn, conn->head)->kind;
+
+	if (status == PGRES_PIPELINE_SYNC && kind == EXPECT_SYNC) {
+		PQclear(answer);
+		ring_pop(conn, now_us);
+		segment_ended(conn);
+		return;
+	}
+	/*
+	 * Out of step. What is expected stays in the ring, so that whoever
+	 * asked is told that the connection was lost.
+	 */
+	if (status == PGRES_PIPELINE_SYNC ||
+	    (kind == EXPECT_SYNC && status != PGRES_FATAL_ERROR)) {
+		PQclear(answer);
+		conn_break(conn, HEALTH_LOST,
+		    "answers came in an unexpected order");
+		return;
+	}
+	if (kind == EXPECT_SYNC) {
+		/* The commit itself failed: that is the query's answer. */
+		if (answer_is_last(conn, answer) || conn->held == NULL) {
+			if (conn->resetting || conn->state == CONN_SETUP)
+				conn_break(conn, HEALTH_NOTHING,
+				    PQresultErrorMessage(answer));
+			PQclear(answer);
+			return;
+		}
+		PQclear(conn->held_answer);
+		conn->held_answer = answer;
+		return;
+	}
+	switch (status) {
+	case PGRES_SINGLE_TUPLE:
+		if (kind == EXPECT_QUERY) {
+			stream_row(conn, answer);
+			return;
+		}
+		PQclear(answer);
+		conn_break(conn, HEALTH_LOST, "an unexpected row");
+		return;
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		/* libpq would say so for ever. */
+		conn_break(conn, HEALTH_NOTHING,
+		    "COPY from and to the client is not possible here");
+		PQclear(answer);
+		return;
+	default:
+		PQclear(conn->answer);
+		conn->answer = answer;
+	}
+}
+
+/*
+ * A FATAL error that answers no query arrives as a notice. A backend that is
+ * told to go at once, because another one crashed (57P02) or for an immediate
+ * shutdown (57P01), says so with severity WARNING: quickdie() in
+ * src/backend/tcop/postgres.c.
+ */
+static void
+on_notice(void *arg, const PGresult *notice)
+{
+	struct conn	*conn = arg;
+	const char	*severity, *function;
+
+	conn->notices++;
+	severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	if (function != NULL && strcmp(function, "quickdie") == 0)
+		conn->bystander = true;
+	if (conn->bystander ||
+	    (severity != NULL && strcmp(severity, "FATAL") == 0))
+		conn_break(conn, meaning_evidence(meaning_state(notice)),
+		    PQresultErrorMessage(notice));
+}
+
+void
+answer_catch_notices(struct conn *conn)
+{
+	PQsetNoticeReceiver(conn->pg, on_notice, conn);
+}
+
+void
+answer_check_role(struct conn *conn)
+{
+	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	enum health_role	 role = dial_role(conn->pg);
+
+	conn->role_us = pool_now(conn->group->pool);
+	/* Our own setting hides that of the server. */
+	if (conn->group->reader && role == HEALTH_ROLE_READONLY)
+		role = HEALTH_ROLE_PRIMARY;
+	if (conn->group->reader && role == HEALTH_ROLE_PRIMARY &&
+	    conn->dial.role == HEALTH_ROLE_READONLY)
+		role = HEALTH_ROLE_READONLY;
+	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)
+		return;
+	/* A setting of a lease's own session says nothing of the server. */
+	if (role != HEALTH_ROLE_STANDBY &&
+	    conn->dial.role != HEALTH_ROLE_STANDBY &&
+	    (conn->lease != NULL || conn->resetting || conn->sessions > 0))
+		return;
+	conn->dial.role = role;
+	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);
+}

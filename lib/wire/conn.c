@@ -1,0 +1,201 @@
+/*
+ * conn.c - one connection: its lists and counts, from the first to the last.
+ *
+ *	DIALING -> SETUP -> READY -> (broken or retired) -> conn_close()
+ *
+ * The login and what happens on its descriptor are in session.c, what goes over
+ * it in send.c, what comes back in answer.c, and its end in ending.c.
+ */
+#include "wire/conn.h"
+
+#include "fleet/endpoint.h"
+#include "fleet/orphan.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Count @conn in this worker's slot, see share.h, and in what damage.h restores
+ * it from. @by wraps: UINT16_MAX takes one away. */
+static void
+count_by(const struct conn *conn, uint16_t by)
+{
+	struct mews_fleet *fleet = conn->group->pool->fleet;
+	uint32_t	   group = conn->group->index;
+
+	fleet->group_connections[group][conn->endpoint] = (uint16_t)(by +
+	    fleet->group_connections[group][conn->endpoint]);
+	atomic_fetch_add(
+	    &fleet->slot->group_connections[group][conn->endpoint], by);
+}
+
+struct conn *
+conn_new(struct mews_group *group, uint32_t endpoint)
+{
+	struct mews_pool	*pool = group->pool;
+	struct conn		*conn;
+
+	if ((conn = calloc(1, sizeof(*conn))) == NULL)
+		return NULL;
+	conn->orphan = -1;
+	conn->group = group;
+	conn->on = &group->on[endpoint];
+	conn->known = &pool->endpoints[endpoint];
+	conn->endpoint = endpoint;
+	conn->epoch = endpoint_health(pool->fleet, endpoint).epoch;
+	conn->fd = -1;
+	conn->expires_us = LOOP_NEVER;
+	return conn;
+}
+
+void
+conn_enlist(struct conn *conn)
+{
+	TAILQ_INSERT_TAIL(&conn->on->conns, conn, link);
+	conn->on->count++;
+	conn->on->dialing++;
+	conn->group->count++;
+	group_reorder(conn->group);
+	count_by(conn, 1);
+	conn->on->shared++;
+	conn->shared = true;
+}
+
+/* The fleet counts it no more. */
+static void
+uncount(struct conn *conn)
+{
+	if (!conn->shared)
+		return;
+	count_by(conn, UINT16_MAX);
+	conn->on->shared--;
+	conn->shared = false;
+}
+
+bool
+conn_watch(struct conn *conn, int events)
+{
+	if (conn->fd == -1 || conn->events == events)
+		return true;
+	conn->events = events;
+	return loop_watch(&conn->group->pool->loop, conn->fd, events,
+	    conn->group->conn_ready, conn);
+}
+
+void
+conn_unwatch(struct conn *conn)
+{
+	conn->events = 0;
+	loop_forget(&conn->group->pool->loop, conn->fd, conn);
+}
+
+void
+conn_check_socket(struct conn *conn)
+{
+	if (conn->pg != NULL)
+		loop_closed(&conn->group->pool->loop, PQsocket(conn->pg),
+		    &conn->fd, conn);
+}
+
+void
+conn_break(struct conn *conn, enum health_evidence evidence, const char *why)
+{
+	struct mews_pool *pool = conn->group->pool;
+
+	conn_check_socket(conn);
+	if (conn->broken)
+		return;
+	conn->broken = true;
+	conn->loss = evidence;
+	dial_message(conn->why, sizeof(conn->why), why);
+	TAILQ_INSERT_TAIL(&pool->broken, conn, broken_link);
+	pool_due(pool, pool_now(pool));
+}
+
+void
+conn_retire(struct conn *conn)
+{
+	conn->retiring = true;
+	uncount(conn);
+	if (conn_is_idle(conn) && conn->lease == NULL)
+		conn_break(conn, HEALTH_NOTHING, "");
+}
+
+void
+conn_dialed(struct conn *conn, bool well)
+{
+	if (conn->budget_dialing)
+		budget_dialed(conn->group->pool->fleet, conn->endpoint, well);
+	conn->budget_dialing = false;
+}
+
+void
+conn_pause(struct conn *conn, enum conn_pause why, bool paused)
+{
+	unsigned	now = paused ? conn->paused | (unsigned)why :
+				       conn->paused & ~(unsigned)why;
+
+	conn->paused = (uint8_t)now;
+	conn->resumed = now == 0;
+	conn->head_since_us = pool_now(conn->group->pool);
+	/* The flush also updates the events that are watched for. */
+	conn_flush_later(conn);
+}
+
+bool
+conn_has_bytes(const struct conn *conn)
+{
+	char	byte;
+
+	return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void
+conn_free(struct conn *conn)
+{
+	TAILQ_REMOVE(&conn->on->conns, conn, link);
+	PQclear(conn->answer);
+	PQclear(conn->ahead_error);
+	PQclear(conn->held_answer);
+	PQfinish(conn->pg != NULL ? conn->pg : conn->dial.pg);
+	free(conn->ring);
+	free(conn->prepared);
+	free(conn);
+}
+
+void
+conn_close(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct mews_pool	*pool = group->pool;
+	struct group_endpoint	*on = conn->on;
+
+	conn_unwatch(conn);
+	if (conn->broken)
+		TAILQ_REMOVE(&pool->broken, conn, broken_link);
+	if (conn->flushing)
+		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
+	if (conn->state != CONN_READY)
+		on->dialing--;
+	conn_dialed(conn, conn->loss == HEALTH_NOTHING);
+	/* The server notices no sooner than it is done with its work. */
+	if (conn->busy && conn->fd != -1 && conn->orphan == -1)
+		orphan_add(&pool->fleet->segment, conn->endpoint,
+		    (uint32_t)PQbackendPID(conn->pg), segment_ms(
+		    &pool->fleet->segment, conn->dialed_us));
+	else if (conn->busy && conn->fd != -1)
+		orphan_leave(&pool->fleet->segment, pool->fleet->slot,
+		    conn->orphan);
+	else
+		orphan_forget(pool->fleet->slot, conn->orphan);
+	on->answered += conn->in_flight;
+	uncount(conn);
+	if (group->batch == conn)
+		group->batch = NULL;
+	if (group->mover == conn)
+		group->mover = NULL;
+	on->count--;
+	group_reorder(group);
+	group->count--;
+	budget_give(pool->fleet, conn->endpoint);
+	conn_free(conn);
+}

@@ -1,0 +1,193 @@
+/*
+ * conn.h - one connection to one endpoint, in pipeline mode.
+ *
+ * The ring holds what the server still has to answer, in order. A connection
+ * is closed in conn_close() only; code that finds it broken says so with
+ * conn_break() and lets the next tick lose it.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include "fleet/budget.h"
+#include "wire/dial.h"
+#include "pool/group.h"
+
+enum conn_state {
+	CONN_DIALING, /* the login runs */
+	CONN_SETUP,   /* logged in; SET and init statements run */
+	CONN_READY
+};
+
+/* Kinds of answers that a connection expects. */
+enum expect_kind {
+	EXPECT_QUERY,
+	EXPECT_PREPARE, /* on behalf of the query behind it */
+	EXPECT_AHEAD,	/* for the query behind, which fails with it */
+	EXPECT_POSITION, /* in the WAL, of the query that is held */
+	EXPECT_SESSION, /* BEGIN, reset, setup: its failure ends the session */
+	EXPECT_SYNC
+};
+
+struct expect {
+	enum expect_kind kind;
+	struct query *query; /* QUERY, PREPARE */
+};
+
+/* Why a connection is not read; bits. */
+enum conn_pause {
+	CONN_PAUSE_HOST = 1,	 /* its stream is to wait */
+	CONN_PAUSE_INTERRUPT = 2 /* whoever comes next would be hit */
+};
+
+/* A statement on one connection. */
+enum prepared {
+	PREPARED_NOT = 0,
+	PREPARED_SENT, /* not answered yet, and may fail */
+	PREPARED_YES,
+	PREPARED_STALE
+};
+
+struct conn {
+	struct mews_group *group;
+	struct group_endpoint *on;   /* the group's to its endpoint */
+	struct pool_endpoint *known; /* the pool's knowledge of the endpoint */
+	uint32_t endpoint;
+	unsigned epoch; /* of the endpoint when it was dialed */
+	enum conn_state state;
+	struct dial dial;
+	PGconn *pg;
+	int fd;
+	int events;	    /* watched for */
+	bool corkable;	    /* a TCP socket */
+	bool corked;
+	bool synced;	    /* this turn, at least once */
+	bool flushing;	    /* on pool->to_flush */
+	bool broken;	    /* on pool->broken */
+	bool replaces;	    /* one whose max_lifetime was over */
+	bool retiring;	    /* no new work; closed when nothing is in flight */
+	bool shared;	    /* in the slot's count: see share.h */
+	bool resetting;	    /* a lease left something: nobody's until the
+			       settings were made again */
+	bool budget_dialing; /* counted as a login that runs */
+	int orphan;	    /* where its backend is recorded, or -1 */
+	bool busy;	    /* closed while the server was at work on it */
+	uint8_t paused;	    /* nothing of it is read, or told: conn_pause
+			       bits */
+	bool resumed;	    /* bytes read before are looked at again */
+	bool slow_lane;	    /* kept for slow queries, see choose.c */
+	bool stall_said;    /* reported, until its head is answered */
+	bool bystander;	    /* ended for what none of its queries did, but for
+			       its head if too_large */
+	bool too_large;	    /* broken for the size of its head's answer */
+	bool starved;	    /* libpq had no memory just now */
+	bool overgrown;	    /* libpq keeps much memory for it */
+	bool widened;	    /* an answer of many bytes came, ever */
+	bool bulky;	    /* an answer of many bytes was told just now */
+	uint32_t bulk_head; /* the head when bytes came last */
+	uint32_t reads;	    /* how often bytes came for bulk_head */
+	uint64_t bulk_from; /* start of the bytes of bulk_head */
+	enum health_evidence loss; /* with broken */
+	struct mews_lease *lease;  /* holds it, or NULL */
+
+	struct expect *ring; /* ring_size is a power of two */
+	uint32_t ring_size, head, tail;
+	uint32_t in_flight;  /* queries in it */
+	uint32_t sessions;   /* EXPECT_SESSION in it */
+	uint32_t unsynced;   /* queries since the last Sync */
+	uint32_t streams;    /* of the queries in flight, those streaming */
+	uint32_t notices;    /* ever */
+	struct copy *copy;   /* one of these streams, or NULL */
+	uint32_t slow;	     /* of the queries in flight, those known so */
+	PGresult *answer;    /* to the head, until libpq says it is whole */
+	PGresult *ahead_error; /* of the PREPARE or AHEAD before the head */
+	struct query *held;  /* answered; told when its Sync arrives */
+	PGresult *held_answer;
+
+	struct prepared_mark *prepared; /* by statement number */
+	uint32_t prepared_room;
+
+	int64_t role_us;       /* the last look at what it says of its role */
+	int64_t heard_us;      /* bytes came, or were looked for */
+	int64_t head_since_us; /* the head is being worked on since */
+	struct patience patience; /* DIALING, SETUP: with the server */
+	int64_t dialed_us;
+	int64_t idle_since_us;
+	int64_t expires_us;    /* POOL_NEVER: not by age */
+	TAILQ_ENTRY(conn) link;	      /* group_endpoint.conns */
+	TAILQ_ENTRY(conn) flush_link; /* pool->to_flush */
+	TAILQ_ENTRY(conn) broken_link; /* pool->broken */
+	char why[200];	       /* with broken */
+};
+
+static inline bool
+conn_is_idle(const struct conn *conn)
+{
+	return conn->state == CONN_READY && conn->head == conn->tail &&
+	    conn->held == NULL && !conn->broken;
+}
+
+/* One to @endpoint, as it is now, on no list. NULL: out of memory. */
+struct conn *conn_new(struct mews_group *group, uint32_t endpoint);
+
+/* List and count @conn, which is dialed from now on. */
+void conn_enlist(struct conn *conn);
+
+/* The login is over. */
+void conn_dialed(struct conn *conn, bool well);
+
+/* Wait for @events on its descriptor. False: out of memory. */
+bool conn_watch(struct conn *conn, int events);
+/* libpq may close the descriptor: give it up. */
+void conn_unwatch(struct conn *conn);
+
+/*
+ * Put a query into its pipeline, to be flushed in this turn's tick, with the
+ * BEGIN of its lease ahead of it if @begin. False: it could not; the query was
+ * not sent and the connection is broken.
+ */
+bool conn_send(struct conn *conn, struct query *query, bool begin);
+
+/* Send SQL of our own; its failure breaks the connection. */
+bool conn_send_session(struct conn *conn, const char *sql);
+
+/* End the segment: the server commits, or skips to here. */
+bool conn_sync(struct conn *conn);
+
+/* Undo what a lease left behind, and make the group's settings again. */
+bool conn_send_reset(struct conn *conn);
+
+/* Did bytes arrive that nobody has read yet? */
+bool conn_has_bytes(const struct conn *conn);
+
+/* Stop reading and telling for @why, or no longer for that: in the next tick
+ * it goes on, unless there is another reason. */
+void conn_pause(struct conn *conn, enum conn_pause why, bool paused);
+
+/* Something was sent: session_flush() is to be called in the next tick. */
+static inline void
+conn_flush_later(struct conn *conn)
+{
+	if (conn->flushing)
+		return;
+	conn->flushing = true;
+	TAILQ_INSERT_TAIL(&conn->group->pool->to_flush, conn, flush_link);
+}
+
+/* A call of libpq failed: if that closed the socket, give it up. */
+void conn_check_socket(struct conn *conn);
+
+/* @conn is of no more use; the next tick loses it and reports @evidence. */
+void conn_break(struct conn *conn, enum health_evidence evidence,
+    const char *why);
+
+/* No new work for it; it is closed when nothing is in flight. */
+void conn_retire(struct conn *conn);
+
+/* The one place where a connection ends. Nothing is in flight any more, and
+ * nobody holds it. */
+void conn_close(struct conn *conn);
+
+/* Free the memory of @conn, and tell nobody. */
+void conn_free(struct conn *conn);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * copy.c - COPY to and from the host, without blocking.
+ *
+ *	WAITS -> ASKED -> TAKES or SENDS -> ENDS -> pipeline mode
+ *
+ * By the simple protocol: with the extended one libpq sends a Sync at once and
+ * another behind the data. Where the server refuses between its CopyInResponse
+ * and the first piece of data, the first of them ends the error, and the
+ * second brings a ReadyForQuery that answers nothing.
+ *
+ * While data is sent, libpq does not look at what the server says: an error
+ * would be seen only at the end. But the server has little to say then, a
+ * notice or that error; so when it spoke and no notice came of it within
+ * COPY_SILENCE_US, the COPY is ended in order to read what it was.
+ */
+#include "wire/copy.h"
+
+#include "wire/answer.h"
+#include "wire/send.h"
+#include "wire/lease.h"
+#include "wire/ring.h"
+#include "wire/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_SILENCE_US 100000 /* for the rest of a notice to arrive */
+#define COPY_BUFFER	65536  /* bytes put until the socket is asked */
+
+enum copy_state {
+	COPY_WAITS, /* for answers to what is ahead of it */
+	COPY_ASKED, /* sent; is it a COPY at all? */
+	COPY_TAKES, /* data comes */
+	COPY_SENDS, /* data goes */
+	COPY_ENDS   /* all was said; how did it end? */
+};
+
+struct copy {
+	enum copy_state state;
+	mews_copy_data_fn *on_data; /* NULL: data goes */
+	mews_copy_room_fn *on_room;
+	PGresult *answer; /* how it ended, once known */
+	bool stopped;	  /* the rest is thrown away */
+	bool full;	  /* the socket is; on_room is owed */
+	bool ending;	  /* nothing more will be put */
+	bool heard;	  /* bytes came, that may be a notice */
+	uint32_t notices; /* of the connection, as last looked at */
+	int64_t silent_us; /* the server's bytes are an error then; 0: none */
+	size_t put;	  /* bytes, since the socket was asked */
+	char why[120];	  /* the host aborted it; or "" */
+};
+
+void
+copy_free(struct copy *copy)
+{
+	if (copy == NULL)
+		return;
+	PQclear(copy->answer);
+	free(copy);
+}
+
+bool
+copy_waits(const struct copy *copy)
+{
+	return copy->state == COPY_SENDS && !copy->full;
+}
+
+bool
+copy_is_full(const struct copy *copy)
+{
+	return copy->state == COPY_SENDS && copy->full;
+}
+
+static void
+broke(struct conn *conn)
+{
+	conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+}
+
+/* All ahead was answered: leave the pipeline, and ask. */
+static void
+ask(struct conn *conn)
+{
+	struct query	*query = ring_at(conn, conn->head)->query;
+
+	conn->copy->state = COPY_ASKED;
+	if (PQexitPipelineMode(conn->pg) != 1 ||
+	    PQsendQuery(conn->pg, query->sql) != 1)
+		broke(conn);
+	conn_flush_later(conn);
+}
+
+/* The last word on data that goes. */
+static void
+finish(struct conn *conn, const char *why)
+{
+	conn->copy->state = COPY_ENDS;
+	conn->head_since_us = pool_now(conn->group->pool);
+	/* An error may have been read before: then nothing more comes. */
+	conn->resumed = true;
+	if (PQputCopyEnd(conn->pg, why) != 1)
+		broke(conn);
+	conn_flush_later(conn);
+}
+
+/* The server took all that was put? Then there is room. */
+static void
+look_for_room(struct conn *conn)
+{
+	struct copy    *copy = conn->copy;
+	struct query   *query = ring_at(conn, conn->head)->query;
+	int		left = PQflush(conn->pg);
+
+	if (left < 0)
+		broke(conn);
+	if (left != 0)
+		return;
+	copy->full = false;
+	conn->lease->active_us = pool_now(conn->group->pool);
+	if (query->fn.query != NULL && !query->canceled)
+		copy->on_room(query->arg);
+}
+
+/* Did the server say something that is no notice? */
+static void
+look_for_error(struct conn *conn)
+{
+	struct copy    *copy = conn->copy;
+	PGnotify       *notify;
+
+	/* Makes libpq look, but at notices and notifications only. */
+	while ((notify = PQnotifies(conn->pg)) != NULL)
+		PQfreemem(notify);
+	if (copy->notices != conn->notices) {
+		copy->silent_us = 0;
+	} else if (copy->silent_us == 0) {
+		copy->silent_us = pool_now(conn->group->pool) +
+		    COPY_SILENCE_US;
+		pool_due(conn->group->pool, copy->silent_us);
+	}
+	copy->notices = conn->notices;
+	copy->heard = false;
+}
+
+void
+copy_heard(struct conn *conn)
+{
+	struct copy	*copy = conn->copy;
+
+	if (copy->state == COPY_SENDS && !copy->heard)
+		copy->heard = conn_has_bytes(conn);
+}
+
+void
+copy_scan(struct conn *conn, int64_t now_us)
+{
+	struct copy	*copy = conn->copy;
+
+	if (copy->state != COPY_SENDS || copy->silent_us == 0)
+		return;
+	if (copy->silent_us <= now_us)
+		finish(conn, "libmews ended this COPY in order to read "
+		    "an error");
+	else
+		pool_due(conn->group->pool, copy->silent_us);
+}
+
+/* A piece of data for the host. */
+static void
+deliver(struct conn *conn, const char *data, int length)
+{
+	struct copy    *copy = conn->copy;
+	struct query   *query = ring_at(conn, conn->head)->query;
+
+	conn->head_since_us = pool_now(conn->group->pool);
+	if (query->fn.query != NULL && !query->canceled && !copy->stopped)
+		copy->stopped = stream_flow(conn,
+		    copy->on_data(query->arg, data, (size_t)length));
+}
+
+/* Data that came. False: there is no more of it now. */
+static bool
+take_data(struct conn *conn)
+{
+	char   *data;
+	int	length = PQgetCopyData(conn->pg, &data, 1);
+
+	if (length > 0) {
+		deliver(conn, data, length);
+		PQfreemem(data);
+	} else if (length == -1) {
+		conn->copy->state = COPY_ENDS;
+	} else if (length == -2) {
+		broke(conn);
+	}
+	return length != 0;
+}
+
+static void
+answered(struct conn *conn, PGresult *answer)
+{
+	struct copy	*copy = conn->copy;
+	ExecStatusType	 status = PQresultStatus(answer);
+
+	if (status == PGRES_COPY_OUT && copy->state == COPY_ASKED &&
+	    copy->on_data != NULL) {
+		copy->state = COPY_TAKES;
+	} else if (status == PGRES_COPY_IN && copy->state == COPY_ASKED &&
+	    copy->on_data == NULL) {
+		copy->state = COPY_SENDS;
+		copy->full = true; /* on_room is owed */
+		copy->notices = conn->notices;
+		if (copy->ending)
+			finish(conn, copy->why[0] == '\0' ? NULL : copy->why);
+	} else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
+	    status == PGRES_COPY_BOTH) {
+		conn_break(conn, HEALTH_NOTHING,
+		    "a COPY that goes another way than asked for");
+	} else {
+		PQclear(copy->answer);
+		copy->answer = answer;
+		return;
+	}
+	PQclear(answer);
+}
+
+/* All was answered: back into the pipeline, and tell. */
+static void
+ended(struct conn *conn)
+{
+	struct copy    *copy = conn->copy;
+	PGresult       *answer = copy->answer;
+	struct query   *query;
+
+	if (answer == NULL || PQenterPipelineMode(conn->pg) != 1) {
+		broke(conn);
+		return;
+	}
+	if (answer_is_last(conn, answer))
+		return;
+	query = ring_pop(conn, pool_now(conn->group->pool)).query;
+	/* Of data that goes, it says who stopped it. */
+	query->stopped = copy->why[0] != '\0';
+	copy->answer = NULL;
+	copy_free(copy);
+	conn->copy = NULL;
+	conn->streams--;
+	conn->in_flight--;
+	conn->on->answered++;
+	conn->idle_since_us = pool_now(conn->group->pool);
+	answer_tell(conn, query, answer);
+}
+
+bool
+copy_turn(struct conn *conn)
+{
+	struct copy	*copy = conn->copy;
+	PGresult	*answer;
+
+	while (!conn->broken && !conn->paused) {
+		switch (copy->state) {
+		case COPY_WAITS:
+			ask(conn);
+			return false;
+		case COPY_TAKES:
+			if (!take_data(conn))
+				return false;
+			break;
+		case COPY_SENDS:
+			if (copy->heard)
+				look_for_error(conn);
+			if (copy->full)
+				look_for_room(conn);
+			if (copy->state == COPY_SENDS)
+				return false;
+			break;
+		case COPY_ASKED:
+		case COPY_ENDS:
+			if (PQisBusy(conn->pg))
+				return false;
+			if ((answer = PQgetResult(conn->pg)) == NULL) {
+				ended(conn);
+				return true;
+			}
+			answered(conn, answer);
+			break;
+		}
+	}
+	return false;
+}
+
+void
+copy_give_up(struct conn *conn)
+{
+	struct copy	*copy = conn->copy;
+
+	if (copy == NULL || copy->ending || copy->on_data != NULL)
+		return;
+	copy->ending = true;
+	strcpy(copy->why, "given up by the client");
+	if (copy->state == COPY_SENDS)
+		finish(conn, copy->why);
+}
+
+/* Put @query into the ring; ask at once if nothing is ahead of it. */
+static bool
+enqueue(struct conn *conn, struct query *query, bool begin)
+{
+	if (!send_opening(conn, begin ? query->lease : NULL) ||
+	    !ring_push(conn, EXPECT_QUERY, query)) {
+		broke(conn);
+		return false;
+	}
+	conn->streams++;
+	conn->in_flight++;
+	conn->on->sent++;
+	query->state = QUERY_SENT;
+	query->sent_to = (int8_t)conn->endpoint;
+	query->sent_us = pool_now(conn->group->pool);
+	if (conn->head + 1 == conn->tail)
+		ask(conn);
+	return true;
+}
+
+enum mews_status
+copy_begin(struct conn *conn, struct query *query, bool begin,
+    mews_copy_data_fn *on_data, mews_copy_room_fn *on_room)
+{
+	struct copy	*copy = calloc(1, sizeof(*copy));
+
+	if (copy == NULL)
+		return MEWS_NOMEM;
+	copy->on_data = on_data;
+	copy->on_room = on_room;
+	conn->copy = copy;
+	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
+}
+
+bool
+copy_is_open(const struct copy *copy)
+{
+	return copy != NULL && copy->on_data == NULL && !copy->ending &&
+	    copy->state != COPY_ENDS;
+}
+
+bool
+copy_has_room(const struct copy *copy)
+{
+	return copy->state == COPY_SENDS && !copy->full;
+}
+
+enum mews_status
+copy_put(struct conn *conn, const void *data, size_t length)
+{
+	struct copy	*copy = conn->copy;
+	int		 left;
+
+	/* From here the server is waited for. */
+	conn->lease->active_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn->lease->active_us;
+	conn_flush_later(conn);
+	switch (PQputCopyData(conn->pg, data, (int)length)) {
+	case 1:
+		copy->put += length;
+		if (copy->put < COPY_BUFFER)
+			return MEWS_OK;
+		copy->put = 0;
+		left = PQflush(conn->pg);
+		copy->full = left > 0;
+		if (left >= 0)
+			return MEWS_OK;
+		break;
+	case 0:
+		copy->full = true;
+		return MEWS_NOMEM;
+	}
+	broke(conn);
+	return MEWS_UNAVAILABLE;
+}
+
+void
+copy_end(struct conn *conn, const char *abort)
+{
+	struct copy	*copy = conn->copy;
+
+	copy->ending = true;
+	if (abort != NULL) {
+		dial_message(copy->why, sizeof(copy->why), abort);
+		if (copy->why[0] == '\0')
+			strcpy(copy->why, "aborted");
+	}
+	if (copy->state == COPY_SENDS)
+		finish(conn, abort == NULL ? NULL : copy->why);
+}

@@ -1,0 +1,253 @@
+/*
+ * interrupt.c - have the server cancel a query that runs.
+ */
+#include "wire/interrupt.h"
+
+#include "query/query.h"
+#include "wire/ring.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INTERRUPT_US 10000000 /* login and answer, at most */
+
+struct interrupt {
+	LIST_ENTRY(interrupt) link;
+	struct mews_pool *pool;
+	struct conn *conn; /* NULL: it ended */
+	mews_query_id id;
+	int64_t until_us;
+	bool asking; /* logged in; the request is on its way */
+	struct dial dial;
+};
+
+static void interrupt_ready(void *who, int events);
+
+static bool
+watch(struct interrupt *interrupt, int events)
+{
+	return loop_watch(&interrupt->pool->loop, interrupt->dial.fd, events,
+	    interrupt_ready, interrupt);
+}
+
+static void
+unwatch(struct interrupt *interrupt)
+{
+	loop_forget(&interrupt->pool->loop, interrupt->dial.fd, interrupt);
+}
+
+/* Let the connection be read, unless another interrupt asks: @interrupt has hit
+ * by now, if at all. */
+static void
+release(const struct interrupt *interrupt)
+{
+	const struct mews_pool	*pool = interrupt->pool;
+	const struct interrupt	*other;
+
+	/* A pool that closes has no connections any more. */
+	if (!interrupt->asking || interrupt->conn == NULL || pool->loop.closing)
+		return;
+	LIST_FOREACH (other, &pool->interrupts, link)
+		if (other != interrupt && other->asking &&
+		    other->conn == interrupt->conn)
+			return;
+	conn_pause(interrupt->conn, CONN_PAUSE_INTERRUPT, false);
+}
+
+static void
+stop(struct interrupt *interrupt)
+{
+	release(interrupt);
+	unwatch(interrupt);
+	PQfinish(interrupt->dial.pg);
+	LIST_REMOVE(interrupt, link);
+	free(interrupt);
+}
+
+/* A call of libpq failed, which may have closed the socket. */
+static void
+give_up(struct interrupt *interrupt, const char *why)
+{
+	struct mews_fleet *fleet = interrupt->pool->fleet;
+	char		   line[256], quoted[FLEET_QUOTED];
+
+	loop_closed(&interrupt->pool->loop, PQsocket(interrupt->dial.pg),
+	    &interrupt->dial.fd, interrupt);
+	dial_message(line, sizeof(line), why);
+	fleet_log(fleet, MEWS_LOG_WARNING, "interrupt_failed", "error=%s",
+	    fleet_quote(quoted, line));
+	/* The server may still do what it was asked for. */
+	if (interrupt->asking && interrupt->conn != NULL &&
+	    !interrupt->conn->retiring)
+		conn_retire(interrupt->conn);
+	stop(interrupt);
+}
+
+/* Does the server work on @id, with nothing behind that is not of the same
+ * lease? */
+static bool
+runs_alone(const struct conn *conn, mews_query_id id)
+{
+	bool found = false;
+
+	for (uint32_t i = conn->head; i != conn->tail; i++) {
+		const struct expect *e = ring_at(conn, i);
+
+		if (e->kind != EXPECT_QUERY)
+			continue;
+		if (!found && e->query->id != id)
+			return false;
+		if (found && conn->lease == NULL)
+			return false;
+		found = true;
+	}
+	return found && !conn->broken;
+}
+
+static void
+ask(struct interrupt *interrupt)
+{
+	struct conn *conn = interrupt->conn;
+	char	     sql[80];
+
+	/* The query may have ended during the login. */
+	if (conn == NULL || !runs_alone(conn, interrupt->id)) {
+		stop(interrupt);
+		return;
+	}
+	snprintf(sql, sizeof(sql), "SELECT pg_cancel_backend(%d)",
+	    PQbackendPID(conn->pg));
+	interrupt->asking = true;
+	/* The query may end of itself meanwhile; nobody learns of it before
+	 * the answer, so that nothing else can be hit. */
+	conn_pause(conn, CONN_PAUSE_INTERRUPT, true);
+	if (PQsendQuery(interrupt->dial.pg, sql) != 1)
+		give_up(interrupt, PQerrorMessage(interrupt->dial.pg));
+	else if (!watch(interrupt, MEWS_WATCH_READ))
+		give_up(interrupt, "out of memory");
+}
+
+static void
+proceed(struct interrupt *interrupt, enum dial_state state)
+{
+	switch (state) {
+	case DIAL_RUNS:
+		if (!watch(interrupt, interrupt->dial.events))
+			stop(interrupt);
+		break;
+	case DIAL_DONE:
+		ask(interrupt);
+		break;
+	case DIAL_FAILED:
+		give_up(interrupt, interrupt->dial.why);
+		break;
+	}
+}
+
+/* Bytes of the answer came. */
+static void
+listen_to(struct interrupt *interrupt)
+{
+	PGconn	 *pg = interrupt->dial.pg;
+	PGresult *answer;
+
+	if (PQconsumeInput(pg) != 1) {
+		give_up(interrupt, PQerrorMessage(pg));
+		return;
+	}
+	if (PQisBusy(pg))
+		return;
+	answer = PQgetResult(pg);
+	if (answer != NULL && PQresultStatus(answer) != PGRES_TUPLES_OK)
+		give_up(interrupt, PQresultErrorMessage(answer));
+	else
+		stop(interrupt);
+	PQclear(answer);
+}
+
+static void
+interrupt_ready(void *who, int events)
+{
+	struct interrupt *interrupt = who;
+
+	(void)events;
+	if (interrupt->asking) {
+		listen_to(interrupt);
+		return;
+	}
+	/* libpq may close this descriptor and open another. */
+	unwatch(interrupt);
+	proceed(interrupt, dial_step(&interrupt->dial));
+}
+
+void
+interrupt_scan(struct mews_pool *pool, int64_t now_us)
+{
+	struct interrupt *interrupt, *next;
+
+	for (interrupt = LIST_FIRST(&pool->interrupts); interrupt != NULL;
+	    interrupt = next) {
+		next = LIST_NEXT(interrupt, link);
+		if (interrupt->until_us <= now_us)
+			give_up(interrupt, "no answer in time");
+		else
+			pool_due(pool, interrupt->until_us);
+	}
+}
+
+bool
+interrupt_holds(const struct mews_pool *pool, const struct query *query)
+{
+	const struct interrupt *interrupt;
+
+	LIST_FOREACH (interrupt, &pool->interrupts, link)
+		if (interrupt->id == query->id && interrupt->conn != NULL &&
+		    query->lease != NULL)
+			return true;
+	return false;
+}
+
+void
+interrupt_forget(struct mews_pool *pool, const struct conn *conn)
+{
+	struct interrupt *interrupt;
+
+	LIST_FOREACH (interrupt, &pool->interrupts, link)
+		if (interrupt->conn == conn)
+			interrupt->conn = NULL;
+}
+
+void
+interrupt_stop_all(struct mews_pool *pool)
+{
+	struct interrupt *interrupt;
+
+	while ((interrupt = LIST_FIRST(&pool->interrupts)) != NULL)
+		stop(interrupt);
+}
+
+enum mews_status
+interrupt_begin(struct conn *conn, mews_query_id id)
+{
+	struct mews_pool *pool = conn->group->pool;
+	struct interrupt *interrupt;
+
+	if (!runs_alone(conn, id))
+		return MEWS_INVALID;
+	if ((interrupt = calloc(1, sizeof(*interrupt))) == NULL)
+		return MEWS_NOMEM;
+	interrupt->pool = pool;
+	interrupt->conn = conn;
+	interrupt->id = id;
+	interrupt->until_us = pool_now(pool) + INTERRUPT_US;
+	interrupt->dial.fd = -1;
+	LIST_INSERT_HEAD(&pool->interrupts, interrupt, link);
+	pool_due(pool, interrupt->until_us);
+	if (conn->lease == NULL && !conn->retiring)
+		conn_retire(conn);
+	proceed(interrupt, dial_start(&interrupt->dial, pool->fleet,
+	    conn->endpoint));
+	return MEWS_OK;
+}

@@ -1,0 +1,153 @@
+/*
+ * lease.c - a connection of one's own: held, parted from, lost.
+ *
+ * The doors by which it is borrowed, used and given back are in borrow.c.
+ */
+#include "wire/lease.h"
+
+#include "fleet/endpoint.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+const struct mews_lease *
+lease_checked(const struct mews_lease *lease)
+{
+	assert(lease != NULL && lease->magic == LEASE_MAGIC &&
+	    "mews: a lease is good once granted, until mews_lease_end()");
+	return lease;
+}
+
+const char *
+lease_endpoint(const struct mews_lease *lease)
+{
+	return endpoint_name(lease->group->pool->fleet,
+	    lease->conn != NULL ? lease->conn->endpoint : lease->endpoint);
+}
+
+void
+lease_free_all(struct mews_pool *pool)
+{
+	struct mews_lease	*lease;
+
+	while ((lease = SLIST_FIRST(&pool->free_leases)) != NULL) {
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+		free(lease);
+	}
+}
+
+/* The first ones; NULL: out of memory. */
+static struct mews_lease * __attribute__((noinline))
+new_lease(void)
+{
+	return malloc(sizeof(struct mews_lease));
+}
+
+struct mews_lease *
+lease_hold(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct mews_pool	*pool = group->pool;
+	struct mews_lease	*lease = SLIST_FIRST(&pool->free_leases);
+
+	if (lease != NULL)
+		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+	else if ((lease = new_lease()) == NULL)
+		return NULL;
+	lease->magic = LEASE_MAGIC;
+	lease->group = group;
+	lease->conn = conn;
+	lease->in_flight = 0;
+	lease->used = false;
+	lease->transaction = false;
+	lease->wants_transaction = false;
+	lease->dirty = false;
+	lease->by_hand = LEASE_HAND_OFF;
+	lease->position = false;
+	lease->options[0] = '\0';
+	lease->active_us = pool_now(pool);
+	conn->lease = lease;
+	conn->slow_lane = false;
+	return lease;
+}
+
+void
+lease_grant(struct conn *conn, struct query *query)
+{
+	mews_lease_fn		*fn = query->fn.lease;
+	void			*arg = query->arg;
+	struct mews_lease	*lease;
+
+	if (query->canceled || (lease = lease_hold(conn)) == NULL) {
+		query_fail(query, MEWS_NOMEM, "out of memory");
+		return;
+	}
+	query->fn.lease = NULL;
+	query->told = (struct mews_result) {
+		.magic = RESULT_MAGIC,
+		.endpoint = lease_endpoint(lease),
+	};
+	fn(arg, lease, &query->told);
+	result_close(&query->told);
+	query_drop(query);
+}
+
+void
+lease_part(struct mews_lease *lease)
+{
+	struct conn	*conn = lease->conn;
+
+	lease->conn = NULL;
+	conn->lease = NULL;
+	if (!lease->used)
+		return;
+	lease->transaction = false;
+	for (uint32_t i = conn->head; i != conn->tail; i++) {
+		struct expect *e = &conn->ring[i & (conn->ring_size - 1)];
+
+		if (e->kind == EXPECT_QUERY)
+			e->query->lease = NULL;
+	}
+	if (conn->held != NULL)
+		conn->held->lease = NULL;
+}
+
+void
+lease_lost(struct mews_lease *lease)
+{
+	lease->endpoint = lease->conn->endpoint;
+	lease_part(lease);
+	LIST_INSERT_HEAD(&lease->group->pool->shells, lease, link);
+}
+
+void
+lease_orphan_all(struct mews_pool *pool)
+{
+	struct mews_lease	*lease;
+	struct conn		*conn;
+
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
+			    link)
+				if (conn->lease != NULL)
+					lease_lost(conn->lease);
+	while ((lease = LIST_FIRST(&pool->shells)) != NULL) {
+		LIST_REMOVE(lease, link);
+		lease->group = NULL;
+	}
+}
+
+void
+lease_heard(struct mews_lease *lease, int64_t now_us)
+{
+	lease->in_flight--;
+	lease->active_us = now_us;
+}
+
+bool
+lease_begins(const struct mews_lease *lease)
+{
+	return !lease->transaction && (lease->wants_transaction ||
+	    lease->group->config->autocommit == MEWS_SWITCH_OFF);
+}

@@ -1,0 +1,39 @@
+/*
+ * receive.h - what came over a connection. Private to a connection.
+ */
+#ifndef RECEIVE_H
+#define RECEIVE_H
+
+#include "wire/conn.h"
+
+/* Take in what came, and end the queries that it answers. */
+void receive_input(struct conn *conn);
+
+/* As receive_input(), with what libpq has already, after a pause. */
+void receive_rest(struct conn *conn);
+
+/* Take in what came of itself: a message, or the end. False: it broke. */
+bool receive_look(struct conn *conn);
+
+/* Still there? A look without a round trip, for one that was idle; the clock
+ * is read anew whenever the host did something else. */
+static inline bool
+receive_check(struct conn *conn)
+{
+	if (conn->head != conn->tail ||
+	    conn->heard_us == pool_now(conn->group->pool))
+		return !conn->broken;
+	return receive_look(conn);
+}
+
+/* True: what a lease left behind is known, or seen now, to be undone. */
+static inline bool
+receive_check_reset(struct conn *conn)
+{
+	if (conn->resetting && conn->in_flight == 0 &&
+	    conn->heard_us != pool_now(conn->group->pool))
+		receive_look(conn);
+	return !conn->resetting;
+}
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * ring.c - the ring's memory.
+ */
+#include "wire/ring.h"
+
+#include <stdlib.h>
+
+#define RING_FIRST 64
+
+bool
+ring_grow(struct conn *conn)
+{
+	uint32_t	count = conn->tail - conn->head;
+	uint32_t	size = count == 0 ? RING_FIRST : count * 2;
+	struct expect  *ring = calloc(size, sizeof(*ring));
+
+	if (ring == NULL)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		ring[i] = *ring_at(conn, conn->head + i);
+	free(conn->ring);
+	conn->ring = ring;
+	conn->ring_size = size;
+	conn->head = 0;
+	conn->tail = count;
+	return true;
+}
+
+void
+ring_begins(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	struct mews_pool	*pool = group->pool;
+
+	conn->head_since_us = pool_now(pool);
+	pool_due(pool, conn->head_since_us +
+	    group_stall_us(group, conn->known));
+	if (group->config->hedge_after != 0)
+		pool_due(pool, conn->head_since_us +
+		    group_hedge_us(group, conn->known));
+}

@@ -1,0 +1,242 @@
+/*
+ * send.c - queries into the pipeline.
+ *
+ * A write has a Sync of its own: its transaction ends there, so nobody's
+ * failure touches a neighbour. A turn's packets leave together: with
+ * PQsendPipelineSync where libpq has it, else the socket is corked.
+ *
+ * The reads of one turn share a Sync (a batch). What comes back is answer.c's.
+ */
+#include "wire/send.h"
+
+#include "wire/bulk.h"
+#include "wire/lease.h"
+#include "wire/prepared.h"
+#include "wire/ring.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+bool
+conn_send_session(struct conn *conn, const char *sql)
+{
+	return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL,
+	    0) == 1 && ring_push(conn, EXPECT_SESSION, NULL);
+}
+
+bool
+conn_sync(struct conn *conn)
+{
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	if (PQsendPipelineSync(conn->pg) != 1)
+		return false;
+#else
+	static const int on = 1;
+
+	/* PQpipelineSync() flushes. The first packet of a turn goes at once; if
+	 * there are more, the kernel gathers them until session_flush(). */
+	if (conn->synced && !conn->corked && conn->corkable)
+		conn->corked = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK,
+		    &on, sizeof(on)) == 0;
+	if (PQpipelineSync(conn->pg) != 1)
+		return false;
+#endif
+	conn->unsynced = 0;
+	conn->synced = true;
+	conn_flush_later(conn);
+	return ring_push(conn, EXPECT_SYNC, NULL);
+}
+
+int
+send_flush(struct conn *conn)
+{
+	static const int off = 0;
+	int		 left;
+
+	if (conn->unsynced > 0 && !conn_sync(conn))
+		return -1;
+	left = PQflush(conn->pg);
+	conn->synced = false;
+	if (conn->corked) {
+		setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+		conn->corked = false;
+	}
+	return left;
+}
+
+bool
+conn_send_setup(struct conn *conn)
+{
+	const char *sql = conn->group->setup;
+
+	for (; *sql != '\0'; sql += strlen(sql) + 1)
+		if (!conn_send_session(conn, sql))
+			return false;
+	return true;
+}
+
+/*
+ * DISCARD ALL must stand alone. The settings have a Sync of their own, too:
+ * in one transaction with what comes next they would be undone with it.
+ */
+bool
+conn_send_reset(struct conn *conn)
+{
+	conn->resetting = true;
+	prepared_forget(conn);
+	return conn_send_session(conn, "DISCARD ALL") && conn_sync(conn) &&
+	    conn_send_setup(conn) && conn_sync(conn);
+}
+
+/* Nothing of our own goes into a transaction that failed, or may have. */
+static bool
+can_deallocate(const struct conn *conn, const struct query *query)
+{
+	PGTransactionStatusType now = PQtransactionStatus(conn->pg);
+
+	return query->kind == QUERY_SHARED || (conn->head == conn->tail &&
+	    (now == PQTRANS_IDLE || now == PQTRANS_INTRANS));
+}
+
+static bool
+send_prepare(struct conn *conn, struct query *query)
+{
+	const struct mews_statement *statement = query->statement;
+	enum prepared		     now;
+	char			     name[PREPARED_NAME], sql[60];
+
+	if (statement == NULL || query->plain)
+		return true;
+	if ((now = prepared_get(conn, statement)) == PREPARED_YES)
+		return true;
+	if (now == PREPARED_SENT) {
+		/* Nothing on a lease runs again if preparing it failed. */
+		query->plain = query->kind != QUERY_SHARED;
+		return true;
+	}
+	if (now == PREPARED_STALE && !can_deallocate(conn, query)) {
+		/* The old name stays until the reset behind the lease. */
+		conn->lease->dirty = true;
+	} else if (now == PREPARED_STALE) {
+		snprintf(sql, sizeof(sql), "DEALLOCATE %s",
+		    prepared_name(conn, statement, name));
+		if (!conn_send_session(conn, sql))
+			return false;
+	}
+	return prepared_begin(conn, statement) &&
+	    PQsendPrepare(conn->pg, prepared_name(conn, statement, name),
+		statement->sql, statement->type_count, statement->types) ==
+	    1 && ring_push(conn, EXPECT_PREPARE, query);
+}
+
+/*
+ * BEGIN alone never fails. Its options may; in a statement of their own they
+ * leave a failed transaction, so that what is in flight behind cannot run
+ * outside of one.
+ */
+static bool
+send_begin(struct conn *conn, const struct mews_lease *lease)
+{
+	return conn_send_session(conn, "BEGIN") &&
+	    (lease->options[0] == '\0' ||
+		(PQsendQueryParams(conn->pg, lease->options, 0, NULL, NULL,
+		    NULL, NULL, 0) == 1 &&
+		    ring_push(conn, EXPECT_AHEAD, NULL)));
+}
+
+static inline bool
+send_query(struct conn *conn, const struct query *query)
+{
+	const struct mews_statement *statement = query->statement;
+	const char *const	    *values = query->values;
+	char			     name[PREPARED_NAME];
+
+	if (statement == NULL)
+		return PQsendQueryParams(conn->pg, query->sql,
+		    query->param_count, query->types, values, query->lengths,
+		    query->formats, query->format) == 1;
+	if (query->plain)
+		return PQsendQueryParams(conn->pg, statement->sql,
+		    query->param_count, statement->types, values,
+		    query->lengths, query->formats, statement->format) == 1;
+	return PQsendQueryPrepared(conn->pg,
+	    prepared_name(conn, statement, name), query->param_count, values,
+	    query->lengths, query->formats, statement->format) == 1;
+}
+
+/*
+ * Where the WAL ends behind a query's commit. What was inserted, not what was
+ * written: with synchronous_commit off the commit may not be written yet.
+ */
+static bool
+send_position(struct conn *conn, struct query *query)
+{
+	return PQsendQueryParams(conn->pg, "SELECT "
+	    "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint", 0, NULL,
+	    NULL, NULL, NULL, 0) == 1 &&
+	    ring_push(conn, EXPECT_POSITION, query) && conn_sync(conn);
+}
+
+bool
+send_opening(struct conn *conn, const struct mews_lease *begin)
+{
+	return begin == NULL || (send_begin(conn, begin) && conn_sync(conn));
+}
+
+/* Send what @query needs ahead of it: rarely. */
+static bool __attribute__((noinline))
+send_ahead(struct conn *conn, struct query *query, bool begin)
+{
+	bool	stale = query->statement != NULL && !query->plain &&
+	    prepared_get(conn, query->statement) == PREPARED_STALE;
+
+	/* A query that no neighbour's error may skip begins anew. */
+	if (conn->unsynced > 0 && (query->alone || begin || stale) &&
+	    !conn_sync(conn))
+		return false;
+	return (!begin || send_begin(conn, query->lease)) &&
+	    send_prepare(conn, query);
+}
+
+static inline bool
+needs_ahead(const struct conn *conn, const struct query *query, bool begin)
+{
+	return begin || (query->alone && conn->unsynced > 0) ||
+	    (query->statement != NULL && !query->plain &&
+		prepared_get(conn, query->statement) != PREPARED_YES);
+}
+
+bool
+conn_send(struct conn *conn, struct query *query, bool begin)
+{
+	if (conn->broken)
+		return false;
+	if ((needs_ahead(conn, query, begin) &&
+		!send_ahead(conn, query, begin)) ||
+	    !send_query(conn, query) ||
+	    !ring_push(conn, EXPECT_QUERY, query)) {
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+		return false;
+	}
+	conn->in_flight++;
+	conn->on->sent++;
+	conn->unsynced++;
+	if (query->slow)
+		conn->slow++;
+	if (query->on_row != NULL)
+		conn->streams++;
+	query->state = QUERY_SENT;
+	query->sent_to = (int8_t)conn->endpoint;
+	query->sent_us = pool_now(conn->group->pool);
+	if (query->memory != NULL)
+		bulk_sent(conn, query);
+	conn_flush_later(conn);
+	/* From here it counts as sent: a Sync that fails makes it LOST. */
+	if ((query->alone && !conn_sync(conn)) ||
+	    (query->position && !send_position(conn, query)))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	return true;
+}

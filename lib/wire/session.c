@@ -1,0 +1,174 @@
+/*
+ * session.c - a connection's login and setup, and what happens on its
+ * descriptor.
+ *
+ * Lists and counts are in conn.c, what goes over it in send.c, what comes
+ * back in answer.c.
+ */
+#include "wire/session.h"
+
+#include "wire/answer.h"
+#include "wire/copy.h"
+#include "fleet/endpoint.h"
+#include "wire/send.h"
+#include "fleet/orphan.h"
+#include "wire/receive.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum budget
+session_dial(struct mews_group *group, uint32_t endpoint)
+{
+	struct mews_pool	*pool = group->pool;
+	struct mews_fleet	*fleet = pool->fleet;
+	enum budget		 budget;
+	struct conn		*conn;
+
+	if ((conn = conn_new(group, endpoint)) == NULL)
+		return BUDGET_FULL;
+	if ((budget = budget_take(fleet, endpoint)) != BUDGET_OK) {
+		free(conn);
+		return budget;
+	}
+	conn->budget_dialing = true;
+	conn->dialed_us = pool_now(pool);
+	patience_begin(&conn->patience, DIAL_US, conn->dialed_us);
+	pool_due(pool, conn->dialed_us + GROUP_SLOW_DIAL_US);
+	conn_enlist(conn);
+	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
+		conn_break(conn, conn->dial.evidence, conn->dial.why);
+		return BUDGET_OK;
+	}
+	conn->fd = conn->dial.fd;
+	if (!conn_watch(conn, conn->dial.events))
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+	return BUDGET_OK;
+}
+
+static void
+become_ready(struct conn *conn)
+{
+	struct mews_group      *group = conn->group;
+	int64_t			now = pool_now(group->pool);
+	uint32_t		life = group->config->max_lifetime;
+
+	conn->state = CONN_READY;
+	conn->on->dialing--;
+	group_reorder(group);
+	conn->on->failures = 0;
+	group->opened++;
+	group->failure[0] = '\0';
+	conn->idle_since_us = now;
+	if (life != MEWS_FOREVER) {
+		/* Up to a tenth less: connections born together part. */
+		conn->expires_us = now + (int64_t)life * 1000 -
+		    (int64_t)group_roll(group, life / 10 + 1) * 1000;
+		pool_due(group->pool, conn->expires_us);
+	}
+	if (group->config->idle_timeout != MEWS_FOREVER)
+		pool_due(group->pool,
+		    now + (int64_t)group->config->idle_timeout * 1000);
+}
+
+static void
+logged_in(struct conn *conn)
+{
+	struct mews_fleet *fleet = conn->group->pool->fleet;
+	int		   domain = AF_UNSPEC;
+	socklen_t	   length = sizeof(domain);
+
+	conn->pg = conn->dial.pg;
+	conn->fd = conn->dial.fd;
+	conn_dialed(conn, true);
+	conn->orphan = orphan_record(fleet->slot, conn->endpoint,
+	    (uint32_t)PQbackendPID(conn->pg),
+	    segment_ms(&fleet->segment, pool_now(conn->group->pool)));
+	conn->epoch = endpoint_see_role(fleet, conn->endpoint,
+	    conn->dial.role, conn->epoch);
+	endpoint_report(fleet, conn->endpoint, HEALTH_CONNECTED, conn->epoch);
+	if (conn->epoch != endpoint_health(fleet, conn->endpoint).epoch) {
+		conn_break(conn, HEALTH_NOTHING, "the endpoint's address or "
+		    "role changed during the login");
+		return;
+	}
+	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	conn->corkable = domain == AF_INET || domain == AF_INET6;
+	conn->heard_us = pool_now(conn->group->pool);
+	if (PQsetnonblocking(conn->pg, 1) != 0 ||
+	    PQenterPipelineMode(conn->pg) != 1 ||
+	    !conn_watch(conn, MEWS_WATCH_READ)) {
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+		return;
+	}
+	answer_catch_notices(conn);
+	conn->state = CONN_SETUP;
+	if (conn->group->setup[0] == '\0')
+		become_ready(conn);
+	else if (!conn_send_setup(conn) || !conn_sync(conn))
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+}
+
+void
+session_ready(struct conn *conn, int events)
+{
+	if (conn->broken)
+		return;
+	if (conn->state != CONN_READY)
+		patience_heard(&conn->patience,
+		    conn->group->pool->loop.looked_us,
+		    pool_now(conn->group->pool));
+	if (conn->state == CONN_DIALING && conn->pg == NULL) {
+		/* libpq may close this descriptor and open another. */
+		conn_unwatch(conn);
+		conn->fd = -1;
+		switch (dial_step(&conn->dial)) {
+		case DIAL_RUNS:
+			conn->fd = conn->dial.fd;
+			if (!conn_watch(conn, conn->dial.events))
+				conn_break(conn, HEALTH_NOTHING,
+				    "out of memory");
+			break;
+		case DIAL_DONE:
+			logged_in(conn);
+			break;
+		case DIAL_FAILED:
+			conn_break(conn, conn->dial.evidence, conn->dial.why);
+			break;
+		}
+		return;
+	}
+	if ((events & MEWS_WATCH_WRITE) != 0)
+		session_flush(conn);
+	if (conn->copy != NULL)
+		copy_heard(conn);
+	receive_input(conn);
+	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
+	    !conn->broken)
+		become_ready(conn);
+	if (conn->retiring && conn_is_idle(conn) && conn->lease == NULL)
+		conn_break(conn, HEALTH_NOTHING, "");
+}
+
+void
+session_flush(struct conn *conn)
+{
+	int	left, events = conn->paused ? 0 : MEWS_WATCH_READ;
+
+	if (conn->flushing)
+		TAILQ_REMOVE(&conn->group->pool->to_flush, conn, flush_link);
+	conn->flushing = false;
+	if (conn->broken)
+		return;
+	left = send_flush(conn);
+	if (left > 0 || (conn->copy != NULL && copy_is_full(conn->copy)))
+		events |= MEWS_WATCH_WRITE;
+	if (left < 0)
+		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
+	else if (!conn_watch(conn, events))
+		conn_break(conn, HEALTH_NOTHING, "out of memory");
+	if (conn->resumed) {
+		conn->resumed = false;
+		receive_rest(conn);
+	}
+}

@@ -1,0 +1,18 @@
+/*
+ * session.h - a connection's login and setup, and its descriptor's events.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "wire/conn.h"
+
+/* Begin a login of @group to @endpoint, if the fleet's budget allows it. */
+enum budget session_dial(struct mews_group *group, uint32_t endpoint);
+
+/* Something happened on the descriptor of @conn. */
+void session_ready(struct conn *conn, int events);
+
+/* Push out what was sent over @conn in this turn. */
+void session_flush(struct conn *conn);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * parts.c - a child's side of the fork, and the logs of master and children.
+ *
+ * What the master blocked stays blocked until the worker can read it, so a
+ * signal to a worker just born is not lost.
+ */
+#include "parts.h"
+
+#include "monitor.h"
+
+#include <unistd.h>
+
+void
+master_disown(struct master *m, struct log *log, const char *process,
+    int number)
+{
+	close(m->channel[1]);
+	close(m->signal_fd);
+	if (m->reload.answers != -1)
+		close(m->reload.answers);
+	runtime_disown(&m->runtime);
+	standard_take(&m->standard);
+	notify_disown(&m->notify);
+	log->process = process;
+	log->number = number;
+}
+
+int
+master_child(void *arg, unsigned number)
+{
+	struct generation *g = arg; /* our copies */
+	struct master	  *m = g->master;
+	struct generation *other;
+	struct worker_args args = {
+		.config = g->config,
+		.fleet = g->fleet,
+		.listeners = g->listeners.fds,
+		.listener_count = g->listeners.count,
+		.channel = m->channel[0],
+		.number = number,
+		.slots = m->slots,
+		.share = g->share,
+	};
+
+	master_disown(m, &g->log, "worker", (int)number);
+	TAILQ_FOREACH(other, &m->generations, entry)
+		listeners_disown_others(&other->listeners, &g->listeners);
+	args.log = g->log;
+	return worker_run(&args);
+}
+
+int
+master_monitor_child(void *arg, unsigned number)
+{
+	struct master	 *m = arg; /* our copy */
+	struct generation *g, *now = m->now;
+
+	(void)number; /* there is one */
+	master_disown(m, &now->log, "monitor", -1);
+	TAILQ_FOREACH(g, &m->generations, entry)
+		if (g != now)
+			listeners_disown_others(&g->listeners,
+			    &now->listeners);
+	listeners_disown(&now->listeners);
+	return monitor_run(now->fleet, now->config->fleet.instance,
+	    m->channel[0], &now->log);
+}
+
+void
+master_set_log(struct master *m, struct log *log, const struct config *config)
+{
+	log->where = config->log;
+	log->level = config->log_level;
+	if (!m->opened[log->where])
+		log_open(log, &m->outputs[log->where]);
+	m->opened[log->where] = true;
+	log->output = &m->outputs[log->where];
+}

@@ -1,0 +1,48 @@
+/*
+ * parts.h - what the files of the master share.
+ */
+#ifndef PARTS_H
+#define PARTS_H
+
+#include "generation.h"
+#include "notify.h"
+#include "privileges.h"
+#include "reload.h"
+#include "runtime.h"
+#include "standard.h"
+
+struct master {
+	const struct config   *config; /* of the generation that serves */
+	struct log	       log;    /* the master's own */
+	struct output	       outputs[2]; /* of logs, by where they go */
+	bool		       opened[2];
+	struct standard	       standard;
+	struct notify	       notify;
+	struct privileges      user;
+	struct runtime	       runtime;
+	struct generation_list generations; /* oldest first */
+	struct generation     *now;	    /* serves */
+	struct reload	       reload;
+	unsigned	       slots; /* of the segment, for workers */
+	uint32_t	       number; /* of the generation that serves */
+	struct workers	       monitor; /* a table of one */
+	int		       signal_fd;
+	int		       channel[2];
+	bool		       stopping;
+	int64_t		       held_until; /* a death; 0: none is held */
+};
+
+/** In a child: give up what is the master's alone. The log of @log becomes the
+ * child's. */
+void master_disown(struct master *m, struct log *log, const char *process,
+    int number);
+/** The child's side of a worker's fork. */
+int master_child(void *generation, unsigned number);
+/** As master_child(), for the monitor; @master is a copy. */
+int master_monitor_child(void *master, unsigned number);
+
+/** Point @log to where @config wants it; opens that if need be. */
+void master_set_log(struct master *m, struct log *log,
+    const struct config *config);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * places.h - places in the table of workers: one more, or one given up.
+ */
+#ifndef PLACES_H
+#define PLACES_H
+
+#include "process.h"
+
+struct workers;
+
+/** A place more, with a number of its own among all that live; the count of
+ * workers stays. NULL: no memory. */
+struct process *places_add(struct workers *workers);
+
+/** End one for good: its place is not filled again. */
+void places_retire(struct workers *workers, struct process *p, int signal,
+    int64_t kill_at);
+
+/** How long a worker may take to end by itself; or PROCESS_NEVER. */
+int64_t places_patience(const struct workers *workers);
+
+#endif

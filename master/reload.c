@@ -1,0 +1,404 @@
+/*
+ * reload.c - another configuration for a fleet that runs.
+ *
+ * The master reads the file, and no more: DNS, and the application, which is
+ * code of somebody else, are tried in a child.
+ */
+#include "reload.h"
+
+#include "fail.h"
+#include "parts.h"
+#include "trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define QUIT_MS	 1000  /* from QUIT to KILL */
+#define TRIAL_MS 30000 /* for DNS, and until the application is loaded */
+
+void
+reload_init(struct reload *reload)
+{
+	*reload = (struct reload) { .answers = -1 };
+}
+
+/* One mistake: FILE:LINE, and what is wrong there. */
+static void
+say(void *arg, const char *line)
+{
+	struct master *m = arg;
+	char	       quoted[1024];
+
+	m->reload.mistakes++;
+	if (m->reload.saying != NULL)
+		fprintf(m->reload.saying, "%s\n", line);
+	log_write(&m->log, MEWS_LOG_ERROR, "reload_mistake", "mistake=%s",
+	    log_quote(quoted, sizeof(quoted), line));
+}
+
+/* Leave the outcome for mews reload; nobody may be waiting for it. */
+static void
+tell(struct master *m, const char *outcome, const char *text)
+{
+	struct reload *r = &m->reload;
+	const char    *path = m->runtime.outcome_path;
+	char	       fresh[4096];
+	FILE	      *file;
+	bool	       told;
+
+	if (r->saying != NULL)
+		fflush(r->saying);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	unlink(fresh);
+	if ((file = fopen(fresh, "wxe")) == NULL)
+		told = false;
+	else {
+		fprintf(file, "%" PRId64 " %s %s\n%s", r->began, outcome, text,
+		    r->said != NULL ? r->said : "");
+		told = fclose(file) == 0 && rename(fresh, path) == 0;
+	}
+	if (!told)
+		log_write(&m->log, MEWS_LOG_WARNING, "reload_not_told",
+		    "path=%s error=\"%s\"", path, strerror(errno));
+	if (r->saying != NULL)
+		fclose(r->saying);
+	free(r->said);
+	r->saying = NULL;
+	r->said = NULL;
+}
+
+static void
+end_trial(struct reload *r)
+{
+	if (r->trial > 0) {
+		kill(r->trial, SIGKILL);
+		waitpid(r->trial, NULL, 0);
+	}
+	r->trial = 0;
+	if (r->in != NULL)
+		fclose(r->in);
+	r->in = NULL;
+	r->answers = -1;
+}
+
+/* Workers that serve nobody end; the rest goes with the last one. */
+static void
+drop(struct master *m, struct generation *g)
+{
+	listeners_drop(&g->listeners, &m->now->listeners);
+	workers_stop(&g->workers, SIGQUIT, QUIT_MS);
+}
+
+void
+reload_give_up(struct master *m, const char *outcome, const char *why)
+{
+	struct reload *r = &m->reload;
+	char	       quoted[600];
+
+	if (r->began == 0)
+		return;
+	end_trial(r);
+	log_write(&m->log, MEWS_LOG_ERROR, "reload_refused",
+	    "mistakes=%u why=%s serves=%s", r->mistakes,
+	    log_quote(quoted, sizeof(quoted), why), "as_before");
+	tell(m, outcome, why);
+	if (r->next != NULL)
+		drop(m, r->next);
+	r->next = NULL;
+	r->began = 0;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Say by name what stays as it is while the fleet runs. */
+static bool
+check_fixed(struct master *m, const struct config *to)
+{
+	const struct config *from = m->config;
+	const struct {
+		const char *key, *was, *is;
+	} fixed[] = {
+		{ "instance", from->fleet.instance, to->fleet.instance },
+		{ "runtime_dir", from->runtime_dir, to->runtime_dir },
+		{ "user", from->user, to->user },
+		{ "group", from->group, to->group },
+	};
+	char line[1024];
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (is_same(fixed[i].was, fixed[i].is))
+			continue;
+		good = false;
+		snprintf(line, sizeof(line), "%s: %s cannot change while the "
+		    "fleet runs: it is %s%s%s", to->path, fixed[i].key,
+		    fixed[i].was == NULL ? "not set" : "\"",
+		    fixed[i].was == NULL ? "" : fixed[i].was,
+		    fixed[i].was == NULL ? "" : "\"");
+		say(m, line);
+	}
+	return good;
+}
+
+/* How many workers the next one has: signals may have changed the number. */
+static unsigned
+count_of(const struct master *m, const struct config *to)
+{
+	return to->workers == m->config->workers ? m->now->workers.count :
+						   to->workers;
+}
+
+static bool
+check_room(struct master *m, const struct config *to)
+{
+	const struct generation *g;
+	unsigned		 living = 0;
+	char			 line[300];
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		living += workers_living(&g->workers);
+	if (living + count_of(m, to) <= m->slots)
+		return true;
+	snprintf(line, sizeof(line), "%s: workers: no room for %u beside %u "
+	    "that live: the segment has %u slots; try again when fewer drain, "
+	    "or restart", to->path, count_of(m, to), living, m->slots);
+	say(m, line);
+	return false;
+}
+
+/* In the child: everything that may block or crash. */
+static void
+try(struct master *m, struct generation *g, int answer)
+{
+	struct log log = m->log;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	master_disown(m, &log, "trial", -1);
+	mews_fleet_resolve(g->fleet);
+	_exit(trial_report(g->config, answer) ? 0 : 1);
+}
+
+static bool
+start_trial(struct master *m, struct generation *g, struct mews_error *error)
+{
+	struct reload *r = &m->reload;
+	int	       ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return fail(error, "pipe: %s", strerror(errno));
+	if ((r->trial = fork()) == 0) {
+		close(ends[0]);
+		try(m, g, ends[1]);
+	}
+	close(ends[1]);
+	if (r->trial == -1 || fcntl(ends[0], F_SETFL, O_NONBLOCK) == -1 ||
+	    (r->in = fdopen(ends[0], "r")) == NULL) {
+		fail(error, "cannot try the application: %s",
+		    strerror(errno));
+		close(ends[0]);
+		return false;
+	}
+	r->answers = ends[0];
+	r->due = process_after(TRIAL_MS);
+	return true;
+}
+
+/* Make the next generation, up to its trial. */
+static bool
+prepare(struct master *m, struct config *to, struct mews_error *error)
+{
+	struct generation *g;
+	struct mews_config fleet = to->fleet;
+
+	if ((g = generation_new(m, to, to, &m->log)) == NULL) {
+		config_free(&to);
+		return fail(error, "out of memory");
+	}
+	/* From here on the list has it, and frees it. */
+	TAILQ_INSERT_TAIL(&m->generations, g, entry);
+	m->reload.next = g;
+	master_set_log(m, &g->log, to);
+	fleet.abi = MEWS_ABI;
+	if (!listeners_init(&g->listeners, to, error))
+		return false;
+	listeners_adopt(&g->listeners, &m->now->listeners);
+	if (!listeners_bind(&g->listeners, LISTENER_TCP, 0, error) ||
+	    !listeners_bind(&g->listeners, LISTENER_UNIX, 0, error) ||
+	    mews_fleet_renew(&g->fleet, m->now->fleet, &fleet, error) !=
+		MEWS_OK)
+		return false;
+	mews_fleet_set_log(g->fleet, log_sink, &g->log);
+	return start_trial(m, g, error);
+}
+
+void
+reload_begin(struct master *m)
+{
+	struct reload	 *r = &m->reload;
+	struct config	 *to;
+	struct mews_error error = { .message = "" };
+	char		  path[512];
+
+	reload_give_up(m, RELOAD_REPLACED, "another reload began");
+	r->began = process_now();
+	r->mistakes = 0;
+	r->saying = open_memstream(&r->said, &r->said_size);
+	log_write(&m->log, MEWS_LOG_INFO, "reload", "config=%s",
+	    log_quote(path, sizeof(path), m->config->path));
+	if (!config_load(&to, m->config->path, say, m)) {
+		reload_give_up(m, RELOAD_REFUSED, "the configuration is wrong");
+		return;
+	}
+	for (size_t i = 0; i < to->warning_count; i++)
+		log_write(&m->log, MEWS_LOG_WARNING, "reload_warning",
+		    "warning=%s", log_quote(path, sizeof(path),
+		    to->warnings[i]));
+	/* Both say all that is wrong. */
+	if (!check_fixed(m, to) || !check_room(m, to)) {
+		config_free(&to);
+		reload_give_up(m, RELOAD_REFUSED, "not while the fleet runs");
+		return;
+	}
+	if (!prepare(m, to, &error)) {
+		say(m, error.message);
+		reload_give_up(m, RELOAD_REFUSED, "it cannot be done");
+	}
+}
+
+/* The trial went well: start the workers. */
+static void
+start_workers(struct master *m)
+{
+	struct generation *g = m->reload.next;
+
+	if (!generation_make_workers(g, &m->generations, master_child,
+		m->runtime.segment_path, count_of(m, g->config), m->slots))
+		reload_give_up(m, RELOAD_REFUSED, "out of memory");
+}
+
+static void
+hear_trial(struct master *m)
+{
+	char	*line = NULL;
+	size_t	 size = 0;
+
+	while (getline(&line, &size, m->reload.in) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		say(m, line);
+	}
+	clearerr(m->reload.in);
+	free(line);
+}
+
+bool
+reload_bury(struct master *m, pid_t pid, int wait_status)
+{
+	struct reload *r = &m->reload;
+	char	       end[64], why[128];
+
+	if (r->trial == 0 || pid != r->trial)
+		return false;
+	r->trial = 0;
+	hear_trial(m);
+	end_trial(r);
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+		start_workers(m);
+	else if (r->mistakes > 0)
+		reload_give_up(m, RELOAD_REFUSED,
+		    "the application cannot be loaded");
+	else {
+		snprintf(why, sizeof(why), "the trial ended with %s",
+		    process_end_text(end, sizeof(end), wait_status));
+		reload_give_up(m, RELOAD_REFUSED, why);
+	}
+	return true;
+}
+
+static void
+switch_over(struct master *m)
+{
+	struct reload	  *r = &m->reload;
+	struct generation *old = m->now, *g = r->next;
+	char		   text[128];
+
+	mews_fleet_set_master(g->fleet, getpid(), ++m->number);
+	mews_fleet_switch(g->fleet);
+	m->now = g;
+	m->config = g->config;
+	master_set_log(m, &m->log, g->config);
+	listeners_drop(&old->listeners, &g->listeners);
+	workers_pass(&old->workers);
+	m->monitor.config = g->config;
+	m->monitor.fleet = g->fleet;
+	workers_renew(&m->monitor);
+	snprintf(text, sizeof(text), "generation=%u workers=%u ms=%" PRId64,
+	    m->number, g->workers.count, process_now() - r->began);
+	log_write(&m->log, MEWS_LOG_INFO, "reloaded", "%s", text);
+	tell(m, RELOAD_READY, text);
+	r->next = NULL;
+	r->began = 0;
+}
+
+/* Did one of them end before all were ready? */
+static bool
+has_failed(const struct workers *workers)
+{
+	const struct process *p;
+
+	TAILQ_FOREACH(p, &workers->list, entry)
+		if (p->deaths > 0)
+			return true;
+	return false;
+}
+
+/* Free those of which nobody is left. */
+static void
+free_gone(struct master *m)
+{
+	struct generation *g, *next;
+
+	TAILQ_FOREACH_SAFE(g, &m->generations, entry, next)
+		if (g != m->now && g != m->reload.next &&
+		    workers_gone(&g->workers)) {
+			TAILQ_REMOVE(&m->generations, g, entry);
+			generation_free(&g);
+		}
+}
+
+void
+reload_go_on(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	if (r->trial > 0) {
+		hear_trial(m);
+		if (process_now() >= r->due)
+			reload_give_up(m, RELOAD_REFUSED,
+			    "the trial of the application took too long");
+	} else if (r->next != NULL) {
+		if (has_failed(&r->next->workers))
+			reload_give_up(m, RELOAD_REFUSED, "a worker ended "
+			    "before all were ready; the log says why");
+		else if (r->next->workers.all_ready)
+			switch_over(m);
+	}
+	free_gone(m);
+}
+
+int64_t
+reload_due(const struct master *m)
+{
+	return m->reload.trial > 0 ? m->reload.due : INT64_MAX;
+}

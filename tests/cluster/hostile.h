@@ -1,0 +1,39 @@
+/*
+ * hostile.h - a server that speaks the protocol of PostgreSQL until it is
+ * asked for what a row of the test attacks, and then answers something else.
+ */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hostile_phase {
+	HOSTILE_SSL,	/* the question for encryption */
+	HOSTILE_LOGIN,	/* the startup message */
+	HOSTILE_PROBE,	/* is it in recovery? */
+	HOSTILE_QUERY,	/* a query of a group, up to its Sync */
+	HOSTILE_LISTEN
+};
+
+/* The server's act behind its answer. */
+enum hostile_then { HOSTILE_SILENCE, HOSTILE_HANG_UP, HOSTILE_ENDLESS };
+
+struct hostile_answer {
+	const char *name;
+	enum hostile_phase phase;
+	const char *bytes; /* may hold NUL */
+	size_t size;
+	enum hostile_then then; /* ENDLESS: the bytes, again and again */
+	bool primary;		/* it says so */
+};
+
+/*
+ * Serve on @fd, in this process, for ever; *@attacks counts the wrong answers.
+ */
+void hostile_serve(int fd, const struct hostile_answer *answer,
+    _Atomic int *attacks);
+
+#endif

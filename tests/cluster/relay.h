@@ -1,0 +1,20 @@
+/*
+ * relay.h - a balancer that asks for no role: each connection goes to the next
+ * server.
+ */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+/*
+ * Begin one on the free port *@port, in a child, in front of two servers of
+ * 127.0.0.1. *@taken, which is to be shared, counts its connections.
+ */
+pid_t relay_start(in_port_t *port, const in_port_t servers[2],
+    _Atomic int *taken);
+
+void relay_end(pid_t pid);
+
+#endif

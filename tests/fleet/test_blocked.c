@@ -1,0 +1,287 @@
+/*
+ * test_blocked.c - neither a log that nobody reads nor a dead master leaves
+ * a process behind.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
+static pid_t workers[FLEET_WORKERS_MAX];
+
+#define MALFORMED 200 /* requests; each has a line, if there is room */
+
+/* Fill the pipe, so that nothing more has room in it. */
+static void
+fill(int fd)
+{
+	char path[40];
+	int  other;
+
+	/* Another description: the fleet's own may not be changed. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	ck_assert_int_ne(other, -1);
+	while (write(other, "\n", 1) == 1)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+	close(other);
+}
+
+/* Start a fleet whose stderr is a pipe of 4 kB, fill it, and go on. Returns
+ * the pipe's other end. */
+static int
+start_blocked(void)
+{
+	char full[4096];
+	int  ends[2], copy;
+
+	fleet_init(fleet, "graceful_timeout = 2s\n");
+	fleet_ignore_leaks();
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_ne(copy = fcntl(ends[1], F_DUPFD_CLOEXEC, 0), -1);
+	fleet_launch_log(fleet, ends[1]);
+	fleet_wait(fleet_get(fleet, "/") == 200);
+	fill(copy);
+	close(copy);
+	for (int i = 0; i < MALFORMED; i++)
+		fleet_send(fleet, "\x01 malformed\r\nx: y\r\n\r\n");
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_gt(read(ends[0], full, sizeof(full)), 2000);
+	return ends[0];
+}
+
+/* Does the process wait in a write to a pipe? */
+static bool
+fleet_is_blocked(pid_t pid)
+{
+	char  path[64], wchan[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%jd/wchan", (intmax_t)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return false;
+	if (fgets(wchan, sizeof(wchan), f) == NULL)
+		wchan[0] = '\0';
+	fclose(f);
+	return strstr(wchan, "pipe") != NULL;
+}
+
+/* The text that was written since. */
+static const char *
+read_log(int fd)
+{
+	static char text[1 << 16];
+	ssize_t	    length = read(fd, text, sizeof(text) - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	return text;
+}
+
+START_TEST(a_blocked_log_stops_neither_service_nor_end)
+{
+	pid_t old;
+
+	start_blocked();
+	ck_assert_int_eq(fleet_workers(fleet, workers), 3);
+	old = fleet_get_worker(fleet);
+	ck_assert_int_eq(kill(old, SIGKILL), 0);
+	fleet_wait(!fleet_is_alive(old));
+	fleet_wait(fleet_workers(fleet, workers) == 3);
+	for (int i = 0; i < MALFORMED; i++)
+		fleet_send(fleet, "\x01 malformed\r\nx: y\r\n\r\n");
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, _i == 0 ? SIGTERM : SIGQUIT), 0);
+}
+END_TEST
+
+START_TEST(what_a_blocked_log_lost_is_told_once_it_flows)
+{
+	static const char told[] = "event=log_dropped lines=";
+	int	    fd = start_blocked();
+	const char *text;
+
+	/* Without another line of anybody, and of all workers together, each
+	 * of which may write ten at once. */
+	fleet_wait((text = strstr(read_log(fd), told)) != NULL);
+	ck_assert_int_gt(atoi(text + strlen(told)), 10);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Standard output and error of a fleet that nobody reads. */
+enum { PIPE, TERMINAL, JOURNAL, PLACES };
+
+static int
+open_place(int place)
+{
+	struct termios raw;
+	struct stat    st;
+	char	       name[64];
+	int	       ends[2];
+
+	if (place == PIPE) {
+		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+		return ends[1];
+	}
+	if (place == TERMINAL) {
+		ck_assert_int_eq(openpty(&ends[0], &ends[1], NULL, NULL,
+		    NULL), 0);
+		tcgetattr(ends[1], &raw);
+		cfmakeraw(&raw);
+		tcsetattr(ends[1], TCSANOW, &raw);
+		return ends[1];
+	}
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    ends), 0);
+	ck_assert_int_eq(fstat(ends[1], &st), 0);
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	return ends[1];
+}
+
+START_TEST(an_application_that_shouts_stops_no_worker)
+{
+	fleet_init(fleet, "");
+	fleet_ignore_leaks();
+	fleet_launch_log(fleet, open_place(_i));
+	fleet_wait(fleet_get(fleet, "/") == 200);
+	ck_assert_int_eq(fleet_get(fleet, "/shout"), 200);
+	ck_assert_int_eq(fleet_get(fleet, "/shout"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(nobody_outlives_a_killed_master_with_a_blocked_log)
+{
+	pid_t all[FLEET_WORKERS_MAX];
+	int   count;
+
+	start_blocked();
+	count = fleet_workers(fleet, all);
+	ck_assert_int_eq(count, 3);
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	for (int i = 0; i < count; i++)
+		fleet_wait(!fleet_is_alive(all[i]));
+}
+END_TEST
+
+/* Start a fleet, one worker of which never returns from a request. */
+static void
+start_hanging(const char *more)
+{
+	char	    began[300];
+	struct stat st;
+
+	fleet_init(fleet, more);
+	fleet_ignore_leaks();
+	snprintf(began, sizeof(began), "%s/began", fleet->dir);
+	ck_assert_int_eq(close(open(began, O_CREAT | O_WRONLY, 0666)), 0);
+	ck_assert_int_eq(chmod(began, 0666), 0);
+	setenv("MEWS_TEST_BEGAN", began, 1);
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	if (fork() == 0)
+		_exit(fleet_get(fleet, "/hang"));
+	fleet_wait(stat(began, &st) == 0 && st.st_size == 1);
+}
+
+START_TEST(a_worker_that_hangs_does_not_outlive_a_killed_master)
+{
+	start_hanging("worker_timeout = 2s\n");
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
+}
+END_TEST
+
+START_TEST(a_worker_that_was_stopped_does_not_outlive_a_killed_master)
+{
+	fleet_init(fleet, "");
+	fleet_ignore_leaks();
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	ck_assert_int_eq(kill(workers[0], SIGSTOP), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
+}
+END_TEST
+
+START_TEST(the_next_master_ends_who_did_not_end)
+{
+	start_hanging("worker_timeout = never\n");
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_logged(fleet, "event=leftover_killed"), 1);
+	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(a_start_that_fails_with_a_blocked_log_can_be_ended)
+{
+	char full[4096];
+	int  ends[2], taken;
+
+	fleet_init(fleet, "");
+	taken = fleet_take_port(fleet);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+	memset(full, 'x', sizeof(full));
+	ck_assert_int_eq(write(ends[1], full, sizeof(full)), 4096);
+	fleet_launch_log(fleet, ends[1]);
+	fleet_wait(fleet_is_blocked(fleet->master));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), -SIGTERM);
+	close(taken);
+}
+END_TEST
+
+static Suite *
+blocked_suite(void)
+{
+	Suite *suite = suite_create("blocked");
+	TCase *tcase;
+
+	tcase = unit_case(suite, "log");
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_loop_test(tcase,
+	    a_blocked_log_stops_neither_service_nor_end, 0, 2);
+	tcase_add_test(tcase, what_a_blocked_log_lost_is_told_once_it_flows);
+	tcase_add_loop_test(tcase,
+	    an_application_that_shouts_stops_no_worker, 0, PLACES);
+	tcase_add_test(tcase,
+	    nobody_outlives_a_killed_master_with_a_blocked_log);
+	tcase_add_test(tcase,
+	    a_start_that_fails_with_a_blocked_log_can_be_ended);
+
+	tcase = unit_case(suite, "master");
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_test(tcase,
+	    a_worker_that_hangs_does_not_outlive_a_killed_master);
+	tcase_add_test(tcase,
+	    a_worker_that_was_stopped_does_not_outlive_a_killed_master);
+	tcase_add_test(tcase, the_next_master_ends_who_did_not_end);
+	return suite;
+}
+
+UNIT_MAIN(blocked_suite)

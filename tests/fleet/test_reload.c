@@ -1,0 +1,491 @@
+/*
+ * test_reload.c - another configuration for a fleet that runs.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static struct fleet fleet[1];
+static struct said  said;
+
+/* Replace the first @from in the configuration by @to. */
+static void
+edit(const char *from, const char *to)
+{
+	char   text[8192], *at;
+	FILE  *f = fopen(fleet->config, "r");
+	size_t length;
+
+	ck_assert_ptr_nonnull(f);
+	length = fread(text, 1, sizeof(text) - 1, f);
+	text[length] = '\0';
+	fclose(f);
+	ck_assert_msg((at = strstr(text, from)) != NULL, "no %s", from);
+	f = fopen(fleet->config, "w");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "%.*s%s%s", (int)(at - text), text, to,
+	    at + strlen(from));
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static bool
+is_one_of(pid_t pid, const pid_t *pids, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* Fails unless the workers are those of before. */
+static void
+assert_unchanged(const pid_t *before, int count)
+{
+	pid_t now[FLEET_WORKERS_MAX];
+
+	ck_assert_int_eq(fleet_workers(fleet, now), count);
+	for (int i = 0; i < count; i++)
+		ck_assert(is_one_of(now[i], before, count));
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+}
+
+START_TEST(a_reload_changes_all_workers_and_what_is_configured)
+{
+	pid_t before[FLEET_WORKERS_MAX], now[FLEET_WORKERS_MAX];
+	int   count;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	edit("workers = 2", "workers = 3");
+	edit("endpoint \"a\"", "endpoint \"b\" { conninfo = \"host=127.0.0.1 "
+	    "port=9\" }\nendpoint \"a\"");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s%s", said.err,
+	    fleet_log_text(fleet));
+	ck_assert_ptr_nonnull(strstr(said.out, "serves"));
+	ck_assert_int_eq(fleet_logged(fleet, "event=reloaded generation=2 "
+	    "workers=3"), 1);
+	/* A number belongs to one worker of all that live. */
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_started "
+	    "worker=4 "), 1);
+	for (int i = 0; i < count; i++)
+		fleet_wait(!fleet_is_alive(before[i]));
+	ck_assert_int_eq(fleet_workers(fleet, now), 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert(!is_one_of(now[i], before, count));
+	ck_assert(is_one_of(fleet_get_worker(fleet), now, 3));
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 1);
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	ck_assert_ptr_nonnull(strstr(said.out, "\"b\""));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "level=error"), 0);
+}
+END_TEST
+
+/* By the command, which sees it first, and by the signal alone. */
+START_TEST(a_broken_configuration_changes_nothing)
+{
+	pid_t before[FLEET_WORKERS_MAX];
+	char  text[400];
+	int   count;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	edit("workers = 2", "workers = many");
+	edit("role = any", "role = none");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	snprintf(text, sizeof(text), "%s:5: ", fleet->config);
+	ck_assert_ptr_nonnull(strstr(said.err, text));
+	ck_assert_int_eq(fleet_logged(fleet, "event=reload"), 0);
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(fleet_logged(fleet, "event=reload_refused") == 1);
+	ck_assert_int_eq(fleet_logged(fleet, "event=reload_mistake"), 2);
+	ck_assert_int_eq(fleet_logged(fleet, text), 1);
+	assert_unchanged(before, count);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_change_is_refused_by_name)
+{
+	static const struct {
+		const char *from, *to, *key;
+	} fixed[] = {
+		{ "instance = \"test\"", "instance = \"tost\"", "instance" },
+		{ "workers = 2", "workers = 2\nuser = \"games\"", "user" },
+	};
+	pid_t before[FLEET_WORKERS_MAX];
+	char  text[100];
+	int   count;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	edit(fixed[_i].from, fixed[_i].to);
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(fleet_logged(fleet, "event=reload_refused") == 1);
+	snprintf(text, sizeof(text), "%s cannot change", fixed[_i].key);
+	ck_assert_int_eq(fleet_logged(fleet, text), 1);
+	assert_unchanged(before, count);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(an_application_that_cannot_be_loaded_changes_nothing)
+{
+	pid_t before[FLEET_WORKERS_MAX];
+	int   count;
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	edit("app = \"", "app = \"/etc/passwd\" # \"");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "mews.conf:2: "));
+	ck_assert_int_eq(fleet_logged(fleet, "mews.conf:2: "), 1);
+	assert_unchanged(before, count);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(an_application_that_does_not_start_changes_nothing)
+{
+	pid_t before[FLEET_WORKERS_MAX];
+	char  flag[300];
+	int   count;
+
+	fleet_init(fleet, "");
+	strcpy(flag, fleet->dir);
+	strcat(flag, "/fail");
+	setenv("MEWS_TEST_FAIL", flag, 1);
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "before all were ready"));
+	fleet_wait(fleet_workers(fleet, (pid_t[FLEET_WORKERS_MAX]){ 0 }) ==
+	    count);
+	assert_unchanged(before, count);
+	unlink(flag);
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(addresses_come_and_go)
+{
+	unsigned port = fleet->port;
+	char	 from[400], to[400], other[340];
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	port = fleet->port;
+	snprintf(other, sizeof(other), "%s/other.sock", fleet->runtime);
+	snprintf(from, sizeof(from), "\"unix:%s\"", fleet->socket);
+	snprintf(to, sizeof(to), "\"unix:%s\"", other);
+	edit(from, to);
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	ck_assert_int_eq(access(fleet->socket, F_OK), -1);
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	strcpy(fleet->socket, other);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	/* One that is taken. */
+	snprintf(from, sizeof(from), "\"127.0.0.1:%u\"", port);
+	edit(from, "\"127.0.0.1:1\", \"unix:/nowhere/x\"");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "mews.conf:1: cannot listen"));
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(access(other, F_OK), -1);
+}
+END_TEST
+
+START_TEST(the_log_goes_elsewhere_and_comes_back)
+{
+	static const char *const steps[][2] = {
+		{ "log_level = debug", "log_level = debug log = syslog" },
+		{ "log_level = debug log = syslog", "log_level = warning" },
+		{ "log_level = warning", "log_level = debug" },
+	};
+
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	for (int i = 0; i < 3; i++) {
+		edit(steps[i][0], steps[i][1]);
+		mews(&said, "reload", "-c", fleet->config, NULL);
+		ck_assert_msg(said.status == 0, "%s", said.err);
+	}
+	/* Each is told where the log goes from then on, if its level is. */
+	ck_assert_int_eq(fleet_logged(fleet, "event=reloaded"), 1);
+	ck_assert_int_eq(fleet_logged(fleet,
+	    "event=reloaded generation=4"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, "to=ready"), 4);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(the_operators_word_survives)
+{
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	mews(&said, "drain", "a", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 0);
+	/* The server moves, as well. */
+	edit("host=127.0.0.1", "host=127.0.0.2");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	ck_assert_ptr_nonnull(strstr(said.out, "\"drained\""));
+	/* The monitor probes the server at its new place, and no other. */
+	fleet_wait(fleet_logged(fleet, "at \\\"127.0.0.2\\\"") > 0);
+	ck_assert_int_eq(fleet_logged(fleet, "(null)"), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* One that was stopped takes its time, and no more; nobody waits for it. */
+START_TEST(a_worker_that_does_not_drain_is_killed)
+{
+	pid_t before[FLEET_WORKERS_MAX];
+
+	fleet_init(fleet, "graceful_timeout = 300ms\n");
+	fleet_start(fleet);
+	fleet_workers(fleet, before);
+	kill(before[0], SIGSTOP);
+	for (int i = 0; i < 2; i++) {
+		mews(&said, "reload", "-c", fleet->config, NULL);
+		ck_assert_msg(said.status == 0, "%s", said.err);
+	}
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	fleet_wait(!fleet_is_alive(before[0]));
+	ck_assert_int_eq(fleet_logged(fleet, "event=worker_overdue"), 1);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* In each state that a reload may be in when its master dies. */
+START_TEST(nobody_outlives_a_master_that_was_killed_in_a_reload)
+{
+	pid_t before[FLEET_WORKERS_MAX], now[FLEET_WORKERS_MAX];
+	int   count, more;
+
+	fleet_ignore_leaks();
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	fleet_signal(fleet, SIGHUP);
+	usleep((useconds_t)_i * 15000);
+	more = fleet_workers(fleet, now);
+	fleet_signal(fleet, SIGKILL);
+	waitpid(fleet->master, NULL, 0);
+	for (int i = 0; i < count; i++)
+		fleet_wait(!fleet_is_alive(before[i]));
+	for (int i = 0; i < more; i++)
+		fleet_wait(!fleet_is_alive(now[i]));
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(a_stop_ends_a_reload)
+{
+	fleet_init(fleet, "");
+	fleet_start(fleet);
+	setenv("MEWS_TEST_LOAD", "hang", 1);
+	for (int i = 0; i < 3; i++)
+		fleet_signal(fleet, SIGHUP);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Descriptors that the master holds. */
+static int
+descriptors(void)
+{
+	char path[64], name[16];
+	int  count = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/%jd/fd/%d",
+		    (intmax_t)fleet->master, fd);
+		count += readlink(path, name, sizeof(name)) > 0;
+	}
+	return count;
+}
+
+/*
+ * Load: clients that keep their connections, and hear a last answer's
+ * "Connection: close". Each request has to be answered, whatever happens.
+ */
+
+#define CLIENTS	 4
+#define RELOADS	 20
+
+struct load {
+	_Atomic bool	 over;
+	_Atomic unsigned answered, failed, closed;
+	char		 why[200]; /* of the first that failed */
+};
+
+static int
+client_connect(void)
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)fleet->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Returns NULL, or what went wrong; *last: the connection is over. */
+static const char *
+client_ask(int fd, const char *request, bool *last)
+{
+	static char answer[4096];
+	size_t	    got = 0;
+	ssize_t	    n;
+
+	if (send(fd, request, strlen(request), MSG_NOSIGNAL) !=
+	    (ssize_t)strlen(request))
+		return "send";
+	do {
+		if ((n = recv(fd, answer + got, sizeof(answer) - 1 - got,
+			 0)) <= 0)
+			return got > 0 ? "an answer that was cut" : n == 0 ?
+			    "an end without an answer" : "a reset";
+		got += (size_t)n;
+		answer[got] = '\0';
+	} while (strstr(answer, "\r\n\r\nok\n") == NULL);
+	*last = strcasestr(answer, "\r\nConnection: close") != NULL;
+	return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 ? NULL : "a status";
+}
+
+static void
+client_run(struct load *load, int number)
+{
+	const char *request = number == 0 ?
+	    "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" :
+	    "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	const char *why;
+	bool	    last = true;
+	int	    fd = -1;
+
+	while (!atomic_load(&load->over)) {
+		if (last && (fd = client_connect()) == -1)
+			why = strerror(errno);
+		else
+			why = client_ask(fd, request, &last);
+		if (why == NULL)
+			atomic_fetch_add(&load->answered, 1);
+		else if (atomic_fetch_add(&load->failed, 1) == 0)
+			snprintf(load->why, sizeof(load->why), "%d: %s",
+			    number, why);
+		last = last || why != NULL;
+		if (last && fd != -1) {
+			close(fd);
+			atomic_fetch_add(&load->closed, 1);
+		}
+		/* The last one rests between its requests. */
+		usleep(number == CLIENTS - 1 ? 20000 : 500);
+	}
+	_exit(0);
+}
+
+START_TEST(no_request_is_lost_in_twenty_reloads)
+{
+	struct load *load = mmap(NULL, sizeof(*load), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t	clients[CLIENTS];
+	int64_t took, most = 0, began;
+	int	held;
+
+	fleet_init(fleet, "graceful_timeout = 20s\n");
+	fleet_start(fleet);
+	held = descriptors();
+	began = fleet_now();
+	for (int i = 0; i < CLIENTS; i++)
+		if ((clients[i] = fork()) == 0)
+			client_run(load, i);
+	for (int i = 0; i < RELOADS; i++) {
+		took = fleet_now();
+		mews(&said, "reload", "-c", fleet->config, NULL);
+		ck_assert_msg(said.status == 0, "%s", said.err);
+		took = fleet_now() - took;
+		most = took > most ? took : most;
+	}
+	fleet_wait(atomic_load(&load->closed) >= CLIENTS);
+	took = fleet_now() - began;
+	atomic_store(&load->over, true);
+	for (int i = 0; i < CLIENTS; i++)
+		waitpid(clients[i], NULL, 0);
+	fprintf(stderr, "# %u requests, %jd a second, %u failed; a reload "
+	    "took %jd ms at most\n", load->answered,
+	    (intmax_t)(load->answered * 1000 / took), load->failed,
+	    (intmax_t)most);
+	ck_assert_msg(load->failed == 0, "%u of %u; the first: %s; %s",
+	    load->failed, load->answered, load->why, fleet_log_text(fleet));
+	ck_assert_int_eq(fleet_logged(fleet, "event=drain_timeout"), 0);
+	fleet_wait(descriptors() == held);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+static Suite *
+reload_suite(void)
+{
+	Suite *suite = suite_create("reload");
+	TCase *tcase = unit_case(suite, "reload");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_test(tcase,
+	    a_reload_changes_all_workers_and_what_is_configured);
+	tcase_add_test(tcase, a_broken_configuration_changes_nothing);
+	tcase_add_loop_test(tcase, what_cannot_change_is_refused_by_name, 0,
+	    2);
+	tcase_add_test(tcase,
+	    an_application_that_cannot_be_loaded_changes_nothing);
+	tcase_add_test(tcase,
+	    an_application_that_does_not_start_changes_nothing);
+	tcase_add_test(tcase, addresses_come_and_go);
+	tcase_add_test(tcase, the_log_goes_elsewhere_and_comes_back);
+	tcase_add_test(tcase, the_operators_word_survives);
+	tcase_add_test(tcase, a_worker_that_does_not_drain_is_killed);
+	tcase_add_loop_test(tcase,
+	    nobody_outlives_a_master_that_was_killed_in_a_reload, 0, 6);
+	tcase_add_test(tcase, a_stop_ends_a_reload);
+	tcase_add_test(tcase, no_request_is_lost_in_twenty_reloads);
+	return suite;
+}
+
+UNIT_MAIN(reload_suite)

@@ -1,0 +1,156 @@
+/*
+ * test_statements.c - what a fleet leaves running on the servers: nothing.
+ *
+ * From the environment: MEWS_A, the conninfo of a server; MEWS_TEST_SLEEPER,
+ * the application.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
+static PGconn		  *session;
+
+static void
+start(void)
+{
+	char more[600];
+
+	setenv("MEWS_TEST_APP", getenv("MEWS_TEST_SLEEPER"), 1);
+	snprintf(more, sizeof(more), "endpoint \"s\" { conninfo = \"%s\" }\n"
+	    "group \"write\" { role = primary query_timeout = never }\n"
+	    "graceful_timeout = 500ms\n", getenv("MEWS_A"));
+	fleet_init(fleet, more);
+	fleet_start(fleet);
+	session = PQconnectdb(getenv("MEWS_A"));
+	ck_assert_msg(PQstatus(session) == CONNECTION_OK, "%s",
+	    PQerrorMessage(session));
+}
+
+/* How many statements of the application's run on the server. */
+static int
+running(void)
+{
+	PGresult *result = PQexec(session, "select count(*) from "
+	    "pg_stat_activity where state = 'active' and "
+	    "query like '%left behind%' and pid <> pg_backend_pid()");
+	int	  count;
+
+	ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s",
+	    PQerrorMessage(session));
+	count = atoi(PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return count;
+}
+
+static void
+ask(const char *path)
+{
+	if (fork() == 0)
+		_exit(fleet_get(fleet, path));
+}
+
+START_TEST(a_stop_leaves_no_statement_running)
+{
+	static const int signals[] = { SIGTERM, SIGQUIT };
+
+	start();
+	ask("/sleep");
+	ask("/lease");
+	fleet_wait(running() == 2);
+	ck_assert_int_eq(fleet_end(fleet, signals[_i]), 0);
+	/* A backend needs a moment to obey. */
+	fleet_wait(running() == 0);
+	/* One that is slow to obey is ended once more. */
+	ck_assert_int_ge(fleet_logged(fleet, "event=orphan_ended"), 2);
+	PQfinish(session);
+}
+END_TEST
+
+START_TEST(a_stop_with_nothing_left_waits_for_nobody)
+{
+	start();
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=orphan_ended"), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=monitor_overdue"), 0);
+	PQfinish(session);
+}
+END_TEST
+
+/* Slow statements and transactions, each on a connection of its own, one after
+ * the other. */
+static pid_t
+ask_again(const char *path, const int *over)
+{
+	pid_t	client = fork();
+	char	byte;
+
+	if (client != 0)
+		return client;
+	close(over[1]);
+	while (read(over[0], &byte, 1) == -1)
+		if (fleet_get(fleet, path) != 200)
+			_exit(1);
+	_exit(0);
+}
+
+/* The endpoint's cap is what one generation may need: the next one gets what
+ * the one before lets go. */
+START_TEST(a_reload_lets_statements_and_transactions_end)
+{
+	pid_t	    clients[8];
+	struct said said;
+	char	    more[700];
+	int	    over[2], status;
+
+	setenv("MEWS_TEST_APP", getenv("MEWS_TEST_SLEEPER"), 1);
+	snprintf(more, sizeof(more), "endpoint \"s\" { conninfo = \"%s\" "
+	    "max_connections = 24 }\ngroup \"write\" { role = primary "
+	    "connection_count = 8 min_connections = 4 }\n",
+	    getenv("MEWS_A"));
+	fleet_init(fleet, more);
+	fleet_start(fleet);
+	ck_assert_int_eq(pipe2(over, O_NONBLOCK | O_CLOEXEC), 0);
+	for (int i = 0; i < 8; i++)
+		clients[i] = ask_again(i % 2 == 0 ? "/nap" : "/work", over);
+	for (int i = 0; i < 6; i++) {
+		mews(&said, "reload", "-c", fleet->config, NULL);
+		ck_assert_msg(said.status == 0, "%s", said.err);
+		usleep(300000);
+	}
+	close(over[1]);
+	for (int i = 0; i < 8; i++) {
+		waitpid(clients[i], &status, 0);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		    "%d: %d; %.3000s", i, status, fleet_log_text(fleet));
+	}
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=orphan_ended"), 0);
+}
+END_TEST
+
+static Suite *
+statements_suite(void)
+{
+	Suite *suite = suite_create("statements");
+	TCase *tcase = unit_case(suite, "statements");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_loop_test(tcase, a_stop_leaves_no_statement_running, 0, 2);
+	tcase_add_test(tcase, a_stop_with_nothing_left_waits_for_nobody);
+	tcase_add_test(tcase,
+	    a_reload_lets_statements_and_transactions_end);
+	return suite;
+}
+
+UNIT_MAIN(statements_suite)

@@ -1,0 +1,243 @@
+/*
+ * test_systemd.c - a fleet that systemd, or a parent like it, starts and
+ * watches.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
+static char		   heard[65536]; /* all messages, each with newline */
+
+/* Be systemd: listen at a socket that NOTIFY_SOCKET names. */
+static int
+listen_notify(bool abstract)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t	   length = sizeof(at);
+	char		   name[sizeof(fleet->dir) + 16];
+	int		   fd;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	if (abstract)
+		snprintf(name, sizeof(name), "@mews-test-%d", getpid());
+	else
+		snprintf(name, sizeof(name), "%s/notify", fleet->dir);
+	ck_assert_uint_lt(strlen(name), sizeof(at.sun_path));
+	strcpy(at.sun_path, name);
+	if (abstract) {
+		at.sun_path[0] = '\0';
+		length = (socklen_t)(sizeof(at.sun_family) + strlen(name));
+	}
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, length), 0);
+	setenv("NOTIFY_SOCKET", name, 1);
+	heard[0] = '\0';
+	return fd;
+}
+
+static int
+hear(int fd, const char *text)
+{
+	size_t	    used = strlen(heard);
+	ssize_t	    length;
+	const char *at = heard;
+	int	    count = 0;
+
+	while ((length = recv(fd, heard + used, sizeof(heard) - used - 2,
+		0)) > 0) {
+		used += (size_t)length;
+		strcpy(heard + used++, "\n");
+	}
+	for (; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+START_TEST(systemd_is_told_when_it_serves_and_when_it_ends)
+{
+	pid_t workers[FLEET_WORKERS_MAX];
+	char  pid[32];
+	int   fd;
+
+	fleet_init(fleet, "graceful_timeout = 20s\n");
+	fd = listen_notify(_i == 1);
+	setenv("WATCHDOG_USEC", "200000", 1);
+	unsetenv("WATCHDOG_PID");
+	fleet_start(fleet);
+	fleet_wait(hear(fd, "STATUS=2 of 2 workers serve\n") == 1);
+	ck_assert_int_eq(hear(fd, "READY=1\n"), 1);
+	snprintf(pid, sizeof(pid), "MAINPID=%d\n", fleet->master);
+	ck_assert_int_eq(hear(fd, pid), 1);
+	fleet_wait(hear(fd, "WATCHDOG=1\n") > 5);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	kill(workers[0], SIGKILL);
+	fleet_wait(hear(fd, "STATUS=1 of 2 workers serve\n") == 1);
+	fleet_wait(hear(fd, "STATUS=2 of 2 workers serve\n") == 2);
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(hear(fd, "READY=1\n") == 2);
+	ck_assert_int_eq(hear(fd, "RELOADING=1\nMONOTONIC_USEC="), 1);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(hear(fd, "STOPPING=1\n"), 1);
+	ck_assert_int_eq(hear(fd, "EXTEND_TIMEOUT_USEC=21000000\n"), 1);
+	ck_assert_int_eq(hear(fd, "READY=1\n"), 2);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_watchdog_of_another_process_gets_no_sign)
+{
+	int fd;
+
+	fleet_init(fleet, "");
+	fd = listen_notify(false);
+	setenv("WATCHDOG_USEC", "10000", 1);
+	setenv("WATCHDOG_PID", "1", 1);
+	fleet_start(fleet);
+	fleet_wait(hear(fd, "READY=1\n") == 1);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(hear(fd, "WATCHDOG=1\n"), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(who_listens_to_nothing_stops_no_fleet)
+{
+	fleet_init(fleet, "");
+	setenv("NOTIFY_SOCKET", _i == 0 ? "/nonexistent/notify" : "bogus", 1);
+	setenv("LISTEN_FDS", "3", 1);
+	setenv("LISTEN_PID", "1", 1);
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Start mews with @fd as descriptor 3, which is said to be passed. */
+static void
+launch_with(int fd)
+{
+	char log[320], script[800];
+
+	snprintf(log, sizeof(log), "%s", fleet->log);
+	snprintf(script, sizeof(script),
+	    "exec 3<&%d; LISTEN_FDS=1 LISTEN_PID=$$ exec %s run -c %s "
+	    ">%s 2>&1", fd, getenv("MEWS"), fleet->config, log);
+	if ((fleet->master = fork()) == 0) {
+		execl("/bin/sh", "sh", "-c", script, NULL);
+		_exit(127);
+	}
+	ck_assert_int_gt(fleet->master, 0);
+}
+
+/* A listening socket at the address of the fleet. */
+static int
+listen_for(bool local)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd;
+
+	if (!local)
+		return fleet_take_port(fleet);
+	ck_assert_int_eq(mkdir(fleet->runtime, 0755), 0);
+	ck_assert_int_eq(chown(fleet->runtime, fleet_user(), (gid_t)-1), 0);
+	strcpy(at.sun_path, fleet->socket);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+START_TEST(a_socket_that_was_passed_is_served_and_stays)
+{
+	const bool local = _i == 1;
+	int	   fd;
+
+	fleet_init(fleet, "");
+	fd = dup(listen_for(local));	/* inherited, and not 3 */
+	for (int round = 0; round < 2; round++) {
+		launch_with(fd);
+		fleet_wait(fleet_logged(fleet, "event=ready workers=") == 1);
+		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+		ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+		ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+		/* Clients of the next one wait, rather than be refused. */
+		ck_assert_int_eq(access(fleet->socket, F_OK),
+		    local ? 0 : -1);
+		unlink(fleet->log);
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_socket_that_nothing_names_is_a_mistake)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int		   status, fd;
+
+	fleet_init(fleet, "");
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	if (_i == 0)
+		ck_assert_int_eq(listen(fd, 8), 0);
+	launch_with(fd);
+	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
+	ck_assert_int_eq(status, 1 << 8);
+	ck_assert_int_eq(fleet_logged(fleet, _i == 0 ?
+	    "which listen does not name" : "is no listening socket"), 1);
+	close(fd);
+}
+END_TEST
+
+/* RuntimeDirectory= belongs to the user whom systemd starts: root. */
+START_TEST(a_runtime_directory_of_systemd_is_given_to_who_serves)
+{
+	struct stat st;
+
+	fleet_init(fleet, "");
+	ck_assert_int_eq(mkdir(fleet->runtime, 0755), 0);
+	setenv("RUNTIME_DIRECTORY", fleet->runtime, 1);
+	fleet_start(fleet);
+	ck_assert_int_eq(stat(fleet->runtime, &st), 0);
+	ck_assert_uint_eq(st.st_uid, fleet_user());
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(access(fleet->runtime, F_OK), 0);
+}
+END_TEST
+
+static Suite *
+systemd_suite(void)
+{
+	Suite *suite = suite_create("systemd");
+	TCase *tcase = unit_case(suite, "systemd");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_loop_test(tcase,
+	    systemd_is_told_when_it_serves_and_when_it_ends, 0, 2);
+	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
+	tcase_add_loop_test(tcase, who_listens_to_nothing_stops_no_fleet, 0,
+	    2);
+	tcase_add_loop_test(tcase,
+	    a_socket_that_was_passed_is_served_and_stays, 0, 2);
+	tcase_add_test(tcase,
+	    a_runtime_directory_of_systemd_is_given_to_who_serves);
+	tcase_add_loop_test(tcase, a_socket_that_nothing_names_is_a_mistake,
+	    0, 2);
+	return suite;
+}
+
+UNIT_MAIN(systemd_suite)

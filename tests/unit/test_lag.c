@@ -1,0 +1,57 @@
+/*
+ * test_lag.c - how far a standby is behind, by what the primary wrote and when.
+ */
+#include "inside.h"
+
+#include "monitor/lag.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+START_TEST(a_standby_is_as_late_as_what_it_did_not_reach)
+{
+	static struct lag	lag;
+
+	ck_assert_uint_eq(lag_ms(&lag, 5, 1000), 0);
+	lag_note(&lag, 10, 1000);
+	lag_note(&lag, 20, 2000);
+	lag_note(&lag, 20, 9000);	/* nothing was written */
+	lag_note(&lag, 30, 9500);
+	ck_assert_uint_eq(lag_ms(&lag, 30, 10000), 0);
+	ck_assert_uint_eq(lag_ms(&lag, 20, 10000), 500);
+	ck_assert_uint_eq(lag_ms(&lag, 10, 10000), 8000);
+	ck_assert_uint_eq(lag_bytes(&lag, 10), 20);
+	/* Another primary begins anew. */
+	lag_note(&lag, 15, 11000);
+	ck_assert_uint_eq(lag_ms(&lag, 10, 11500), 500);
+}
+END_TEST
+
+/* Where the primary is idle one sample is good for months. */
+START_TEST(a_standby_that_stands_still_gets_no_younger)
+{
+	static struct lag	lag;
+	uint32_t		before = 0, now;
+
+	lag_note(&lag, 10, DAY_MS);
+	lag_note(&lag, 20, 2 * DAY_MS);
+	for (int day = 3; day < 200; day++) {
+		now = lag_ms(&lag, 10, day * DAY_MS);
+		ck_assert_uint_ge(now, before);
+		before = now;
+	}
+	ck_assert_uint_eq(before, LAG_MOST);
+}
+END_TEST
+
+static Suite *
+lag_suite(void)
+{
+	Suite	*suite = suite_create("lag");
+	TCase	*tcase = unit_case(suite, "lag");
+
+	tcase_add_test(tcase, a_standby_is_as_late_as_what_it_did_not_reach);
+	tcase_add_test(tcase, a_standby_that_stands_still_gets_no_younger);
+	return suite;
+}
+
+UNIT_MAIN(lag_suite)

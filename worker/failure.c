@@ -1,0 +1,124 @@
+/*
+ * failure.c - queries and leases for a request, and what its client is told if
+ * they fail.
+ */
+#include "failure.h"
+#include "doing.h"
+#include "reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_AFTER_S "1" /* servers and queues change within a second */
+
+unsigned
+failure_status(enum mews_status status, const char *sqlstate)
+{
+	if (status == MEWS_TIMEOUT)
+		return 504;
+	if (status == MEWS_SQL && strncmp(sqlstate, "22", 2) == 0)
+		return 400;
+	if (status == MEWS_SQL && strncmp(sqlstate, "23", 2) == 0)
+		return 409;
+	return 503;
+}
+
+/* For whom it concerns: the client's own mistakes are no news. */
+static void
+tell(struct mews_request *request, unsigned http, enum mews_status status,
+    const char *sqlstate, const char *message)
+{
+	struct reply_desk *desk = request->desk;
+	char	path[100], text[600];
+	unsigned suppressed;
+
+	if (!rate_allow(&desk->failures, &suppressed))
+		return;
+	log_write(desk->log, http < 500 ? MEWS_LOG_INFO : MEWS_LOG_WARNING,
+	    "request_failed", "http=%u status=%s sqlstate=%s endpoint=%s "
+	    "path=%s suppressed=%u error=%s", http, mews_status_name(status),
+	    sqlstate, request->endpoint.value == NULL ?
+	    "" : request->endpoint.value,
+	    log_quote(path, sizeof(path), request->path), suppressed,
+	    log_quote(text, sizeof(text), message));
+}
+
+static void
+fail(struct mews_request *request, enum mews_status status,
+    const char *sqlstate, const char *message)
+{
+	unsigned http = failure_status(status, sqlstate);
+	char	text[600];
+	int	length;
+
+	tell(request, http, status, sqlstate, message);
+	/* Retry-After is for what certainly changed nothing. */
+	if (http == 503 && mews_status_undone(status))
+		mews_reply_header(request, "Retry-After", RETRY_AFTER_S);
+	if (!request->desk->expose_errors)
+		message = "";
+	length = snprintf(text, sizeof(text), "%s%s%.500s\n",
+	    mews_status_name(status), message[0] == '\0' ? "" : ": ", message);
+	mews_reply(request, http, "text/plain; charset=utf-8", text,
+	    (size_t)length, MEWS_BODY_COPY);
+}
+
+void
+mews_reply_status(struct mews_request *request, enum mews_status status,
+    const char *message)
+{
+	fail(request, status, "", message);
+}
+
+void
+mews_reply_failure(struct mews_request *request,
+    const struct mews_result *result)
+{
+	mews_reply_endpoint(request, result);
+	fail(request, mews_result_status(result),
+	    mews_result_sqlstate(result), mews_result_message(result));
+}
+
+/* The group of that name; NULL: there is none, and the request is answered. */
+static struct mews_group *
+find_group(struct mews_request *request, const char *name)
+{
+	struct mews_group *group = mews_pool_group(request->desk->pool, name);
+
+	if (group == NULL)
+		mews_reply_status(request, MEWS_INVALID,
+		    "no group of that name is configured");
+	return group;
+}
+
+void
+mews_request_query(struct mews_request *request, const char *name,
+    const struct mews_query_args *args, mews_query_fn *fn)
+{
+	struct mews_group *group = find_group(request, name);
+	enum mews_status status;
+
+	if (group == NULL)
+		return;
+	if (args->statement != NULL)
+		doing_statement(mews_statement_name(args->statement));
+	else if (args->sql != NULL)
+		doing_statement(args->sql);
+	status = mews_query_send(group, args, fn, request, NULL);
+	if (status != MEWS_OK)
+		mews_reply_status(request, status, mews_group_message(group));
+}
+
+void
+mews_request_lease(struct mews_request *request, const char *name,
+    mews_lease_fn *fn, void *arg)
+{
+	struct mews_group *group = find_group(request, name);
+	enum mews_status status;
+
+	if (group == NULL)
+		return;
+	status = mews_lease_begin(group, 0, fn, arg, NULL);
+	if (status != MEWS_OK)
+		mews_reply_status(request, status, mews_group_message(group));
+}

@@ -1,0 +1,18 @@
+/*
+ * output.h - what a client writes; see server.h for what its owner asks of it.
+ */
+#ifndef HTTP_OUTPUT_H
+#define HTTP_OUTPUT_H
+
+#include "client.h"
+
+/** Send what can be sent at once. */
+void client_flush(struct http_client *client);
+/** Where @size bytes can be written, or NULL: not in the block. */
+char *client_room(struct http_client *client, size_t size);
+/** Bytes were written to client_room(), up to @end. */
+void client_wrote(struct http_client *client, const char *end);
+/** Nothing more can be sent. */
+void client_break(struct http_client *client);
+
+#endif

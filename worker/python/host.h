@@ -1,0 +1,75 @@
+/*
+ * host.h - one Python interpreter in one worker, and what it serves.
+ *
+ * The worker's thread holds the GIL all the time but while the worker waits
+ * for descriptors (host.c). Functions that return a PyObject * or a bool follow
+ * Python's convention: NULL or false means that an exception is set.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <mews/app.h>
+
+struct host {
+	struct mews_worker *worker;
+	uint64_t body_limit;	/* bytes of a request's body */
+	PyObject *module;	/* mews.worker */
+	PyObject *application;	/* wsgi: a callable; webapp: invoke */
+	PyObject *environ;	/* wsgi: what all requests have in common */
+	PyThreadState *thread;	/* set while the worker waits */
+	/* Serve a request whose body is in @input, a file of bytes with
+	 * @length of them. Takes @input. */
+	void (*serve)(struct host *host, struct mews_request *request,
+	    PyObject *input, Py_ssize_t length);
+};
+
+/* exception.c */
+
+/** Tell the exception that is set, with its traceback, and clear it. */
+void exception_report(struct host *host);
+/** Tell the exception that is set, and answer with status 500. */
+void exception_answer(struct host *host, struct mews_request *request);
+
+/* interpreter.c */
+
+/**
+ * Start the interpreter, import the module, find the application.
+ *
+ * @worker  NULL: to try whether it can be done; its pool is of no use then.
+ * False: @error says why, the traceback is told. Call interpreter_stop() in
+ * any case.
+ */
+bool interpreter_start(struct host *host, struct mews_worker *worker,
+    const struct mews_options *options, struct mews_error *error);
+void interpreter_stop(struct host *host);
+
+/* environ.c */
+
+/** A dict of what every request has in common. */
+PyObject *environ_base(PyObject *errors);
+/** PEP 3333's environ. Takes @input. */
+PyObject *environ_new(const struct host *host,
+    const struct mews_request *request, PyObject *input, Py_ssize_t length);
+
+/* wsgi.c */
+
+extern PyTypeObject Answer_Type;
+
+void wsgi_serve(struct host *host, struct mews_request *request,
+    PyObject *input, Py_ssize_t length);
+
+/* webapp.c */
+
+void webapp_serve(struct host *host, struct mews_request *request,
+    PyObject *input, Py_ssize_t length);
+
+/* spool.c */
+
+/** Is its body to be kept in a file until the client has sent all of it? */
+bool spool_wants(const struct host *host, const struct mews_request *request);
+/** Keep it, then serve the request. */
+void spool_begin(struct host *host, struct mews_request *request);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * share.h - which worker takes the next client.
+ *
+ * All workers wait on the same sockets, and whoever is quick takes what comes,
+ * so that a few would carry the load of all. Each worker therefore says in
+ * shared memory how many clients it has; one that has more than another leaves
+ * the next client to the others, for 5 ms at most. Nobody is refused for it.
+ *
+ * Writers: each worker its own place, the master the place of one that ended.
+ * What is read from there is advice: a worker that is stuck looks emptiest,
+ * and is not counted on for a while once it left a client waiting.
+ */
+#ifndef SHARE_H
+#define SHARE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct share_table; /* in memory that the fleet shares */
+struct share;	    /* a worker's view of it */
+
+/* The master, before it forks: places for workers 0 to @places - 1. NULL: no
+ * memory. */
+struct share_table *share_table_make(unsigned places);
+/* Free it, once its workers have ended. Sets *table to NULL; NULL *table is a
+ * no-op. */
+void share_table_free(struct share_table **table);
+/* The worker with this number ended; NULL @table is a no-op. */
+void share_table_clear(struct share_table *table, unsigned number);
+
+/*
+ * A worker joins in, and accepts from now on.
+ *
+ * @table      NULL: there are no others; so is a @number without a place.
+ * @listeners  on which clients wait; must stay open until share_close().
+ * @resume     called on the loop when accepting may go on after share_takes()
+ *             returned false.
+ * NULL: no memory.
+ */
+struct share *share_open(struct share_table *table, unsigned number,
+    struct ev_loop *ev, const int *listeners, size_t listener_count,
+    void (*resume)(void *arg), void *arg);
+/* Accept no more. Sets *share to NULL; NULL *share is a no-op. */
+void share_close(struct share **share);
+
+/* Tell that @clients are connected; @room: there is room for more. NULL @share
+ * is a no-op. */
+void share_tell(struct share *share, uint32_t clients, bool room);
+
+/* Somebody waits: take the client? False: stop accepting until @resume. */
+bool share_takes(struct share *share);
+/* Between a false of share_takes() and @resume; NULL @share does not. */
+bool share_waits(const struct share *share);
+
+/*
+ * For an application that blocks, as an interpreter does: its worker says
+ * whether it waits for something to do, which is when a client would be served
+ * at once. NULL @share is a no-op.
+ */
+void share_idle(struct share *share, bool idle);
+/* Is a client of this worker better off with another one, which has nothing to
+ * do? Only within 10 s after an application blocked some worker for 20 ms; not
+ * with a NULL @share. */
+bool share_hands_over(const struct share *share);
+
+#endif
