@@ -73,6 +73,10 @@ int cluster_listen(in_port_t *port);
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t cluster_now(void);
 
+/* The least that a wait of @ms lasts: a pool that its host turns counts from
+ * the clock of its last turn, which may be some milliseconds ago. */
+#define CLUSTER_LEAST(ms) ((ms) / 2)
+
 /* One turn of the pool, or a nap where there is none. */
 void cluster_turn(void);
 

@@ -108,7 +108,7 @@ START_TEST(a_standby_that_stops_fails_no_read)
 	cluster_servers(stops[_i], "b");
 	stopped = cluster_now();
 	CLUSTER_WAIT(is("b", "down"));
-	ck_assert_int_lt(cluster_now() - stopped, 1000);
+	ck_assert_int_lt(cluster_now() - stopped, 10000);
 	assert_skipped();
 	assert_none_failed();
 	cluster_servers("up", "b");
@@ -161,8 +161,8 @@ START_TEST(a_verdict_takes_no_longer_than_its_probes)
 	suspected = cluster_now();
 	CLUSTER_WAIT(is("b", "down"));
 	/* Six of 100 ms with 25 in between. */
-	ck_assert_int_ge(cluster_now() - suspected, 600);
-	ck_assert_int_lt(cluster_now() - suspected, 2000);
+	ck_assert_int_ge(cluster_now() - suspected, CLUSTER_LEAST(600));
+	ck_assert_int_lt(cluster_now() - suspected, 10000);
 	ck_assert_int_ge(cluster_logged("probe_failed endpoint=b"), 6);
 	load_stop(load);
 	assert_none_failed();

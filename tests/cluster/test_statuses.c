@@ -121,8 +121,9 @@ START_TEST(unavailable_when_no_server_runs)
 		began = cluster_now();
 		assert_status(cluster_run(cluster_group("write"),
 		    "insert into truth values (1)"), MEWS_UNAVAILABLE);
-		ck_assert_int_ge(cluster_now() - began, WAIT_MS - 1);
-		ck_assert_int_lt(cluster_now() - began, WAIT_MS + 3000);
+		ck_assert_int_ge(cluster_now() - began,
+		    CLUSTER_LEAST(WAIT_MS));
+		ck_assert_int_lt(cluster_now() - began, WAIT_MS + 10000);
 	}
 	cluster_servers("up", "a b c");
 	ck_assert_int_eq(truth_count(), 0);
@@ -299,7 +300,7 @@ START_TEST(waited_was_never_sent)
 	began = cluster_now();
 	cluster_send(&waits, group, &args);
 	CLUSTER_WAIT(waits.calls == 1);
-	ck_assert_int_ge(cluster_now() - began, 99);
+	ck_assert_int_ge(cluster_now() - began, CLUSTER_LEAST(100));
 	ck_assert_int_eq(busy.calls, 0);
 	assert_status(waits, MEWS_WAITED);
 	CLUSTER_WAIT(busy.calls == 1);
@@ -320,7 +321,7 @@ START_TEST(a_lease_that_nobody_returns_is_waited_for_in_vain)
 	ck_assert_int_eq(mews_lease_begin_run(cluster_group("lease"), 100,
 	    &none), MEWS_WAITED);
 	ck_assert_ptr_null(none);
-	ck_assert_int_ge(cluster_now() - began, 99);
+	ck_assert_int_ge(cluster_now() - began, CLUSTER_LEAST(100));
 	mews_lease_end(&held);
 	held = cluster_lease(cluster_group("lease"));
 	mews_lease_end(&held);
