@@ -34,20 +34,22 @@ static const char *const large[] = {
 	"select repeat('x', 400000000)",
 };
 
+/* Gigabytes take their time on a busy machine. */
+#define PATIENT	.acquire_timeout = 45000, .query_timeout = 45000
+
 static const struct mews_group_config groups[] = {
-	{ .name = "any", .role = MEWS_GROUP_ANY, .acquire_timeout = 45000,
+	{ .name = "any", .role = MEWS_GROUP_ANY, PATIENT,
 	  .connection_count = 6, .min_connections = 6, .stall_after = 60000,
 	  .retry_budget = 100, .max_result_size = 8 * 1024 * 1024 },
-	{ .name = "write", .role = MEWS_GROUP_PRIMARY,
-	  .stall_after = 60000, .acquire_timeout = 45000,
-	  .max_result_size = 8 * 1024 * 1024 },
-	{ .name = "unbound", .role = MEWS_GROUP_ANY, .acquire_timeout = 45000,
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, PATIENT,
+	  .stall_after = 60000, .max_result_size = 8 * 1024 * 1024 },
+	{ .name = "unbound", .role = MEWS_GROUP_ANY, PATIENT,
 	  .stall_after = 60000, .retry_budget = 100,
 	  .max_result_size = (uint64_t)1 << 40 },
-	{ .name = "hasty", .role = MEWS_GROUP_ANY, .acquire_timeout = 45000,
+	{ .name = "hasty", .role = MEWS_GROUP_ANY, PATIENT,
 	  .retry_budget = 100, .max_result_size = 8 * 1024 * 1024 },
-	{ .name = "one", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .stall_after = 60000, .acquire_timeout = 45000,
+	{ .name = "one", .role = MEWS_GROUP_PRIMARY, PATIENT,
+	  .connection_count = 1, .stall_after = 60000,
 	  .max_result_size = (uint64_t)1 << 40 },
 };
 
