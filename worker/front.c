@@ -37,6 +37,7 @@ struct front {
 	size_t listener_count; /* 0 once it drains */
 	bool listening; /* it may accept */
 	struct share *share;
+	struct http_stay told; /* to the others */
 
 	struct mews_fleet *fleet;
 	const struct mews_app *app;
@@ -76,9 +77,14 @@ listen_again(struct front *front)
 static void
 tell_share(struct front *front)
 {
-	share_tell(front->share, front->server.count,
-	    front->listener_count > 0 &&
-	    front->server.count < front->limits.max_connections);
+	const struct http_stay *stay = &front->server.stay;
+
+	front->told = *stay;
+	share_tell(front->share, &(struct share_clients){
+	    .settled = stay->settled, .young = stay->young,
+	    .passed = stay->passed, .passed_us = stay->passed_us,
+	    .room = front->listener_count > 0 &&
+	    front->server.count < front->limits.max_connections });
 }
 
 /* Others had the time to take a client, and may go on doing so. */
@@ -343,6 +349,9 @@ front_turn(struct front *front)
 	uint32_t answered = front->desk.answered;
 
 	http_server_turn(&front->server);
+	if (front->told.settled != front->server.stay.settled ||
+	    front->told.young != front->server.stay.young)
+		tell_share(front);
 	await_tell(&front->desk);
 	/* To count asks the kernel who we are: when there is much to do, not
 	 * in each turn. A quiet turn follows, if only that of the sweep. */

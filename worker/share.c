@@ -2,8 +2,9 @@
  * share.c - which worker takes the next client.
  *
  * Clients that stay are shared. Where they come and go, each in a blink, any
- * balance is gone in a blink as well, and to leave them only costs time: a
- * worker that lost as many within BRISK_MS as it has takes what comes.
+ * balance is gone in a blink as well, and to leave them only costs time. So of
+ * the young clients as many are not counted as were here, on an average of the
+ * last SPAN_US, that passed.
  *
  * Its part is full when it has an eighth more than the worker with the
  * fewest. It looks again each millisecond, as others take clients and lose
@@ -14,9 +15,10 @@
  * until they say something themselves.
  *
  * Of a burst of clients a worker could take all in that time, while the others
- * just wait for a processor. So each one has a credit: of CREDIT clients that
- * it takes because others are absent, or an eighth of those that it has. When
- * that is used up it looks for the others again.
+ * just wait for a processor. So each one has a credit of clients that it takes
+ * because others are absent: two, twice as many for each time that they were
+ * left waiting without a word, up to CREDIT_MAX, or to an eighth of those that
+ * it has. When that is used up it looks for the others again.
  */
 #include "share.h"
 
@@ -32,8 +34,9 @@
 #define LEAVE_LOOKS 5	/* 5 ms in all */
 #define ABSENT_MS   10	/* the first time */
 #define ABSENCES_MAX 7	/* that make the next one longer; to 1280 ms */
-#define CREDIT	    32	/* clients */
-#define BRISK_MS    50
+#define CREDIT	    2	/* clients, the first time */
+#define CREDIT_MAX  32
+#define SPAN_US	    50000
 #define SLOW_MS	    20 /* in an application that blocks */
 #define SLOW_FOR_MS 10000
 #define CLOSED	    UINT32_MAX /* takes no clients */
@@ -53,6 +56,12 @@ struct share_table {
 	struct place places[];
 };
 
+/* Of the clients that passed while they were young, in a span of time. */
+struct span {
+	uint64_t passed, passed_us;
+	int64_t length_us;
+};
+
 struct share {
 	struct share_table *table;
 	unsigned number;
@@ -64,11 +73,12 @@ struct share {
 	ev_timer look; /* active while it leaves clients to others */
 	unsigned looks;
 	bool overdue; /* a client waited long enough: take the next */
-	uint32_t clients; /* as it told */
+	uint32_t clients; /* that count, as it told */
 	uint32_t credit; /* clients, until others are waited for again */
 	int64_t busy_since; /* ms; while its place is not idle */
-	int64_t brisk_since; /* start of the counts below */
-	uint32_t lost, lost_before; /* clients: in this span, in the last */
+	int64_t span_at; /* us: its start */
+	struct span now, before;
+	uint64_t passed, passed_us; /* as told when the span began */
 };
 
 struct share_table *
@@ -158,34 +168,53 @@ has_more(const struct share *share, uint32_t least)
 	    share->clients > (uint64_t)least + least / 8;
 }
 
-/* Begin a new span if the last one is over. */
-static void
-count_span(struct share *share, int64_t now)
+static int64_t
+now_us(void)
 {
-	const int64_t passed = now - share->brisk_since;
+	struct timespec ts;
 
-	if (passed < BRISK_MS)
-		return;
-	share->lost_before = passed < 2 * BRISK_MS ? share->lost : 0;
-	share->lost = 0;
-	share->brisk_since = now;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Does it lose clients as quickly as it gets them? */
-static bool
-is_brisk(struct share *share, int64_t now)
+/* Begin a new span if the last one is over. */
+static void
+turn_span(struct share *share, const struct share_clients *clients)
 {
-	count_span(share, now);
-	return share->lost + share->lost_before > share->clients;
+	const int64_t now = now_us(), passed = now - share->span_at;
+
+	share->now.length_us = passed;
+	share->now.passed = clients->passed - share->passed;
+	share->now.passed_us = clients->passed_us - share->passed_us;
+	if (passed < SPAN_US)
+		return;
+	share->before = passed < 2 * SPAN_US ? share->now :
+	    (struct span){ .passed = 0 };
+	share->now = (struct span){ .passed = 0 };
+	share->span_at = now;
+	share->passed = clients->passed;
+	share->passed_us = clients->passed_us;
+}
+
+/* How many clients that only pass are here at a time, on an average, and one
+ * more; 0: none pass. */
+static uint32_t
+passing(const struct share *share)
+{
+	const int64_t length_us = share->before.length_us +
+	    share->now.length_us;
+
+	if (share->before.passed + share->now.passed == 0)
+		return 0;
+	return (uint32_t)((share->before.passed_us + share->now.passed_us) /
+	    (uint64_t)MAX(length_us, SPAN_US)) + 1;
 }
 
 static bool
 is_full(struct share *share)
 {
-	const int64_t now = now_ms();
-
-	return !is_brisk(share, now) && has_more(share,
-	    least_counted(share, least_clients(share, now)));
+	return has_more(share, least_counted(share, least_clients(share,
+	    now_ms())));
 }
 
 /* Another client was taken: because others are absent? */
@@ -193,7 +222,7 @@ static void
 pay(struct share *share)
 {
 	if (!has_more(share, least_clients(share, now_ms()).all))
-		share->credit = CREDIT;
+		share->credit = 0;
 	else if (share->credit > 0)
 		share->credit--;
 }
@@ -216,8 +245,8 @@ mark_absent(struct share *share)
 {
 	const int64_t  now = now_ms();
 	const uint32_t least = least_counted(share, least_clients(share, now));
+	unsigned absences, most = 0;
 	struct place *place;
-	unsigned absences;
 
 	for (unsigned i = 0; i < share->table->count; i++) {
 		place = &share->table->places[i];
@@ -228,10 +257,12 @@ mark_absent(struct share *share)
 		absences = atomic_fetch_add_explicit(&place->absences, 1,
 		    memory_order_relaxed);
 		absences = MIN(absences, ABSENCES_MAX);
+		most = MAX(most, absences);
 		atomic_store_explicit(&place->absent,
 		    now + (ABSENT_MS << absences), memory_order_relaxed);
 	}
-	share->credit = MAX(CREDIT, share->clients / 8);
+	share->credit = MIN(CREDIT << most,
+	    MAX(CREDIT_MAX, share->clients / 8));
 }
 
 static void
@@ -272,22 +303,18 @@ share_waits(const struct share *share)
 }
 
 void
-share_tell(struct share *share, uint32_t clients, bool room)
+share_tell(struct share *share, const struct share_clients *clients)
 {
 	struct place *place;
 
-	if (share == NULL)
+	if (share == NULL || share->table == NULL)
 		return;
-	if (clients < share->clients) {
-		count_span(share, now_ms());
-		share->lost += share->clients - clients;
-	}
-	share->clients = clients;
-	if (share->table == NULL)
-		return;
+	turn_span(share, clients);
+	share->clients = clients->settled +
+	    clients->young - MIN(clients->young, passing(share));
 	place = &share->table->places[share->number];
-	atomic_store_explicit(&place->clients, room ? clients : CLOSED,
-	    memory_order_relaxed);
+	atomic_store_explicit(&place->clients,
+	    clients->room ? share->clients : CLOSED, memory_order_relaxed);
 	atomic_store_explicit(&place->absent, 0, memory_order_relaxed);
 	atomic_store_explicit(&place->absences, 0, memory_order_relaxed);
 }
@@ -304,7 +331,6 @@ share_open(struct share_table *table, unsigned number, struct ev_loop *ev,
 		return NULL;
 	share->table = number < places ? table : NULL;
 	share->number = number;
-	share->credit = CREDIT;
 	share->ev = ev;
 	share->listeners = listeners;
 	share->listener_count = listener_count;
@@ -312,7 +338,7 @@ share_open(struct share_table *table, unsigned number, struct ev_loop *ev,
 	share->arg = arg;
 	ev_timer_init(&share->look, on_look, LOOK_S, LOOK_S);
 	share->look.data = share;
-	share_tell(share, 0, true);
+	share_tell(share, &(struct share_clients){ .room = true });
 	return share;
 }
 
@@ -324,7 +350,7 @@ share_close(struct share **sharep)
 	*sharep = NULL;
 	if (share == NULL)
 		return;
-	share_tell(share, share->clients, false);
+	share_tell(share, &(struct share_clients){ .room = false });
 	ev_timer_stop(share->ev, &share->look);
 	free(share);
 }

@@ -3,8 +3,9 @@
  *
  * All workers wait on the same sockets, and whoever is quick takes what comes,
  * so that a few would carry the load of all. Each worker therefore says in
- * shared memory how many clients it has; one that has more than another leaves
- * the next client to the others, for 5 ms at most. Nobody is refused for it.
+ * shared memory how many clients it has that stay; one that has more than
+ * another leaves the next client to the others, for 5 ms at most. Nobody is
+ * refused for it.
  *
  * Writers: each worker its own place, the master the place of one that ended.
  * What is read from there is advice: a worker that is stuck looks emptiest,
@@ -45,9 +46,17 @@ struct share *share_open(struct share_table *table, unsigned number,
 /* Accept no more. Sets *share to NULL; NULL *share is a no-op. */
 void share_close(struct share **share);
 
-/* Tell that @clients are connected; @room: there is room for more. NULL @share
- * is a no-op. */
-void share_tell(struct share *share, uint32_t clients, bool room);
+/* The clients of a worker. */
+struct share_clients {
+	uint32_t settled; /* stay */
+	uint32_t young;	  /* may stay: it is too soon to tell */
+	uint64_t passed;  /* have left while they were young, in all; and */
+	uint64_t passed_us; /* for how long these were connected, in all */
+	bool room;	  /* for more */
+};
+
+/* Tell what clients are connected. NULL @share is a no-op. */
+void share_tell(struct share *share, const struct share_clients *clients);
 
 /* Somebody waits: take the client? False: stop accepting until @resume. */
 bool share_takes(struct share *share);

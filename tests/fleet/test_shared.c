@@ -12,6 +12,7 @@
 
 #define WORKERS 4
 #define CLIENTS 40
+#define PASSING 4
 
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
@@ -84,6 +85,38 @@ START_TEST(clients_that_stay_are_shared)
 }
 END_TEST
 
+/* Clients that ask once, each on a connection of its own, until the end of the
+ * test. */
+static pid_t
+pass(void)
+{
+	pid_t client = fork();
+
+	if (client != 0)
+		return client;
+	for (;;)
+		fleet_get(fleet, "/");
+}
+
+/* Beside so many that pass, in turns of few milliseconds, a worker that takes
+ * whoever comes would have twice its part, or none. */
+START_TEST(clients_that_stay_are_shared_beside_those_that_pass)
+{
+	int   counts[WORKERS];
+	pid_t passing[PASSING];
+
+	start();
+	for (int i = 0; i < PASSING; i++)
+		passing[i] = pass();
+	count_clients(CLIENTS, counts);
+	for (int i = 0; i < PASSING; i++)
+		ck_assert_int_eq(kill(passing[i], SIGKILL), 0);
+	for (int i = 0; i < WORKERS; i++)
+		ck_assert_int_ge(counts[i], CLIENTS / WORKERS / 2);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(a_worker_that_is_stopped_keeps_nobody_waiting)
 {
 	int counts[WORKERS];
@@ -109,6 +142,8 @@ shared_suite(void)
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, clients_that_stay_are_shared);
+	tcase_add_test(tcase,
+	    clients_that_stay_are_shared_beside_those_that_pass);
 	tcase_add_test(tcase, a_worker_that_is_stopped_keeps_nobody_waiting);
 	return suite;
 }

@@ -20,10 +20,20 @@ enum client_phase {
 			 take the answer from who still sends */
 };
 
+enum client_stay {
+	STAY_NOT, /* it will not ask again */
+	STAY_YOUNG, /* it is in the server's list of them */
+	STAY_SETTLED
+};
+
 struct http_client {
 	ev_io	io;
 	LIST_ENTRY(http_client) entry;
 	TAILQ_ENTRY(http_client) again;
+	TAILQ_ENTRY(http_client) young;
+	enum client_stay stay;
+	int64_t	came_us; /* CLOCK_MONOTONIC */
+	bool	asked_before; /* a head was read */
 	struct http_server *server;
 	void	*tag;	   /* its owner's */
 	void	*exchange; /* NULL: none, or its answer was copied */

@@ -5,6 +5,7 @@
 
 #include "block.h"
 #include "output.h"
+#include "stay.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,6 +50,7 @@ exchange_begin(struct http_client *client, const char *bytes)
 	client->in_at += head->length;
 	client->in_seen = 0;
 	client->keeps = head->keep_alive;
+	stay_asked(client);
 	client->is_old = head->minor == 0;
 	client->is_head = head->is_head;
 	http_body_begin(&client->body, head);

@@ -15,6 +15,7 @@
 #include "block.h"
 #include "input.h"
 #include "output.h"
+#include "stay.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -42,6 +43,7 @@ client_close(struct http_client *client)
 	LIST_REMOVE(client, entry);
 	block_give(server, &client->in);
 	block_give(server, &client->out);
+	stay_end(client);
 	server->count--;
 	server->calls->closed(server->arg, client->tag);
 	free(client);
@@ -75,6 +77,7 @@ linger(struct http_client *client)
 	if (client->phase != CLIENT_LINGER) {
 		shutdown(client->io.fd, SHUT_WR);
 		client_enter(client, CLIENT_LINGER);
+		stay_end(client);
 		client->in_at = client->in_end = 0;
 		if (!client->eof)
 			client_receive(client);

@@ -11,6 +11,7 @@
 #include "input.h"
 #include "output.h"
 #include "run.h"
+#include "stay.h"
 
 #include <linux/sockios.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ http_server_init(struct http_server *server)
 {
 	LIST_INIT(&server->clients);
 	TAILQ_INIT(&server->again);
+	stay_init(server);
 	ev_idle_init(&server->busy, on_busy);
 	blocks_init(server);
 }
@@ -70,6 +72,7 @@ http_server_accept(struct http_server *server, int fd, void *tag)
 	LIST_INSERT_HEAD(&server->clients, client, entry);
 	server->count++;
 	client_enter(client, CLIENT_IDLE);
+	stay_begin(client);
 	return true;
 }
 

@@ -57,6 +57,13 @@ struct http_limits {
 	size_t header;	    /* bytes of a head */
 };
 
+/* Of clients that may ask again: those that have settled, and the young. Of the
+ * young that left, how many in all, and how long they were here in all. */
+struct http_stay {
+	uint32_t settled, young;
+	uint64_t passed, passed_us;
+};
+
 /* A server. The owner sets the first members; the rest may be read. */
 struct http_server {
 	struct ev_loop *ev;
@@ -67,7 +74,10 @@ struct http_server {
 	bool draining; /* each answer is its connection's last */
 
 	unsigned count; /* of clients */
+	struct http_stay stay;
 	LIST_HEAD(http_clients, http_client) clients;
+	TAILQ_HEAD(http_young, http_client) young; /* as they came */
+	ev_timer settle; /* active while there are some */
 	TAILQ_HEAD(http_again, http_client) again; /* to run next turn */
 	ev_idle busy; /* active while there are some */
 	int64_t now;  /* ms of CLOCK_MONOTONIC; 0: ask the clock */
