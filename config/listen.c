@@ -82,7 +82,7 @@ listen_parse(struct config_listen *listen, const char *text,
 	}
 	*colon = '\0';
 	listen->port = (uint16_t)strtonum(colon + 1, 1, UINT16_MAX, &wrong);
-	if (wrong != NULL || colon[1] < '0' || colon[1] > '9') {
+	if (wrong != NULL || colon[1] < '1' || colon[1] > '9') {
 		snprintf(why, why_size, "listen = '%.200s' has a bad port: "
 		    "1 to %d", text, UINT16_MAX);
 		return false;

@@ -14,7 +14,7 @@
 struct value {
 	STAILQ_ENTRY(value) next;
 	const char *text;
-	const char *written; /* without what came from the environment */
+	const char *written; /* see struct token */
 	unsigned line;
 };
 

@@ -3,6 +3,8 @@
  */
 #include "secret.h"
 
+#include "token.h"
+
 #include <grp.h>
 #include <libpq-fe.h>
 #include <pwd.h>
@@ -10,15 +12,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* libpq marks what is not to be shown while it is typed: password, sslpassword,
+ * and what later versions add. */
+static bool
+is_secret(const PQconninfoOption *option)
+{
+	return strchr(option->dispchar, '*') != NULL;
+}
+
+/* A value that is more than a variable stands in the file for all to read. */
 static bool
 has_password(const char *conninfo)
 {
 	PQconninfoOption *all = PQconninfoParse(conninfo, NULL), *one;
+	const char	  variable[] = { TOKEN_VARIABLE, '\0' };
 	bool		  found = false;
 
 	for (one = all; one != NULL && one->keyword != NULL; one++)
-		found |= strcmp(one->keyword, "password") == 0 &&
-		    one->val != NULL && one->val[0] != '\0';
+		found |= is_secret(one) && one->val != NULL &&
+		    one->val[strspn(one->val, variable)] != '\0';
 	PQconninfoFree(all);
 	return found;
 }

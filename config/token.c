@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text that grows; what came from the environment is not in @written. */
+/* A text that grows; for what came from the environment, TOKEN_VARIABLE is in
+ * @written. */
 struct builder {
 	FILE *meant, *written;
 	char *meant_text, *written_text;
@@ -81,6 +82,15 @@ skip_blanks(struct tokens *t)
 	}
 }
 
+/* As a shell knows it. */
+static bool
+is_name(const char *name)
+{
+	return *name != '\0' && !isdigit((unsigned char)*name) &&
+	    name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+		"abcdefghijklmnopqrstuvwxyz0123456789")] == '\0';
+}
+
 /* ${NAME} or ${NAME:-TEXT} */
 static bool
 take_variable(struct tokens *t, struct builder *b)
@@ -88,6 +98,7 @@ take_variable(struct tokens *t, struct builder *b)
 	const char *value, *fallback;
 	size_t	    length = strcspn(t->at, "}\n");
 	char	    name[256];
+	int	    rest = 0;
 
 	if (t->at[length] != '}') {
 		mistake_add(t->mistakes, t->line,
@@ -99,15 +110,25 @@ take_variable(struct tokens *t, struct builder *b)
 	if (fallback != NULL)
 		name[strcspn(name, ":")] = '\0';
 	value = getenv(name);
-	if (fallback == NULL && value == NULL) {
+	if (!is_name(name)) {
+		mistake_add(t->mistakes, t->line, "'${%.64s}' names no "
+		    "variable; write ${NAME} or ${NAME:-TEXT}", name);
+		b->unset = true;
+	} else if (fallback == NULL && value == NULL) {
 		mistake_add(t->mistakes, t->line, "${%.64s} is not set in the "
 		    "environment; write ${%.64s:-} if it may be empty", name,
 		    name);
 		b->unset = true;
 	}
+	fputc(TOKEN_VARIABLE, b->written);
+	if (fallback != NULL) {
+		fallback += 2;
+		rest = (int)(t->at + length - fallback);
+		/* Anybody can read it in the file, used or not. */
+		fprintf(b->written, "%.*s", rest, fallback);
+	}
 	if (fallback != NULL && (value == NULL || *value == '\0'))
-		fprintf(b->meant, "%.*s", (int)(t->at + length - fallback - 2),
-		    fallback + 2);
+		fprintf(b->meant, "%.*s", rest, fallback);
 	else if (value != NULL)
 		fputs(value, b->meant);
 	t->at += length + 1;

@@ -30,13 +30,15 @@ enum token_kind {
 	TOKEN_BAD    /* a mistake was added; nothing can follow */
 };
 
+#define TOKEN_VARIABLE '\001'
+
 struct token {
 	enum token_kind kind;
 	unsigned line;	     /* where it begins; of the end: where the last
 				token did */
 	const char *text;    /* TOKEN_TEXT: what it means; else what it is */
-	const char *written; /* TOKEN_TEXT: the same without what came from
-				the environment */
+	const char *written; /* TOKEN_TEXT: the same, TOKEN_VARIABLE in place
+				of what came from the environment */
 	bool unset;	     /* a variable in it is not set: a mistake */
 };
 

@@ -19,6 +19,16 @@ static const struct {
 	{ "password=x", 0600, false },
 	{ "postgresql://me:x@h/", 0604, true },
 	{ "password=${MEWS_TEST_SECRET}", 0644, false },
+	{ "host=${MEWS_TEST_SECRET} password=x", 0644, true },
+	{ "host=${MEWS_TEST_UNSET:-} password=x", 0644, true },
+	{ "password=${MEWS_TEST_SECRET:-x}", 0644, true },
+	{ "password=${MEWS_TEST_UNSET:-x}", 0644, true },
+	{ "password=${MEWS_TEST_UNSET:-}", 0644, false },
+	{ "password=a${MEWS_TEST_SECRET}", 0644, true },
+	{ "sslpassword=x", 0644, true },
+	{ "sslpassword=${MEWS_TEST_SECRET}", 0644, false },
+	{ "postgresql://u:${MEWS_TEST_SECRET}@h", 0644, false },
+	{ "postgresql://u:x@${MEWS_TEST_SECRET}", 0644, true },
 	{ "user=x", 0644, false },
 };
 
