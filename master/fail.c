@@ -3,6 +3,8 @@
  */
 #include "fail.h"
 
+#include "words.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,10 +19,8 @@ fail(struct mews_error *error, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(error->message, sizeof(error->message), format, ap);
 	va_end(ap);
-	/* The text may quote a file or a segment, and goes to a terminal. */
-	for (char *c = error->message; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	/* The text may quote a file or a segment. */
+	words_printable(error->message);
 	errno = saved;
 	return false;
 }

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "fail.h"
 #include "runtime.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -66,7 +67,7 @@ bool
 instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
     const char *runtime_dir, char *instance, struct mews_error *error)
 {
-	char		 *path;
+	char		 *path, name[MEWS_NAME_MAX + 1];
 	struct mews_error why;
 	bool		  same = false;
 
@@ -88,7 +89,7 @@ instance_open(struct mews_view **view, struct mews_view_fleet *fleet,
 	if (*view != NULL && !same) {
 		mews_view_close(view);
 		fail(error, "%s: belongs to instance \"%s\"", path,
-		    fleet->instance);
+		    words_clean(name, sizeof(name), fleet->instance));
 	}
 	free(path);
 	return same;

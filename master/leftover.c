@@ -1,5 +1,5 @@
 /*
- * leftover.c - workers of a master that was killed.
+ * leftover.c - processes of a master that was killed.
  */
 #include "leftover.h"
 
@@ -19,9 +19,20 @@
 #define KILLED_MS 3000 /* from SIGKILL to the end, at most */
 #define TICK_MS	  20   /* error of a start's time, at most */
 
-/* How old a process is; -1: there is none, or it is a zombie. */
+/* A process of that fleet, as its slot tells of it. */
+struct leftover {
+	pid_t	    pid;
+	const char *role; /* the beginning of its title */
+	const char *state;
+	int64_t	    uptime_ms;
+	int64_t	    heartbeat_age_ms;
+	bool	    draining;
+};
+
+/* How old a process is, and whether it was stopped; -1: there is none, or it
+ * is a zombie. */
 static int64_t
-process_age_ms(pid_t pid)
+process_age_ms(pid_t pid, bool *stopped)
 {
 	unsigned long long start;
 	char		   stat[1024], state;
@@ -34,23 +45,52 @@ process_age_ms(pid_t pid)
 		"%*u %*d %*d %*d %*d %*d %*d %llu", &state, &start) != 2 ||
 	    state == 'Z' || state == 'X')
 		return -1;
+	*stopped = state == 'T';
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
 	    (int64_t)(start * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK));
 }
 
-/* The worker of a slot lives, and has not yet begun to end. A process that
- * got its pid later is younger than the slot's use. */
+/* The process of a slot lives, and is not about to end: one that drains was
+ * stopped meanwhile. A process that got its pid later is younger than the
+ * slot's use. */
 static bool
-stays(const struct mews_view_worker *worker, const struct runtime *runtime,
+stays(const struct leftover *one, const struct runtime *runtime,
     const struct privileges *who)
 {
-	int64_t age_ms = process_age_ms(worker->pid);
+	bool	stopped = false;
+	int64_t age_ms = process_age_ms(one->pid, &stopped);
 
-	return worker->state != MEWS_WORKER_DRAINING &&
-	    age_ms >= 0 && age_ms + TICK_MS >= worker->uptime_ms &&
-	    proc_runs_as(worker->pid, who->uid) &&
-	    proc_is_called(worker->pid, "worker ", runtime->instance);
+	return (!one->draining || stopped) && age_ms >= 0 &&
+	    age_ms + TICK_MS >= one->uptime_ms &&
+	    proc_runs_as(one->pid, who->uid) &&
+	    proc_is_called(one->pid, one->role, runtime->instance);
+}
+
+static void
+end(const struct leftover *one, const struct log *log)
+{
+	log_write(log, MEWS_LOG_WARNING, "leftover_killed",
+	    "leftover_pid=%jd state=%s heartbeat_age_ms=%jd "
+	    "hint=\"its master was killed, and it did not end\"",
+	    (intmax_t)one->pid, one->state, (intmax_t)one->heartbeat_age_ms);
+	kill(one->pid, SIGKILL);
+}
+
+/* Returns false if the slot is nobody's. */
+static bool
+read_worker(const struct mews_view *view, uint32_t slot, struct leftover *one)
+{
+	struct mews_view_worker worker;
+
+	if (!mews_view_worker(view, slot, &worker, sizeof(worker)))
+		return false;
+	*one = (struct leftover) { .pid = worker.pid, .role = "worker ",
+		.state = mews_worker_state_name(worker.state),
+		.uptime_ms = worker.uptime_ms,
+		.heartbeat_age_ms = worker.heartbeat_age_ms,
+		.draining = worker.state == MEWS_WORKER_DRAINING };
+	return true;
 }
 
 /* How many there are; with a @log they are killed. */
@@ -58,24 +98,25 @@ static unsigned
 look(const struct mews_view *view, const struct runtime *runtime,
     const struct privileges *who, const struct log *log)
 {
-	struct mews_view_worker worker;
-	struct mews_view_fleet	fleet;
-	unsigned		count = 0;
+	struct mews_view_fleet fleet;
+	struct leftover	       one;
+	unsigned	       count = 0;
 
 	mews_view_fleet(view, &fleet, sizeof(fleet));
-	for (uint32_t slot = 0; slot < fleet.slot_count; slot++) {
-		if (!mews_view_worker(view, slot, &worker, sizeof(worker)) ||
-		    !stays(&worker, runtime, who))
+	for (uint32_t slot = 0; slot <= fleet.slot_count; slot++) {
+		if (slot == fleet.slot_count)
+			one = (struct leftover) { .pid = fleet.monitor_pid,
+				.role = "monitor", .state = "monitor",
+				.uptime_ms = fleet.monitor_uptime_ms,
+				.heartbeat_age_ms =
+				    fleet.monitor_heartbeat_age_ms };
+		else if (!read_worker(view, slot, &one))
+			continue;
+		if (one.pid <= 0 || !stays(&one, runtime, who))
 			continue;
 		count++;
-		if (log == NULL)
-			continue;
-		log_write(log, MEWS_LOG_WARNING, "leftover_killed",
-		    "leftover_pid=%jd state=%s heartbeat_age_ms=%jd "
-		    "hint=\"its master was killed, and it did not end\"",
-		    (intmax_t)worker.pid, mews_worker_state_name(worker.state),
-		    (intmax_t)worker.heartbeat_age_ms);
-		kill(worker.pid, SIGKILL);
+		if (log != NULL)
+			end(&one, log);
 	}
 	return count;
 }

@@ -1,8 +1,9 @@
 /*
- * leftover.h - workers of a master that was killed.
+ * leftover.h - workers and monitor of a master that was killed.
  *
- * They drain and end by themselves. One that cannot, because it was stopped
- * or spins, would keep the listening sockets: the next master ends it.
+ * They end by themselves. One that cannot, because it was stopped or spins,
+ * would keep the listening sockets, or do its work beside the next monitor: the
+ * next master ends it.
  */
 #ifndef LEFTOVER_H
 #define LEFTOVER_H
@@ -11,12 +12,13 @@
 #include "runtime.h"
 
 /**
- * Wait for those that the segment of a killed master names to have closed
- * their listening sockets; kill who has not after @patience_ms.
+ * Wait for the workers that the segment of a killed master names to have closed
+ * their listening sockets, and for its monitor to have ended; kill who has not
+ * after @patience_ms.
  *
  * Trusts the segment with nothing: only processes of @who are killed that had
  * the pid already when the segment says so, and that call themselves workers
- * of this instance.
+ * or monitor of this instance.
  */
 void leftovers_end(const struct runtime *runtime, const struct privileges *who,
     uint32_t patience_ms, const struct log *log);

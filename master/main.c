@@ -5,15 +5,16 @@
  * line for each mistake); 2 if it was not called properly.
  */
 #include "ask.h"
+#include "complaint.h"
 #include "config.h"
 #include "drain.h"
 #include "explain.h"
 #include "fail.h"
 #include "master.h"
+#include "signals.h"
 #include "status.h"
 #include "trial.h"
 
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -26,6 +27,8 @@
 #define EXIT_USAGE   2
 #define EXIT_NOTHING 3 /* no outcome in time */
 
+#define PATIENCE_MS 2000 /* with who does not read standard error */
+
 /* Every option of every sub-command; NULL: not given. */
 struct options {
 	const char *config;
@@ -33,6 +36,7 @@ struct options {
 	const char *instance;
 	const char *endpoint;
 	bool	    json;
+	struct complaints *complaints;
 };
 
 struct command {
@@ -81,49 +85,42 @@ static const char usage_text[] =
     "outcome in time (reload). status and explain: 1 also if the fleet's\n"
     "master is dead.\n";
 
-static void usage_error(const char *format, ...)
-    __attribute__((noreturn, format(printf, 1, 2)));
+static void usage_error(struct complaints *complaints, const char *format,
+    ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 static void
-usage_error(const char *format, ...)
+usage_error(struct complaints *complaints, const char *format, ...)
 {
+	char	text[512];
 	va_list ap;
 
-	fputs("mews: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	fputs("; see mews --help\n", stderr);
+	complaints_add(complaints, "mews: %s; see mews --help", text);
 	exit(EXIT_USAGE);
-}
-
-static void
-report_mistake(void *arg, const char *line)
-{
-	(void)arg;
-	fprintf(stderr, "%s\n", line);
 }
 
 /* A mistake in the configuration looks like all the others. */
 static void
-report_failure(const struct mews_error *error)
+report_failure(const struct options *options, const struct mews_error *error)
 {
-	if (error->status == MEWS_INVALID)
-		report_mistake(NULL, error->message);
-	else
-		warnx("%s", error->message);
+	complaints_add(options->complaints, "%s%s",
+	    error->status == MEWS_INVALID ? "" : "mews: ", error->message);
 }
 
 /* Load the configuration; report each mistake that can be seen before a fleet
  * is made. @all: also what a start would find by itself. */
 static bool
-load(struct config **config, const char *path, bool all)
+load(struct config **config, const struct options *options, bool all)
 {
-	if (!config_load(config, path, report_mistake, NULL))
+	struct complaints *complaints = options->complaints;
+
+	if (!config_load(config, options->config, complaints_line, complaints))
 		return false;
 	for (size_t i = 0; i < (*config)->warning_count; i++)
-		report_mistake(NULL, (*config)->warnings[i]);
-	if (trial_run(*config, all, report_mistake, NULL))
+		complaints_line(complaints, (*config)->warnings[i]);
+	if (trial_run(*config, all, complaints_line, complaints))
 		return true;
 	config_free(config);
 	return false;
@@ -136,10 +133,12 @@ command_run(const struct options *options)
 	struct mews_error error;
 	bool		  ran;
 
-	if (!load(&config, options->config, false))
+	/* A service has to start, whoever reads what it says. */
+	options->complaints->patience_ms = 0;
+	if (!load(&config, options, false))
 		return EXIT_FAILURE;
 	if (!(ran = master_run(config, &error)))
-		report_failure(&error);
+		report_failure(options, &error);
 	config_free(&config);
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -151,13 +150,15 @@ command_reload(const struct options *options)
 	struct mews_error error;
 	enum ask_outcome  outcome;
 
-	if (!config_load(&config, options->config, report_mistake, NULL))
+	if (!config_load(&config, options->config, complaints_line,
+		options->complaints))
 		return EXIT_FAILURE;
-	outcome = ask_reload(config, report_mistake, NULL, &error);
+	outcome = ask_reload(config, complaints_line, options->complaints,
+	    &error);
 	if (outcome == ASK_READY)
 		printf("%s: serves\n", options->config);
 	else
-		warnx("%s", error.message);
+		complaints_add(options->complaints, "mews: %s", error.message);
 	config_free(&config);
 	return outcome == ASK_READY ? EXIT_SUCCESS :
 	    outcome == ASK_REFUSED ? EXIT_FAILURE : EXIT_NOTHING;
@@ -168,7 +169,7 @@ command_check(const struct options *options)
 {
 	struct config *config;
 
-	if (!load(&config, options->config, true))
+	if (!load(&config, options, true))
 		return EXIT_FAILURE;
 	printf("%s: ok\n", options->config);
 	config_free(&config);
@@ -189,7 +190,8 @@ find_fleet(const struct options *options, struct config **config,
 	*instance = options->instance;
 	if (options->config == NULL)
 		return true;
-	if (!config_load(config, options->config, report_mistake, NULL))
+	if (!config_load(config, options->config, complaints_line,
+		options->complaints))
 		return false;
 	*runtime_dir = (*config)->runtime_dir;
 	*instance = (*config)->fleet.instance;
@@ -207,7 +209,7 @@ command_status(const struct options *options)
 	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
 		return EXIT_FAILURE;
 	if (!(alive = status_print(&args, stdout, &error)))
-		report_failure(&error);
+		report_failure(options, &error);
 	config_free(&config);
 	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -225,7 +227,7 @@ command_explain(const struct options *options)
 	if (config != NULL)
 		args.health = &config->fleet.health;
 	if (!(alive = explain_print(&args, stdout, &error)))
-		report_failure(&error);
+		report_failure(options, &error);
 	config_free(&config);
 	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -246,7 +248,7 @@ set_drained(const struct options *options, bool drained)
 		printf("endpoint %s is %s\n", options->endpoint,
 		    drained ? "drained" : "enabled");
 	else
-		warnx("%s", error.message);
+		complaints_add(options->complaints, "mews: %s", error.message);
 	config_free(&config);
 	return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -287,7 +289,8 @@ static void
 parse_options(struct options *options, const struct command *command,
     int argc, char **argv)
 {
-	int option;
+	struct complaints *complaints = options->complaints;
+	int		   option;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":c:h", long_options,
@@ -297,11 +300,11 @@ parse_options(struct options *options, const struct command *command,
 			exit(EXIT_SUCCESS);
 		}
 		if (option == ':')
-			usage_error("%s: %s needs a value", command->name,
-			    argv[optind - 1]);
+			usage_error(complaints, "%s: %s needs a value",
+			    command->name, argv[optind - 1]);
 		if (strchr(command->takes, option) == NULL)
-			usage_error("%s: unknown option %s", command->name,
-			    argv[optind - 1]);
+			usage_error(complaints, "%s: unknown option %s",
+			    command->name, argv[optind - 1]);
 		switch (option) {
 		case 'c':
 			options->config = optarg;
@@ -320,25 +323,28 @@ parse_options(struct options *options, const struct command *command,
 	if (command->names != NAMES_NONE && optind < argc)
 		options->endpoint = argv[optind++];
 	if (optind < argc)
-		usage_error("%s: unexpected argument %s", command->name,
-		    argv[optind]);
+		usage_error(complaints, "%s: unexpected argument %s",
+		    command->name, argv[optind]);
 }
 
 /* A configuration names the fleet; some commands do without one. */
 static void
 check_options(const struct options *options, const struct command *command)
 {
+	struct complaints *complaints = options->complaints;
+
 	if (options->config != NULL && options->runtime_dir != NULL)
-		usage_error("%s: -c and --runtime-dir exclude each other",
-		    command->name);
+		usage_error(complaints, "%s: -c and --runtime-dir exclude "
+		    "each other", command->name);
 	if (options->instance != NULL && options->runtime_dir == NULL)
-		usage_error("%s: --instance goes with --runtime-dir",
-		    command->name);
+		usage_error(complaints, "%s: --instance goes with "
+		    "--runtime-dir", command->name);
 	if (options->config == NULL && options->runtime_dir == NULL)
-		usage_error("%s: -c FILE is missing", command->name);
-	if (command->names == NAMES_MUST && options->endpoint == NULL)
-		usage_error("%s: the name of an endpoint is missing",
+		usage_error(complaints, "%s: -c FILE is missing",
 		    command->name);
+	if (command->names == NAMES_MUST && options->endpoint == NULL)
+		usage_error(complaints, "%s: the name of an endpoint is "
+		    "missing", command->name);
 }
 
 /* A socket must never become standard error. */
@@ -362,16 +368,19 @@ open_standard_descriptors(void)
  * would leave its mark in the middle of what ps shows; so join them.
  */
 static char **
-make_title_room(int argc, char **argv)
+make_title_room(struct complaints *complaints, int argc, char **argv)
 {
 	static char   name[] = "mews";
 	static char **moved; /* lives as long as the process */
 
-	if ((moved = calloc((size_t)argc + 1, sizeof(*moved))) == NULL)
-		err(EXIT_FAILURE, NULL);
-	for (int i = 0; i < argc; i++)
+	moved = calloc((size_t)argc + 1, sizeof(*moved));
+	for (int i = 0; i < argc && moved != NULL; i++)
 		if ((moved[i] = strdup(argv[i])) == NULL)
-			err(EXIT_FAILURE, NULL);
+			moved = NULL;
+	if (moved == NULL) {
+		complaints_add(complaints, "mews: out of memory");
+		exit(EXIT_FAILURE);
+	}
 	setprogname(name);
 	program_invocation_name = name;
 	for (int i = 1; i < argc; i++)
@@ -385,12 +394,16 @@ int
 main(int argc, char **argv)
 {
 	const struct command *command;
-	struct options	      options = { 0 };
+	struct complaints     complaints;
+	struct options	      options = { .complaints = &complaints };
 
+	if (argc > 1 && strcmp(argv[1], "run") == 0)
+		signals_begin();
 	open_standard_descriptors();
-	argv = make_title_room(argc, argv);
+	complaints_open(&complaints, PATIENCE_MS);
+	argv = make_title_room(&complaints, argc, argv);
 	if (argc < 2)
-		usage_error("a command is missing");
+		usage_error(&complaints, "a command is missing");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(usage_text, stdout);
 		return EXIT_SUCCESS;
@@ -403,7 +416,7 @@ main(int argc, char **argv)
 		if (strcmp(argv[1], command->name) == 0)
 			break;
 	if (command->name == NULL)
-		usage_error("unknown command %s", argv[1]);
+		usage_error(&complaints, "unknown command %s", argv[1]);
 	parse_options(&options, command, argc - 1, argv + 1);
 	check_options(&options, command);
 	return command->run(&options);

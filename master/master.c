@@ -14,6 +14,7 @@
  */
 #include "master.h"
 
+#include "ending.h"
 #include "fail.h"
 #include "leftover.h"
 #include "monitor.h"
@@ -33,7 +34,6 @@
 #include <unistd.h>
 
 #define QUIT_MS	     1000 /* from QUIT to KILL */
-#define MONITOR_MS   5000 /* from QUIT to KILL of the monitor, who cleans up */
 #define INHERITED_MS 3000 /* until a killed master's workers are gone */
 #define SPARE_SLOTS  64	  /* to grow, and for processes that join */
 #define HOLD_MS	     50	  /* a proper end, as our own TERM may follow */
@@ -65,13 +65,6 @@ static const struct master_signal {
 	{ 0, 0 },
 };
 
-/* Signals that would end a process, by a mere default, and leave its files
- * behind. Ignored, also by whoever is forked. So are those from SIGRTMIN on.
- * ABRT, BUS, FPE, ILL, SEGV, SYS and TRAP say that a process is broken, and end
- * it, with a core where the system keeps them: like KILL. */
-static const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
-	SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPIPE };
-
 /*
  * Start.
  */
@@ -88,10 +81,6 @@ master_open_signals(struct master *m, struct mews_error *error)
 		signal(s->number, SIG_DFL);
 		sigaddset(&mask, s->number);
 	}
-	for (size_t i = 0; i < sizeof(meaningless) / sizeof(int); i++)
-		signal(meaningless[i], SIG_IGN);
-	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
-		signal(number, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	m->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (m->signal_fd < 0)
@@ -307,7 +296,7 @@ master_holds(struct master *m)
 static void
 master_bury(struct master *m, pid_t pid, int wait_status)
 {
-	const struct process *worker;
+	const struct process *worker, *monitor;
 	struct generation    *g;
 
 	TAILQ_FOREACH(g, &m->generations, entry) {
@@ -317,6 +306,8 @@ master_bury(struct master *m, pid_t pid, int wait_status)
 		if (workers_bury(&g->workers, pid, wait_status))
 			return;
 	}
+	if ((monitor = process_find(&m->monitor.list, pid)) != NULL)
+		ending_bury(m, monitor->retired, wait_status);
 	if (!workers_bury(&m->monitor, pid, wait_status))
 		reload_bury(m, pid, wait_status);
 }
@@ -351,8 +342,8 @@ master_go_on(struct master *m)
 	struct generation *g;
 
 	/* The monitor watches over the workers until the last has ended. */
-	if (m->stopping && master_is_empty(m) && m->monitor.count > 0)
-		workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+	if (m->stopping && master_is_empty(m))
+		ending_go_on(m);
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_watch(&g->workers);
 	workers_watch(&m->monitor);
@@ -420,10 +411,8 @@ master_run(const struct config *config, struct mews_error *error)
 		.signal_fd = -1,
 		.channel = { -1, -1 },
 	};
-	sigset_t none;
-	bool started;
+	bool ended = false;
 
-	sigemptyset(&none);
 	reload_init(&m.reload);
 	TAILQ_INIT(&m.generations);
 	TAILQ_INIT(&m.monitor.list);
@@ -431,10 +420,14 @@ master_run(const struct config *config, struct mews_error *error)
 	master_set_log(&m, &m.log, config);
 	standard_open(&m.standard);
 	notify_open(&m.notify);
-	if ((started = master_open(&m, error))) {
+	if (master_open(&m, error)) {
 		setproctitle("master (%s)", config->fleet.instance);
 		master_announce(&m);
 		master_loop(&m);
+		ended = m.ending.orphans == 0 || m.ending.done ||
+		    fail(error, "instance %s: stopped, but statements of its "
+			"workers may still run; see the log for orphans_left",
+			config->fleet.instance);
 		log_write(&m.log, MEWS_LOG_INFO, "stopped", "instance=%s",
 		    config->fleet.instance);
 	}
@@ -444,9 +437,5 @@ master_run(const struct config *config, struct mews_error *error)
 	for (size_t i = 0; i < sizeof(m.outputs) / sizeof(m.outputs[0]); i++)
 		if (m.opened[i])
 			output_close(&m.outputs[i]);
-	/* Nothing is left to be tidied up: why it could not start may go to
-	 * somebody who does not read it. */
-	if (!started)
-		sigprocmask(SIG_SETMASK, &none, NULL);
-	return started;
+	return ended;
 }

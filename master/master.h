@@ -11,7 +11,8 @@
 /**
  * Run a fleet in the foreground until a signal ends it.
  *
- * @error  filled if it returns false: it could not start, nothing is left.
+ * @error  filled if it returns false: it could not start, and nothing is left,
+ *         or it stopped, and could not end what its workers left on servers.
  */
 bool master_run(const struct config *config, struct mews_error *error);
 

@@ -4,6 +4,7 @@
 #ifndef PARTS_H
 #define PARTS_H
 
+#include "ending.h"
 #include "generation.h"
 #include "notify.h"
 #include "privileges.h"
@@ -23,6 +24,7 @@ struct master {
 	struct generation_list generations; /* oldest first */
 	struct generation     *now;	    /* serves */
 	struct reload	       reload;
+	struct ending	       ending;
 	unsigned	       slots; /* of the segment, for workers */
 	uint32_t	       number; /* of the generation that serves */
 	struct workers	       monitor; /* a table of one */

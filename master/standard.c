@@ -1,6 +1,5 @@
 /*
- * standard.c - standard output and error of the children, which make nobody
- * wait.
+ * standard.c - standard output and error that make nobody wait.
  */
 #include "standard.h"
 
@@ -31,6 +30,16 @@ standard_take(struct standard *standard)
 	take(standard->output, STDOUT_FILENO);
 	take(standard->error, STDERR_FILENO);
 	standard_close(standard);
+}
+
+void
+standard_keep_error(void)
+{
+	const int own = output_reopen(STDERR_FILENO);
+
+	take(own, STDERR_FILENO);
+	if (own != -1)
+		close(own);
 }
 
 void

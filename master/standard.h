@@ -1,6 +1,5 @@
 /*
- * standard.h - standard output and error of the children, which make nobody
- * wait.
+ * standard.h - standard output and error that make nobody wait.
  *
  * Our own lines take the way of output.h. An application, and the libraries
  * that it uses, write there by themselves: where that is a pipe or terminal, a
@@ -21,5 +20,9 @@ void standard_open(struct standard *standard);
 /** In a child: put them in place. */
 void standard_take(struct standard *standard);
 void standard_close(struct standard *standard);
+
+/** Any process, also the master: its own standard error alone. Standard output
+ * is left as it is, for who reads it may take the time. */
+void standard_keep_error(void);
 
 #endif

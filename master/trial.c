@@ -12,9 +12,9 @@
 #include "listener.h"
 #include "privileges.h"
 #include "runtime.h"
+#include "standard.h"
 #include "worker.h"
 
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -95,9 +95,12 @@ child(const struct config *config, const struct privileges *who, bool all,
 {
 	struct mews_error error = { .message = "" };
 	FILE		 *to = fdopen(answer, "w");
+	struct standard	  standard;
 	bool		  good = true;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	standard_open(&standard);
+	standard_take(&standard);
 	if (to == NULL)
 		_exit(2);
 	if (all && runtime_instance_runs(config))
@@ -108,6 +111,8 @@ child(const struct config *config, const struct privileges *who, bool all,
 	}
 	if (!say(to, privileges_drop(who, &error), &error))
 		finish(to, false);
+	/* A change of the user took it back. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (all) {
 		good &= say(to, runtime_check_rights(config, who, &error),
 		    &error);
@@ -183,20 +188,27 @@ trial_run(const struct config *config, bool all, config_report_fn *report,
 		return false;
 	}
 	fflush(NULL);
-	if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) == -1)
-		err(EXIT_FAILURE, NULL);
-	if (pid == 0)
+	if (pipe2(ends, O_CLOEXEC) != 0) {
+		fail(&error, "mews: pipe: %s", strerror(errno));
+		report(arg, error.message);
+		return false;
+	}
+	if ((pid = fork()) == 0)
 		child(config, &who, all, ends[1]);
 	close(ends[1]);
+	if (pid == -1) {
+		fail(&error, "mews: fork: %s", strerror(errno));
+		close(ends[0]);
+		report(arg, error.message);
+		return false;
+	}
 	done = pass_on(ends[0], report, arg);
 	do
 		ended = waitpid(pid, &status, 0);
 	while (ended == -1 && errno == EINTR);
-	if (ended == -1)
-		err(EXIT_FAILURE, "waitpid");
-	if (done && WIFEXITED(status))
+	if (done && ended == pid && WIFEXITED(status))
 		return WEXITSTATUS(status) == 0;
-	if (!done)
+	if (!done && ended == pid)
 		report_end(config, status, report, arg);
 	return false;
 }

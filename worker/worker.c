@@ -193,10 +193,10 @@ on_signal(struct ev_loop *ev, ev_io *watcher, int revents)
 	while (read(worker->signals, &info, sizeof(info)) == sizeof(info))
 		if (info.ssi_signo == SIGQUIT)
 			worker->quit = true;
-		else if (info.ssi_signo == (uint32_t)WORKER_GIVE_WAY)
-			worker->gives_way = true;
-		else
+		else if (info.ssi_signo != (uint32_t)WORKER_GIVE_WAY)
 			worker->stop = true;
+		else if (info.ssi_pid == (uint32_t)getppid())
+			worker->gives_way = true;
 	follow(worker);
 }
 

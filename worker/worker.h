@@ -16,7 +16,7 @@
 #include <mews/app.h>
 
 /* To a worker whose successor is ready: as TERM, but a client that rests may
- * ask once more. */
+ * ask once more. Obeyed if its master sent it. */
 #define WORKER_GIVE_WAY (SIGRTMIN + 4)
 
 struct worker_args {

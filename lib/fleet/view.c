@@ -6,6 +6,7 @@
 #include "fleet/budget.h"
 #include "base/clock.h"
 #include "fleet/fleet.h"
+#include "fleet/orphan.h"
 #include "fleet/segment.h"
 #include "base/status.h"
 
@@ -128,6 +129,7 @@ static void
 read_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 {
 	const struct segment_header *header = view->segment.header;
+	const struct segment_slot   *monitor;
 	int64_t			     made_us, now_us;
 
 	memset(out, 0, sizeof(*out));
@@ -143,6 +145,12 @@ read_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 	/* The last slot is the monitor's. */
 	out->slot_count = view->segment.slot_count - 1;
 	out->monitor_pid = atomic_load(&header->monitor_pid);
+	monitor = &view->segment.slots[out->slot_count];
+	out->monitor_uptime_ms = age(view, atomic_load(&monitor->joined_ms));
+	out->monitor_heartbeat_age_ms = age(view,
+	    atomic_load(&monitor->beat_ms));
+	for (uint32_t i = 0; i < view->segment.endpoint_space; i++)
+		out->orphans += orphan_count(&view->segment, i);
 }
 
 void

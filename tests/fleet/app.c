@@ -2,6 +2,7 @@
  * app.c - an application that misbehaves on demand.
  *
  *	/hang	never returns: the worker's heart stops
+ *	/spin	the same, busy and with all signals blocked
  *	/crash	ends the worker at once
  *	/slow	takes 300 ms
  *	/leak	keeps 300 MB more
@@ -15,18 +16,20 @@
  */
 #include <fcntl.h>
 #include <mews/app.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* A process that loads this leaves a line with its user in the file of
- * MEWS_TEST_LOADED. */
+ * MEWS_TEST_LOADED, and then waits for the end of that of MEWS_TEST_WAIT. */
 __attribute__((constructor)) static void
 test_loaded(void)
 {
 	const char *path = getenv("MEWS_TEST_LOADED");
 	const char *end = getenv("MEWS_TEST_LOAD");
+	const char *wait = getenv("MEWS_TEST_WAIT");
 	FILE	   *file;
 
 	if (end != NULL && strcmp(end, "exit") == 0)
@@ -37,6 +40,8 @@ test_loaded(void)
 		return;
 	fprintf(file, "%u\n", (unsigned)getuid());
 	fclose(file);
+	while (wait != NULL && access(wait, F_OK) == 0)
+		usleep(1000);
 }
 
 static void
@@ -88,6 +93,17 @@ test_leak(void)
 }
 
 static void
+test_spin(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (volatile int spins = 0;; spins = 1 - spins)
+		;
+}
+
+static void
 test_request(void *state, struct mews_request *request)
 {
 	const char *path = mews_request_path(request);
@@ -98,6 +114,8 @@ test_request(void *state, struct mews_request *request)
 		_exit(3);
 	while (strcmp(path, "/hang") == 0)
 		pause();
+	if (strcmp(path, "/spin") == 0)
+		test_spin();
 	if (strcmp(path, "/slow") == 0)
 		usleep(300000);
 	if (strcmp(path, "/leak") == 0)

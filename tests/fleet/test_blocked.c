@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -64,22 +66,6 @@ start_blocked(void)
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_gt(read(ends[0], full, sizeof(full)), 2000);
 	return ends[0];
-}
-
-/* Does the process wait in a write to a pipe? */
-static bool
-fleet_is_blocked(pid_t pid)
-{
-	char  path[64], wchan[64] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%jd/wchan", (intmax_t)pid);
-	if ((f = fopen(path, "re")) == NULL)
-		return false;
-	if (fgets(wchan, sizeof(wchan), f) == NULL)
-		wchan[0] = '\0';
-	fclose(f);
-	return strstr(wchan, "pipe") != NULL;
 }
 
 /* The text that was written since. */
@@ -182,9 +168,9 @@ START_TEST(nobody_outlives_a_killed_master_with_a_blocked_log)
 }
 END_TEST
 
-/* Start a fleet, one worker of which never returns from a request. */
+/* Start a fleet, one worker of which never returns from a request to @path. */
 static void
-start_hanging(const char *more)
+start_hanging(const char *path, const char *more)
 {
 	char	    began[300];
 	struct stat st;
@@ -198,13 +184,13 @@ start_hanging(const char *more)
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
 	if (fork() == 0)
-		_exit(fleet_get(fleet, "/hang"));
+		_exit(fleet_get(fleet, path));
 	fleet_wait(stat(began, &st) == 0 && st.st_size == 1);
 }
 
 START_TEST(a_worker_that_hangs_does_not_outlive_a_killed_master)
 {
-	start_hanging("worker_timeout = 2s\n");
+	start_hanging("/hang", "worker_timeout = 2s\n");
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
 	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
 }
@@ -224,7 +210,9 @@ END_TEST
 
 START_TEST(the_next_master_ends_who_did_not_end)
 {
-	start_hanging("worker_timeout = never\n");
+	static const char *const paths[] = { "/hang", "/spin" };
+
+	start_hanging(paths[_i], "worker_timeout = never\n");
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_logged(fleet, "event=leftover_killed"), 1);
@@ -234,21 +222,139 @@ START_TEST(the_next_master_ends_who_did_not_end)
 }
 END_TEST
 
-START_TEST(a_start_that_fails_with_a_blocked_log_can_be_ended)
+/* A pipe without room that nobody reads. */
+static int
+open_full(void)
 {
-	char full[4096];
-	int  ends[2], taken;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+	fill(ends[1]);
+	return ends[1];
+}
+
+START_TEST(a_start_that_fails_with_a_blocked_log_ends)
+{
+	int taken, status;
 
 	fleet_init(fleet, "");
 	taken = fleet_take_port(fleet);
+	fleet_launch_log(fleet, open_full());
+	fleet_wait(waitpid(fleet->master, &status, WNOHANG) == fleet->master);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	close(taken);
+}
+END_TEST
+
+/* A warning, that of a password, comes before there is a log. */
+START_TEST(a_start_with_a_blocked_stderr_serves)
+{
+	fleet_init(fleet, "endpoint b { conninfo = 'host=b password=x' }\n");
+	fleet_ignore_leaks();
+	fleet_launch_log(fleet, open_full());
+	fleet_wait(fleet_get(fleet, "/") == 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Run a command whose stderr nobody reads; its exit status. */
+static int
+run_blocked(const char *command, const char *config)
+{
+	const int full = open_full();
+	pid_t	  child = fork();
+	int	  status;
+
+	if (child == 0) {
+		dup2(full, STDERR_FILENO);
+		execl(getenv("MEWS"), "mews", command, "-c", config, NULL);
+		_exit(127);
+	}
+	close(full);
+	fleet_wait(waitpid(child, &status, WNOHANG) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+START_TEST(no_command_waits_for_a_reader_of_its_mistakes)
+{
+	static const char *const all[] = { "run", "check", "reload", "status",
+		"explain", "nonsense" };
+	FILE *f;
+
+	fleet_init(fleet, "");
+	ck_assert_int_eq(run_blocked("reload", fleet->config), 1);
+	ck_assert_int_eq(run_blocked("status", fleet->config), 1);
+	ck_assert_ptr_nonnull(f = fopen(fleet->config, "a"));
+	for (int i = 0; i < 1000; i++)
+		fprintf(f, "mistake_%d = 1\n", i);
+	fclose(f);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		ck_assert_int_eq(run_blocked(all[i], fleet->config),
+		    i == 5 ? 2 : 1);
+	ck_assert_int_eq(run_blocked("check", "/no/such/file"), 1);
+}
+END_TEST
+
+/* A pager, for one, which has more to do than to read. */
+START_TEST(a_reader_that_is_slow_gets_all_of_it)
+{
+	char  byte[512];
+	int   ends[2], status, lines = 0;
+	pid_t child;
+	FILE *f;
+
+	fleet_init(fleet, "");
+	ck_assert_ptr_nonnull(f = fopen(fleet->config, "a"));
+	for (int i = 0; i < 900; i++)
+		fprintf(f, "mistake_%d = 1\n", i);
+	fclose(f);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	ck_assert_int_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
-	memset(full, 'x', sizeof(full));
-	ck_assert_int_eq(write(ends[1], full, sizeof(full)), 4096);
-	fleet_launch_log(fleet, ends[1]);
-	fleet_wait(fleet_is_blocked(fleet->master));
-	ck_assert_int_eq(fleet_end(fleet, SIGTERM), -SIGTERM);
-	close(taken);
+	if ((child = fork()) == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		execl(getenv("MEWS"), "mews", "check", "-c", fleet->config,
+		    NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	for (ssize_t n; (n = read(ends[0], byte, sizeof(byte))) > 0;)
+		for (ssize_t i = 0; i < n; i++)
+			lines += byte[i] == '\n';
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(WEXITSTATUS(status), 1);
+	ck_assert_int_eq(lines, 900);
+	close(ends[0]);
+}
+END_TEST
+
+/* Stop the monitor, and then end the master: the death of the parent must not
+ * wake it, so that it is held until that is over. */
+static void
+leave_stopped_monitor(pid_t monitor)
+{
+	ck_assert_int_eq(ptrace(PTRACE_SEIZE, monitor, NULL, NULL), 0);
+	ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, monitor, NULL, NULL), 0);
+	ck_assert_int_eq(waitpid(monitor, NULL, __WALL), monitor);
+	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
+	ck_assert_int_eq(kill(monitor, SIGSTOP), 0);
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, monitor, NULL, NULL), 0);
+}
+
+START_TEST(the_next_master_ends_a_monitor_that_was_stopped)
+{
+	pid_t monitor;
+
+	fleet_init(fleet, "");
+	fleet_ignore_leaks();
+	fleet_start(fleet);
+	monitor = fleet_monitor(fleet);
+	leave_stopped_monitor(monitor);
+	ck_assert(fleet_is_alive(monitor));
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_logged(fleet, "event=leftover_killed"), 1);
+	fleet_wait(!fleet_is_alive(monitor));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
 END_TEST
 
@@ -270,7 +376,11 @@ blocked_suite(void)
 	tcase_add_test(tcase,
 	    nobody_outlives_a_killed_master_with_a_blocked_log);
 	tcase_add_test(tcase,
-	    a_start_that_fails_with_a_blocked_log_can_be_ended);
+	    a_start_that_fails_with_a_blocked_log_ends);
+	tcase_add_test(tcase, a_start_with_a_blocked_stderr_serves);
+	tcase_add_test(tcase,
+	    no_command_waits_for_a_reader_of_its_mistakes);
+	tcase_add_test(tcase, a_reader_that_is_slow_gets_all_of_it);
 
 	tcase = unit_case(suite, "master");
 	tcase_set_timeout(tcase, 180);
@@ -280,7 +390,9 @@ blocked_suite(void)
 	    a_worker_that_hangs_does_not_outlive_a_killed_master);
 	tcase_add_test(tcase,
 	    a_worker_that_was_stopped_does_not_outlive_a_killed_master);
-	tcase_add_test(tcase, the_next_master_ends_who_did_not_end);
+	tcase_add_loop_test(tcase, the_next_master_ends_who_did_not_end, 0, 2);
+	tcase_add_test(tcase,
+	    the_next_master_ends_a_monitor_that_was_stopped);
 	return suite;
 }
 

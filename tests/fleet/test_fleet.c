@@ -440,39 +440,6 @@ START_TEST(one_worker_more_and_one_less)
 }
 END_TEST
 
-START_TEST(signals_without_a_meaning_end_nothing)
-{
-	const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
-		SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGRTMIN, SIGRTMAX, SIGHUP,
-		SIGUSR2 };
-	pid_t	  before[FLEET_WORKERS_MAX], workers[FLEET_WORKERS_MAX];
-	pid_t	  monitor;
-
-	fleet_init(fleet, "");
-	fleet_start(fleet);
-	ck_assert_int_eq(fleet_workers(fleet, before), 2);
-	monitor = fleet_monitor(fleet);
-	for (size_t i = 0; i < sizeof(meaningless) / sizeof(int); i++) {
-		/* HUP means something to the master alone. */
-		if (meaningless[i] != SIGHUP)
-			fleet_signal(fleet, meaningless[i]);
-		for (int j = 0; j < 2; j++)
-			kill(before[j], meaningless[i]);
-		kill(monitor, meaningless[i]);
-	}
-	fleet_wait(both_answer());
-	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	ck_assert_int_eq(workers[0], before[0]);
-	ck_assert_int_eq(workers[1], before[1]);
-	ck_assert_int_eq(fleet_monitor(fleet), monitor);
-	ck_assert(fleet_is_alive(monitor));
-	fleet_signal(fleet, SIGUSR1);
-	fleet_wait(fleet_logged(fleet, "signal=USR1") == 1);
-	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
-	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
-}
-END_TEST
-
 /* The line of /proc/PID/status that begins with @key, without it. */
 static void
 status_line(pid_t pid, const char *key, char *value, size_t size)
@@ -608,7 +575,6 @@ fleet_suite(void)
 	tcase_add_test(tcase,
 	    every_request_that_was_begun_is_answered_before_the_end);
 	tcase_add_test(tcase, one_worker_more_and_one_less);
-	tcase_add_test(tcase, signals_without_a_meaning_end_nothing);
 
 	tcase = unit_case(suite, "rights");
 	tcase_set_timeout(tcase, 180);

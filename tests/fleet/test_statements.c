@@ -11,6 +11,7 @@
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -70,6 +71,56 @@ START_TEST(a_stop_leaves_no_statement_running)
 	fleet_wait(running() == 0);
 	/* One that is slow to obey is ended once more. */
 	ck_assert_int_ge(fleet_logged(fleet, "event=orphan_ended"), 2);
+	PQfinish(session);
+}
+END_TEST
+
+/* The monitor has the last work of all; nobody but its master sees that it did
+ * not do it. */
+START_TEST(a_monitor_that_fails_at_the_end_is_followed_by_another)
+{
+	pid_t workers[FLEET_WORKERS_MAX], monitor;
+
+	start();
+	monitor = fleet_monitor(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
+	ask("/sleep");
+	ask("/lease");
+	fleet_wait(running() == 2);
+	ck_assert_int_eq(kill(monitor, SIGSTOP), 0);
+	fleet_signal(fleet, SIGTERM);
+	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
+	if (_i == 1)
+		ck_assert_int_eq(kill(monitor, SIGKILL), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	fleet_wait(running() == 0);
+	ck_assert_int_eq(fleet_logged(fleet, "event=orphans_left"), 0);
+	if (_i == 0)
+		ck_assert_int_eq(fleet_logged(fleet, "event=monitor_again"), 1);
+	PQfinish(session);
+}
+END_TEST
+
+static void
+servers(const char *what)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command), "%s %s %s a",
+	    getenv("MEWS_SERVERS"), what, getenv("MEWS_SERVERS_DIR"));
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(what_could_not_be_ended_is_said)
+{
+	start();
+	ask("/sleep");
+	fleet_wait(running() == 1);
+	servers("freeze");
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	servers("thaw");
+	ck_assert_int_eq(fleet_logged(fleet, "event=orphans_left orphans=1 "
+	    "hint=\"their servers did not answer\""), 1);
 	PQfinish(session);
 }
 END_TEST
@@ -147,6 +198,9 @@ statements_suite(void)
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_loop_test(tcase, a_stop_leaves_no_statement_running, 0, 2);
+	tcase_add_loop_test(tcase,
+	    a_monitor_that_fails_at_the_end_is_followed_by_another, 0, 2);
+	tcase_add_test(tcase, what_could_not_be_ended_is_said);
 	tcase_add_test(tcase, a_stop_with_nothing_left_waits_for_nobody);
 	tcase_add_test(tcase,
 	    a_reload_lets_statements_and_transactions_end);

@@ -28,6 +28,10 @@ struct mews_view_fleet {
 	uint32_t endpoint_count;
 	uint32_t slot_count;
 	pid_t monitor_pid; /* 0: none */
+	int64_t monitor_uptime_ms;
+	int64_t monitor_heartbeat_age_ms;
+	uint32_t orphans; /* sessions that no process holds any more, and
+			     that a server may still be at work on */
 };
 
 struct mews_view_endpoint {

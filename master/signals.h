@@ -1,0 +1,11 @@
+/*
+ * signals.h - what signals mean before the master reads them.
+ */
+#ifndef SIGNALS_H
+#define SIGNALS_H
+
+/** First of all in `mews run`: from here on none that is not meant to end the
+ * master does so by a mere default. */
+void signals_begin(void);
+
+#endif
