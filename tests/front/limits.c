@@ -301,7 +301,7 @@ realloc(void *memory, size_t size)
 	return __libc_realloc(memory, size);
 }
 
-/* What the server allocates for @n requests. */
+/* Blocks that the server allocates for @n requests. */
 static int64_t
 taken_by(int fd, int n)
 {
