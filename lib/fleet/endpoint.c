@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define ENDPOINT_PROOF_MS 5000 /* a login says so much of the next one */
+
 bool
 endpoint_has_address(const struct mews_fleet *fleet, uint32_t endpoint)
 {
@@ -69,6 +71,35 @@ endpoint_changed(struct mews_fleet *fleet)
 {
 	atomic_fetch_add(&fleet->segment.header->changes, 1);
 	fleet_wake_all(fleet);
+}
+
+void
+endpoint_logged_in(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+
+	/* 0 stands for "never". */
+	atomic_store(&e->login_ms,
+	    segment_ms(&fleet->segment, clock_now_us()) | 1);
+	atomic_store(&e->login_wanted, 0);
+	segment_set_refusal(e, NULL, 0);
+}
+
+bool
+endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t since_us)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	int64_t now_ms = segment_ms(&fleet->segment, clock_now_us());
+	int64_t login_ms = atomic_load(&e->login_ms);
+
+	/* Without a sign, as garbage may be any number. */
+	if (login_ms > segment_ms(&fleet->segment, since_us) &&
+	    (uint64_t)now_ms + 1 - (uint64_t)login_ms <= ENDPOINT_PROOF_MS &&
+	    atomic_load(&e->rejected_ms) == 0)
+		return true;
+	atomic_store(&e->login_wanted, 1);
+	return false;
 }
 
 /*

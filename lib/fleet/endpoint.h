@@ -40,6 +40,17 @@ unsigned endpoint_see_role(struct mews_fleet *fleet, uint32_t endpoint,
 bool endpoint_lease(struct mews_fleet *fleet, uint32_t endpoint,
     enum health_prober prober, bool panic, uint32_t probed_ms);
 
+/* A login went well. */
+void endpoint_logged_in(struct mews_fleet *fleet, uint32_t endpoint);
+
+/*
+ * Would another login go well, as one did behind @since_us and lately? If
+ * that is not known, whoever probes next is asked to log in: a session that
+ * has no room for its successor beside it stays until then.
+ */
+bool endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t since_us);
+
 /* Something that routes depend on changed: everybody looks again. */
 void endpoint_changed(struct mews_fleet *fleet);
 

@@ -40,7 +40,7 @@
 #include <stddef.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   9 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   10 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */
@@ -70,6 +70,10 @@ struct segment_header {
 	_Atomic uint32_t known; /* bits, by index: its endpoints */
 	/* The monitor, when it joins; cleared with its slot. */
 	_Atomic int32_t monitor_pid;
+	/* Any process, for people: what it found written over, see damage.h. */
+	_Atomic int64_t damaged_ms; /* the last time; 0: never */
+	_Atomic uint32_t damages;   /* times */
+	_Atomic uint32_t damaged;   /* bits, see enum mews_damage; all times */
 	/* Any process that changes an endpoint: +1 per transition. */
 	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
 	/* Any process that waits for a standby to catch up: measure now. */
@@ -101,6 +105,9 @@ struct segment_endpoint {
 	_Atomic int64_t limit_ms;   /* end of limit; 0: not lowered */
 	/* Operator: mews drain, mews enable. */
 	_Atomic uint32_t drained;
+	/* Any process, see endpoint_proves_login(). */
+	_Atomic int64_t login_ms; /* the last login that went well; 0: none */
+	_Atomic uint32_t login_wanted;
 	/* The process that holds the probe lease. */
 	alignas(SEGMENT_LINE) _Atomic int64_t probed_ms;
 	_Atomic int64_t measured_ms; /* time of the values below; 0: never */

@@ -449,6 +449,7 @@ publish_refusal(struct probe *probe)
 	    (dial->sqlstate[0] == '\0' ||
 		(message = strstr(dial->why, dial->sqlstate)) == NULL))
 		message = dial->why;
+	atomic_store(&record(probe)->login_wanted, 0);
 	segment_set_refusal(record(probe), message,
 	    segment_ms(&probe->prober->fleet->segment, clock_now_us()));
 }
@@ -463,7 +464,7 @@ proceed(struct probe *probe, enum dial_state state)
 			probe_stop(probe);
 		break;
 	case DIAL_DONE:
-		segment_set_refusal(record(probe), NULL, 0);
+		endpoint_logged_in(probe->prober->fleet, probe->endpoint);
 		send(probe, ask);
 		break;
 	case DIAL_FAILED:
@@ -516,6 +517,8 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	}
 	/* A login and the session that is held, by turns. */
 	if (held == NULL || held->pg[endpoint] == NULL ||
+	    atomic_load(&prober->fleet->segment.endpoints[endpoint]
+		.login_wanted) != 0 ||
 	    (now_us >= held->hurry_until_us &&
 		prober->on[endpoint].begun % 2 == 0)) {
 		probe->fresh = true;
@@ -563,6 +566,7 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	/* The monitor's steady look is one for the whole fleet: back-off is
 	 * for workers, who would come in numbers. */
 	panic = panic || prober->held != NULL ||
+	    atomic_load(&e->login_wanted) != 0 ||
 	    orphan_count(&fleet->segment, endpoint) > 0;
 	/* Writes wait until it is known which primary is the newest. */
 	segment_timeline(e, &proven);

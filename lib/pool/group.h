@@ -27,6 +27,7 @@ struct group_endpoint {
 	uint32_t stride;	/* per query; see share.c */
 	uint64_t pass;
 	uint32_t failures;	/* logins, in a row */
+	bool kept_told;		/* logged: none may take another's place */
 	int64_t not_before_us;	/* no login before */
 };
 

@@ -32,6 +32,38 @@ grow_is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
 	return false;
 }
 
+/*
+ * The fleet may have no connection more, so the place of @conn is that of its
+ * successor: but only when a login went well since its time is over. One at a
+ * time.
+ */
+static void
+give_place(struct conn *conn)
+{
+	struct mews_group *group = conn->group;
+	struct mews_fleet *fleet = group->pool->fleet;
+	char		   why[SEGMENT_REFUSAL_MAX + 1], quoted[FLEET_QUOTED];
+	struct conn	  *other;
+
+	conn->on->not_before_us = pool_now(group->pool) + GROUP_FULL_US;
+	pool_due(group->pool, conn->on->not_before_us);
+	TAILQ_FOREACH (other, &conn->on->conns, link)
+		if (other->retiring)
+			return;
+	if (endpoint_proves_login(fleet, conn->endpoint, conn->expires_us)) {
+		conn_retire(conn);
+		return;
+	}
+	if (conn->on->kept_told || segment_get_refusal(
+	    &fleet->segment.endpoints[conn->endpoint], why) == 0)
+		return;
+	conn->on->kept_told = true;
+	fleet_log(fleet, MEWS_LOG_WARNING, "connection_kept",
+	    "endpoint=%s group=%s error=%s", endpoint_name(fleet,
+		conn->endpoint), group->config->name,
+	    fleet_quote(quoted, why));
+}
+
 void
 grow_replace(struct conn *conn)
 {
@@ -69,9 +101,7 @@ grow_replace(struct conn *conn)
 		pool_due(group->pool, conn->on->not_before_us);
 		break;
 	case BUDGET_FULL:
-		/* No room for two: then its place is the other's. */
-		if (conn->on->failures == 0)
-			conn_retire(conn);
+		give_place(conn);
 		break;
 	}
 }

@@ -57,6 +57,7 @@ become_ready(struct conn *conn)
 	conn->on->dialing--;
 	group_reorder(group);
 	conn->on->failures = 0;
+	conn->on->kept_told = false;
 	group->opened++;
 	group->failure[0] = '\0';
 	conn->idle_since_us = now;
@@ -84,6 +85,7 @@ logged_in(struct conn *conn)
 	conn->orphan = orphan_record(fleet->slot, conn->endpoint,
 	    (uint32_t)PQbackendPID(conn->pg),
 	    segment_ms(&fleet->segment, pool_now(conn->group->pool)));
+	endpoint_logged_in(fleet, conn->endpoint);
 	conn->epoch = endpoint_see_role(fleet, conn->endpoint,
 	    conn->dial.role, conn->epoch);
 	endpoint_report(fleet, conn->endpoint, HEALTH_CONNECTED, conn->epoch);

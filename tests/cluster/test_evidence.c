@@ -40,9 +40,10 @@ end(void)
 	cluster_close();
 }
 
-/* Make a fleet of the server a alone. @more: of the conninfo. */
+/* Make a fleet of the server a alone. @more: of the conninfo; @most: the cap,
+ * or 0. */
 static void
-prepare_as(const char *more)
+prepare_as(const char *more, uint32_t most)
 {
 	static char	conninfo[300];
 
@@ -51,6 +52,9 @@ prepare_as(const char *more)
 	snprintf(conninfo, sizeof(conninfo), "%s %s",
 	    cluster.endpoints[0].conninfo, more);
 	cluster.endpoints[0].conninfo = conninfo;
+	cluster.endpoints[0].max_connections = most;
+	if (most != 0)
+		cluster.config.workers = 1;
 	cluster_create();
 }
 
@@ -58,7 +62,7 @@ prepare_as(const char *more)
 static void
 open_fleet_as(const char *more)
 {
-	prepare_as(more);
+	prepare_as(more, 0);
 	cluster_join();
 	cluster_value(cluster_group("g"), "select 1");
 	CLUSTER_WAIT(cluster_stats("g").connections == 1);
@@ -332,7 +336,7 @@ START_TEST(a_session_that_idled_too_long_is_no_evidence)
 	cluster_ask("a", "drop role if exists sleepy");
 	cluster_ask("a", "create role sleepy login");
 	cluster_ask("a", "alter role sleepy set idle_session_timeout = 20");
-	prepare_as("user=sleepy");
+	prepare_as("user=sleepy", 0);
 	pid = cluster_monitor();
 	cluster_join();
 	cluster_value(cluster_group("g"), "select 1");
@@ -370,6 +374,47 @@ START_TEST(a_password_that_became_wrong_is_no_outage)
 	cluster_value(cluster_group("g"), "select 1");
 	CLUSTER_WAIT(cluster_stats("g").connections <= 2);
 	assert_never_down();
+}
+END_TEST
+
+/* The fleet is at its cap: no successor can log in beside the old one. */
+START_TEST(a_password_that_became_wrong_is_no_outage_at_the_cap)
+{
+	bool	    monitor = _i == 1;
+	const char *told = "probe_failed endpoint=a evidence=rejected";
+	uint64_t    opened;
+	pid_t	    pid = 0;
+
+	cluster_ask("a", "drop role if exists guest");
+	cluster_ask("a", "create role guest login");
+	group.max_lifetime = 4000;
+	group.connection_count = group.min_connections = 2;
+	prepare_as("user=guest", 2);
+	if (monitor)
+		pid = cluster_monitor();
+	cluster_join();
+	CLUSTER_WAIT(cluster_stats("g").idle == 2);
+	cluster_ask("a", "alter role guest nologin");
+	opened = cluster_stats("g").opened;
+	CLUSTER_WAIT(cluster_logged("connection_kept endpoint=a group=g "
+	    "error=\"28000: role") == 1);
+	/* For longer than a replacement takes, if there were one. */
+	while (cluster_logged(told) + (monitor ?
+	    cluster_monitor_logged(told) : 0) < 5)
+		cluster_value(cluster_group("g"), "select 1");
+	ck_assert_uint_le(cluster_stats("g").opened, opened + 1);
+	ck_assert_uint_ge(cluster_stats("g").connections, 1);
+	ck_assert_int_eq(cluster_logged("connection_kept"), 1);
+	cluster_ask("a", "alter role guest login");
+	opened = cluster_stats("g").opened;
+	/* Each is replaced, and the cap is kept. */
+	while (cluster_stats("g").opened < opened + 2) {
+		cluster_value(cluster_group("g"), "select 1");
+		ck_assert_uint_le(cluster_stats("g").connections, 2);
+	}
+	assert_never_down();
+	if (monitor)
+		cluster_end(pid);
 }
 END_TEST
 
@@ -418,7 +463,7 @@ START_TEST(rejected_logins_are_told_with_their_reason)
 
 	cluster_ask("a", "drop role if exists guest");
 	cluster_ask("a", "create role guest login");
-	prepare_as("user=guest");
+	prepare_as("user=guest", 0);
 	pid = cluster_monitor();
 	cluster_join();
 	CLUSTER_WAIT(strcmp(cluster_look("a").reason, "probe_ok") == 0);
@@ -498,6 +543,8 @@ evidence_suite(void)
 	    (int)CLUSTER_COUNT(demands));
 	tcase_add_test(tcase, a_session_that_idled_too_long_is_no_evidence);
 	tcase_add_test(tcase, a_password_that_became_wrong_is_no_outage);
+	tcase_add_loop_test(tcase,
+	    a_password_that_became_wrong_is_no_outage_at_the_cap, 0, 2);
 	tcase_add_test(tcase,
 	    a_password_that_became_wrong_is_no_outage_of_leases);
 	tcase_add_test(tcase, rejected_logins_are_told_with_their_reason);

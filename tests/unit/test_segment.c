@@ -77,12 +77,14 @@ END_TEST
 /* On every machine: a layout that differs from this has another number. */
 START_TEST(the_layout_is_that_of_its_number)
 {
-	ck_assert_uint_eq(SEGMENT_ABI, 9);
+	ck_assert_uint_eq(SEGMENT_ABI, 10);
 	ck_assert_uint_eq(sizeof(struct segment_header), 256);
 	ck_assert_uint_eq(offsetof(struct segment_header, master_pid), 72);
+	ck_assert_uint_eq(offsetof(struct segment_header, damaged_ms), 96);
 	ck_assert_uint_eq(offsetof(struct segment_header, changes), 128);
 	ck_assert_uint_eq(sizeof(struct segment_endpoint), 512);
 	ck_assert_uint_eq(offsetof(struct segment_endpoint, drained), 72);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, login_ms), 80);
 	ck_assert_uint_eq(offsetof(struct segment_endpoint, refusal), 184);
 	ck_assert_uint_eq(offsetof(struct segment_endpoint, hostaddr), 328);
 	ck_assert_uint_eq(offsetof(struct segment_endpoint, name), 480);
