@@ -159,7 +159,8 @@ pool_publish(struct mews_pool *pool)
 	    memory_order_relaxed);
 }
 
-/* The host was away. What was not even sent before begins now. */
+/* The host was away. What was not even sent before begins now, once: a host
+ * that is away in each turn gives up what is never answered, too. */
 void
 pool_come_back(struct mews_pool *pool)
 {
@@ -174,5 +175,6 @@ pool_come_back(struct mews_pool *pool)
 					conn->dialed_us += loop->away_us;
 				else if (conn->head_since_us >=
 				    loop->before_us)
-					conn->head_since_us = pool_now(pool);
+					conn->head_since_us =
+					    loop->ticked_us - 1;
 }

@@ -64,6 +64,12 @@ cluster_prepare(const struct mews_group_config *groups, size_t count)
 		cluster.endpoints[i] = (struct mews_endpoint_config) {
 			.name = names[i], .conninfo = conninfo_of(names[i]),
 		};
+	ck_assert_uint_le(count, CLUSTER_GROUPS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		cluster.groups[i] = groups[i];
+		if (groups[i].acquire_timeout == 0)
+			cluster.groups[i].acquire_timeout = CLUSTER_PATIENCE;
+	}
 	snprintf(file, sizeof(file), "%s/%ld.segment",
 	    given("MEWS_SERVERS_DIR"), (long)getpid());
 	cluster.config = (struct mews_config) {
@@ -73,7 +79,7 @@ cluster_prepare(const struct mews_group_config *groups, size_t count)
 		.workers = 8,
 		.endpoints = cluster.endpoints,
 		.endpoint_count = 3,
-		.groups = groups,
+		.groups = cluster.groups,
 		.group_count = count,
 		.health = { .interval = 200, .timeout = 500 },
 	};

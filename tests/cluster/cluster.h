@@ -17,8 +17,11 @@
 #define CLUSTER_PATIENCE 45000 /* ms until a wait was in vain */
 #define CLUSTER_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+#define CLUSTER_GROUPS_MAX 32
+
 struct cluster {
 	struct mews_endpoint_config endpoints[3]; /* a, b, c */
+	struct mews_group_config groups[CLUSTER_GROUPS_MAX];
 	struct mews_config config;
 	struct mews_fleet *fleet;
 	struct mews_view *view;
@@ -43,7 +46,8 @@ struct asked {
 
 /*
  * Fill cluster.config with all three servers, quick verdicts and these
- * groups; the test changes what it likes. Then make the fleet and a view of
+ * groups, which wait as long as CLUSTER_WAIT() unless they say how long; the
+ * test changes what it likes. Then make the fleet and a view of
  * it, then join it and open the pool.
  */
 void cluster_prepare(const struct mews_group_config *groups, size_t count);

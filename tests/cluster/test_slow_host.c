@@ -179,6 +179,35 @@ START_TEST(a_frozen_server_is_found_by_a_slow_host_too)
 }
 END_TEST
 
+/* An answer that never comes is given up in the query's time, and a second
+ * that the pool adds to it. */
+START_TEST(a_slow_host_gives_a_query_up_in_time)
+{
+	struct mews_error	error;
+	struct asked		asked;
+	int64_t			turns = 31000 / works[_i] + TURNS;
+
+	cluster_repair();
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	ck_assert_int_eq(mews_fleet_join(cluster.fleet, &error), MEWS_OK);
+	ck_assert_int_eq(mews_pool_open(&cluster.pool, cluster.fleet, watch,
+	    NULL, &error), MEWS_OK);
+	cluster_send_sql(&asked, cluster_group("write"), "select 1");
+	while (asked.calls == 0)
+		turn(works[_i]);
+	ck_assert_int_eq(asked.status, MEWS_OK);
+	cluster_servers("freeze", "a");
+	cluster_send_sql(&asked, cluster_group("write"),
+	    "insert into nothing values (1)");
+	while (asked.calls == 0 && turns-- > 0)
+		turn(works[_i]);
+	cluster_servers("thaw", "a");
+	ck_assert_int_eq(asked.calls, 1);
+	ck_assert_int_eq(asked.status, MEWS_LOST);
+}
+END_TEST
+
 static Suite *
 slow_host_suite(void)
 {
@@ -191,6 +220,8 @@ slow_host_suite(void)
 	    (int)CLUSTER_COUNT(works));
 	tcase_add_loop_test(tcase,
 	    a_frozen_server_is_found_by_a_slow_host_too, 1,
+	    (int)CLUSTER_COUNT(works));
+	tcase_add_loop_test(tcase, a_slow_host_gives_a_query_up_in_time, 1,
 	    (int)CLUSTER_COUNT(works));
 	return suite;
 }
