@@ -43,6 +43,8 @@ load_int(const struct loader *loader, const char *text, Py_ssize_t length)
 		return PyLong_FromString(text, NULL, 10);
 	for (at += negative; *at >= '0' && *at <= '9'; at++)
 		number = number * 10 + (unsigned long)(*at - '0');
+	if (at != text + length || length == negative)
+		return error_decode("int", text, length, "no number");
 	return PyLong_FromLong(negative ? -(long)number : (long)number);
 }
 
@@ -134,8 +136,16 @@ load_bytea(const struct loader *loader, const char *text, Py_ssize_t length)
 	if (bytes == NULL)
 		return NULL;
 	to = PyBytes_AS_STRING(bytes);
-	for (const char *at = text + 2; at < text + length; at += 2)
-		*to++ = (char)(hex_digit(at[0]) << 4 | hex_digit(at[1]));
+	for (const char *at = text + 2; at < text + length; at += 2) {
+		int	high = hex_digit(at[0]), low = hex_digit(at[1]);
+
+		if (high == -1 || low == -1) {
+			Py_DECREF(bytes);
+			return error_decode("bytea", text, length,
+			    "no hexadecimal digits");
+		}
+		*to++ = (char)(high << 4 | low);
+	}
 	return bytes;
 }
 
@@ -146,10 +156,9 @@ load_uuid(const struct loader *loader, const char *text, Py_ssize_t length)
 	static PyObject	*class, *safe, *name_int, *name_safe, *nothing;
 	unsigned char	 bytes[16] = { 0 };
 	PyObject	*value = NULL, *number;
-	int		 count = 0;
+	int		 count = 0, digit;
 
 	(void)loader;
-	(void)length;
 	if (class == NULL) {
 		PyObject *kinds = load_import("uuid", "SafeUUID");
 
@@ -167,12 +176,19 @@ load_uuid(const struct loader *loader, const char *text, Py_ssize_t length)
 			return NULL;
 		}
 	}
-	for (const char *at = text; *at != '\0' && count < 32; at++)
+	for (const char *at = text; *at != '\0'; at++)
 		if (*at != '-') {
+			digit = hex_digit(*at);
+			if (digit == -1 || count == 32)
+				return error_decode("uuid", text, length,
+				    "not 32 hexadecimal digits");
 			bytes[count / 2] = (unsigned char)(
-			    bytes[count / 2] << 4 | hex_digit(*at));
+			    bytes[count / 2] << 4 | digit);
 			count++;
 		}
+	if (count != 32)
+		return error_decode("uuid", text, length,
+		    "not 32 hexadecimal digits");
 	number = _PyLong_FromByteArray(bytes, sizeof(bytes), 0, 0);
 	if (number == NULL)
 		return NULL;

@@ -9,6 +9,7 @@
 #include "binding.h"
 
 #include <datetime.h>
+#include <limits.h>
 #include <stdlib.h>
 
 struct clock {
@@ -79,6 +80,7 @@ read_zone(const char **at)
 	static PyObject	*kept;
 	static int	 kept_offset;
 	int		 hour = 0, minute = 0, second = 0, offset;
+	long		 seconds;
 	char		 sign = **at;
 	PyObject	*delta;
 
@@ -88,7 +90,9 @@ read_zone(const char **at)
 	number(at, &hour);
 	if (**at == ':' && (++*at, number(at, &minute)) && **at == ':')
 		++*at, number(at, &second);
-	offset = (hour * 60 + minute) * 60 + second;
+	/* A day, or more, is refused by Python. */
+	seconds = (hour * 60L + minute) * 60 + second;
+	offset = seconds < 86400 ? (int)seconds : 86400;
 	if (sign == '-')
 		offset = -offset;
 	if (offset == 0)
@@ -128,6 +132,10 @@ load_time(const struct loader *loader, const char *text, Py_ssize_t length)
 		return beyond("time", text, length);
 	if ((zone = read_zone(&at)) == NULL)
 		return NULL;
+	if (*at != '\0') {
+		Py_DECREF(zone);
+		return beyond("time", text, length);
+	}
 	made = PyDateTimeAPI->Time_FromTime(clock.hour, clock.minute,
 	    clock.second, clock.us, zone, PyDateTimeAPI->TimeType);
 	Py_DECREF(zone);
@@ -176,7 +184,8 @@ read_span(const char *at, long long *days, int *seconds, int *us)
 		return false;
 	/* The rest as a clock, of hour 0 to 9: from the digit before it. */
 	at = end - 1;
-	if (!read_clock(&at, &clock) || *at != '\0')
+	if (!read_clock(&at, &clock) || *at != '\0' || clock.minute > 59 ||
+	    clock.second > 59)
 		return false;
 	*seconds = (int)(hours % 24) * 3600 + clock.minute * 60 +
 	    clock.second;
@@ -216,7 +225,7 @@ load_interval(const struct loader *loader, const char *text,
 		while (i < 3 && strncmp(end, units[i].unit,
 		    strlen(units[i].unit)) != 0)
 			i++;
-		if (end == at || i == 3)
+		if (end == at || i == 3 || count < INT_MIN || count > INT_MAX)
 			return beyond("interval", text, length);
 		days += count * units[i].days;
 		at = end + strlen(units[i].unit);

@@ -133,7 +133,8 @@ mews_result_int64(const struct mews_result *result, int row, int column,
 	errno = 0;
 	number = strtoll(field.bytes, &end, 10);
 	/* A numeric has as many zeros as its scale says. */
-	if (field.type == MEWS_TYPE_NUMERIC && *end == '.')
+	if (field.type == MEWS_TYPE_NUMERIC && end != field.bytes &&
+	    *end == '.')
 		end += 1 + strspn(end + 1, "0");
 	if (errno != 0 || end == field.bytes || *end != '\0')
 		return MEWS_VALUE_RANGE;
@@ -226,15 +227,19 @@ mews_result_bool(const struct mews_result *result, int row, int column,
 {
 	struct field	field;
 	enum mews_value found = find(result, row, column, &field);
+	char		truth, lie;
 
 	*out = false;
 	if (found != MEWS_VALUE_OK)
 		return found;
 	if (field.type != MEWS_TYPE_BOOL)
 		return MEWS_VALUE_TYPE;
-	if (field.length != 1)
+	truth = field.binary ? 1 : 't';
+	lie = field.binary ? 0 : 'f';
+	if (field.length != 1 ||
+	    (field.bytes[0] != truth && field.bytes[0] != lie))
 		return MEWS_VALUE_RANGE;
-	*out = field.bytes[0] == (field.binary ? 1 : 't');
+	*out = field.bytes[0] == truth;
 	return MEWS_VALUE_OK;
 }
 

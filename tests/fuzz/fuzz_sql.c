@@ -17,6 +17,20 @@ const char *const fuzz_words[] = { "select ", "set ", "begin", "commit",
 	"$$", "$a$", "$1", "--", "\n", "/*", "*/", ";", "(", ")", "::", ",",
 	"\\", "\xc3\xa4", "\xef\xbb\xbf", NULL };
 
+/* Each question has the same answer for both. */
+static void
+check_same(const char *sql, const char *other)
+{
+	assert(sql_reads(sql) == sql_reads(other));
+	assert(sql_commits(sql) == sql_commits(other));
+	assert(sql_transacts(sql) == sql_transacts(other));
+	assert(sql_is_commit(sql) == sql_is_commit(other));
+	assert(sql_deallocates(sql) == sql_deallocates(other));
+	assert(sql_copies(sql) == sql_copies(other));
+	assert(sql_is_single(sql, true) == sql_is_single(other, true));
+	assert(sql_is_single(sql, false) == sql_is_single(other, false));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -34,6 +48,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(effect == SQL_HARMLESS || effect == SQL_DIRTY ||
 	    effect == SQL_SESSION);
 	assert(sql_effect(text) == effect);
+	check_same(text + before, text);
+	assert(!sql_is_commit(text) || sql_transacts(text));
+	assert(!sql_reads(text) || !sql_commits(text));
 	free(text);
 	return 0;
 }
