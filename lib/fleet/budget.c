@@ -107,6 +107,19 @@ budget_dialed(struct mews_fleet *fleet, uint32_t endpoint, bool well)
 }
 
 void
+budget_took(struct mews_fleet *fleet, uint32_t endpoint, int64_t took_us)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	uint32_t least = fleet->config->endpoints[endpoint].connect_burst;
+	uint32_t now = atomic_load(&e->burst);
+	int64_t	 trips = (int64_t)atomic_load(&e->rtt_us) * BUDGET_LATE_TRIPS;
+
+	if (took_us > BUDGET_LATE_US + trips && now > least)
+		/* Lost to another's change: then that one counts. */
+		atomic_compare_exchange_strong(&e->burst, &now, now - 1);
+}
+
+void
 budget_give(struct mews_fleet *fleet, uint32_t endpoint)
 {
 	atomic_fetch_sub(&fleet->slot->connections[endpoint], 1);

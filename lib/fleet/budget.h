@@ -16,6 +16,9 @@
 #include "fleet/fleet.h"
 
 #define BUDGET_BURST_MOST 64    /* logins at a time, at the most */
+#define BUDGET_LATE_US 200000   /* a login that takes longer waits for others;
+				   besides, BUDGET_LATE_TRIPS round trips */
+#define BUDGET_LATE_TRIPS 8
 #define BUDGET_LOWERED_MS 10000 /* how long 53300 holds the limit down */
 
 enum budget {
@@ -28,6 +31,13 @@ enum budget {
 enum budget budget_take(struct mews_fleet *fleet, uint32_t endpoint);
 /* The login ended; so well that the next may be more at a time? */
 void budget_dialed(struct mews_fleet *fleet, uint32_t endpoint, bool well);
+/*
+ * A login that went well took so long. Where that is late, the server has more
+ * logins than it can serve, from other fleets, too: one less at a time. Before
+ * budget_dialed(), which allows one more.
+ */
+void budget_took(struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t took_us);
 /* The connection ended. */
 void budget_give(struct mews_fleet *fleet, uint32_t endpoint);
 

@@ -123,8 +123,13 @@ conn_retire(struct conn *conn)
 void
 conn_dialed(struct conn *conn, bool well)
 {
+	struct mews_pool	*pool = conn->group->pool;
+
+	if (conn->budget_dialing && well)
+		budget_took(pool->fleet, conn->endpoint,
+		    pool_now(pool) - conn->dialed_us);
 	if (conn->budget_dialing)
-		budget_dialed(conn->group->pool->fleet, conn->endpoint, well);
+		budget_dialed(pool->fleet, conn->endpoint, well);
 	conn->budget_dialing = false;
 }
 

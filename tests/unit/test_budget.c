@@ -361,6 +361,36 @@ START_TEST(logins_are_few_at_first_and_more_as_they_succeed)
 }
 END_TEST
 
+/* The server has more to do than it can: see config/SCALE.md. */
+START_TEST(logins_that_are_late_let_no_more_in)
+{
+	struct segment_endpoint *e = &fleet->segment.endpoints[1];
+	const uint32_t	least = MEWS_CONNECT_BURST_DEFAULT;
+
+	join();
+	for (uint32_t i = 0; i < 10; i++) {
+		fleet->slot->dialing[1] = 1;
+		budget_took(fleet, 1, BUDGET_LATE_US);
+		budget_dialed(fleet, 1, true);
+	}
+	ck_assert_uint_eq(e->burst, least + 10);
+	for (uint32_t i = 0; i < 10; i++) {
+		fleet->slot->dialing[1] = 1;
+		budget_took(fleet, 1, BUDGET_LATE_US + 1);
+		budget_dialed(fleet, 1, true);
+	}
+	ck_assert_uint_eq(e->burst, least + 10);
+	for (uint32_t i = 0; i < 100; i++)
+		budget_took(fleet, 1, INT64_C(3000000));
+	ck_assert_uint_eq(e->burst, least);
+	/* Far away a login takes its round trips. */
+	e->burst = least + 1;
+	e->rtt_us = 100000;
+	budget_took(fleet, 1, BUDGET_LATE_US + BUDGET_LATE_TRIPS * 100000);
+	ck_assert_uint_eq(e->burst, least + 1);
+}
+END_TEST
+
 /* All at once, and none of them is done before all have tried. */
 static void
 dial_at_once(void *arg, int number)
@@ -466,6 +496,7 @@ budget_suite(void)
 	tcase_add_test(tcase, a_newcomer_waits_until_somebody_lets_go);
 	tcase_add_test(tcase, a_floor_is_left_to_the_others);
 	tcase_add_test(tcase, logins_are_few_at_first_and_more_as_they_succeed);
+	tcase_add_test(tcase, logins_that_are_late_let_no_more_in);
 	tcase_add_test(tcase, a_server_that_came_back_is_not_stormed);
 	tcase_add_test(tcase, a_server_that_has_too_many_is_asked_for_less);
 	tcase_add_test(tcase, a_lowered_limit_never_raises_the_cap);
