@@ -128,6 +128,19 @@ explain_state(const struct subject *s)
 		    e->failures, plural(e->failures));
 }
 
+/* Was the memory written over that all of this is read from? */
+static void
+explain_damage(const struct subject *s)
+{
+	char	span[32];
+
+	if (s->fleet.damaged_ms >= 0)
+		fprintf(s->out, "  The shared memory was found written over "
+		    "%s ago. The fleet put right what it knows, and measures "
+		    "the rest anew; if that happens again, restart it.\n",
+		    words_span(span, sizeof(span), s->fleet.damaged_ms));
+}
+
 /* Say what is out of the ordinary. */
 static void
 explain_limits(const struct subject *s)
@@ -306,4 +319,5 @@ reasons_print(const struct mews_view *view, uint32_t index,
 	explain_probe(&s);
 	explain_outlook(&s);
 	explain_writes(&s);
+	explain_damage(&s);
 }

@@ -55,6 +55,11 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready\n",
 	    words_span(span, sizeof(span), fleet->uptime_ms),
 	    fleet->generation, all, ready);
+	if (fleet->damaged_ms >= 0)
+		fprintf(out, "its shared memory was found written over %s ago, "
+		    "and put right as far as possible; if that happens again, "
+		    "restart it\n",
+		    words_span(span, sizeof(span), fleet->damaged_ms));
 }
 
 /* How far a standby is behind: "1.2s 16MB", "0ms"; "-": not known. */
@@ -324,10 +329,10 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("{\"instance\":", out);
 	json_string(out, fleet->instance);
 	fprintf(out, ",\"master\":{\"pid\":%jd,\"uptime_s\":%" PRId64
-	    ",\"generation\":%" PRIu32 "},\"monitor\":{\"pid\":%jd},"
-	    "\"endpoints\":[",
+	    ",\"generation\":%" PRIu32 "},\"monitor\":{\"pid\":%jd}",
 	    (intmax_t)fleet->master_pid, fleet->uptime_ms / 1000,
 	    fleet->generation, (intmax_t)fleet->monitor_pid);
+	fputs(",\"endpoints\":[", out);
 	for (uint32_t i = 0; i < fleet->endpoint_count; i++)
 		if (mews_view_endpoint(view, i, &e, sizeof(e))) {
 			fputs(comma, out);
@@ -342,7 +347,10 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 			comma = ",";
 			json_worker(out, view, i, &w, fleet->endpoint_count);
 		}
-	fputs("]}\n", out);
+	fputc(']', out);
+	json_known(out, "damaged_s", fleet->damaged_ms / 1000,
+	    fleet->damaged_ms >= 0);
+	fputs("}\n", out);
 }
 
 bool

@@ -228,6 +228,9 @@ damage_mend(struct mews_fleet *fleet, int64_t now_us)
 		    fleet->inspected++ % segment->slot_count]) || slots;
 	if (!header && !monitor && !endpoints && !slots)
 		return;
+	/* 0 stands for "never". */
+	atomic_store(&segment->header->damaged_ms,
+	    segment_ms(segment, now_us) | 1);
 	endpoint_changed(fleet);
 	if (now_us < fleet->damage_quiet_us)
 		return;

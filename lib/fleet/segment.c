@@ -143,7 +143,8 @@ segment_open(struct segment *segment, const char *path, bool writable,
 	    header->slot_count == 0 ||
 	    size < segment_size(header->endpoint_space, header->slot_count))
 		status = status_set(error, MEWS_INVALID,
-		    "%s: a damaged segment of mews", path);
+		    "%s: a damaged segment of mews: a fleet that runs puts it "
+		    "right within seconds, or is to be restarted", path);
 	else
 		status = MEWS_OK;
 	if (status != MEWS_OK) {

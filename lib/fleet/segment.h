@@ -70,10 +70,8 @@ struct segment_header {
 	_Atomic uint32_t known; /* bits, by index: its endpoints */
 	/* The monitor, when it joins; cleared with its slot. */
 	_Atomic int32_t monitor_pid;
-	/* Any process, for people: what it found written over, see damage.h. */
-	_Atomic int64_t damaged_ms; /* the last time; 0: never */
-	_Atomic uint32_t damages;   /* times */
-	_Atomic uint32_t damaged;   /* bits, see enum mews_damage; all times */
+	/* Any process, for people: it was written over, see damage.h. */
+	_Atomic int64_t damaged_ms; /* found then, the last time; 0: never */
 	/* Any process that changes an endpoint: +1 per transition. */
 	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
 	/* Any process that waits for a standby to catch up: measure now. */

@@ -151,6 +151,8 @@ read_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 	    atomic_load(&monitor->beat_ms));
 	for (uint32_t i = 0; i < view->segment.endpoint_space; i++)
 		out->orphans += orphan_count(&view->segment, i);
+	out->damaged_ms = age_or_never(view,
+	    atomic_load(&header->damaged_ms));
 }
 
 void

@@ -74,7 +74,8 @@ serves(const char *group)
 static void
 assert_heals(unsigned char *memory, size_t size, int fill)
 {
-	int	healed = 0;
+	struct mews_view_fleet	seen;
+	int			healed = 0;
 
 	fills[fill](memory, size);
 	CLUSTER_WAIT(cluster_logged("segment_damaged") == 1);
@@ -84,6 +85,8 @@ assert_heals(unsigned char *memory, size_t size, int fill)
 	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0 &&
 	    strcmp(cluster_role("a"), "primary") == 0);
 	ck_assert_str_eq(cluster_look("a").name, "a");
+	mews_view_fleet(cluster.view, &seen, sizeof(seen));
+	ck_assert_int_ge(seen.damaged_ms, 0);
 	CLUSTER_WAIT(cluster_look("a").connections <= 6);
 	/* A connection that is lost is replaced. */
 	cluster_ask("a", "select pg_terminate_backend(pid) from "

@@ -267,7 +267,8 @@ assert_json(const char *text)
 {
 	ck_assert_int_eq(python(text,
 	    "assert list(d) == [\"instance\", \"master\", \"monitor\", "
-	    "\"endpoints\", \"workers\"], d\n"
+	    "\"endpoints\", \"workers\", \"damaged_s\"], d\n"
+	    "assert d[\"damaged_s\"] is None\n"
 	    "assert d[\"instance\"] == \"test\"\n"
 	    "assert list(d[\"master\"]) == [\"pid\", \"uptime_s\", "
 	    "\"generation\"]\n"

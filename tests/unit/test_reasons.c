@@ -3,7 +3,9 @@
  */
 #include "inside_fleet.h"
 
+#include "base/clock.h"
 #include "fleet/budget.h"
+#include "fleet/damage.h"
 #include "fleet/endpoint.h"
 #include "reasons.h"
 
@@ -231,6 +233,22 @@ START_TEST(one_that_is_no_single_server)
 }
 END_TEST
 
+START_TEST(memory_that_was_written_over)
+{
+	int64_t	now_us = clock_now_us();
+
+	damage_mend(fleet, now_us);
+	listen_to(0, &rules);
+	ck_assert_msg(strstr(said, "written over") == NULL, "%s", said);
+	atomic_store(&fleet->slot->connections[0], UINT32_MAX);
+	damage_mend(fleet, now_us);
+	listen_to(0, &rules);
+	assert_says("The shared memory was found written over ");
+	assert_says(" ago. The fleet put right what it knows, and measures "
+	    "the rest anew; if that happens again, restart it.");
+}
+END_TEST
+
 static Suite *
 reasons_suite(void)
 {
@@ -247,6 +265,7 @@ reasons_suite(void)
 	tcase_add_test(tcase, one_that_came_back);
 	tcase_add_test(tcase, one_that_is_no_single_server);
 	tcase_add_test(tcase, what_is_out_of_the_ordinary);
+	tcase_add_test(tcase, memory_that_was_written_over);
 	return suite;
 }
 

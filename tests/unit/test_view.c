@@ -50,6 +50,7 @@ START_TEST(a_new_fleet_is_seen)
 	ck_assert_uint_eq(f.generation, 0);
 	ck_assert_uint_eq(f.endpoint_count, 2);
 	ck_assert_uint_eq(f.slot_count, 4);
+	ck_assert_int_eq(f.damaged_ms, -1);
 	ck_assert_int_ge(f.uptime_ms, 5000);
 	ck_assert_int_lt(f.uptime_ms, 60000);
 	ck_assert(mews_view_endpoint(view, 0, &e, sizeof(e)));

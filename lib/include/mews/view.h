@@ -32,6 +32,9 @@ struct mews_view_fleet {
 	int64_t monitor_heartbeat_age_ms;
 	uint32_t orphans; /* sessions that no process holds any more, and
 			     that a server may still be at work on */
+	int64_t damaged_ms; /* since the shared memory was found written over,
+			       and put right as far as possible; -1: it never
+			       was */
 };
 
 struct mews_view_endpoint {
