@@ -29,9 +29,11 @@ static const struct {
 
 #define REFUSED (sizeof(refused) / sizeof(refused[0]))
 
-/* Variables that are none of libpq's options, but change a login. */
+/* Variables that are none of libpq's options, but change a login, or the words
+ * that tell of it. */
 static const char *const others[] = {
-	"PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR",
+	"PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR",
+	"PGOAUTHDEBUG",
 };
 
 static bool

@@ -4,7 +4,10 @@
  */
 #include "inside_fleet.h"
 
+#include "base/environment.h"
+
 #include <ctype.h>
+#include <libpq-fe.h>
 #include <mews/config.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -105,7 +108,7 @@ START_TEST(a_host_of_the_environment_is_one_server)
 }
 END_TEST
 
-static char	logged[400];
+static char	logged[800];
 static int	times;
 
 static void
@@ -136,6 +139,121 @@ START_TEST(what_fills_in_is_logged_once)
 	ck_assert_str_eq(logged, "environment "
 	    "variables=PGUSER,PGPASSWORD,PGREQUIRESSL fill_in=endpoints");
 	mews_fleet_destroy(&fleet);
+}
+END_TEST
+
+/*
+ * All that libpq documents, up to version 18 (Environment Variables). What is
+ * not refused fills in, and is logged where this libpq reads it.
+ */
+static const struct {
+	const char *name, *value;
+	bool refused;
+} documented[] = {
+	{ "PGHOST", "127.0.0.1", false },
+	{ "PGHOSTADDR", "127.0.0.1", true },
+	{ "PGPORT", "5432", false },
+	{ "PGDATABASE", "x", false },
+	{ "PGUSER", "x", false },
+	{ "PGPASSWORD", "x", false },
+	{ "PGPASSFILE", "/nonexistent", false },
+	{ "PGREQUIREAUTH", "scram-sha-256", false },
+	{ "PGCHANNELBINDING", "prefer", false },
+	{ "PGSERVICE", "x", true },
+	{ "PGSERVICEFILE", "/nonexistent", false },
+	{ "PGOPTIONS", "-c geqo=off", true },
+	{ "PGAPPNAME", "x", false },
+	{ "PGSSLMODE", "prefer", false },
+	{ "PGREQUIRESSL", "0", false },
+	{ "PGSSLCOMPRESSION", "0", false },
+	{ "PGSSLCERT", "/nonexistent", false },
+	{ "PGSSLKEY", "/nonexistent", false },
+	{ "PGSSLCERTMODE", "allow", false },
+	{ "PGSSLROOTCERT", "/nonexistent", false },
+	{ "PGSSLCRL", "/nonexistent", false },
+	{ "PGSSLCRLDIR", "/nonexistent", false },
+	{ "PGSSLSNI", "1", false },
+	{ "PGSSLNEGOTIATION", "postgres", false },
+	{ "PGSSLMINPROTOCOLVERSION", "TLSv1.2", false },
+	{ "PGSSLMAXPROTOCOLVERSION", "TLSv1.3", false },
+	{ "PGREQUIREPEER", "x", false },
+	{ "PGGSSENCMODE", "disable", false },
+	{ "PGKRBSRVNAME", "postgres", false },
+	{ "PGGSSLIB", "gssapi", false },
+	{ "PGGSSDELEGATION", "0", false },
+	{ "PGCONNECT_TIMEOUT", "10", false },
+	{ "PGCLIENTENCODING", "UTF8", false },
+	{ "PGTARGETSESSIONATTRS", "primary", true },
+	{ "PGLOADBALANCEHOSTS", "disable", false },
+	{ "PGMINPROTOCOLVERSION", "3.0", false },
+	{ "PGMAXPROTOCOLVERSION", "3.0", false },
+	{ "PGDATESTYLE", "ISO", true },
+	{ "PGTZ", "UTC", true },
+	{ "PGGEQO", "off", true },
+	{ "PGSYSCONFDIR", "/nonexistent", false },
+	{ "PGLOCALEDIR", "/nonexistent", false },
+	{ "PGOAUTHDEBUG", "x", false },
+};
+
+/* None of its options: libpq has no list of these. */
+static const char *const unlisted[] = {
+	"PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR",
+	"PGOAUTHDEBUG",
+};
+
+static bool
+is_read(const char *name)
+{
+	PQconninfoOption       *options = PQconndefaults();
+	bool			found = false;
+
+	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
+		found = found || (o->envvar != NULL &&
+		    strcmp(o->envvar, name) == 0);
+	PQconninfoFree(options);
+	for (size_t i = 0; i < COUNT(unlisted); i++)
+		found = found || strcmp(unlisted[i], name) == 0;
+	return found;
+}
+
+START_TEST(each_variable_is_refused_or_logged)
+{
+	const char     *name = documented[_i].name;
+	char		expected[100];
+
+	setenv(name, documented[_i].value, 1);
+	check();
+	ck_assert_uint_eq(mistakes, documented[_i].refused);
+	if (documented[_i].refused) {
+		snprintf(expected, sizeof(expected), "%s is set in", name);
+		ck_assert_ptr_eq(strstr(said, expected), said);
+		return;
+	}
+	snprintf(expected, sizeof(expected), is_read(name) ? "%s" : "", name);
+	environment_names(logged, sizeof(logged));
+	ck_assert_str_eq(logged, expected);
+}
+END_TEST
+
+/* One that a later libpq reads has to be in the table, too. */
+START_TEST(no_variable_is_forgotten)
+{
+	PQconninfoOption *options = PQconndefaults();
+
+	for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
+		bool	found = o->envvar == NULL;
+
+		for (size_t i = 0; i < COUNT(documented); i++)
+			found = found || strcmp(documented[i].name,
+			    o->envvar) == 0;
+		ck_assert_msg(found, "%s", o->envvar);
+	}
+	PQconninfoFree(options);
+	for (size_t i = 0; i < COUNT(documented); i++)
+		setenv(documented[i].name, documented[i].value, 1);
+	/* Together they fit into the line. */
+	environment_names(logged, sizeof(logged));
+	ck_assert_ptr_nonnull(strstr(logged, "PGOAUTHDEBUG"));
 }
 END_TEST
 
@@ -196,6 +314,9 @@ environment_suite(void)
 	    COUNT(variables));
 	tcase_add_test(tcase, a_host_of_the_environment_is_one_server);
 	tcase_add_test(tcase, what_fills_in_is_logged_once);
+	tcase_add_loop_test(tcase, each_variable_is_refused_or_logged, 0,
+	    COUNT(documented));
+	tcase_add_test(tcase, no_variable_is_forgotten);
 	tcase_add_test(tcase, nothing_set_is_nothing_logged);
 	tcase_add_test(tcase, the_locale_of_the_host_makes_no_letters);
 	tcase_add_test(tcase, a_service_that_names_two_servers_is_refused);
