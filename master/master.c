@@ -104,6 +104,7 @@ master_create_fleet(struct master *m, struct mews_error *error)
 	if (mews_fleet_create(&g->fleet, &fleet, error) != MEWS_OK)
 		return false;
 	mews_fleet_set_log(g->fleet, log_sink, &g->log);
+	mews_fleet_set_log_level(g->fleet, g->log.level);
 	m->number = 1;
 	mews_fleet_set_master(g->fleet, getpid(), m->number);
 	m->monitor = (struct workers) {

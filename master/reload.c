@@ -240,6 +240,7 @@ prepare(struct master *m, struct config *to, struct mews_error *error)
 		MEWS_OK)
 		return false;
 	mews_fleet_set_log(g->fleet, log_sink, &g->log);
+	mews_fleet_set_log_level(g->fleet, g->log.level);
 	return start_trial(m, g, error);
 }
 

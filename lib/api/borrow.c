@@ -26,7 +26,7 @@ borrow_alive(struct mews_lease *lease)
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !receive_check(lease->conn))
 		lease_lost(lease);
-	if (lease->conn == NULL || lease->conn->broken)
+	if (lease->conn == NULL || conn_is_broken(lease->conn))
 		return refuse(&lease->group->why, MEWS_UNAVAILABLE,
 		    "the lease's connection to %s is gone: what was not "
 		    "committed is undone", lease_endpoint(lease));
@@ -288,7 +288,7 @@ finish(struct mews_lease *lease, struct conn *conn)
 	/* One that retires is closed instead of reset. */
 	dirty = lease->dirty && !conn->retiring;
 	lease_part(lease);
-	if (conn->broken || (!open && !dirty))
+	if (conn_is_broken(conn) || (!open && !dirty))
 		return;
 	if ((open && (!conn_send_session(conn, "ROLLBACK") ||
 		!conn_sync(conn))) || (dirty && !conn_send_reset(conn)))
@@ -310,7 +310,7 @@ give_back(struct mews_lease *lease, struct conn *conn)
 	conn->idle_since_us = pool_now(group->pool);
 	if (conn->retiring && conn_is_idle(conn))
 		conn_break(conn, HEALTH_NOTHING, "");
-	else if (!conn->retiring && !conn->broken &&
+	else if (!conn->retiring && !conn_is_broken(conn) &&
 	    conn->expires_us <= conn->idle_since_us)
 		grow_replace(conn);
 	/* Somebody may wait for it. */
@@ -331,14 +331,12 @@ mews_lease_end(struct mews_lease **lease)
 		return;
 	lease_checked(l);
 	l->magic = 0;
-	if (l->group == NULL) {
+	if (l->state == LEASE_ORPHAN) {
 		free(l);
 		return;
 	}
 	pool = l->group->pool;
-	if (l->conn == NULL)
-		LIST_REMOVE(l, link);
-	else if (pool_is_ours(pool))
+	if (l->state == LEASE_HELD && pool_is_ours(pool))
 		give_back(l, l->conn);
-	SLIST_INSERT_HEAD(&pool->free_leases, l, free_link);
+	lease_become(l, LEASE_FREE);
 }

@@ -69,13 +69,13 @@ static void
 serve_conn(void *who, int events)
 {
 	struct conn	*conn = who;
-	bool		 was_ready = conn->state == CONN_READY;
+	bool		 logs_in = conn_logs_in(conn);
 
 	session_ready(conn, events);
 	/* Behind what the connection says of its server, before the choice of
 	 * another one. */
 	pool_notice(conn->group->pool);
-	if (!was_ready && conn->state == CONN_READY)
+	if (logs_in && conn_is_up(conn))
 		welcome(conn);
 	if (conn->group->queue.count > 0)
 		group_dispatch(conn->group);

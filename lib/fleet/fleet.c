@@ -166,6 +166,7 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	if ((fleet = calloc(1, sizeof(*fleet))) == NULL ||
 	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
 		goto done;
+	fleet->log_least = MEWS_LOG_INFO;
 	fleet->line->generations = 1;
 	fleet->line->creator = getpid();
 	status = segment_make(&fleet->segment, config->runtime_file,
@@ -228,6 +229,7 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	fleet->segment = from->segment;
 	fleet->log = from->log;
 	fleet->log_arg = from->log_arg;
+	fleet->log_least = from->log_least;
 	fleet->environment_told = from->environment_told;
 	if ((status = configure(fleet, config, error)) == MEWS_OK) {
 		learn_records(fleet);
@@ -308,6 +310,12 @@ mews_fleet_destroy(struct mews_fleet **fleet)
 		end_line(f->line, &f->segment);
 	free(f->config);
 	free(f);
+}
+
+void
+mews_fleet_set_log_level(struct mews_fleet *fleet, enum mews_log_level least)
+{
+	fleet->log_least = least;
 }
 
 void

@@ -53,6 +53,7 @@ struct mews_fleet {
 	int64_t damage_quiet_us;    /* damage is not logged before */
 	mews_log_fn *log;
 	void *log_arg;
+	enum mews_log_level log_least; /* less is not even formatted */
 	_Atomic uint32_t chosen;    /* mews_fleet_choose(): how often */
 	bool environment_told;	    /* logged, by this process or one that
 				       forked it */

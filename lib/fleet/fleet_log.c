@@ -32,7 +32,7 @@ fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
 	char	text[1024];
 	va_list	ap;
 
-	if (fleet->log == NULL)
+	if (fleet->log == NULL || level < fleet->log_least)
 		return;
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);

@@ -10,6 +10,7 @@
 #define FLEET_QUOTED 400
 const char *fleet_quote(char buffer[FLEET_QUOTED], const char *text);
 
+/* Nothing is formatted that no host asked for. */
 void fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
     const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

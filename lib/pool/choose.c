@@ -70,8 +70,7 @@ make_room(struct mews_group *group, uint32_t endpoint, uint32_t from,
 			/* One at a time. */
 			if (conn->retiring)
 				return;
-			if (i == endpoint || conn->lease != NULL ||
-			    conn->broken || conn->state != CONN_READY ||
+			if (i == endpoint || conn->state != CONN_READY ||
 			    (peer && (group->on[i].count <= share ||
 				group->on[endpoint].count >= share)))
 				continue;
@@ -427,9 +426,8 @@ slow_limit(const struct mews_group *group)
 static bool
 is_free_lane(struct conn *conn)
 {
-	return conn->in_flight == 0 && conn->state == CONN_READY &&
-	    !conn->broken && !conn->retiring && conn->lease == NULL &&
-	    receive_check_reset(conn) && receive_check(conn);
+	return conn->in_flight == 0 && !conn->retiring &&
+	    receive_check_ready(conn) && receive_check(conn);
 }
 
 /*

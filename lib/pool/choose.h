@@ -17,9 +17,8 @@
 static inline bool
 choose_is_open(const struct conn *conn)
 {
-	return conn->state == CONN_READY && conn->lease == NULL &&
-	    !conn->retiring && !conn->broken && !conn->slow_lane &&
-	    conn->sessions == 0 && !conn->resetting;
+	return conn->state == CONN_READY && !conn->retiring &&
+	    !conn->slow_lane && conn->sessions == 0;
 }
 
 /* The one that takes what comes in this turn, while it does; else NULL. */
@@ -64,10 +63,8 @@ choose_idle_on(const struct mews_group *group, uint32_t endpoint)
 	struct conn	*conn;
 
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
-		if (conn->lease == NULL && conn->in_flight == 0 &&
-		    conn->state == CONN_READY && !conn->broken &&
-		    !conn->retiring && receive_check_reset(conn) &&
-		    receive_check(conn))
+		if (conn->in_flight == 0 && !conn->retiring &&
+		    receive_check_ready(conn) && receive_check(conn))
 			return conn;
 	return NULL;
 }

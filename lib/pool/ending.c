@@ -84,9 +84,9 @@ hear_siblings(const struct conn *lost)
 	for (uint32_t g = 0; g < pool->group_count; g++)
 		TAILQ_FOREACH (conn, &pool->groups[g].on[lost->endpoint].conns,
 		    link)
-			for (int i = 0; i < 2 && !conn->broken &&
-			    conn->state == CONN_READY && recv(conn->fd, &byte,
-				1, MSG_PEEK | MSG_DONTWAIT) >= 0; i++)
+			for (int i = 0; i < 2 && conn_is_up(conn) &&
+			    recv(conn->fd, &byte, 1,
+				MSG_PEEK | MSG_DONTWAIT) >= 0; i++)
 				receive_input(conn);
 }
 
@@ -96,16 +96,17 @@ conn_lose(struct conn *conn)
 	char			 quoted[FLEET_QUOTED];
 	struct mews_group	*group = conn->group;
 
-	assert(conn->broken && "mews: a connection is broken, then lost");
+	assert(conn_is_broken(conn) &&
+	    "mews: a connection is broken, then lost");
 	endpoint_report(group->pool->fleet, conn->endpoint, conn->loss,
 	    conn->epoch);
 	if (conn->loss == HEALTH_TOO_MANY)
 		budget_lower(group->pool->fleet, conn->endpoint);
 	/* A login that we ended ourselves has not failed. */
-	if (conn->state == CONN_SETUP ||
-	    (conn->state == CONN_DIALING && conn->loss != HEALTH_NOTHING))
+	if (conn->was == CONN_SETUP ||
+	    (conn->was == CONN_DIALING && conn->loss != HEALTH_NOTHING))
 		dial_failed(conn);
-	else if (conn->state == CONN_READY && conn->loss != HEALTH_NOTHING)
+	else if (conn->was >= CONN_READY && conn->loss != HEALTH_NOTHING)
 		fleet_log(group->pool->fleet, MEWS_LOG_WARNING,
 		    "connection_lost", "endpoint=%s group=%s evidence=%s "
 		    "in_flight=%u error=%s",
@@ -127,5 +128,6 @@ void
 conn_abandon(struct conn *conn)
 {
 	copy_free(conn->copy);
+	TAILQ_REMOVE(&conn->on->conns, conn, link);
 	conn_free(conn);
 }

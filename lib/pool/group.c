@@ -300,8 +300,8 @@ may_leave(const struct mews_group *group, const struct conn *conn)
 		other = other ||
 		    group->pool->endpoints[group->route.endpoint[i]].state ==
 		    HEALTH_UP;
-	return other && group->reader && conn->lease == NULL &&
-	    conn->state == CONN_READY && conn->in_flight > 0 &&
+	return other && group->reader && conn_is_up(conn) &&
+	    conn->state != CONN_LEASED && conn->in_flight > 0 &&
 	    choose_is_stalled(conn, pool_now(group->pool));
 }
 

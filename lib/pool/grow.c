@@ -26,7 +26,7 @@ grow_is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
 	if (now < on->not_before_us)
 		return true;
 	TAILQ_FOREACH (conn, &on->conns, link)
-		if (conn->state != CONN_READY &&
+		if (conn_logs_in(conn) &&
 		    now - conn->dialed_us > GROUP_SLOW_DIAL_US)
 			return true;
 	return false;
@@ -76,10 +76,10 @@ grow_replace(struct conn *conn)
 		return;
 	}
 	TAILQ_FOREACH (other, &conn->on->conns, link) {
-		if (other == conn || other->broken || other->replaces ||
+		if (other == conn || conn_is_broken(other) || other->replaces ||
 		    other->dialed_us < conn->expires_us)
 			continue;
-		if (other->state != CONN_READY)
+		if (conn_logs_in(other))
 			return;
 		other->replaces = true;
 		conn_retire(conn);

@@ -187,7 +187,7 @@ hedge_scan(struct conn *conn, int64_t now_us)
 {
 	const struct mews_group *group = conn->group;
 
-	if (conn->state != CONN_READY || conn->broken || conn->lease != NULL)
+	if (conn->state != CONN_READY)
 		return;
 	if (conn->in_flight > 1)
 		leave_held(conn, now_us);

@@ -54,8 +54,7 @@ scan_idle(struct conn *conn, int64_t now_us)
 	uint32_t	   idle = choose_idle_ms(group);
 	int64_t		   idle_until = POOL_NEVER;
 
-	if (idle == MEWS_FOREVER || !conn_is_idle(conn) ||
-	    conn->lease != NULL ||
+	if (idle == MEWS_FOREVER || !conn_is_free(conn) ||
 	    group->count <= choose_least(group))
 		return;
 	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
@@ -73,9 +72,9 @@ limits_scan(struct conn *conn, int64_t now_us)
 	uint32_t		 timeout = group->config->query_timeout;
 	int64_t			 until;
 
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
-	if (conn->state != CONN_READY) {
+	if (conn_logs_in(conn)) {
 		if (patience_is_over(&conn->patience,
 			group->pool->loop.looked_us)) {
 			conn_break(conn, HEALTH_CONNECT_TIMEOUT,

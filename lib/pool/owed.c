@@ -45,7 +45,7 @@ break_conns(struct query *query)
 	} else if (query->sent_to >= 0) {
 		TAILQ_FOREACH (conn, &query->group->on[query->sent_to].conns,
 		    link)
-			if (conn->state == CONN_READY)
+			if (conn_is_up(conn))
 				conn_break(conn, HEALTH_LOST, why);
 	}
 }

@@ -93,8 +93,8 @@ pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 	for (uint32_t g = 0; g < pool->group_count; g++)
 		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
 		    link) {
-			if (conn->state != CONN_READY || conn->broken ||
-			    conn->head == conn->tail || conn->epoch != epoch)
+			if (!conn_is_up(conn) || conn->head == conn->tail ||
+			    conn->epoch != epoch)
 				continue;
 			limit = group_stall_us(conn->group, known);
 			if (now_us - conn->head_since_us <= limit) {
@@ -171,7 +171,7 @@ pool_come_back(struct mews_pool *pool)
 		for (uint32_t g = 0; g < pool->group_count; g++)
 			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
 			    link)
-				if (conn->state != CONN_READY)
+				if (conn_logs_in(conn))
 					conn->dialed_us += loop->away_us;
 				else if (conn->head_since_us >=
 				    loop->before_us)

@@ -369,8 +369,7 @@ leaver(const struct mews_group *group, uint32_t endpoint)
 	struct conn	*conn, *best = NULL;
 
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
-		if (conn->state == CONN_READY && conn->lease == NULL &&
-		    !conn->broken && !conn->retiring &&
+		if (conn->state == CONN_READY && !conn->retiring &&
 		    (best == NULL || conn->in_flight < best->in_flight))
 			best = conn;
 	return best;

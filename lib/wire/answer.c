@@ -312,7 +312,8 @@ segment_ended(struct conn *conn)
 	conn->held_answer = NULL;
 	if (conn->head == conn->tail) {
 		conn->idle_since_us = pool_now(conn->group->pool);
-		conn->resetting = false;
+		if (conn->state == CONN_RESETTING)
+			conn_become(conn, CONN_READY);
 		if (conn->lease == NULL &&
 		    PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
 			conn_break(conn, HEALTH_NOTHING,
@@ -375,7 +376,8 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 	if (kind == EXPECT_SYNC) {
 		/* The commit itself failed: that is the query's answer. */
 		if (answer_is_last(conn, answer) || conn->held == NULL) {
-			if (conn->resetting || conn->state == CONN_SETUP)
+			if (conn->state == CONN_RESETTING ||
+			    conn->state == CONN_SETUP)
 				conn_break(conn, HEALTH_NOTHING,
 				    PQresultErrorMessage(answer));
 			PQclear(answer);
@@ -455,7 +457,8 @@ answer_check_role(struct conn *conn)
 	/* A setting of a lease's own session says nothing of the server. */
 	if (role != HEALTH_ROLE_STANDBY &&
 	    conn->dial.role != HEALTH_ROLE_STANDBY &&
-	    (conn->lease != NULL || conn->resetting || conn->sessions > 0))
+	    (conn->lease != NULL || conn->state == CONN_RESETTING ||
+		conn->sessions > 0))
 		return;
 	conn->dial.role = role;
 	endpoint_see_role(fleet, conn->endpoint, role, conn->epoch);

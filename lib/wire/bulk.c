@@ -25,7 +25,7 @@ trim_later(struct conn *conn)
 void
 bulk_break(struct conn *conn, const char *why)
 {
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
 	trim_later(conn);
 	conn->too_large = true;
@@ -93,7 +93,7 @@ bulk_taken(struct conn *conn)
 	pool_due(pool, pool_now(pool));
 	/* The buffer that libpq had for a row is never made smaller; below
 	 * BULK_BYTES that is not worth a login. */
-	if (conn->overgrown && !conn->broken)
+	if (conn->overgrown && !conn_is_broken(conn))
 		conn_retire(conn);
 }
 

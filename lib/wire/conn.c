@@ -1,7 +1,9 @@
 /*
- * conn.c - one connection: its lists and counts, from the first to the last.
+ * conn.c - one connection: its states, and the lists and counts that follow.
  *
- *	DIALING -> SETUP -> READY -> (broken or retired) -> conn_close()
+ *	NEW -> DIALING -> SETUP -> READY <-> LEASED
+ *	                           READY <-> RESETTING
+ *	any but NEW -> BROKEN -> CLOSED
  *
  * The login and what happens on its descriptor are in session.c, what goes over
  * it in send.c, what comes back in answer.c, and its end in ending.c.
@@ -28,6 +30,37 @@ count_by(const struct conn *conn, uint16_t by)
 	    &fleet->slot->group_connections[group][conn->endpoint], by);
 }
 
+#define MAY(state) (uint8_t)(1u << (CONN_ ## state))
+#define MAY_END	   (MAY(BROKEN) | MAY(CLOSED))
+
+/* CLOSED without BROKEN: the pool is closed. */
+const uint8_t conn_next[CONN_STATES] = {
+	[CONN_NEW] = MAY(DIALING),
+	[CONN_DIALING] = MAY(SETUP) | MAY_END,
+	[CONN_SETUP] = MAY(READY) | MAY_END,
+	[CONN_READY] = MAY(LEASED) | MAY(RESETTING) | MAY_END,
+	[CONN_LEASED] = MAY(READY) | MAY_END,
+	[CONN_RESETTING] = MAY(READY) | MAY_END,
+	[CONN_BROKEN] = MAY(CLOSED),
+};
+
+const char *
+conn_state_name(enum conn_state state)
+{
+	static const char *const names[CONN_STATES] = {
+		[CONN_NEW] = "new",
+		[CONN_DIALING] = "dialing",
+		[CONN_SETUP] = "setup",
+		[CONN_READY] = "ready",
+		[CONN_LEASED] = "leased",
+		[CONN_RESETTING] = "resetting",
+		[CONN_BROKEN] = "broken",
+		[CONN_CLOSED] = "closed",
+	};
+
+	return names[state];
+}
+
 struct conn *
 conn_new(struct mews_group *group, uint32_t endpoint)
 {
@@ -47,19 +80,6 @@ conn_new(struct mews_group *group, uint32_t endpoint)
 	return conn;
 }
 
-void
-conn_enlist(struct conn *conn)
-{
-	TAILQ_INSERT_TAIL(&conn->on->conns, conn, link);
-	conn->on->count++;
-	conn->on->dialing++;
-	conn->group->count++;
-	group_reorder(conn->group);
-	count_by(conn, 1);
-	conn->on->shared++;
-	conn->shared = true;
-}
-
 /* The fleet counts it no more. */
 static void
 uncount(struct conn *conn)
@@ -69,6 +89,75 @@ uncount(struct conn *conn)
 	count_by(conn, UINT16_MAX);
 	conn->on->shared--;
 	conn->shared = false;
+}
+
+static void
+enlist(struct conn *conn)
+{
+	TAILQ_INSERT_TAIL(&conn->on->conns, conn, link);
+	conn->on->count++;
+	conn->on->dialing++;
+	conn->group->count++;
+	count_by(conn, 1);
+	conn->on->shared++;
+	conn->shared = true;
+}
+
+static void
+delist(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+	enum conn_state		 last = conn->state;
+
+	if (last == CONN_BROKEN) {
+		TAILQ_REMOVE(&group->pool->broken, conn, broken_link);
+		last = conn->was;
+	}
+	if (conn->flushing)
+		TAILQ_REMOVE(&group->pool->to_flush, conn, flush_link);
+	TAILQ_REMOVE(&conn->on->conns, conn, link);
+	/* A login that broke is one until its end was acted upon. */
+	if (last < CONN_READY)
+		conn->on->dialing--;
+	conn->on->answered += conn->in_flight;
+	conn->on->count--;
+	group->count--;
+	if (group->batch == conn)
+		group->batch = NULL;
+	if (group->mover == conn)
+		group->mover = NULL;
+	uncount(conn);
+}
+
+void
+conn_enter(struct conn *conn, enum conn_state to)
+{
+	struct mews_pool *pool = conn->group->pool;
+
+	fleet_log(pool->fleet, MEWS_LOG_DEBUG, "connection_state",
+	    "endpoint=%s group=%s from=%s to=%s",
+	    endpoint_name(pool->fleet, conn->endpoint),
+	    conn->group->config->name, conn_state_name(conn->state),
+	    conn_state_name(to));
+	switch (to) {
+	case CONN_DIALING:
+		enlist(conn);
+		break;
+	case CONN_READY:
+		conn->on->dialing--;
+		break;
+	case CONN_BROKEN:
+		conn->was = conn->state;
+		TAILQ_INSERT_TAIL(&pool->broken, conn, broken_link);
+		pool_due(pool, pool_now(pool));
+		return;
+	case CONN_CLOSED:
+		delist(conn);
+		break;
+	default:
+		return;
+	}
+	group_reorder(conn->group);
 }
 
 bool
@@ -99,16 +188,12 @@ conn_check_socket(struct conn *conn)
 void
 conn_break(struct conn *conn, enum health_evidence evidence, const char *why)
 {
-	struct mews_pool *pool = conn->group->pool;
-
 	conn_check_socket(conn);
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
-	conn->broken = true;
 	conn->loss = evidence;
 	dial_message(conn->why, sizeof(conn->why), why);
-	TAILQ_INSERT_TAIL(&pool->broken, conn, broken_link);
-	pool_due(pool, pool_now(pool));
+	conn_become(conn, CONN_BROKEN);
 }
 
 void
@@ -116,7 +201,7 @@ conn_retire(struct conn *conn)
 {
 	conn->retiring = true;
 	uncount(conn);
-	if (conn_is_idle(conn) && conn->lease == NULL)
+	if (conn_is_free(conn))
 		conn_break(conn, HEALTH_NOTHING, "");
 }
 
@@ -157,7 +242,6 @@ conn_has_bytes(const struct conn *conn)
 void
 conn_free(struct conn *conn)
 {
-	TAILQ_REMOVE(&conn->on->conns, conn, link);
 	PQclear(conn->answer);
 	PQclear(conn->ahead_error);
 	PQclear(conn->held_answer);
@@ -170,17 +254,9 @@ conn_free(struct conn *conn)
 void
 conn_close(struct conn *conn)
 {
-	struct mews_group	*group = conn->group;
-	struct mews_pool	*pool = group->pool;
-	struct group_endpoint	*on = conn->on;
+	struct mews_pool	*pool = conn->group->pool;
 
 	conn_unwatch(conn);
-	if (conn->broken)
-		TAILQ_REMOVE(&pool->broken, conn, broken_link);
-	if (conn->flushing)
-		TAILQ_REMOVE(&pool->to_flush, conn, flush_link);
-	if (conn->state != CONN_READY)
-		on->dialing--;
 	conn_dialed(conn, conn->loss == HEALTH_NOTHING);
 	/* The server notices no sooner than it is done with its work. */
 	if (conn->busy && conn->fd != -1 && conn->orphan == -1)
@@ -192,15 +268,7 @@ conn_close(struct conn *conn)
 		    conn->orphan);
 	else
 		orphan_forget(pool->fleet->slot, conn->orphan);
-	on->answered += conn->in_flight;
-	uncount(conn);
-	if (group->batch == conn)
-		group->batch = NULL;
-	if (group->mover == conn)
-		group->mover = NULL;
-	on->count--;
-	group_reorder(group);
-	group->count--;
+	conn_become(conn, CONN_CLOSED);
 	budget_give(pool->fleet, conn->endpoint);
 	conn_free(conn);
 }

@@ -1,9 +1,13 @@
 /*
- * conn.h - one connection to one endpoint, in pipeline mode.
+ * conn.h - one connection to one endpoint, in pipeline mode: its life.
  *
- * The ring holds what the server still has to answer, in order. A connection
- * is closed in conn_close() only; code that finds it broken says so with
- * conn_break() and lets the next tick lose it.
+ * conn_become() changes its state, and keeps the lists and counts that follow
+ * from that. Apart from the state are: whether it is idle or busy, which is
+ * what the ring says, the server's answers to come in their order; whether it
+ * retires, and whether it is paused. Serving a shared query changes no state.
+ *
+ * A connection is closed in conn_close() only; code that finds it broken says
+ * so with conn_break() and lets the next tick lose it.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -12,10 +16,20 @@
 #include "wire/dial.h"
 #include "pool/group.h"
 
+#include <assert.h>
+
+/* In the order of a life; conn_next[] has which may follow which. */
 enum conn_state {
-	CONN_DIALING, /* the login runs */
-	CONN_SETUP,   /* logged in; SET and init statements run */
-	CONN_READY
+	CONN_NEW,	/* listed and counted nowhere */
+	CONN_DIALING,	/* the login runs */
+	CONN_SETUP,	/* logged in; SET and init statements run */
+	CONN_READY,	/* shared: idle, or busy with queries of anybody */
+	CONN_LEASED,	/* held by conn->lease */
+	CONN_RESETTING, /* a lease left something: nobody's until the settings
+			   were made again */
+	CONN_BROKEN,	/* on pool->broken; the next tick loses it */
+	CONN_CLOSED,	/* listed and counted nowhere any more */
+	CONN_STATES
 };
 
 /* Kinds of answers that a connection expects. */
@@ -53,7 +67,8 @@ struct conn {
 	struct pool_endpoint *known; /* the pool's knowledge of the endpoint */
 	uint32_t endpoint;
 	unsigned epoch; /* of the endpoint when it was dialed */
-	enum conn_state state;
+	enum conn_state state; /* written by conn_become() */
+	enum conn_state was;   /* BROKEN: the state before */
 	struct dial dial;
 	PGconn *pg;
 	int fd;
@@ -62,12 +77,9 @@ struct conn {
 	bool corked;
 	bool synced;	    /* this turn, at least once */
 	bool flushing;	    /* on pool->to_flush */
-	bool broken;	    /* on pool->broken */
 	bool replaces;	    /* one whose max_lifetime was over */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool shared;	    /* in the slot's count: see share.h */
-	bool resetting;	    /* a lease left something: nobody's until the
-			       settings were made again */
 	bool budget_dialing; /* counted as a login that runs */
 	int orphan;	    /* where its backend is recorded, or -1 */
 	bool busy;	    /* closed while the server was at work on it */
@@ -86,8 +98,8 @@ struct conn {
 	uint32_t bulk_head; /* the head when bytes came last */
 	uint32_t reads;	    /* how often bytes came for bulk_head */
 	uint64_t bulk_from; /* start of the bytes of bulk_head */
-	enum health_evidence loss; /* with broken */
-	struct mews_lease *lease;  /* holds it, or NULL */
+	enum health_evidence loss; /* BROKEN: what it says of the server */
+	struct mews_lease *lease;  /* LEASED, or since then BROKEN; else NULL */
 
 	struct expect *ring; /* ring_size is a power of two */
 	uint32_t ring_size, head, tail;
@@ -116,21 +128,69 @@ struct conn {
 	TAILQ_ENTRY(conn) link;	      /* group_endpoint.conns */
 	TAILQ_ENTRY(conn) flush_link; /* pool->to_flush */
 	TAILQ_ENTRY(conn) broken_link; /* pool->broken */
-	char why[200];	       /* with broken */
+	char why[200];	       /* BROKEN: in words */
 };
 
+/* The states that may follow each, as bits. */
+extern const uint8_t conn_next[CONN_STATES];
+
+const char *conn_state_name(enum conn_state state);
+
+/* Is the login still under way? */
+static inline bool
+conn_logs_in(const struct conn *conn)
+{
+	return conn->state < CONN_READY;
+}
+
+/* Can it serve somebody: READY, LEASED or RESETTING? */
+static inline bool
+conn_is_up(const struct conn *conn)
+{
+	return conn->state >= CONN_READY && conn->state <= CONN_RESETTING;
+}
+
+static inline bool
+conn_is_broken(const struct conn *conn)
+{
+	return conn->state == CONN_BROKEN;
+}
+
+/* Was everything answered? It may be held by a lease. */
 static inline bool
 conn_is_idle(const struct conn *conn)
 {
+	return conn_is_up(conn) && conn->head == conn->tail &&
+	    conn->held == NULL;
+}
+
+/* Idle, and held by nobody? */
+static inline bool
+conn_is_free(const struct conn *conn)
+{
 	return conn->state == CONN_READY && conn->head == conn->tail &&
-	    conn->held == NULL && !conn->broken;
+	    conn->held == NULL;
+}
+
+/* As conn_become(), where lists and counts change. */
+void conn_enter(struct conn *conn, enum conn_state to);
+
+/*
+ * The one place where a connection's state changes. Lending it to a lease and
+ * back changes no list, hence inline.
+ */
+static inline void
+conn_become(struct conn *conn, enum conn_state to)
+{
+	assert((conn_next[conn->state] & 1u << to) != 0 &&
+	    "mews: a connection's life goes as in conn_next[]");
+	if (!conn_is_up(conn) || to > CONN_RESETTING)
+		conn_enter(conn, to);
+	conn->state = to;
 }
 
 /* One to @endpoint, as it is now, on no list. NULL: out of memory. */
 struct conn *conn_new(struct mews_group *group, uint32_t endpoint);
-
-/* List and count @conn, which is dialed from now on. */
-void conn_enlist(struct conn *conn);
 
 /* The login is over. */
 void conn_dialed(struct conn *conn, bool well);

@@ -257,7 +257,7 @@ copy_turn(struct conn *conn)
 	struct copy	*copy = conn->copy;
 	PGresult	*answer;
 
-	while (!conn->broken && !conn->paused) {
+	while (!conn_is_broken(conn) && !conn->paused) {
 		switch (copy->state) {
 		case COPY_WAITS:
 			ask(conn);

@@ -103,7 +103,7 @@ runs_alone(const struct conn *conn, mews_query_id id)
 			return false;
 		found = true;
 	}
-	return found && !conn->broken;
+	return found && !conn_is_broken(conn);
 }
 
 static void

@@ -1,6 +1,9 @@
 /*
  * lease.c - a connection of one's own: held, parted from, lost.
  *
+ *	FREE -> HELD -> FREE
+ *	        HELD -> SHELL -> FREE, or ORPHAN and freed
+ *
  * The doors by which it is borrowed, used and given back are in borrow.c.
  */
 #include "wire/lease.h"
@@ -26,6 +29,31 @@ lease_endpoint(const struct mews_lease *lease)
 }
 
 void
+lease_become(struct mews_lease *lease, enum lease_state to)
+{
+	static const uint8_t next[LEASE_STATES] = {
+		[LEASE_FREE] = 1u << LEASE_HELD,
+		[LEASE_HELD] = 1u << LEASE_FREE | 1u << LEASE_SHELL,
+		[LEASE_SHELL] = 1u << LEASE_FREE | 1u << LEASE_ORPHAN,
+	};
+	struct mews_pool *pool = lease->group->pool;
+
+	assert((next[lease->state] & 1u << to) != 0 &&
+	    "mews: a lease is held, and ends once");
+	if (lease->state == LEASE_SHELL)
+		LIST_REMOVE(lease, link);
+	if (to == LEASE_HELD)
+		lease->magic = LEASE_MAGIC;
+	else if (to == LEASE_FREE)
+		SLIST_INSERT_HEAD(&pool->free_leases, lease, free_link);
+	else if (to == LEASE_SHELL)
+		LIST_INSERT_HEAD(&pool->shells, lease, link);
+	else if (to == LEASE_ORPHAN)
+		lease->group = NULL;
+	lease->state = to;
+}
+
+void
 lease_free_all(struct mews_pool *pool)
 {
 	struct mews_lease	*lease;
@@ -36,11 +64,15 @@ lease_free_all(struct mews_pool *pool)
 	}
 }
 
-/* The first ones; NULL: out of memory. */
+/* The first ones, which were on no list yet; NULL: out of memory. */
 static struct mews_lease * __attribute__((noinline))
 new_lease(void)
 {
-	return malloc(sizeof(struct mews_lease));
+	struct mews_lease	*lease = malloc(sizeof(*lease));
+
+	if (lease != NULL)
+		lease->state = LEASE_FREE;
+	return lease;
 }
 
 struct mews_lease *
@@ -54,8 +86,8 @@ lease_hold(struct conn *conn)
 		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
 	else if ((lease = new_lease()) == NULL)
 		return NULL;
-	lease->magic = LEASE_MAGIC;
 	lease->group = group;
+	lease_become(lease, LEASE_HELD);
 	lease->conn = conn;
 	lease->in_flight = 0;
 	lease->used = false;
@@ -67,6 +99,7 @@ lease_hold(struct conn *conn)
 	lease->options[0] = '\0';
 	lease->active_us = pool_now(pool);
 	conn->lease = lease;
+	conn_become(conn, CONN_LEASED);
 	conn->slow_lane = false;
 	return lease;
 }
@@ -99,6 +132,8 @@ lease_part(struct mews_lease *lease)
 
 	lease->conn = NULL;
 	conn->lease = NULL;
+	if (conn->state == CONN_LEASED)
+		conn_become(conn, CONN_READY);
 	if (!lease->used)
 		return;
 	lease->transaction = false;
@@ -117,7 +152,7 @@ lease_lost(struct mews_lease *lease)
 {
 	lease->endpoint = lease->conn->endpoint;
 	lease_part(lease);
-	LIST_INSERT_HEAD(&lease->group->pool->shells, lease, link);
+	lease_become(lease, LEASE_SHELL);
 }
 
 void
@@ -132,10 +167,8 @@ lease_orphan_all(struct mews_pool *pool)
 			    link)
 				if (conn->lease != NULL)
 					lease_lost(conn->lease);
-	while ((lease = LIST_FIRST(&pool->shells)) != NULL) {
-		LIST_REMOVE(lease, link);
-		lease->group = NULL;
-	}
+	while ((lease = LIST_FIRST(&pool->shells)) != NULL)
+		lease_become(lease, LEASE_ORPHAN);
 }
 
 void

@@ -13,6 +13,14 @@
 
 #define LEASE_MAGIC 0x6c656173u
 
+enum lease_state {
+	LEASE_FREE,   /* on pool->free_leases, for the next one */
+	LEASE_HELD,   /* by its user, and holds a connection */
+	LEASE_SHELL,  /* on pool->shells: held, and its connection is gone */
+	LEASE_ORPHAN, /* held, and its pool was closed */
+	LEASE_STATES
+};
+
 /* Whether SQL of the user's own began or ended a transaction. */
 enum lease_hand {
 	LEASE_HAND_OFF = 0, /* nothing that counts now */
@@ -22,9 +30,10 @@ enum lease_hand {
 };
 
 struct mews_lease {
-	uint32_t magic;
-	struct mews_group *group; /* NULL: the pool was closed */
-	struct conn *conn;	  /* NULL: lost, or taken away */
+	uint32_t magic;		  /* LEASE_MAGIC until mews_lease_end() */
+	enum lease_state state;	  /* written by lease_become() */
+	struct mews_group *group; /* ORPHAN: NULL */
+	struct conn *conn;	  /* HELD; else NULL */
 	uint32_t endpoint;	  /* without conn: that it was of */
 	uint32_t in_flight;	  /* queries */
 	bool used;		  /* something was sent */
@@ -35,9 +44,12 @@ struct mews_lease {
 	uint8_t by_hand;	  /* enum lease_hand */
 	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
 	int64_t active_us;	  /* last time something ended or was sent */
-	LIST_ENTRY(mews_lease) link;	   /* without conn: pool->shells */
+	LIST_ENTRY(mews_lease) link;	   /* SHELL: pool->shells */
 	SLIST_ENTRY(mews_lease) free_link; /* pool->free_leases */
 };
+
+/* The one place where a lease's state changes, and its lists. */
+void lease_become(struct mews_lease *lease, enum lease_state to);
 
 /* Give @conn to the one who waits with @query, and run its callback. */
 void lease_grant(struct conn *conn, struct query *query);

@@ -102,7 +102,7 @@ forget_notifications(struct conn *conn)
 {
 	PGnotify	*notify;
 
-	while (!conn->broken && conn->streams == 0 &&
+	while (!conn_is_broken(conn) && conn->streams == 0 &&
 	    (notify = PQnotifies(conn->pg)) != NULL)
 		PQfreemem(notify);
 }
@@ -131,7 +131,7 @@ drain(struct conn *conn, bool alive)
 	uint32_t	head = conn->head;
 	unsigned	nothing = 0;
 
-	while (!conn->broken &&
+	while (!conn_is_broken(conn) &&
 	    (conn->streams == 0 || receive_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* One NULL may stand alone, behind a commit that failed. */
@@ -152,7 +152,7 @@ drain(struct conn *conn, bool alive)
 		end_at_failure(conn, alive && nothing == 2);
 		return;
 	}
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
 	/* Notifications that came with answers wait for that look. */
 	if (turn.now_us - conn->role_us > ANSWER_ROLE_US) {
@@ -169,10 +169,10 @@ receive_input(struct conn *conn)
 	struct mews_pool	*pool = conn->group->pool;
 	bool			 alive;
 
-	if (conn->broken || conn->paused || conn->pg == NULL)
+	if (conn_is_broken(conn) || conn->paused || conn->pg == NULL)
 		return;
 	bulk_count(conn);
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
 	conn->starved = false;
 	errno = 0;
@@ -193,7 +193,7 @@ void
 receive_rest(struct conn *conn)
 {
 	/* Without reading: what is read must not pile up. */
-	if (conn->broken || conn->paused)
+	if (conn_is_broken(conn) || conn->paused)
 		return;
 	conn->starved = false;
 	errno = 0;
@@ -207,10 +207,10 @@ receive_look(struct conn *conn)
 	char		  byte;
 
 	/* An unread message, the end of file, or the one behind the other. */
-	while (!conn->broken &&
+	while (!conn_is_broken(conn) &&
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
 	    conn->paused == 0)
 		receive_input(conn);
 	conn->heard_us = pool_now(pool);
-	return !conn->broken;
+	return !conn_is_broken(conn);
 }

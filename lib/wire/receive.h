@@ -22,18 +22,18 @@ receive_check(struct conn *conn)
 {
 	if (conn->head != conn->tail ||
 	    conn->heard_us == pool_now(conn->group->pool))
-		return !conn->broken;
+		return !conn_is_broken(conn);
 	return receive_look(conn);
 }
 
-/* True: what a lease left behind is known, or seen now, to be undone. */
+/* READY, or seen to be so now: what a lease left behind is undone? */
 static inline bool
-receive_check_reset(struct conn *conn)
+receive_check_ready(struct conn *conn)
 {
-	if (conn->resetting && conn->in_flight == 0 &&
+	if (conn->state == CONN_RESETTING && conn->in_flight == 0 &&
 	    conn->heard_us != pool_now(conn->group->pool))
 		receive_look(conn);
-	return !conn->resetting;
+	return conn->state == CONN_READY;
 }
 
 #endif

@@ -85,7 +85,7 @@ conn_send_setup(struct conn *conn)
 bool
 conn_send_reset(struct conn *conn)
 {
-	conn->resetting = true;
+	conn_become(conn, CONN_RESETTING);
 	prepared_forget(conn);
 	return conn_send_session(conn, "DISCARD ALL") && conn_sync(conn) &&
 	    conn_send_setup(conn) && conn_sync(conn);
@@ -212,7 +212,7 @@ needs_ahead(const struct conn *conn, const struct query *query, bool begin)
 bool
 conn_send(struct conn *conn, struct query *query, bool begin)
 {
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return false;
 	if ((needs_ahead(conn, query, begin) &&
 		!send_ahead(conn, query, begin)) ||

@@ -35,7 +35,7 @@ session_dial(struct mews_group *group, uint32_t endpoint)
 	conn->dialed_us = pool_now(pool);
 	patience_begin(&conn->patience, DIAL_US, conn->dialed_us);
 	pool_due(pool, conn->dialed_us + GROUP_SLOW_DIAL_US);
-	conn_enlist(conn);
+	conn_become(conn, CONN_DIALING);
 	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
 		conn_break(conn, conn->dial.evidence, conn->dial.why);
 		return BUDGET_OK;
@@ -53,9 +53,7 @@ become_ready(struct conn *conn)
 	int64_t			now = pool_now(group->pool);
 	uint32_t		life = group->config->max_lifetime;
 
-	conn->state = CONN_READY;
-	conn->on->dialing--;
-	group_reorder(group);
+	conn_become(conn, CONN_READY);
 	conn->on->failures = 0;
 	conn->on->kept_told = false;
 	group->opened++;
@@ -104,7 +102,7 @@ logged_in(struct conn *conn)
 		return;
 	}
 	answer_catch_notices(conn);
-	conn->state = CONN_SETUP;
+	conn_become(conn, CONN_SETUP);
 	if (conn->group->setup[0] == '\0')
 		become_ready(conn);
 	else if (!conn_send_setup(conn) || !conn_sync(conn))
@@ -114,9 +112,9 @@ logged_in(struct conn *conn)
 void
 session_ready(struct conn *conn, int events)
 {
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
-	if (conn->state != CONN_READY)
+	if (conn_logs_in(conn))
 		patience_heard(&conn->patience,
 		    conn->group->pool->loop.looked_us,
 		    pool_now(conn->group->pool));
@@ -145,10 +143,9 @@ session_ready(struct conn *conn, int events)
 	if (conn->copy != NULL)
 		copy_heard(conn);
 	receive_input(conn);
-	if (conn->state == CONN_SETUP && conn->head == conn->tail &&
-	    !conn->broken)
+	if (conn->state == CONN_SETUP && conn->head == conn->tail)
 		become_ready(conn);
-	if (conn->retiring && conn_is_idle(conn) && conn->lease == NULL)
+	if (conn->retiring && conn_is_free(conn))
 		conn_break(conn, HEALTH_NOTHING, "");
 }
 
@@ -160,7 +157,7 @@ session_flush(struct conn *conn)
 	if (conn->flushing)
 		TAILQ_REMOVE(&conn->group->pool->to_flush, conn, flush_link);
 	conn->flushing = false;
-	if (conn->broken)
+	if (conn_is_broken(conn))
 		return;
 	left = send_flush(conn);
 	if (left > 0 || (conn->copy != NULL && copy_is_full(conn->copy)))

@@ -13,7 +13,7 @@ stream_flow(struct conn *conn, enum mews_flow flow)
 {
 	struct mews_lease	*lease = conn->lease;
 
-	if (flow == MEWS_FLOW_PAUSE && lease != NULL && !conn->broken) {
+	if (flow == MEWS_FLOW_PAUSE && lease != NULL && !conn_is_broken(conn)) {
 		lease->active_us = pool_now(conn->group->pool);
 		conn_pause(conn, CONN_PAUSE_HOST, true);
 	}

@@ -437,6 +437,44 @@ START_TEST(an_endpoint_that_is_slow_everywhere_is_not_ejected)
 }
 END_TEST
 
+/* The states of a connection, one after the other. */
+
+static int
+told_to_be(const char *from, const char *to)
+{
+	char	line[200];
+
+	snprintf(line, sizeof(line), "debug connection_state endpoint=a "
+	    "group=g from=%s to=%s\n", from, to);
+	return cluster_logged(line);
+}
+
+START_TEST(a_connection_tells_its_life_at_debug)
+{
+	struct mews_lease *lease;
+	struct asked	   lost;
+
+	cluster_prepare(&(struct mews_group_config) { .name = "g",
+	    .role = MEWS_GROUP_PRIMARY }, 1);
+	cluster_create();
+	mews_fleet_set_log_level(cluster.fleet, MEWS_LOG_DEBUG);
+	cluster_join();
+	lease = cluster_lease(cluster_group("g"));
+	ck_assert_int_eq(told_to_be("new", "dialing"), 1);
+	ck_assert_int_eq(told_to_be("dialing", "setup"), 1);
+	ck_assert_int_eq(told_to_be("setup", "ready"), 1);
+	lost = cluster_on_lease(lease,
+	    "select pg_terminate_backend(pg_backend_pid())");
+	ck_assert_int_eq(lost.calls, 1);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(told_to_be("broken", "closed") == 1);
+	ck_assert_int_eq(told_to_be("leased", "broken"), 1);
+	mews_fleet_set_log_level(cluster.fleet, MEWS_LOG_INFO);
+	cluster_value(cluster_group("g"), "select 1");
+	ck_assert_int_eq(told_to_be("new", "dialing"), 1);
+}
+END_TEST
+
 static Suite *
 connections_suite(void)
 {
@@ -461,6 +499,7 @@ connections_suite(void)
 	tcase_add_test(number, what_is_used_does_not_idle);
 	tcase_add_test(number, what_is_too_old_is_replaced_even_under_load);
 	tcase_add_test(number, a_minimum_that_is_too_old_is_replaced);
+	tcase_add_test(number, a_connection_tells_its_life_at_debug);
 	tcase_add_test(cap, several_processes_keep_to_the_cap_together);
 	tcase_add_test(cap, what_a_killed_process_held_is_there_for_the_others);
 	tcase_add_loop_test(look, a_restart_while_nobody_looks_costs_no_query,

@@ -118,6 +118,14 @@ void mews_fleet_destroy(struct mews_fleet **fleet);
 void mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg);
 
 /**
+ * Tell the log nothing below @least; at first that is MEWS_LOG_INFO. Inherited
+ * by later forks. MEWS_LOG_DEBUG adds each change of a connection's state, but
+ * for a lease's begin and end.
+ */
+void mews_fleet_set_log_level(struct mews_fleet *fleet,
+    enum mews_log_level least);
+
+/**
  * Take a slot for this process, as MEWS_WORKER_STARTING.
  *
  * Returns MEWS_OK, or MEWS_INVALID: joined already, or every slot is taken.
