@@ -16,6 +16,7 @@
 
 #define MONITOR_MS 5000 /* from TERM to KILL */
 #define AGAIN_MAX  2	/* monitors, after the first */
+#define TRIED_MS   1500 /* at least, of one that tried; it takes up to 2 s */
 
 static uint32_t
 count_orphans(const struct master *m)
@@ -29,6 +30,13 @@ count_orphans(const struct master *m)
 	mews_view_fleet(view, &fleet, sizeof(fleet));
 	mews_view_close(&view);
 	return fleet.orphans;
+}
+
+static void
+tell_monitor(struct master *m)
+{
+	m->ending.told_at = process_now();
+	workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
 }
 
 static void
@@ -49,14 +57,14 @@ void
 ending_go_on(struct master *m)
 {
 	if (m->monitor.count > 0)
-		workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+		tell_monitor(m);
 	if (!workers_gone(&m->monitor) ||
 	    (m->ending.orphans = count_orphans(m)) == 0)
 		return;
 	if (!m->ending.done && m->ending.again < AGAIN_MAX) {
 		start_again(m);
 		if (m->monitor.count > 0)
-			workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+			tell_monitor(m);
 		return;
 	}
 	log_write(&m->log,
@@ -66,8 +74,11 @@ ending_go_on(struct master *m)
 			     "each monitor was killed before it ended them");
 }
 
+/* Supervisors tell all processes of a service at once to end, so that a monitor
+ * may have begun to do so before the last worker left something behind. */
 void
 ending_bury(struct master *m, bool retired, int wait_status)
 {
-	m->ending.done = retired && wait_status == 0;
+	m->ending.done = retired && wait_status == 0 &&
+	    process_now() - m->ending.told_at >= TRIED_MS;
 }

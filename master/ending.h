@@ -11,7 +11,8 @@
 struct master;
 
 struct ending {
-	bool	 done;	   /* the monitor ended properly when told to */
+	int64_t	 told_at;  /* when the last monitor was told to end */
+	bool	 done;	   /* it took its time for that, and ended properly */
 	unsigned again;	   /* monitors started because one did not */
 	uint32_t orphans;  /* left on servers, as found at the last look */
 };
