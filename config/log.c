@@ -8,6 +8,8 @@
  */
 #include "log.h"
 
+#include "character.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -246,17 +248,23 @@ is_plain(const char *text)
 {
 	if (text[0] == '\0')
 		return false;
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text <= ' ' || *text == '"' ||
-		    *text == '=' || *text == '\\' || *text == 0x7f)
+	for (size_t length; *text != '\0'; text += length) {
+		length = character_length(text);
+		if (length == 0 || strchr(" \"=\\", *text) != NULL)
 			return false;
+	}
 	return true;
 }
 
-/* One character of a quoted value: its length. */
+/* The first character of @text as it stands in a quoted value: its length, and
+ * how many bytes of @text that took. */
 static size_t
-escape(char out[8], char c)
+escape(char out[8], const char *text, size_t *taken)
 {
+	const size_t length = character_length(text);
+	const char   c = *text;
+
+	*taken = length > 0 ? length : 1;
 	switch (c) {
 	case '"':
 	case '\\':
@@ -268,18 +276,18 @@ escape(char out[8], char c)
 	case '\t':
 		return (size_t)snprintf(out, 8, "\\t");
 	default:
-		if ((unsigned char)c < ' ' || c == 0x7f)
+		if (length == 0)
 			return (size_t)snprintf(out, 8, "\\u%04x",
-			    (unsigned)c);
-		out[0] = c;
-		return 1;
+			    (unsigned char)c);
+		memcpy(out, text, length);
+		return length;
 	}
 }
 
 const char *
 log_quote(char *buffer, size_t size, const char *text)
 {
-	size_t	used = 0, length;
+	size_t	used = 0, length, taken;
 	char	one[8];
 
 	if (size < sizeof("\"\""))
@@ -288,8 +296,8 @@ log_quote(char *buffer, size_t size, const char *text)
 		return strcpy(buffer, text);
 
 	buffer[used++] = '"';
-	for (; *text != '\0'; text++) {
-		length = escape(one, *text);
+	for (; *text != '\0'; text += taken) {
+		length = escape(one, text, &taken);
 		if (used + length + sizeof("\"") > size) {
 			used = whole_characters(buffer, used);
 			break;

@@ -126,7 +126,7 @@ END_TEST
 /* Wherever it is cut: whole characters, quotes closed, said so. */
 START_TEST(long_lines_are_cut)
 {
-	char	value[6000], quoted[7000];
+	char	value[6001], quoted[7000];
 	size_t	length;
 
 	for (size_t i = 0; i < sizeof(value) - 1; i++)
@@ -310,6 +310,16 @@ static const struct {
 	{ "a\\b", "\"a\\\\b\"", 64 },
 	{ "a\nb\tc\rd", "\"a\\nb\\tc\\rd\"", 64 },
 	{ "a\x01\x7f", "\"a\\u0001\\u007f\"", 64 },
+	/* Control characters beyond ASCII, and what is no UTF-8. */
+	{ "\xc2\x9b" "31m", "\"\\u00c2\\u009b31m\"", 64 },
+	{ "\xc2\xa0", "\xc2\xa0", 64 },
+	{ "\x9b", "\"\\u009b\"", 64 },
+	{ "a\xe2\x82", "\"a\\u00e2\\u0082\"", 64 },
+	{ "\xe2\x82\xac", "\xe2\x82\xac", 64 },
+	{ "\xed\xa0\x80", "\"\\u00ed\\u00a0\\u0080\"", 64 },
+	{ "\xc0\xaf", "\"\\u00c0\\u00af\"", 64 },
+	{ "\xf0\x9f\x90\xa6", "\xf0\x9f\x90\xa6", 64 },
+	{ "\xf4\x90\x80\x80", "\"\\u00f4\\u0090\\u0080\\u0080\"", 64 },
 	{ "plain", "plain", 6 },
 	{ "plain", "\"pl\"", 5 },
 	{ "a b c", "\"a b\"", 6 },

@@ -1,0 +1,13 @@
+/*
+ * character.h - which bytes are characters that a terminal only shows.
+ */
+#ifndef CHARACTER_H
+#define CHARACTER_H
+
+#include <stddef.h>
+
+/** Bytes of the character at @text, which ends in a NUL; 0: a control
+ * character, the NUL, or no UTF-8. */
+size_t character_length(const char *text);
+
+#endif
