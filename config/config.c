@@ -10,6 +10,7 @@
  */
 #include "config.h"
 #include "listen.h"
+#include "place.h"
 #include "mistake.h"
 #include "option.h"
 #include "parse.h"
@@ -77,7 +78,7 @@ load_texts(struct load *load, struct setting *setting,
 
 static void
 load_listen(struct load *load, struct setting *setting,
-    struct config_listen **listens, size_t *count)
+    const char *name, struct config_listen **listens, size_t *count)
 {
 	struct config_listen	*listen;
 	struct value		*value;
@@ -91,16 +92,16 @@ load_listen(struct load *load, struct setting *setting,
 	STAILQ_FOREACH(value, &setting->values, next) {
 		listen = &(*listens)[*count];
 		listen->line = value->line;
-		if (!listen_parse(listen, value->text, &load->context, why,
-		    sizeof(why))) {
+		if (!listen_parse(listen, name, value->text, &load->context,
+		    why, sizeof(why))) {
 			mistake_add(&load->mistakes, value->line, "%s", why);
 			continue;
 		}
 		for (size_t i = 0; i < *count; i++)
 			if (listen_equal(&(*listens)[i], listen)) {
 				mistake_add(&load->mistakes, value->line,
-				    "listen = '%.200s' is there already, in "
-				    "line %u", value->text,
+				    "%s = '%.200s' is there already, in line "
+				    "%u", name, value->text,
 				    (*listens)[i].line);
 				break;
 			}
@@ -139,9 +140,11 @@ load_setting(struct load *load, struct section *section,
 	if (option_is_list(option)) {
 		size_t	*count = (void *)((char *)base + option->count_field);
 
+		if (setting->count == 0)
+			return;
 		if (option->type == OPTION_LISTEN)
-			load_listen(load, setting, field, count);
-		else if (setting->count > 0)
+			load_listen(load, setting, option->name, field, count);
+		else
 			load_texts(load, setting, option, field, count);
 	} else if (setting->count == 0 && !setting->list) {
 		return;
@@ -429,39 +432,31 @@ warn_of_few_connections(struct load *load)
 	}
 }
 
-/* The directory is made when it is missing, but not those above it. */
 static void
 check_runtime_dir(struct load *load)
 {
-	const char	*path = load->config->runtime_dir;
 	struct setting	*setting = file_setting(load, "runtime_dir");
-	struct stat	 status;
-	char		*parent, *slash;
+	char		 why[600];
 
-	if (setting == NULL)
-		return;
-	if (stat(path, &status) == 0) {
-		if (!S_ISDIR(status.st_mode))
-			mistake_add(&load->mistakes, setting_line(setting),
-			    "runtime_dir = '%.500s' is not a directory", path);
-		return;
-	}
-	if ((parent = memory_text(&load->scratch, path)) == NULL) {
-		load_nomem(load);
-		return;
-	}
-	while ((slash = strrchr(parent, '/')) != NULL && slash[1] == '\0' &&
-	    slash > parent)
-		*slash = '\0';
-	slash[slash == parent] = '\0';
-	if (stat(parent, &status) == -1)
+	if (setting != NULL && !place_is_good(load->config->runtime_dir, why,
+	    sizeof(why)))
 		mistake_add(&load->mistakes, setting_line(setting),
-		    "runtime_dir = '%.500s' cannot be made: %s: %s", path,
-		    parent, strerror(errno));
-	else if (!S_ISDIR(status.st_mode))
-		mistake_add(&load->mistakes, setting_line(setting),
-		    "runtime_dir = '%.500s' cannot be made: %s is not a "
-		    "directory", path, parent);
+		    "runtime_dir = %s", why);
+}
+
+/* The address shows all to whoever reaches it. */
+static void
+check_admin(struct load *load)
+{
+	const struct config	*config = load->config;
+
+	for (size_t i = 0; i < config->admin_count; i++)
+		if (config->admin_public != MEWS_SWITCH_ON &&
+		    !listen_is_local(&config->admin[i]))
+			mistake_add(&load->mistakes, config->admin[i].line,
+			    "admin = '%.200s' is open to other hosts; it must "
+			    "be a loopback address or unix:PATH, unless "
+			    "admin_public = true", config->admin[i].text);
 }
 
 /* Report a mistake that the library found, with the line of its setting. */
@@ -527,6 +522,7 @@ load_file(struct load *load)
 		    MEWS_WORKERS_MAX : processors;
 	}
 	check_instance(load);
+	check_admin(load);
 	if (!load->host) {
 		check_user(load);
 		check_app(load);

@@ -62,6 +62,9 @@ struct config {
 	const char *runtime_dir; /* absolute */
 	const struct config_listen *listen;
 	size_t listen_count;
+	const struct config_listen *admin; /* of the admin process */
+	size_t admin_count; /* 0: there is none */
+	enum mews_switch admin_public; /* they may be open to others */
 	enum config_log log;
 	enum mews_log_level log_level;
 	uint32_t workers; /* resolved: never 0 */

@@ -15,14 +15,15 @@
 #define UNIX_PREFIX "unix:"
 
 static bool
-listen_unix(struct config_listen *listen, const char *path,
-    const struct option_context *context, char *why, size_t why_size)
+listen_unix(struct config_listen *listen, const char *name,
+    const char *path, const struct option_context *context, char *why,
+    size_t why_size)
 {
 	const size_t	most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 
 	if (*path == '\0') {
 		snprintf(why, why_size,
-		    "listen = '%s' lacks the path after unix:", listen->text);
+		    "%s = '%s' lacks the path after unix:", name, listen->text);
 		return false;
 	}
 	if ((listen->path = option_path(context, path)) == NULL) {
@@ -30,9 +31,9 @@ listen_unix(struct config_listen *listen, const char *path,
 		return false;
 	}
 	if (strlen(listen->path) > most) {
-		snprintf(why, why_size, "listen = '%.200s' is too long: the "
+		snprintf(why, why_size, "%s = '%.200s' is too long: the "
 		    "path of a unix socket has at most %zu bytes",
-		    listen->text, most);
+		    name, listen->text, most);
 		return false;
 	}
 	return true;
@@ -60,8 +61,9 @@ listen_host(struct config_listen *listen, char *host)
 }
 
 bool
-listen_parse(struct config_listen *listen, const char *text,
-    const struct option_context *context, char *why, size_t why_size)
+listen_parse(struct config_listen *listen, const char *name,
+    const char *text, const struct option_context *context, char *why,
+    size_t why_size)
 {
 	const char	*wrong = NULL;
 	char		*host, *colon;
@@ -72,25 +74,26 @@ listen_parse(struct config_listen *listen, const char *text,
 		return false;
 	}
 	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-		return listen_unix(listen, text + strlen(UNIX_PREFIX),
+		return listen_unix(listen, name, text + strlen(UNIX_PREFIX),
 		    context, why, why_size);
 
 	if ((colon = strrchr(host, ':')) == NULL) {
-		snprintf(why, why_size, "listen = '%.200s' has no port: "
-		    "ADDRESS:PORT, [IPV6]:PORT, *:PORT or unix:PATH", text);
+		snprintf(why, why_size, "%s = '%.200s' has no port: "
+		    "ADDRESS:PORT, [IPV6]:PORT, *:PORT or unix:PATH", name,
+		    text);
 		return false;
 	}
 	*colon = '\0';
 	listen->port = (uint16_t)strtonum(colon + 1, 1, UINT16_MAX, &wrong);
 	if (wrong != NULL || colon[1] < '1' || colon[1] > '9') {
-		snprintf(why, why_size, "listen = '%.200s' has a bad port: "
-		    "1 to %d", text, UINT16_MAX);
+		snprintf(why, why_size, "%s = '%.200s' has a bad port: "
+		    "1 to %d", name, text, UINT16_MAX);
 		return false;
 	}
 	if (!listen_host(listen, host)) {
-		snprintf(why, why_size, "listen = '%.200s' has a bad address: "
+		snprintf(why, why_size, "%s = '%.200s' has a bad address: "
 		    "an IPv4 address, an IPv6 address in [], or * for all",
-		    text);
+		    name, text);
 		return false;
 	}
 	return true;
@@ -107,4 +110,18 @@ listen_equal(const struct config_listen *a, const struct config_listen *b)
 {
 	return a->port == b->port && text_equal(a->host, b->host) &&
 	    text_equal(a->path, b->path);
+}
+
+bool
+listen_is_local(const struct config_listen *listen)
+{
+	struct in_addr	address;
+
+	if (listen->path != NULL)
+		return true;
+	if (listen->host == NULL)
+		return false;
+	return strcmp(listen->host, "::1") == 0 ||
+	    (inet_pton(AF_INET, listen->host, &address) == 1 &&
+		ntohl(address.s_addr) >> 24 == 127);
 }

@@ -204,6 +204,12 @@ log_open(struct log *log, struct output *output)
 	log->output = output;
 }
 
+unsigned long
+log_lost(const struct log *log)
+{
+	return log->output == NULL ? 0 : atomic_load(log->output->lost);
+}
+
 void
 log_tell_dropped(const struct log *log)
 {
@@ -231,8 +237,10 @@ log_write(const struct log *log, enum mews_log_level level,
 	line_add_list(&line, format, args);
 	va_end(args);
 	if ((!tell_dropped(log) || !line_write(&line, log, level)) &&
-	    log->output != NULL)
+	    log->output != NULL) {
+		atomic_fetch_add(log->output->lost, 1);
 		atomic_fetch_add(log->output->dropped, 1);
+	}
 	errno = saved;
 }
 

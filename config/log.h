@@ -27,6 +27,9 @@ void log_open(struct log *log, struct output *output);
  * calls this from time to time does it for all that have the same output. */
 void log_tell_dropped(const struct log *log);
 
+/** Lines that were dropped by whom ever, since the place was opened. */
+unsigned long log_lost(const struct log *log);
+
 /** Is that the socket of systemd's journal, which adds the time by itself? */
 bool log_is_journal(int fd);
 

@@ -48,10 +48,11 @@ output_reopen(int fd)
 static void
 count_drops(struct output *output)
 {
-	output->dropped = mmap(NULL, sizeof(*output->dropped),
+	output->dropped = mmap(NULL, sizeof(output->uncounted),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (output->dropped == MAP_FAILED)
-		output->dropped = &output->uncounted;
+		output->dropped = output->uncounted;
+	output->lost = output->dropped + 1;
 }
 
 void
@@ -88,9 +89,10 @@ output_close(struct output *output)
 	    output->fd != -1)
 		close(output->fd);
 	output->fd = -1;
-	if (output->dropped != &output->uncounted)
-		munmap(output->dropped, sizeof(*output->dropped));
-	output->dropped = &output->uncounted;
+	if (output->dropped != output->uncounted)
+		munmap(output->dropped, sizeof(output->uncounted));
+	output->dropped = output->uncounted;
+	output->lost = output->dropped + 1;
 }
 
 static ssize_t

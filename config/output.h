@@ -33,7 +33,8 @@ struct output {
 	const char *path;      /* OUTPUT_SYSLOG: of the daemon's socket */
 	/* Lines of all processes, since it was last told. */
 	_Atomic unsigned long *dropped;
-	_Atomic unsigned long uncounted; /* *dropped, without shared memory */
+	_Atomic unsigned long *lost; /* lines of all processes, ever */
+	_Atomic unsigned long uncounted[2]; /* these, without shared memory */
 	size_t rest_length;    /* of a line that left in part */
 	char rest[OUTPUT_LINE_MAX];
 };

@@ -165,6 +165,14 @@ parse_list(struct parse *parse, struct setting *setting, unsigned opened)
 	}
 }
 
+/* A list whose default is empty. */
+static bool
+may_be_empty(const struct option *option)
+{
+	return option_is_list(option) && option->fallback != NULL &&
+	    option->fallback[0] == '\0';
+}
+
 /* Behind a "=" or "+="; @option: NULL, it is unknown. */
 static bool
 parse_values(struct parse *parse, struct section *section,
@@ -195,7 +203,7 @@ parse_values(struct parse *parse, struct section *section,
 	setting->list = true;
 	if (setting->line == 0)
 		setting->line = name->line;
-	if (setting->count == 0 && option->type != OPTION_TEXTS) {
+	if (setting->count == 0 && !may_be_empty(option)) {
 		mistake_add(parse->mistakes, name->line, "%s needs %s value",
 		    option->name, option_is_list(option) ? "at least one" :
 		    "one");

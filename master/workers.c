@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <mews/view.h>
+#include <mews/figures.h>
 
 #define WATCH_MS	 1000 /* between two looks at the heartbeats */
 #define WATCH_START_MS	 20   /* between two looks while one starts */
@@ -63,16 +63,19 @@ static void
 workers_log(const struct workers *workers, enum mews_log_level level,
     const struct process *p, const char *what, const char *format, ...)
 {
-	char	event[64], text[512];
+	char	event[64], text[512], line[640];
 	va_list ap;
 
 	snprintf(event, sizeof(event), "%s_%s", workers->noun, what);
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	log_write(workers->log, level, event, "%s=%u %s_pid=%jd%s%s",
-	    workers->noun, p->number, workers->noun, (intmax_t)p->pid,
+	snprintf(line, sizeof(line), "%s=%u %s_pid=%jd%s%s", workers->noun,
+	    p->number, workers->noun, (intmax_t)p->pid,
 	    text[0] == '\0' ? "" : " ", text);
+	log_write(workers->log, level, event, "%s", line);
+	if (level >= MEWS_LOG_INFO)
+		mews_fleet_note(workers->fleet, level, event, line);
 }
 
 /*
@@ -130,6 +133,19 @@ workers_complain(struct workers *workers)
 	    "trying again\"", workers->noun, workers->count);
 }
 
+static enum mews_process_end
+why_ended(const struct workers *workers, const struct process *p,
+    int wait_status)
+{
+	if (p->asked_until != 0 && p->state == PROCESS_KILLED)
+		return MEWS_END_HUNG;
+	if (p == workers->recycle.old)
+		return MEWS_END_RECYCLED;
+	if (p->retired || p->renewed || workers->stopping)
+		return MEWS_END_STOPPED;
+	return WIFSIGNALED(wait_status) ? MEWS_END_KILLED : MEWS_END_EXITED;
+}
+
 bool
 workers_bury(struct workers *workers, pid_t pid, int wait_status)
 {
@@ -144,6 +160,8 @@ workers_bury(struct workers *workers, pid_t pid, int wait_status)
 	    mews_fleet_state(workers->fleet, pid) >= MEWS_WORKER_READY)
 		process_ready(p);
 	mews_fleet_reap(workers->fleet, pid);
+	mews_fleet_count_end(workers->fleet,
+	    why_ended(workers, p, wait_status));
 	process_end_text(end, sizeof(end), wait_status);
 	ran = now - p->started;
 	recycle_ended(workers, p, now);

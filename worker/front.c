@@ -194,6 +194,7 @@ on_begin(void *arg, struct http_client *client, const struct http_head *head,
 	if (request != NULL) {
 		request->desk = &front->desk;
 		request->client = client;
+		request->asked = ev_now(front->desk.ev);
 	}
 	return request;
 }
@@ -508,6 +509,7 @@ front_open(struct front **out, struct ev_loop *ev,
 	request_store_init(&front->requests);
 	reply_desk_init(&front->desk, front, &front->log, pool);
 	front->desk.ev = ev;
+	front->desk.fleet = args->fleet;
 	ev_idle_init(&front->desk.busy, on_busy);
 	front->desk.expose_errors =
 	    limits->expose_errors == MEWS_SWITCH_ON;

@@ -6,6 +6,7 @@
 #include "share.h"
 
 #include <assert.h>
+#include <mews/figures.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,6 +78,8 @@ reply_complete(struct mews_request *request, struct http_response *response)
 	response->headers = &request->headers;
 	response->closes = share_hands_over(request->desk->blocks);
 	request->desk->answered++;
+	mews_fleet_count_time(request->desk->fleet,
+	    (int64_t)((ev_now(request->desk->ev) - request->asked) * 1e6));
 }
 
 void

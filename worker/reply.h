@@ -17,6 +17,7 @@ struct share;
 
 struct reply_desk {
 	struct front *front;
+	struct mews_fleet *fleet;
 	const struct log *log;
 	struct mews_pool *pool; /* of mews_request_query() */
 	/* Of lines in the log. */

@@ -37,6 +37,7 @@ struct mews_request {
 	struct reply_desk *desk;
 	struct http_client *client; /* NULL: gone, or all was sent */
 
+	double asked; /* the loop's time when its head was read */
 	const char *method;
 	const char *path;
 	const char *query; /* not decoded; NULL: none */

@@ -171,6 +171,8 @@ mews_pool_close(struct mews_pool **out)
 	lease_orphan_all(pool);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_close(&pool->groups[i]);
+	if (!pool->loop.abandoned)
+		pool_tell(pool, 0);
 	probe_stop_all(&pool->prober);
 	interrupt_stop_all(pool);
 	notify_close(pool->notify);
@@ -194,8 +196,10 @@ static void
 scan(struct mews_pool *pool, int64_t now_us)
 {
 	struct segment_slot *slot = pool->fleet->slot;
+	int64_t		     late_us = now_us - pool->loop.due_us;
 	bool		     panic;
 
+	pool_tell(pool, late_us > 0 ? late_us : 0);
 	pool->loop.due_us = now_us + (fleet_is_past(pool->fleet) ?
 	    POOL_YIELD_MS * 1000 : POOL_BEAT_US);
 	pool_compare(pool, now_us);

@@ -298,6 +298,10 @@ check_group(struct check *check, const struct mews_group_config *g)
 	if (g->hedge_after != 0 && g->role == MEWS_GROUP_PRIMARY)
 		mistake(check, "hedge_after", "a group of role primary cannot "
 		    "hedge: its queries may write");
+	check_range(check, "slow_query", g->slow_query, 0, 3600000);
+	if ((unsigned)g->slow_query_parameters > MEWS_SWITCH_OFF)
+		mistake(check, "slow_query_parameters",
+		    "slow_query_parameters is on or off");
 	if (g->retry_budget != MEWS_FOREVER)
 		check_range(check, "retry_budget", g->retry_budget, 0, 100);
 	if (g->query_timeout != MEWS_FOREVER)

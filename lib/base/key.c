@@ -59,6 +59,11 @@ static const struct option_choice auto_word[] = {
 	{ NULL, 0 }
 };
 
+static const struct option_choice slow_words[] = {
+	{ "off", 0 },
+	{ NULL, 0 }
+};
+
 static const struct option_choice hedge_words[] = {
 	{ "auto", MEWS_HEDGE_AUTO },
 	{ "off", 0 },
@@ -120,6 +125,11 @@ static const struct option keys[] = {
 	  .choices = hedge_words },
 	{ GROUP_KEY(retry_budget, OPTION_COUNT),
 	  .fallback = "20", .low = 0, .high = 100, .zero_is = MEWS_FOREVER },
+	{ GROUP_KEY(slow_query, OPTION_DURATION),
+	  .fallback = "off", .low = 1, .high = KEY_HOUR,
+	  .choices = slow_words },
+	{ GROUP_KEY(slow_query_parameters, OPTION_CHOICE),
+	  .fallback = "false", .choices = switch_choices },
 	{ GROUP_KEY(max_result_size, OPTION_SIZE),
 	  .fallback = "1GB", .low = KEY_MB, .high = KEY_TB },
 	{ GROUP_KEY(session_tmp_buffer, OPTION_SIZE),

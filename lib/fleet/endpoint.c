@@ -46,6 +46,8 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 	if (!matters(change))
 		return;
 	atomic_store(&e->cause, (uint32_t)evidence);
+	if ((unsigned)evidence < HEALTH_EVIDENCES)
+		atomic_fetch_add(&e->transitions[evidence], 1);
 	atomic_store(&e->changed_ms, now_ms | 1);
 	atomic_store(&e->changed_by, (int32_t)getpid());
 	endpoint_changed(fleet);

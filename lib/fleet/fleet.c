@@ -171,7 +171,9 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	fleet->line->creator = getpid();
 	status = segment_make(&fleet->segment, config->runtime_file,
 	    config->instance, MEWS_ENDPOINTS_MAX,
-	    (config->slots == 0 ? config->workers : config->slots) + 1, error);
+	    (config->slots == 0 ? config->workers : config->slots) + 1,
+	    figures_room_for(config->group_count, config->endpoint_count),
+	    error);
 	if (status != MEWS_OK)
 		goto done;
 	/* From here on the file is ours to remove. */
@@ -333,9 +335,8 @@ mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg)
 		    "variables=%s fill_in=endpoints", names);
 }
 
-/* The slot of this process, or NULL: a child does not inherit one. */
-static struct segment_slot *
-own_slot(const struct mews_fleet *fleet)
+struct segment_slot *
+fleet_slot(const struct mews_fleet *fleet)
 {
 	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
 }
@@ -347,7 +348,7 @@ join(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 {
 	int64_t now = segment_ms(&fleet->segment, clock_now_us());
 
-	if (own_slot(fleet) != NULL)
+	if (fleet_slot(fleet) != NULL)
 		return status_set(error, MEWS_INVALID,
 		    "this process joined the fleet already");
 	for (uint32_t i = from; i < to; i++) {
@@ -401,7 +402,7 @@ fleet_join_monitor(struct mews_fleet *fleet, struct mews_error *error)
 	if (status == MEWS_OK)
 		atomic_store(&fleet->segment.header->monitor_pid,
 		    (int32_t)getpid());
-	else if (own_slot(fleet) == NULL)
+	else if (fleet_slot(fleet) == NULL)
 		status_set(error, status, "the fleet has a monitor: pid %d",
 		    (int)atomic_load(&fleet->segment.header->monitor_pid));
 	return status;
@@ -417,7 +418,7 @@ fleet_has_monitor(const struct mews_fleet *fleet)
 void
 mews_fleet_leave(struct mews_fleet *fleet)
 {
-	struct segment_slot *slot = own_slot(fleet);
+	struct segment_slot *slot = fleet_slot(fleet);
 
 	assert((slot == NULL || fleet->pools == 0) &&
 	    "mews: close the pool before the fleet is left or destroyed");
@@ -456,7 +457,7 @@ mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 void
 mews_fleet_set_state(struct mews_fleet *fleet, enum mews_worker_state state)
 {
-	struct segment_slot *slot = own_slot(fleet);
+	struct segment_slot *slot = fleet_slot(fleet);
 
 	if (slot == NULL)
 		return;
@@ -467,7 +468,7 @@ mews_fleet_set_state(struct mews_fleet *fleet, enum mews_worker_state state)
 void
 mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
 {
-	struct segment_slot *slot = own_slot(fleet);
+	struct segment_slot *slot = fleet_slot(fleet);
 
 	/* One writer: no need for a locked add. */
 	if (slot != NULL)
@@ -480,7 +481,7 @@ mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
 void
 mews_fleet_beat(struct mews_fleet *fleet)
 {
-	struct segment_slot *slot = own_slot(fleet);
+	struct segment_slot *slot = fleet_slot(fleet);
 
 	if (slot != NULL)
 		atomic_store_explicit(&slot->beat_ms,

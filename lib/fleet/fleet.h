@@ -67,6 +67,17 @@ fleet_is_past(const struct mews_fleet *fleet)
 	return mews_fleet_turn(fleet) == MEWS_TURN_PAST;
 }
 
+/* The slot of this process, or NULL: a child does not inherit one. */
+struct segment_slot *fleet_slot(const struct mews_fleet *fleet);
+
+/* The figures of this process; it has a slot. */
+static inline struct figures *
+fleet_figures(const struct mews_fleet *fleet)
+{
+	return segment_figures(&fleet->segment,
+	    (uint32_t)(fleet->slot - fleet->segment.slots));
+}
+
 /* Take the slot that is kept for the monitor. */
 enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
     struct mews_error *error);

@@ -15,12 +15,14 @@
 #include <unistd.h>
 
 static size_t
-segment_size(uint32_t endpoint_space, uint32_t slot_count)
+segment_size(uint32_t endpoint_space, uint32_t slot_count,
+    struct figures_room room)
 {
 	return sizeof(struct segment_header) +
 	    endpoint_space * sizeof(struct segment_endpoint) +
 	    slot_count * sizeof(struct segment_slot) +
-	    sizeof(struct segment_orphans);
+	    sizeof(struct segment_orphans) + sizeof(struct events) +
+	    slot_count * figures_size(room);
 }
 
 void
@@ -35,7 +37,7 @@ segment_set_known(struct segment *segment, uint32_t known)
 
 static void
 segment_point(struct segment *segment, void *memory, uint32_t endpoint_space,
-    uint32_t slot_count)
+    uint32_t slot_count, struct figures_room room)
 {
 	segment->header = memory;
 	segment->endpoints = (struct segment_endpoint *)(segment->header + 1);
@@ -43,18 +45,23 @@ segment_point(struct segment *segment, void *memory, uint32_t endpoint_space,
 	    (struct segment_slot *)(segment->endpoints + endpoint_space);
 	segment->orphans =
 	    (struct segment_orphans *)(segment->slots + slot_count);
+	segment->events = (struct events *)(segment->orphans + 1);
+	segment->figures = (struct figures *)(segment->events + 1);
+	segment->room = room;
 	segment->endpoint_space = endpoint_space;
 	segment->slot_count = slot_count;
-	segment->size = segment_size(endpoint_space, slot_count);
+	segment->size = segment_size(endpoint_space, slot_count, room);
 	segment_set_known(segment,
 	    (uint32_t)((UINT64_C(1) << endpoint_space) - 1));
 }
 
 enum mews_status
 segment_make(struct segment *segment, const char *path, const char *instance,
-    uint32_t endpoint_space, uint32_t slot_count, struct mews_error *error)
+    uint32_t endpoint_space, uint32_t slot_count, struct figures_room room,
+    struct mews_error *error)
 {
-	size_t			size = segment_size(endpoint_space, slot_count);
+	size_t			size = segment_size(endpoint_space, slot_count,
+	    room);
 	struct segment_header  *header;
 	void		       *memory = MAP_FAILED;
 	int			fd;
@@ -93,12 +100,30 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 	header->slot_size = sizeof(struct segment_slot);
 	header->endpoint_space = endpoint_space;
 	header->slot_count = slot_count;
+	header->figure_groups = room.groups;
+	header->figure_pairs = room.pairs;
 	header->made_us = clock_now_us();
 	snprintf(header->instance, sizeof(header->instance), "%s", instance);
-	segment_point(segment, memory, endpoint_space, slot_count);
+	segment_point(segment, memory, endpoint_space, slot_count, room);
 	/* Last: who sees the magic sees the rest. */
 	atomic_store(&header->magic, SEGMENT_MAGIC);
 	return MEWS_OK;
+}
+
+static struct figures_room
+room_of(const struct segment_header *header)
+{
+	return (struct figures_room) {
+		header->figure_groups, header->figure_pairs
+	};
+}
+
+static bool
+has_room(const struct segment_header *header)
+{
+	return header->figure_groups > 0 && header->figure_pairs > 0 &&
+	    header->figure_groups <= FIGURES_GROUPS_MOST &&
+	    header->figure_pairs <= FIGURES_PAIRS_MOST;
 }
 
 enum mews_status
@@ -140,8 +165,9 @@ segment_open(struct segment *segment, const char *path, bool writable,
 	    header->slot_size != sizeof(struct segment_slot) ||
 	    header->endpoint_space > MEWS_ENDPOINTS_MAX ||
 	    header->slot_count > MEWS_SLOTS_MAX + 1 ||
-	    header->slot_count == 0 ||
-	    size < segment_size(header->endpoint_space, header->slot_count))
+	    header->slot_count == 0 || !has_room(header) ||
+	    size < segment_size(header->endpoint_space, header->slot_count,
+		room_of(header)))
 		status = status_set(error, MEWS_INVALID,
 		    "%s: a damaged segment of mews: a fleet that runs puts it "
 		    "right within seconds, or is to be restarted", path);
@@ -152,7 +178,7 @@ segment_open(struct segment *segment, const char *path, bool writable,
 		return status;
 	}
 	segment_point(segment, memory, header->endpoint_space,
-	    header->slot_count);
+	    header->slot_count, room_of(header));
 	segment->size = size;
 	return MEWS_OK;
 }

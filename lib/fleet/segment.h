@@ -1,10 +1,11 @@
 /*
  * segment.h - the layout of the memory that a fleet shares.
  *
- * Header, then records of endpoints, then one slot per worker. No pointers
- * inside. Each field has one writer, named behind it, or is one atomic word
- * changed by compare-and-swap. What is written before the first fork, and
- * never again, is no atomic.
+ * Header, then records of endpoints, then one slot per worker, then orphans,
+ * then events, then the figures of each slot. No pointers inside. Each field
+ * has one writer, named behind it, or is one atomic word changed by
+ * compare-and-swap. What is written before the first fork, and never again, is
+ * no atomic.
  *
  * One segment serves a fleet for its whole life. Each new configuration makes a
  * generation of processes; two or more of them live side by side for a while,
@@ -32,6 +33,8 @@
 #ifndef SEGMENT_H
 #define SEGMENT_H
 
+#include "fleet/event.h"
+#include "fleet/figures.h"
 #include "fleet/health.h"
 #include "fleet/mixed.h"
 
@@ -40,7 +43,7 @@
 #include <stddef.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   10 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   11 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */
@@ -60,6 +63,8 @@ struct segment_header {
 	uint32_t slot_size;
 	uint32_t endpoint_space; /* records */
 	uint32_t slot_count;
+	uint32_t figure_groups; /* entries of each slot, see figures.h */
+	uint32_t figure_pairs;
 	int64_t made_us; /* CLOCK_MONOTONIC; zero of all times in here */
 	char instance[MEWS_NAME_MAX + 1];
 	/* The master. */
@@ -97,6 +102,7 @@ struct segment_endpoint {
 	_Atomic int32_t changed_by;  /* the pid that saw it */
 	_Atomic uint32_t cause;
 	_Atomic int64_t up_ms;	     /* back from the dead then; 0: never was */
+	_Atomic uint32_t transitions[HEALTH_EVIDENCES]; /* by reason; wraps */
 	/* Any process, see budget.h. */
 	_Atomic uint32_t burst;	     /* logins at a time */
 	_Atomic uint32_t limit;	     /* connections, lowered by 53300 */
@@ -166,6 +172,7 @@ static_assert(sizeof(struct segment_header) % SEGMENT_LINE == 0, "aligned");
 static_assert(sizeof(struct segment_endpoint) % SEGMENT_LINE == 0, "aligned");
 static_assert(sizeof(struct segment_slot) % SEGMENT_LINE == 0, "aligned");
 static_assert(sizeof(struct segment_orphans) % SEGMENT_LINE == 0, "aligned");
+static_assert(sizeof(struct events) % SEGMENT_LINE == 0, "aligned");
 static_assert(ATOMIC_INT_LOCK_FREE == 2, "no hidden lock");
 
 struct segment {
@@ -173,10 +180,13 @@ struct segment {
 	struct segment_endpoint *endpoints;
 	struct segment_slot *slots;
 	struct segment_orphans *orphans;
+	struct events *events;
+	struct figures *figures; /* of the first slot */
 	uint32_t endpoint_count; /* records up to the last one of these: */
 	uint32_t known; /* bits, by index: endpoints of this process */
 	uint32_t endpoint_space; /* checked copies of the header's */
 	uint32_t slot_count;
+	struct figures_room room; /* of each slot's figures */
 	size_t size; /* of the mapping */
 };
 
@@ -195,10 +205,20 @@ void segment_set_known(struct segment *segment, uint32_t known);
 /*
  * Make and map a new one: the file @path (it must not exist), or a memfd if
  * NULL. Times in it start now. This process knows all records.
+ *
+ * @room  of figures; the least is one entry of each kind.
  */
 enum mews_status segment_make(struct segment *segment, const char *path,
     const char *instance, uint32_t endpoint_space, uint32_t slot_count,
-    struct mews_error *error);
+    struct figures_room room, struct mews_error *error);
+
+/* The figures of a slot. */
+static inline struct figures *
+segment_figures(const struct segment *segment, uint32_t slot)
+{
+	return (struct figures *)((char *)segment->figures +
+	    slot * figures_size(segment->room));
+}
 
 /* Map an existing one, after checking that it is one; only to read it, or to
  * write an operator's word as well. */

@@ -6,6 +6,7 @@
 #include "fleet/budget.h"
 #include "base/clock.h"
 #include "fleet/fleet.h"
+#include "fleet/look.h"
 #include "fleet/orphan.h"
 #include "fleet/segment.h"
 #include "base/status.h"
@@ -13,11 +14,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct mews_view {
-	struct segment segment;
-	bool borrowed; /* the fleet's, which unmaps it */
-};
 
 static const char *const worker_state_names[] = {
 	[MEWS_WORKER_FREE] = "free",
@@ -267,6 +263,20 @@ mews_view_endpoint(const struct mews_view *view, uint32_t index,
 	return true;
 }
 
+bool
+mews_view_transitions(const struct mews_view *view, uint32_t index,
+    uint32_t evidence, const char **name, uint32_t *count)
+{
+	const uint32_t	at = record_of(view, index);
+
+	if (at == UINT32_MAX || evidence >= HEALTH_EVIDENCES)
+		return false;
+	*name = health_evidence_name((enum health_evidence)evidence);
+	*count = atomic_load(
+	    &view->segment.endpoints[at].transitions[evidence]);
+	return true;
+}
+
 static bool
 read_worker(const struct mews_view *view, uint32_t slot,
     struct mews_view_worker *out)
@@ -288,6 +298,8 @@ read_worker(const struct mews_view *view, uint32_t slot,
 	out->waiting = atomic_load(&s->waiting);
 	out->in_flight = atomic_load(&s->in_flight);
 	out->heartbeat_age_ms = age(view, atomic_load(&s->beat_ms));
+	out->lag_us = figures_load(
+	    &segment_figures(&view->segment, slot)->lag_us);
 	for (uint32_t i = 0, to = 0; i < view->segment.endpoint_space; i++)
 		if (is_current(view, i))
 			out->connections[to++] =

@@ -23,6 +23,7 @@
 #define MEWS_H
 
 #include <mews/config.h>
+#include <mews/figures.h>
 #include <mews/fleet.h>
 #include <mews/foreign.h>
 #include <mews/lease.h>

@@ -79,6 +79,10 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 	group->config = &pool->fleet->config->groups[index];
 	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
 	group->dice = arc4random() | 1;
+	group->slow_us = group->config->slow_query == 0 ? INT64_MAX :
+	    (int64_t)group->config->slow_query * 1000;
+	group->figures = figures_find_group(fleet_figures(pool->fleet),
+	    pool->fleet->segment.room, group->config->name);
 	queue_open(&group->queue, &pool->loop, group->config, &group->ended,
 	    &pool->queue_bytes);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
@@ -219,6 +223,15 @@ group_submit(struct mews_group *group, struct query *query)
 	return group_enqueue(group, query);
 }
 
+/* A query that waited since @since_us does so no longer. */
+static void
+waited(struct mews_group *group, int64_t since_us)
+{
+	int64_t	us = pool_now(group->pool) - since_us;
+
+	figures_time(&group->figures->wait, us > 0 ? us : 0);
+}
+
 /* Each of these waits for something else: none stands in another's way. */
 static void
 dispatch_after(struct mews_group *group)
@@ -226,14 +239,19 @@ dispatch_after(struct mews_group *group)
 	struct query_list	*lane = &group->queue.lanes[QUEUE_AFTER];
 	struct query		*query;
 	uint32_t		 left = 0;
+	int64_t			 waiting_us;
 	bool			 hurry = false;
 
 	TAILQ_FOREACH (query, lane, link)
 		left++;
 	while (left-- > 0 && (query = TAILQ_FIRST(lane)) != NULL) {
 		queue_remove(&group->queue, query);
-		if (serve(group, query))
+		waiting_us = query->waiting_us;
+		query->waited_us = pool_now(group->pool) - waiting_us;
+		if (serve(group, query)) {
+			waited(group, waiting_us);
 			continue;
+		}
 		queue_restore(&group->queue, query, false);
 		hurry = hurry || query->after != 0;
 	}
@@ -260,6 +278,7 @@ void
 group_dispatch(struct mews_group *group)
 {
 	struct query	*query;
+	int64_t		 waiting_us;
 	uint32_t	 left;
 
 	/* Queries whose connection was lost came first. */
@@ -272,10 +291,13 @@ group_dispatch(struct mews_group *group)
 		    (query = TAILQ_FIRST(&group->queue.lanes[i])) != NULL) {
 			left--;
 			queue_remove(&group->queue, query);
+			waiting_us = query->waiting_us;
+			query->waited_us = pool_now(group->pool) - waiting_us;
 			if (!serve(group, query)) {
 				queue_restore(&group->queue, query, true);
 				break;
 			}
+			waited(group, waiting_us);
 		}
 	if (group->lanes && !wants_lane(group))
 		choose_open_lanes(group);
@@ -360,6 +382,7 @@ wait_over(struct mews_group *group, struct query *query)
 	    group->failure[0] == '\0' ? "" : "; the last login failed: ",
 	    group->failure);
 	queue_remove(&group->queue, query);
+	waited(group, query->waiting_us);
 	/* A query that was sent, and lost its connection. */
 	if (query->deadline_at != 0 && query->sent_to >= 0 &&
 	    query->deadline_us <= pool_now(group->pool))

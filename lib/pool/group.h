@@ -10,6 +10,7 @@
 #include "pool/pool.h"
 #include "query/queue.h"
 #include "base/refusal.h"
+#include "query/slow.h"
 #include "fleet/route.h"
 
 #include <assert.h>
@@ -26,6 +27,7 @@ struct group_endpoint {
 	uint32_t charged;	/* of those sent, in pass already */
 	uint32_t stride;	/* per query; see share.c */
 	uint64_t pass;
+	struct figures_times *times; /* set by the first connection */
 	uint32_t failures;	/* logins, in a row */
 	bool kept_told;		/* logged: none may take another's place */
 	int64_t not_before_us;	/* no login before */
@@ -62,6 +64,10 @@ struct mews_group {
 	int64_t move_us;   /* no connection moves before */
 	struct conn *mover; /* dialed in order to replace another, or NULL */
 	uint64_t ended, errors, opened, hedged;
+	struct figures_group *figures;
+	int64_t slow_us; /* from there on a query is logged */
+	struct slow_rate slow_rate;
+	uint64_t told_ok, told_resent; /* in figures already */
 	char *setup;	   /* SQL of each new session: NUL-terminated, one
 			      after the other, an empty one ends */
 	struct group_endpoint on[MEWS_ENDPOINTS_MAX];

@@ -57,6 +57,7 @@ send_twin(struct query *query, struct conn *other)
 		return;
 	if (conn_send(other, twin, false)) {
 		group->hedged++;
+		group->figures->hedged++;
 		return;
 	}
 	query->twin = NULL;

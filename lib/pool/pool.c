@@ -159,6 +159,26 @@ pool_publish(struct mews_pool *pool)
 	    memory_order_relaxed);
 }
 
+void
+pool_tell(struct mews_pool *pool, int64_t late_us)
+{
+	if (pool->fleet->slot == NULL)
+		return;
+	figures_store(&fleet_figures(pool->fleet)->lag_us, (uint64_t)late_us);
+	for (uint32_t g = 0; g < pool->group_count; g++) {
+		struct mews_group    *group = &pool->groups[g];
+		struct figures_group *figures = group->figures;
+		uint64_t	      ok = group->ended - group->errors;
+
+		figures_store(&figures->waiting, group->queue.count);
+		figures_store(&figures->endpoints, group->route.count);
+		figures->ends[MEWS_OK] += ok - group->told_ok;
+		figures->resent += group->queue.resent - group->told_resent;
+		group->told_ok = ok;
+		group->told_resent = group->queue.resent;
+	}
+}
+
 /* The host was away. What was not even sent before begins now, once: a host
  * that is away in each turn gives up what is never answered, too. */
 void

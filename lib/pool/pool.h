@@ -124,8 +124,10 @@ void pool_scan_stall(struct mews_pool *pool, uint32_t endpoint,
 /* Does somebody wait while there is no endpoint to use? */
 bool pool_panics(const struct mews_pool *pool);
 
-/* Show figures in the slot of this process. */
+/* Show figures in the slot of this process: those that change all the time. */
 void pool_publish(struct mews_pool *pool);
+/* Likewise those that need not be of this moment; @late_us: as the beat was. */
+void pool_tell(struct mews_pool *pool, int64_t late_us);
 
 /* The host was away: what was not sent before begins now. */
 void pool_come_back(struct mews_pool *pool);

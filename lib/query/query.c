@@ -296,6 +296,7 @@ begin(struct mews_group *group, enum query_kind kind)
 	query->stopped = false;
 	query->overtaken = false;
 	query->lsn = 0;
+	query->waited_us = 0;
 	query->twin = NULL;
 	query->original = NULL;
 	query->lease = NULL;
@@ -400,6 +401,15 @@ query_drop(struct query *query)
 	give_free(query->group->pool, query);
 }
 
+static void __attribute__((noinline))
+count_error(struct query *query, enum mews_status status)
+{
+	query->group->errors++;
+	query->group->figures->ends[(size_t)status % FIGURES_ENDS]++;
+	if (query->statement != NULL)
+		query->statement->figures->errors++;
+}
+
 /* Count, and tell the asker; after that it can be neither told nor canceled.
  * @result is in a query's record, so that a use after the callback finds
  * memory that is still the pool's. */
@@ -416,7 +426,7 @@ call_back(struct query *query, struct mews_result *result)
 	query->fn.query = NULL;
 	query->group->ended++;
 	if (result->status != MEWS_OK)
-		query->group->errors++;
+		count_error(query, result->status);
 	if (query->kind == QUERY_LEASE)
 		lease_fn(query->arg, NULL, result);
 	else

@@ -79,6 +79,7 @@ struct query {
 	bool stopped;	  /* with on_row: no more of them */
 	bool overtaken;	  /* of it and its twin, the other was answered */
 	uint64_t lsn;	  /* the position, once known */
+	int64_t waited_us; /* in the queue, before it was sent */
 	struct query *twin;	/* its copy, hedged, on another endpoint */
 	struct query *original; /* of a twin: whose answer it brings */
 	struct mews_lease *lease; /* ON_LEASE and below */
@@ -88,6 +89,7 @@ struct query {
 	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
 	uint64_t after;	  /* only on a server that replayed this; or 0 */
 	size_t outside;	  /* bytes of @memory */
+	int64_t waiting_us; /* in the queue since */
 	int64_t wait_until_us; /* in the queue, then given up */
 	int64_t deadline_us; /* of the whole query, if deadline_at is set */
 	uint32_t deadline_at; /* its place in pool->deadlines; 0: none */

@@ -74,8 +74,9 @@ set_wait(struct queue *queue, struct query *query)
 	uint32_t	wait_ms = query->wait_ms != 0 ? query->wait_ms :
 	    queue->config->acquire_timeout;
 
+	query->waiting_us = loop_now(queue->loop);
 	query->wait_until_us = wait_ms == MEWS_FOREVER ? LOOP_NEVER :
-	    loop_now(queue->loop) + (int64_t)wait_ms * 1000;
+	    query->waiting_us + (int64_t)wait_ms * 1000;
 	if (query->deadline_at != 0 &&
 	    query->deadline_us < query->wait_until_us)
 		query->wait_until_us = query->deadline_us;

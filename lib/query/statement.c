@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
+#include "pool/pool.h"
 #include "query/query.h"
 
 #include <stdio.h>
@@ -71,6 +72,9 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	statement->answers = 0;
 	statement->mean_us = 0;
 	statement->usual_us = &statements->usual_us;
+	statement->figures = figures_find_statement(
+	    fleet_figures(pool->fleet),
+	    name != NULL ? name : FIGURES_UNNAMED);
 	statement->format = (flags & MEWS_QUERY_BINARY) != 0;
 	statement->type_count = type_count;
 	statement->types = NULL;

@@ -5,6 +5,7 @@
 #define STATEMENT_H
 
 #include "base/sql.h"
+#include "fleet/figures.h"
 
 #include <mews/query.h>
 #include <sys/queue.h>
@@ -22,6 +23,7 @@ struct mews_statement {
 	float mean_us; /* moving average of its time on the server */
 	enum sql_copy copies;
 	float *usual_us; /* of all statements of the pool */
+	struct figures_statement *figures;
 	SLIST_ENTRY(mews_statement) link;
 	char sql[];
 };
@@ -78,7 +80,8 @@ statement_is_slow(const struct mews_statement *statement)
 	return mean_is_slow(statement->mean_us, *statement->usual_us);
 }
 
-/* Record that one run took @us. Casts const away: const is for the host. */
+/* Record that one run took @us of the server's time. Casts const away: const is
+ * for the host. */
 static inline void
 statement_learn(const struct mews_statement *statement, float us)
 {

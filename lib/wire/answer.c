@@ -179,6 +179,23 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 		    us);
 }
 
+/* In the figures: all that was sent and answered, whoever it was for. */
+static inline void
+count(const struct conn *conn, const struct query *query,
+    const PGresult *answer, const struct answer_turn *turn)
+{
+	int64_t	us = turn->now_us - query->sent_us;
+
+	figures_time(conn->on->times, us);
+	if (us + query->waited_us >= conn->group->slow_us)
+		slow_log(query, answer, name(conn), us, turn->now_us);
+	if (query->statement == NULL)
+		return;
+	query->statement->figures->answers++;
+	query->statement->figures->sum_us += (uint64_t)us;
+	query->statement->figures->rows += (unsigned)PQntuples(answer);
+}
+
 void
 answer_query(struct conn *conn, struct query *query, PGresult *answer,
     ExecStatusType status, int64_t since_us, struct answer_turn *turn)
@@ -189,8 +206,10 @@ answer_query(struct conn *conn, struct query *query, PGresult *answer,
 		conn->streams--;
 	if (query->slow && --conn->slow == 0)
 		conn->slow_lane = false;
-	if (status != PGRES_PIPELINE_ABORTED)
+	if (status != PGRES_PIPELINE_ABORTED) {
 		learn(conn, query, since_us, turn);
+		count(conn, query, answer, turn);
+	}
 	if (bulk_may_be(conn) && PQresultMemorySize(answer) > BULK_LOOK) {
 		answer = bulk_take(conn, answer);
 		status = PQresultStatus(answer);

@@ -72,6 +72,10 @@ conn_new(struct mews_group *group, uint32_t endpoint)
 	conn->orphan = -1;
 	conn->group = group;
 	conn->on = &group->on[endpoint];
+	if (conn->on->times == NULL)
+		conn->on->times = figures_find_pair(fleet_figures(pool->fleet),
+		    pool->fleet->segment.room, group->config->name,
+		    endpoint_name(pool->fleet, endpoint));
 	conn->known = &pool->endpoints[endpoint];
 	conn->endpoint = endpoint;
 	conn->epoch = endpoint_health(pool->fleet, endpoint).epoch;

@@ -57,6 +57,7 @@ become_ready(struct conn *conn)
 	conn->on->failures = 0;
 	conn->on->kept_told = false;
 	group->opened++;
+	group->figures->opened++;
 	group->failure[0] = '\0';
 	conn->idle_since_us = now;
 	if (life != MEWS_FOREVER) {

@@ -10,6 +10,7 @@
 
 #include "fleet/segment.h"
 
+#include <mews/figures.h>
 #include <mews/view.h>
 
 #include <assert.h>
@@ -54,7 +55,7 @@ make_file(void)
 	*slash = '/';
 	atexit(remove_file);
 	status = segment_make(&segment, path, "fuzz", ENDPOINTS, SLOTS,
-	    &error);
+	    (struct figures_room) { 2, 4 }, &error);
 	assert(status == MEWS_OK);
 	segment.header->known = (1u << ENDPOINTS) - 1;
 	for (size_t i = 0; i < SLOTS; i++) {
@@ -114,6 +115,32 @@ check_endpoint(const struct mews_view_endpoint *endpoint)
 	    endpoint->rejected_ms >= -1 && endpoint->lag_ms >= -1);
 }
 
+static void
+check_figures(const struct mews_view *view)
+{
+	struct mews_figures *figures;
+	struct mews_figures_group group;
+	struct mews_figures_pair pair;
+	struct mews_figures_statement statement;
+	struct mews_event event = { 0 };
+	enum mews_status status;
+
+	status = mews_figures_read(&figures, view, NULL);
+	assert(status == MEWS_OK);
+	for (uint32_t i = 0; mews_figures_group(figures, i, &group,
+	    sizeof(group)); i++)
+		check_text(group.name, sizeof(group.name));
+	for (uint32_t i = 0; mews_figures_pair(figures, i, &pair,
+	    sizeof(pair)); i++)
+		check_text(pair.endpoint, sizeof(pair.endpoint));
+	for (uint32_t i = 0; mews_figures_statement(figures, i, &statement,
+	    sizeof(statement)); i++)
+		check_text(statement.name, sizeof(statement.name));
+	mews_figures_free(&figures);
+	while (mews_view_event(view, event.ticket, &event, sizeof(event)))
+		check_text(event.text, sizeof(event.text));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -146,6 +173,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    worker.heartbeat_age_ms >= 0);
 			assert(mews_worker_state_name(worker.state) != NULL);
 		}
+	check_figures(view);
 	mews_view_close(&view);
 	return 0;
 }

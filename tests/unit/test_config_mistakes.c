@@ -183,6 +183,10 @@ static const struct {
 	{ COMPLETE "listen = ':80'\n", 4, "or * for all" },
 	{ COMPLETE "listen = '::1:80'\n", 4, "bad address" },
 	{ COMPLETE "listen = '[::1:80'\n", 4, "bad address" },
+	{ COMPLETE "admin = '*:80'\n", 4, "open to other hosts" },
+	{ COMPLETE "admin = '10.0.0.1:80'\n", 4, "unless admin_public" },
+	{ COMPLETE "admin = '[::]:80'\n", 4, "must be a loopback" },
+	{ COMPLETE "admin = '127.0.0.1'\n", 4, "admin = '127.0.0.1' has no" },
 	{ COMPLETE "listen = '127.1:80'\n", 4, "bad address" },
 	{ COMPLETE "listen = 'unix:'\n", 4, "lacks the path" },
 	{ COMPLETE "listen = 'unix:/0123456789012345678901234567890123456789"

@@ -218,7 +218,8 @@ START_TEST(nothing_waits_for_a_reader)
 	if (_i == FOREIGN) {
 		output_close(&output);
 		output = (struct output) { .kind = OUTPUT_FOREIGN,
-			.fd = STDERR_FILENO, .dropped = &output.uncounted };
+			.fd = STDERR_FILENO, .dropped = output.uncounted,
+			.lost = output.uncounted + 1 };
 	}
 	assert_no_wait(&log, ends[0]);
 	/* The shell's descriptor is as it was. */

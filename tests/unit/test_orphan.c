@@ -12,7 +12,8 @@ static char		    sql[ORPHAN_SQL_MAX];
 static void
 make_segment(void)
 {
-	ck_assert_int_eq(segment_make(&segment, NULL, "test", 2, 3, NULL),
+	ck_assert_int_eq(segment_make(&segment, NULL, "test", 2, 3,
+	    (struct figures_room) { 1, 1 }, NULL),
 	    MEWS_OK);
 	slot = &segment.slots[1];
 }

@@ -11,6 +11,7 @@
 
 static struct segment	 segment;
 static struct mews_error error;
+static const struct figures_room room = { 2, 6 };
 
 static size_t
 size_of(uint32_t endpoints, uint32_t slots)
@@ -18,15 +19,16 @@ size_of(uint32_t endpoints, uint32_t slots)
 	return sizeof(struct segment_header) +
 	    endpoints * sizeof(struct segment_endpoint) +
 	    slots * sizeof(struct segment_slot) +
-	    sizeof(struct segment_orphans);
+	    sizeof(struct segment_orphans) + sizeof(struct events) +
+	    slots * figures_size(room);
 }
 
 /* A good one, of 3 endpoints and 4 slots, in @file; its size. */
 static size_t
 make_good(void)
 {
-	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
-	    MEWS_OK);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, room,
+	    &error), MEWS_OK);
 	return segment.size;
 }
 
@@ -54,7 +56,7 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 	static const struct segment_orphans  no_orphans;
 
 	ck_assert_int_eq(segment_make(&segment, NULL, "shop",
-	    MEWS_ENDPOINTS_MAX, MEWS_WORKERS_MAX, NULL), MEWS_OK);
+	    MEWS_ENDPOINTS_MAX, MEWS_WORKERS_MAX, room, NULL), MEWS_OK);
 	ck_assert_uint_eq(segment.header->magic, SEGMENT_MAGIC);
 	ck_assert_uint_eq(segment.header->abi, SEGMENT_ABI);
 	ck_assert_str_eq(segment.header->instance, "shop");
@@ -77,23 +79,30 @@ END_TEST
 /* On every machine: a layout that differs from this has another number. */
 START_TEST(the_layout_is_that_of_its_number)
 {
-	ck_assert_uint_eq(SEGMENT_ABI, 10);
+	ck_assert_uint_eq(SEGMENT_ABI, 11);
 	ck_assert_uint_eq(sizeof(struct segment_header), 256);
-	ck_assert_uint_eq(offsetof(struct segment_header, master_pid), 72);
-	ck_assert_uint_eq(offsetof(struct segment_header, damaged_ms), 96);
+	ck_assert_uint_eq(offsetof(struct segment_header, figure_groups), 32);
+	ck_assert_uint_eq(offsetof(struct segment_header, master_pid), 80);
+	ck_assert_uint_eq(offsetof(struct segment_header, damaged_ms), 104);
 	ck_assert_uint_eq(offsetof(struct segment_header, changes), 128);
-	ck_assert_uint_eq(sizeof(struct segment_endpoint), 512);
-	ck_assert_uint_eq(offsetof(struct segment_endpoint, drained), 72);
-	ck_assert_uint_eq(offsetof(struct segment_endpoint, login_ms), 80);
-	ck_assert_uint_eq(offsetof(struct segment_endpoint, refusal), 184);
-	ck_assert_uint_eq(offsetof(struct segment_endpoint, hostaddr), 328);
-	ck_assert_uint_eq(offsetof(struct segment_endpoint, name), 480);
+	ck_assert_uint_eq(sizeof(struct segment_endpoint), 640);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, drained), 136);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, login_ms), 144);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, refusal), 312);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, hostaddr), 456);
+	ck_assert_uint_eq(offsetof(struct segment_endpoint, name), 608);
 	ck_assert_uint_eq(sizeof(struct segment_slot), 2944);
 	ck_assert_uint_eq(offsetof(struct segment_slot, connections), 72);
 	ck_assert_uint_eq(offsetof(struct segment_slot, group_connections),
 	    328);
 	ck_assert_uint_eq(offsetof(struct segment_slot, backends), 2376);
 	ck_assert_uint_eq(sizeof(struct segment_orphans), 2048);
+	ck_assert_uint_eq(sizeof(struct events), 65664);
+	ck_assert_uint_eq(sizeof(struct event), 256);
+	ck_assert_uint_eq(sizeof(struct figures), 4352);
+	ck_assert_uint_eq(sizeof(struct figures_group), 392);
+	ck_assert_uint_eq(sizeof(struct figures_pair), 256);
+	ck_assert_uint_eq(offsetof(struct figures, statements), 216);
 }
 END_TEST
 
@@ -113,7 +122,10 @@ START_TEST(words_of_different_writers_share_no_line)
 		ck_assert_uint_eq((uintptr_t)&segment.slots[i] % SEGMENT_LINE,
 		    0);
 	ck_assert_ptr_eq(segment.orphans, &segment.slots[4]);
-	ck_assert_uint_eq((uintptr_t)(segment.orphans + 1), at + segment.size);
+	ck_assert_uint_eq((uintptr_t)(segment.events + 1),
+	    (uintptr_t)segment.figures);
+	ck_assert_uint_eq((uintptr_t)segment_figures(&segment, 4),
+	    at + segment.size);
 	segment_close(&segment);
 }
 END_TEST
@@ -159,8 +171,8 @@ START_TEST(a_file_that_exists_is_not_touched)
 	FILE   *in;
 
 	write_bytes("precious", 9);
-	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
-	    MEWS_SYSTEM);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, room,
+	    &error), MEWS_SYSTEM);
 	ck_assert_ptr_nonnull(strstr(error.message, file));
 	ck_assert_ptr_nonnull(strstr(error.message, "there already"));
 	ck_assert_ptr_null(segment.header);
@@ -177,8 +189,8 @@ START_TEST(without_room_no_file_is_left)
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 256, &error),
-	    MEWS_SYSTEM);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 256, room,
+	    &error), MEWS_SYSTEM);
 	ck_assert_ptr_nonnull(strstr(error.message, file));
 	ck_assert_ptr_null(segment.header);
 	ck_assert(!file_exists());
@@ -190,8 +202,8 @@ START_TEST(what_is_missing_is_named)
 	assert_refused(MEWS_SYSTEM, strerror(ENOENT));
 	strcat(directory, "/none");
 	snprintf(file, sizeof(file), "%s/x", directory);
-	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, &error),
-	    MEWS_SYSTEM);
+	ck_assert_int_eq(segment_make(&segment, file, "shop", 3, 4, room,
+	    &error), MEWS_SYSTEM);
 	ck_assert_ptr_nonnull(strstr(error.message, file));
 	directory[strlen(directory) - strlen("/none")] = '\0';
 }
@@ -259,6 +271,13 @@ static const struct {
 	  MEWS_ENDPOINTS_MAX + 1, "damaged" },
 	{ offsetof(struct segment_header, endpoint_space), UINT32_MAX,
 	  "damaged" },
+	{ offsetof(struct segment_header, figure_groups), 0, "damaged" },
+	{ offsetof(struct segment_header, figure_groups), UINT32_MAX,
+	  "damaged" },
+	{ offsetof(struct segment_header, figure_pairs), 0, "damaged" },
+	{ offsetof(struct segment_header, figure_pairs), 12, "damaged" },
+	{ offsetof(struct segment_header, figure_pairs), UINT32_MAX,
+	  "damaged" },
 	{ offsetof(struct segment_header, slot_count), 5, "damaged" },
 	{ offsetof(struct segment_header, slot_count), 0, "damaged" },
 	{ offsetof(struct segment_header, slot_count), MEWS_SLOTS_MAX + 2,
@@ -311,7 +330,7 @@ START_TEST(garbage_is_refused_or_within_bounds)
 {
 	union {
 		struct segment_header header;
-		char bytes[32768];
+		char bytes[262144];
 	} good, bad;
 	struct segment	opened;
 	uint64_t	seed = 40;
@@ -337,7 +356,7 @@ START_TEST(garbage_is_refused_or_within_bounds)
 		REQUIRE(opened.slot_count <= MEWS_SLOTS_MAX + 1);
 		REQUIRE((char *)&opened.slots[opened.slot_count] <=
 		    (char *)opened.orphans);
-		REQUIRE((char *)(opened.orphans + 1) <=
+		REQUIRE((char *)segment_figures(&opened, opened.slot_count) <=
 		    (char *)opened.header + opened.size);
 		segment_close(&opened);
 	}

@@ -86,6 +86,7 @@ struct mews_view_worker {
 	uint32_t in_flight;
 	int64_t heartbeat_age_ms;
 	uint32_t connections[MEWS_ENDPOINTS_MAX]; /* by endpoint */
+	uint64_t lag_us; /* the last beat of its loop was late by that */
 };
 
 /**
@@ -117,6 +118,16 @@ void mews_view_fleet(const struct mews_view *view,
 /** One endpoint; false if @index is out of range. */
 bool mews_view_endpoint(const struct mews_view *view, uint32_t index,
     struct mews_view_endpoint *out, size_t size);
+/**
+ * How often evidence of kind @evidence, from 0 on, changed an endpoint's state,
+ * role or epoch.
+ *
+ * @name  set to the kind's name, "refused".
+ *
+ * Returns false if there is no such endpoint, or no such kind.
+ */
+bool mews_view_transitions(const struct mews_view *view, uint32_t index,
+    uint32_t evidence, const char **name, uint32_t *count);
 /** One slot of a worker; false if @slot is out of range or free. */
 bool mews_view_worker(const struct mews_view *view, uint32_t slot,
     struct mews_view_worker *out, size_t size);

@@ -92,6 +92,10 @@ struct mews_group_config {
 					again; what was not used is saved, up
 					to connection_count times pipeline,
 					or 100; MEWS_FOREVER: none */
+	uint32_t slow_query;	     /* ms from accepted to answered, then it is
+					logged; 0: never */
+	enum mews_switch slow_query_parameters; /* and what it asked for;
+					default off */
 	uint64_t max_result_size;    /* bytes of one answer, about */
 	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
 	const char *const *init;     /* SQL run on each new connection */

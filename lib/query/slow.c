@@ -1,0 +1,109 @@
+/*
+ * slow.c - queries that took long are logged, though not as often as they come.
+ *
+ * What a query asks for may be secret: its SQL, where it was not registered,
+ * and its parameters are logged only if the configuration says so.
+ */
+#include "query/slow.h"
+
+#include "pool/group.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINES_AT_ONCE 10
+#define SECOND_US     1000000
+#define PARAMS_MOST   16 /* of one line */
+#define PARAM_BYTES   64 /* of one */
+#define SQL_BYTES     200
+
+bool
+slow_allow(struct slow_rate *rate, int64_t now_us)
+{
+	int64_t	second = now_us / SECOND_US;
+	int64_t	passed = second - rate->second;
+
+	if (passed > 0) {
+		rate->lines = passed >= rate->lines ? 0 :
+		    rate->lines - (unsigned)passed;
+		rate->second = second;
+	}
+	if (rate->lines >= LINES_AT_ONCE) {
+		rate->suppressed++;
+		return false;
+	}
+	rate->lines++;
+	return true;
+}
+
+/* @text, cut, as a value of logfmt behind what @buffer holds. */
+static void
+add_quoted(char *buffer, size_t size, const char *name, const char *text,
+    size_t most)
+{
+	char	cut[SQL_BYTES + 1], quoted[FLEET_QUOTED];
+	size_t	length = strnlen(text, most), used = strlen(buffer);
+
+	memcpy(cut, text, length);
+	cut[length] = '\0';
+	snprintf(buffer + used, size - used, "%s%s%s%s",
+	    used > 0 ? " " : "", name, fleet_quote(quoted, cut),
+	    text[length] == '\0' ? "" : "+");
+}
+
+static void
+add_param(char *buffer, size_t size, const struct query *query, int i)
+{
+	char	name[16];
+	size_t	used = strlen(buffer);
+
+	snprintf(name, sizeof(name), "$%d=", i + 1);
+	if (query->values[i] == NULL)
+		snprintf(buffer + used, size - used, " %sNULL", name);
+	else if (query->formats != NULL && query->formats[i] != 0)
+		snprintf(buffer + used, size - used, " %s(%d bytes)", name,
+		    query->lengths[i]);
+	else
+		add_quoted(buffer, size, name, query->values[i], PARAM_BYTES);
+}
+
+/* SQL and parameters, where they may be told; else "". */
+static void
+describe(const struct query *query, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	if (query->group->config->slow_query_parameters != MEWS_SWITCH_ON)
+		return;
+	if (query->statement == NULL)
+		add_quoted(buffer, size, "sql=", query->sql, SQL_BYTES);
+	for (int i = 0; i < query->param_count && i < PARAMS_MOST; i++)
+		add_param(buffer, size, query, i);
+}
+
+void
+slow_log(const struct query *query, const PGresult *answer,
+    const char *endpoint, int64_t run_us, int64_t now_us)
+{
+	struct mews_group *group = query->group;
+	const char	  *state = PQresultErrorField(answer,
+	    PG_DIAG_SQLSTATE);
+	char		   asked[700], name[40];
+
+	if (!slow_allow(&group->slow_rate, now_us))
+		return;
+	describe(query, asked, sizeof(asked));
+	if (query->statement != NULL)
+		snprintf(name, sizeof(name), "%s", query->statement->name);
+	else
+		snprintf(name, sizeof(name), "%016llx",
+		    (unsigned long long)query->hash);
+	fleet_say(group->pool->fleet, MEWS_LOG_WARNING, "slow_query",
+	    "group=%s %s=%s endpoint=%s wait_ms=%.1f run_ms=%.1f rows=%d "
+	    "suppressed=%u%s%s%s%s", group->config->name,
+	    query->statement != NULL ? "statement" : "text", name, endpoint,
+	    (double)query->waited_us / 1e3, (double)run_us / 1e3,
+	    PQntuples(answer), group->slow_rate.suppressed,
+	    state == NULL ? "" : " sqlstate=", state == NULL ? "" : state,
+	    asked[0] == '\0' ? "" : " ", asked + (asked[0] == ' '));
+	group->slow_rate.suppressed = 0;
+}

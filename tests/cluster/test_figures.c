@@ -1,0 +1,226 @@
+/*
+ * test_figures.c - queries are counted, by group, endpoint and statement.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include <mews/figures.h>
+#include <mews/query.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const struct mews_group_config groups[] = {
+	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1,
+	  .acquire_timeout = 45000, .batch = MEWS_SWITCH_ON },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .acquire_timeout = 45000 },
+};
+
+static struct mews_figures *figures;
+
+static void
+begin(void)
+{
+	cluster_repair();
+	cluster_open(groups, CLUSTER_COUNT(groups));
+}
+
+static void
+end(void)
+{
+	mews_figures_free(&figures);
+	cluster_close();
+}
+
+static struct mews_figures_group
+look_at_group(const char *name)
+{
+	struct mews_figures_group group = { 0 };
+
+	mews_figures_free(&figures);
+	ck_assert_int_eq(mews_figures_read(&figures, cluster.view, NULL),
+	    MEWS_OK);
+	for (uint32_t i = 0; mews_figures_group(figures, i, &group,
+	    sizeof(group)); i++)
+		if (strcmp(group.name, name) == 0)
+			return group;
+	ck_abort_msg("no group %s", name);
+	return group;
+}
+
+/* All that @group's endpoints answered. */
+static struct mews_times
+look_at_answers(const char *group)
+{
+	struct mews_figures_pair pair;
+	struct mews_times	 sum = { 0 };
+
+	look_at_group(group);
+	for (uint32_t i = 0; mews_figures_pair(figures, i, &pair,
+	    sizeof(pair)); i++)
+		if (strcmp(pair.group, group) == 0) {
+			ck_assert_uint_eq(strlen(pair.endpoint), 1);
+			sum.count += pair.times.count;
+			sum.sum_us += pair.times.sum_us;
+		}
+	return sum;
+}
+
+static struct mews_figures_statement
+look_at_statement(const char *name)
+{
+	struct mews_figures_statement statement = { 0 };
+
+	look_at_group("read");
+	for (uint32_t i = 0; mews_figures_statement(figures, i, &statement,
+	    sizeof(statement)); i++)
+		if (strcmp(statement.name, name) == 0)
+			return statement;
+	ck_abort_msg("no statement %s", name);
+	return statement;
+}
+
+START_TEST(queries_are_counted)
+{
+	struct mews_group *read = cluster_group("read");
+
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(cluster_run(read, "select 1").status,
+		    MEWS_OK);
+	ck_assert_int_eq(cluster_run(read, "select 1/0").status, MEWS_SQL);
+	ck_assert_uint_eq(look_at_answers("read").count, 6);
+	ck_assert_uint_eq(look_at_answers("write").count, 0);
+	ck_assert_uint_eq(look_at_group("read").ends[MEWS_SQL], 1);
+	CLUSTER_WAIT(look_at_group("read").ends[MEWS_OK] == 5);
+	ck_assert_uint_ge(look_at_group("read").opened, 1);
+	ck_assert_uint_eq(look_at_group("read").waiting, 0);
+	ck_assert_uint_ge(look_at_group("read").endpoints, 1);
+}
+END_TEST
+
+START_TEST(a_duration_is_as_long_as_the_query)
+{
+	cluster_run(cluster_group("write"), "select pg_sleep(0.3)");
+	ck_assert_uint_eq(look_at_answers("write").count, 1);
+	ck_assert_uint_ge(look_at_answers("write").sum_us, 150000);
+}
+END_TEST
+
+START_TEST(a_wait_for_a_connection_is_counted)
+{
+	struct mews_group *write = cluster_group("write");
+	struct mews_lease *lease = cluster_lease(write);
+	uint64_t	   before = look_at_group("write").wait.count;
+	struct asked	   asked;
+
+	cluster_send_sql(&asked, write, "select 1");
+	CLUSTER_WAIT(look_at_group("write").waiting == 1);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_uint_eq(look_at_group("write").wait.count, before + 1);
+	CLUSTER_WAIT(look_at_group("write").waiting == 0);
+}
+END_TEST
+
+START_TEST(statements_are_counted_by_name)
+{
+	struct mews_group     *read = cluster_group("read");
+	struct mews_statement *rows, *bad;
+	struct mews_figures_statement counted;
+
+	ck_assert_int_eq(mews_statement_register(&rows, cluster.pool, "rows",
+	    "select * from generate_series(1, 7)", 0, NULL), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&bad, cluster.pool, "bad",
+	    "select 1 / (now() is null)::int", 0, NULL), MEWS_OK);
+	for (int i = 0; i < 3; i++)
+		cluster_run_args(read, &(struct mews_query_args) {
+		    .statement = rows });
+	cluster_run_args(read, &(struct mews_query_args) { .statement = bad });
+	counted = look_at_statement("rows");
+	ck_assert_uint_eq(counted.answers, 3);
+	ck_assert_uint_eq(counted.rows, 21);
+	ck_assert_uint_eq(counted.errors, 0);
+	ck_assert_uint_gt(counted.sum_us, 0);
+	counted = look_at_statement("bad");
+	ck_assert_uint_eq(counted.answers, 1);
+	ck_assert_uint_eq(counted.errors, 1);
+	ck_assert_uint_eq(counted.rows, 0);
+}
+END_TEST
+
+static const struct mews_group_config slow_groups[] = {
+	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1,
+	  .acquire_timeout = 45000, .slow_query = 200 },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .acquire_timeout = 45000, .slow_query = 200,
+	  .slow_query_parameters = MEWS_SWITCH_ON },
+};
+
+/* Another fleet than that of begin(). */
+static void
+open_slow(void)
+{
+	cluster_close();
+	cluster_open(slow_groups, CLUSTER_COUNT(slow_groups));
+}
+
+START_TEST(a_slow_query_is_logged)
+{
+	const struct mews_param	   secret = { .value = "hush", .length = 4 };
+	struct mews_statement	  *sleep;
+	struct mews_query_args	   args = { .params = &secret,
+		.param_count = 1 };
+
+	open_slow();
+	ck_assert_int_eq(mews_statement_register(&sleep, cluster.pool,
+	    "sleep", "select pg_sleep(0.3), $1::text", 0, NULL), MEWS_OK);
+	args.statement = sleep;
+	cluster_run(cluster_group("read"), "select 1");
+	ck_assert_int_eq(cluster_logged("slow_query"), 0);
+	cluster_run_args(cluster_group("read"), &args);
+	ck_assert_int_eq(cluster_logged("slow_query group=read "
+	    "statement=sleep endpoint="), 1);
+	ck_assert_int_eq(cluster_logged("rows=1"), 1);
+	ck_assert_int_eq(cluster_logged("hush"), 0);
+	cluster_run_args(cluster_group("write"), &args);
+	ck_assert_int_eq(cluster_logged("$1=\"hush\""), 1);
+	cluster_run(cluster_group("write"), "select pg_sleep(0.3)");
+	ck_assert_int_eq(cluster_logged("sql=\"select pg_sleep(0.3)\""), 1);
+}
+END_TEST
+
+START_TEST(a_wait_makes_a_query_slow)
+{
+	struct mews_lease *lease;
+	struct asked	   asked;
+	int64_t		   until;
+
+	open_slow();
+	lease = cluster_lease(cluster_group("write"));
+	cluster_send_sql(&asked, cluster_group("write"), "select 1");
+	until = cluster_now() + 500;
+	CLUSTER_WAIT(cluster_now() > until);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_int_eq(cluster_logged("slow_query group=write text="), 1);
+}
+END_TEST
+
+static Suite *
+figures_suite(void)
+{
+	Suite	*suite = suite_create("cluster figures");
+	TCase	*tcase = unit_case(suite, "figures");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, queries_are_counted);
+	tcase_add_test(tcase, a_duration_is_as_long_as_the_query);
+	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
+	tcase_add_test(tcase, statements_are_counted_by_name);
+	tcase_add_test(tcase, a_slow_query_is_logged);
+	tcase_add_test(tcase, a_wait_makes_a_query_slow);
+	return suite;
+}
+
+UNIT_MAIN(figures_suite)
