@@ -23,11 +23,14 @@ _mews()
 		local options="-c --config"
 
 		case ${words[1]} in
-		explain | drain | enable)
+		explain | drain | enable | top)
 			options+=" --runtime-dir --instance"
 			;;
 		status)
-			options+=" --runtime-dir --instance --json"
+			options+=" --runtime-dir --instance --json --watch"
+			;;
+		events)
+			options+=" --runtime-dir --instance -f --follow"
 			;;
 		-* | "")
 			options="--help --version"

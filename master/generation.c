@@ -17,6 +17,9 @@ generation_new(struct master *master, const struct config *config,
 	g->config = config;
 	g->owned = owned;
 	g->log = *log;
+	g->admin_config = *config;
+	g->admin_config.listen = config->admin;
+	g->admin_config.listen_count = config->admin_count;
 	TAILQ_INIT(&g->workers.list);
 	return g;
 }
@@ -68,6 +71,7 @@ generation_free(struct generation **generation)
 	if (g == NULL)
 		return;
 	listeners_close(&g->listeners);
+	listeners_close(&g->admin);
 	workers_free(&g->workers);
 	mews_fleet_destroy(&g->fleet);
 	share_table_free(&g->share);

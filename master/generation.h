@@ -21,6 +21,8 @@ struct generation {
 	struct config	    *owned; /* the same, or NULL: the caller's */
 	struct log	     log;   /* of its processes */
 	struct listeners     listeners;
+	struct config	     admin_config; /* whose listen is its admin */
+	struct listeners     admin;
 	struct mews_fleet   *fleet;
 	struct share_table  *share;
 	struct workers	     workers;

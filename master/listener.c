@@ -31,16 +31,36 @@ struct address {
 	socklen_t		length;
 };
 
-bool
-listeners_init(struct listeners *set, const struct config *config,
+/* Room for all of @config, one more than none at least. */
+static bool
+make_room(struct listeners *set, const struct config *config,
     struct mews_error *error)
 {
 	set->config = config;
 	set->count = 0;
-	set->fds = calloc(config->listen_count, sizeof(*set->fds));
-	set->files = calloc(config->listen_count, sizeof(*set->files));
-	if (set->fds == NULL || set->files == NULL)
-		return fail(error, "out of memory");
+	set->fds = calloc(config->listen_count + 1, sizeof(*set->fds));
+	set->files = calloc(config->listen_count + 1, sizeof(*set->files));
+	return (set->fds != NULL && set->files != NULL) ||
+	    fail(error, "out of memory");
+}
+
+bool
+listeners_init_own(struct listeners *set, const struct config *config,
+    struct mews_error *error)
+{
+	if (!make_room(set, config, error))
+		return false;
+	for (; set->count < config->listen_count; set->count++)
+		set->fds[set->count] = -1;
+	return true;
+}
+
+bool
+listeners_init(struct listeners *set, const struct config *config,
+    struct mews_error *error)
+{
+	if (!make_room(set, config, error))
+		return false;
 	passed_find(&set->passed);
 	for (; set->count < config->listen_count; set->count++)
 		set->fds[set->count] = passed_take(&set->passed,

@@ -32,6 +32,10 @@ enum listener_kind { LISTENER_TCP, LISTENER_UNIX };
 bool listeners_init(struct listeners *set, const struct config *config,
     struct mews_error *error);
 
+/** As listeners_init(), of addresses that are passed on by nobody. */
+bool listeners_init_own(struct listeners *set, const struct config *config,
+    struct mews_error *error);
+
 /**
  * Bind and listen on all of one kind.
  *

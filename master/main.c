@@ -8,11 +8,13 @@
 #include "complaint.h"
 #include "config.h"
 #include "drain.h"
+#include "events.h"
 #include "explain.h"
 #include "fail.h"
 #include "master.h"
 #include "signals.h"
 #include "status.h"
+#include "top.h"
 #include "trial.h"
 
 #include <errno.h>
@@ -25,6 +27,7 @@
 #include <unistd.h>
 
 #define EXIT_USAGE   2
+#define CLEAR_SCREEN "\033[H\033[2J"
 #define EXIT_NOTHING 3 /* no outcome in time */
 
 #define PATIENCE_MS 2000 /* with who does not read standard error */
@@ -37,6 +40,8 @@ struct options {
 	const char *endpoint;
 	bool	    json;
 	struct complaints *complaints;
+	bool	    watch;
+	bool	    follow;
 };
 
 struct command {
@@ -51,7 +56,9 @@ static const char usage_text[] =
     "       mews check -c FILE\n"
     "       mews reload -c FILE\n"
     "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
-    "[--json]\n"
+    "[--json] [--watch]\n"
+    "       mews top (-c FILE | --runtime-dir DIR [--instance NAME])\n"
+    "       mews events (-c FILE | --runtime-dir DIR [--instance NAME]) [-f]\n"
     "       mews explain [ENDPOINT] (-c FILE | --runtime-dir DIR "
     "[--instance NAME])\n"
     "       mews drain ENDPOINT (-c FILE | --runtime-dir DIR "
@@ -65,6 +72,8 @@ static const char usage_text[] =
     "  check    say what is wrong with a configuration, and do nothing else\n"
     "  reload   make a running fleet read its configuration anew\n"
     "  status   show a running fleet; works while it hangs\n"
+    "  top      show it live, in a terminal\n"
+    "  events   show the last things that happened to it\n"
     "  explain  say why a server, or each one, is in its state, and what "
     "is next\n"
     "  drain    give a server no more work, without losing a query\n"
@@ -74,6 +83,8 @@ static const char usage_text[] =
     "      --runtime-dir DIR    where the fleet's runtime files are\n"
     "      --instance NAME      whose, if there are several\n"
     "      --json               for programs\n"
+    "      --watch              again every second, until it ends\n"
+    "  -f, --follow             and what will happen, until it ends\n"
     "\n"
     "Signals to the master (its pid is in RUNTIME_DIR/INSTANCE.pid):\n"
     "  TERM, INT    finish what is in flight, then end; INT again: as QUIT\n"
@@ -208,10 +219,48 @@ command_status(const struct options *options)
 
 	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
 		return EXIT_FAILURE;
-	if (!(alive = status_print(&args, stdout, &error)))
+	do {
+		if (options->watch && !options->json && isatty(STDOUT_FILENO))
+			fputs(CLEAR_SCREEN, stdout);
+		alive = status_print(&args, stdout, &error);
+		fflush(stdout);
+	} while (options->watch && alive && !ferror(stdout) && sleep(1) == 0);
+	if (!alive)
 		report_failure(options, &error);
 	config_free(&config);
 	return alive ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+command_top(const struct options *options)
+{
+	struct config	 *config;
+	struct top_args	  args = { 0 };
+	struct mews_error error;
+	bool		  done;
+
+	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
+		return EXIT_FAILURE;
+	if (!(done = top_run(&args, &error)))
+		report_failure(options, &error);
+	config_free(&config);
+	return done ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+command_events(const struct options *options)
+{
+	struct config	  *config;
+	struct events_args args = { .follow = options->follow };
+	struct mews_error  error;
+	bool		   done;
+
+	if (!find_fleet(options, &config, &args.runtime_dir, &args.instance))
+		return EXIT_FAILURE;
+	if (!(done = events_print(&args, stdout, &error)))
+		report_failure(options, &error);
+	config_free(&config);
+	return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int
@@ -269,7 +318,9 @@ static const struct command commands[] = {
 	{ "run", "c", command_run, NAMES_NONE },
 	{ "check", "c", command_check, NAMES_NONE },
 	{ "reload", "c", command_reload, NAMES_NONE },
-	{ "status", "crij", command_status, NAMES_NONE },
+	{ "status", "crijw", command_status, NAMES_NONE },
+	{ "top", "cri", command_top, NAMES_NONE },
+	{ "events", "crif", command_events, NAMES_NONE },
 	{ "explain", "cri", command_explain, NAMES_MAY },
 	{ "drain", "cri", command_drain, NAMES_MUST },
 	{ "enable", "cri", command_enable, NAMES_MUST },
@@ -281,6 +332,8 @@ static const struct option long_options[] = {
 	{ "runtime-dir", required_argument, NULL, 'r' },
 	{ "instance", required_argument, NULL, 'i' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "watch", no_argument, NULL, 'w' },
+	{ "follow", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -293,7 +346,7 @@ parse_options(struct options *options, const struct command *command,
 	int		   option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":c:h", long_options,
+	while ((option = getopt_long(argc, argv, ":c:fh", long_options,
 		    NULL)) != -1) {
 		if (option == 'h') {
 			fputs(usage_text, stdout);
@@ -317,6 +370,12 @@ parse_options(struct options *options, const struct command *command,
 			break;
 		case 'j':
 			options->json = true;
+			break;
+		case 'w':
+			options->watch = true;
+			break;
+		case 'f':
+			options->follow = true;
 			break;
 		}
 	}

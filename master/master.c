@@ -121,6 +121,7 @@ master_create_fleet(struct master *m, struct mews_error *error)
 		m->runtime.segment_path, m->config->workers, m->slots) ||
 	    !workers_init(&m->monitor))
 		return fail(error, "out of memory");
+	master_guard(m);
 	return true;
 }
 
@@ -128,7 +129,7 @@ static bool
 master_open(struct master *m, struct mews_error *error)
 {
 	const struct config *config = m->config;
-	struct listeners    *listeners;
+	struct listeners    *listeners, *admin;
 	uint32_t	     patience;
 
 	if ((m->now = generation_new(m, config, NULL, &m->log)) == NULL)
@@ -137,16 +138,20 @@ master_open(struct master *m, struct mews_error *error)
 	if (!master_open_signals(m, error) ||
 	    !privileges_find(&m->user, config, error) ||
 	    !runtime_prepare(&m->runtime, config, &m->user, error) ||
-	    !listeners_init(&m->now->listeners, config, error))
+	    !listeners_init(&m->now->listeners, config, error) ||
+	    !listeners_init_own(&m->now->admin, &m->now->admin_config, error))
 		return false;
 	patience = m->runtime.inherited ? INHERITED_MS : 0;
 	if (m->runtime.inherited)
 		leftovers_end(&m->runtime, &m->user, patience, &m->log);
 	listeners = &m->now->listeners;
+	admin = &m->now->admin;
 	return listeners_bind(listeners, LISTENER_TCP, patience, error) &&
+	    listeners_bind(admin, LISTENER_TCP, patience, error) &&
 	    privileges_drop(&m->user, error) &&
 	    runtime_claim(&m->runtime, error) &&
 	    listeners_bind(listeners, LISTENER_UNIX, patience, error) &&
+	    listeners_bind(admin, LISTENER_UNIX, patience, error) &&
 	    master_create_fleet(m, error);
 }
 
@@ -196,6 +201,7 @@ master_due(const struct master *m)
 	if (reload != INT64_MAX)
 		due = (int)MIN(due, MAX(reload - process_now(), 0));
 	due = notify_due(&m->notify, due);
+	due = guard_due(&m->guard, due);
 	return m->held_until == 0 ? due : MIN(due, HOLD_MS);
 }
 
@@ -209,9 +215,14 @@ master_wait(struct master *m)
 	};
 	const struct master_signal *s;
 	struct signalfd_siginfo	    got;
+	unsigned long		    lost;
 	unsigned		    want = 0;
 
 	log_tell_dropped(&m->log);
+	lost = log_lost(&m->log);
+	if (lost != m->lost)
+		mews_fleet_count_dropped(m->now->fleet, lost - m->lost);
+	m->lost = lost;
 	poll(pfds, 2, master_due(m));
 	while (read(m->signal_fd, &got, sizeof(got)) == sizeof(got)) {
 		for (s = master_signals; s->number != 0; s++)
@@ -235,6 +246,7 @@ master_stop(struct master *m, int signal, int64_t patience_ms)
 	notify_stopping(&m->notify, patience_ms);
 	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
 	m->stopping = m->monitor.stopping = true;
+	guard_end(&m->guard);
 	TAILQ_FOREACH(g, &m->generations, entry) {
 		g->workers.stopping = true;
 		listeners_close(&g->listeners);
@@ -307,6 +319,8 @@ master_bury(struct master *m, pid_t pid, int wait_status)
 		if (workers_bury(&g->workers, pid, wait_status))
 			return;
 	}
+	if (guard_bury(&m->guard, pid, wait_status))
+		return;
 	if ((monitor = process_find(&m->monitor.list, pid)) != NULL)
 		ending_bury(m, monitor->retired, wait_status);
 	if (!workers_bury(&m->monitor, pid, wait_status))
@@ -352,6 +366,7 @@ master_go_on(struct master *m)
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_start(&g->workers);
 	workers_start(&m->monitor);
+	guard_start(&m->guard);
 }
 
 static void

@@ -6,6 +6,7 @@
  */
 #include "parts.h"
 
+#include "admin.h"
 #include "monitor.h"
 
 #include <unistd.h>
@@ -23,6 +24,18 @@ master_disown(struct master *m, struct log *log, const char *process,
 	notify_disown(&m->notify);
 	log->process = process;
 	log->number = number;
+}
+
+/* The addresses of the admin process. */
+static void
+disown_admin(struct master *m)
+{
+	struct generation *g;
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		if (g != m->now)
+			listeners_disown_others(&g->admin, &m->now->admin);
+	listeners_disown(&m->now->admin);
 }
 
 int
@@ -45,6 +58,7 @@ master_child(void *arg, unsigned number)
 	master_disown(m, &g->log, "worker", (int)number);
 	TAILQ_FOREACH(other, &m->generations, entry)
 		listeners_disown_others(&other->listeners, &g->listeners);
+	disown_admin(m);
 	args.log = g->log;
 	return worker_run(&args);
 }
@@ -62,8 +76,47 @@ master_monitor_child(void *arg, unsigned number)
 			listeners_disown_others(&g->listeners,
 			    &now->listeners);
 	listeners_disown(&now->listeners);
+	disown_admin(m);
 	return monitor_run(now->fleet, now->config->fleet.instance,
 	    m->channel[0], &now->log);
+}
+
+int
+master_admin_child(void *arg)
+{
+	struct master	 *m = arg; /* our copy */
+	struct generation *g, *now = m->now;
+	struct admin_args args = {
+		.config = now->config,
+		.segment_path = m->runtime.segment_path,
+		.listeners = now->admin.fds,
+		.listener_count = now->admin.count,
+		.master = m->guard.parent,
+	};
+
+	master_disown(m, &now->log, "admin", -1);
+	TAILQ_FOREACH(g, &m->generations, entry) {
+		if (g != now) {
+			listeners_disown_others(&g->listeners,
+			    &now->listeners);
+			listeners_disown_others(&g->admin, &now->admin);
+		}
+		/* Left is a mapping of the process itself, to read only. */
+		mews_fleet_destroy(&g->fleet);
+	}
+	listeners_disown(&now->listeners);
+	args.log = now->log;
+	return admin_run(&args);
+}
+
+void
+master_guard(struct master *m)
+{
+	m->guard.log = &m->log;
+	m->guard.fleet = m->now->fleet;
+	m->guard.child = master_admin_child;
+	m->guard.child_arg = m;
+	m->guard.wanted = m->now->admin.count > 0;
 }
 
 void

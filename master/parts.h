@@ -6,6 +6,7 @@
 
 #include "ending.h"
 #include "generation.h"
+#include "guard.h"
 #include "notify.h"
 #include "privileges.h"
 #include "reload.h"
@@ -28,7 +29,9 @@ struct master {
 	unsigned	       slots; /* of the segment, for workers */
 	uint32_t	       number; /* of the generation that serves */
 	struct workers	       monitor; /* a table of one */
+	struct guard	       guard;	/* of the admin process */
 	int		       signal_fd;
+	unsigned long	       lost; /* lines of the log, as counted */
 	int		       channel[2];
 	bool		       stopping;
 	int64_t		       held_until; /* a death; 0: none is held */
@@ -42,6 +45,11 @@ void master_disown(struct master *m, struct log *log, const char *process,
 int master_child(void *generation, unsigned number);
 /** As master_child(), for the monitor; @master is a copy. */
 int master_monitor_child(void *master, unsigned number);
+/** As master_child(), for the admin process. */
+int master_admin_child(void *master);
+
+/** Let the admin process be that of the generation that serves. */
+void master_guard(struct master *m);
 
 /** Point @log to where @config wants it; opens that if need be. */
 void master_set_log(struct master *m, struct log *log,

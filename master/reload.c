@@ -234,8 +234,13 @@ prepare(struct master *m, struct config *to, struct mews_error *error)
 	if (!listeners_init(&g->listeners, to, error))
 		return false;
 	listeners_adopt(&g->listeners, &m->now->listeners);
+	if (!listeners_init_own(&g->admin, &g->admin_config, error))
+		return false;
+	listeners_adopt(&g->admin, &m->now->admin);
 	if (!listeners_bind(&g->listeners, LISTENER_TCP, 0, error) ||
 	    !listeners_bind(&g->listeners, LISTENER_UNIX, 0, error) ||
+	    !listeners_bind(&g->admin, LISTENER_TCP, 0, error) ||
+	    !listeners_bind(&g->admin, LISTENER_UNIX, 0, error) ||
 	    mews_fleet_renew(&g->fleet, m->now->fleet, &fleet, error) !=
 		MEWS_OK)
 		return false;
@@ -340,10 +345,13 @@ switch_over(struct master *m)
 	m->config = g->config;
 	master_set_log(m, &m->log, g->config);
 	listeners_drop(&old->listeners, &g->listeners);
+	listeners_drop(&old->admin, &g->admin);
 	workers_pass(&old->workers);
 	m->monitor.config = g->config;
 	m->monitor.fleet = g->fleet;
 	workers_renew(&m->monitor);
+	master_guard(m);
+	guard_renew(&m->guard);
 	snprintf(text, sizeof(text), "generation=%u workers=%u ms=%" PRId64,
 	    m->number, g->workers.count, process_now() - r->began);
 	log_write(&m->log, MEWS_LOG_INFO, "reloaded", "%s", text);

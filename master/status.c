@@ -353,6 +353,15 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("}\n", out);
 }
 
+void
+status_print_json(const struct mews_view *view, FILE *out)
+{
+	struct mews_view_fleet	fleet;
+
+	mews_view_fleet(view, &fleet, sizeof(fleet));
+	print_json(view, &fleet, out);
+}
+
 bool
 status_print(const struct status_args *args, FILE *out,
     struct mews_error *error)

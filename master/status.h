@@ -5,6 +5,7 @@
 #define STATUS_H
 
 #include <mews/status.h>
+#include <mews/view.h>
 #include <stdio.h>
 
 struct status_args {
@@ -21,5 +22,8 @@ struct status_args {
  */
 bool status_print(const struct status_args *args, FILE *out,
     struct mews_error *error);
+
+/** Print the JSON of mews status --json. */
+void status_print_json(const struct mews_view *view, FILE *out);
 
 #endif

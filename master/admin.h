@@ -1,0 +1,27 @@
+/*
+ * admin.h - the process that shows the fleet over HTTP, read-only.
+ */
+#ifndef ADMIN_H
+#define ADMIN_H
+
+#include "config.h"
+#include "log.h"
+
+struct admin_args {
+	const struct config *config;
+	const char *segment_path;
+	const int  *listeners; /* bound, of config->admin */
+	size_t	    listener_count;
+	pid_t	    master;
+	struct log  log;
+};
+
+/**
+ * Be the admin process; called in the child right after the fork, with the
+ * master's signals blocked. TERM ends it, and the death of the master.
+ *
+ * Returns the exit status: 1, as it could not start (logged).
+ */
+int admin_run(const struct admin_args *args);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * guard.h - the admin process, as the master sees it.
+ *
+ * Unlike a worker it has no slot: it only looks at the segment. The master
+ * starts it, starts it anew when it ends, and ends it; nobody waits for it.
+ */
+#ifndef GUARD_H
+#define GUARD_H
+
+#include "process.h"
+
+#include <mews/fleet.h>
+
+/** The child's side of the fork; returns its exit status. */
+typedef int guard_child_fn(void *arg);
+
+struct guard {
+	struct process	 process;
+	const struct log *log;
+	struct mews_fleet *fleet; /* that counts its ends */
+	guard_child_fn	*child;
+	void		*child_arg;
+	pid_t		 parent; /* the master's */
+	bool		 wanted; /* there is an address to serve */
+	bool		 told;	 /* to end */
+};
+
+/** Fork it, if it is due. Returns only in the parent. */
+void guard_start(struct guard *guard);
+/** A process ended. False: it is another one. */
+bool guard_bury(struct guard *guard, pid_t pid, int wait_status);
+/** Milliseconds until guard_start() has something to do, at most @ms. */
+int guard_due(const struct guard *guard, int ms);
+/** End it, and let guard_start() begin anew, if it is wanted. */
+void guard_renew(struct guard *guard);
+/** End it for good, and wait for that. */
+void guard_end(struct guard *guard);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * test_admin.c - the admin address: what it shows, to whom, and for how long.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static struct fleet fleet[1];
+static char	    answer[262144];
+
+static void
+start(void)
+{
+	fleet_init(fleet, "admin = 'unix:admin.sock'\n");
+	fleet_start(fleet);
+}
+
+/* Send @request to the admin address; the whole answer. Returns its status, 0
+ * if there was none. */
+static int
+ask(const char *request)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t		   length = 0;
+	ssize_t		   got;
+	int		   status = 0;
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/admin.sock",
+	    fleet->dir);
+	answer[0] = '\0';
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    write(fd, request, strlen(request)) == (ssize_t)strlen(request)) {
+		while ((got = read(fd, answer + length,
+		    sizeof(answer) - 1 - length)) > 0)
+			length += (size_t)got;
+		answer[length] = '\0';
+	}
+	close(fd);
+	sscanf(answer, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+/* Of @path, as a client that closes. */
+static int
+get(const char *path)
+{
+	char request[256];
+
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n"
+	    "Host: 127.0.0.1:9187\r\nConnection: close\r\n\r\n", path);
+	return ask(request);
+}
+
+static bool
+says(const char *text)
+{
+	return strstr(answer, text) != NULL;
+}
+
+START_TEST(metrics_are_shown)
+{
+	start();
+	fleet_wait(get("/metrics") == 200);
+	ck_assert_msg(says("Content-Type: text/plain; version=0.0.4"), "%s",
+	    answer);
+	ck_assert(says("\n# TYPE mews_workers gauge\n"));
+	ck_assert(says("\nmews_workers{state=\"ready\"} 2\n"));
+	ck_assert(says("\nmews_master_up 1\n"));
+	ck_assert(says("mews_endpoint_state{endpoint=\"a\",state=\"down\"} "));
+	ck_assert(says("# TYPE mews_query_ends_total counter\n"));
+	ck_assert(!says("# EOF"));
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	fleet_wait(get("/metrics") == 200 &&
+	    says("\nhttp_server_request_duration_seconds_count 3\n"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(get("/metrics"), 0);
+}
+END_TEST
+
+START_TEST(openmetrics_is_shown_to_who_asks_for_it)
+{
+	start();
+	fleet_wait(ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
+	    "Accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n"
+	    "Connection: close\r\n\r\n") == 200);
+	ck_assert(says("Content-Type: application/openmetrics-text; "
+	    "version=1.0.0; charset=utf-8\r\n"));
+	ck_assert(says("\n# TYPE mews_query_ends counter\n"));
+	ck_assert(says("\nmews_query_ends_total{group=\"read\","
+	    "status=\"OK\"} "));
+	ck_assert_str_eq(answer + strlen(answer) - 6, "# EOF\n");
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Requests, the statuses of their answers, and a text in these. */
+static const struct {
+	const char *request;
+	int status;
+	const char *text;
+} requests[] = {
+	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", 200, "/metrics" },
+	{ "GET / HTTP/1.1\r\nHost: [::1]:9187\r\n", 200, "fleet test" },
+	{ "GET / HTTP/1.1\r\nHost: LOCALHOST:80\r\n", 200, "" },
+	{ "GET / HTTP/1.0\r\n", 200, "" },
+	{ "GET /healthz HTTP/1.1\r\nHost: [::1]\r\n", 200, "\r\n\r\nok\n" },
+	{ "HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n", 200, "text/plain" },
+	{ "GET /status.json HTTP/1.1\r\nHost: localhost\r\n", 200,
+	  "{\"instance\":\"test\"" },
+	/* A page of another site, whose name resolves to us. */
+	{ "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n", 421, "name" },
+	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:9187\r\n", 421, "" },
+	{ "GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n", 421, "" },
+	{ "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n", 405,
+	  "Allow: GET, HEAD" },
+	{ "PUT /metrics HTTP/1.1\r\nHost: localhost\r\n", 405, "" },
+	{ "DELETE / HTTP/1.1\r\nHost: localhost\r\n", 405, "" },
+	{ "GET /nothing HTTP/1.1\r\nHost: localhost\r\n", 404, "" },
+	{ "GET /../etc/passwd HTTP/1.1\r\nHost: localhost\r\n", 404, "" },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400, "" },
+	{ "nonsense\r\n", 400, "" },
+};
+
+START_TEST(requests_are_answered_or_refused)
+{
+	char request[512];
+
+	start();
+	fleet_wait(get("/healthz") == 200);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		snprintf(request, sizeof(request), "%sConnection: close\r\n"
+		    "\r\n", requests[i].request);
+		ck_assert_msg(ask(request) == requests[i].status &&
+		    says(requests[i].text), "%s: %.300s", requests[i].request,
+		    answer);
+	}
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(readiness_names_what_is_missing)
+{
+	start();
+	/* The only endpoint is a closed port. */
+	fleet_wait(get("/readyz") == 503 && says("group read has no endpoint"));
+	ck_assert(!says("no worker"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* The pid of the admin process, which its answers tell. */
+static pid_t
+admin_pid(void)
+{
+	const char *at;
+
+	return get("/healthz") != 200 ||
+	    (at = strstr(answer, "Mews-Worker: ")) == NULL ? 0 :
+	    (pid_t)atoi(at + strlen("Mews-Worker: "));
+}
+
+START_TEST(one_that_dies_is_started_anew)
+{
+	pid_t	first, next = 0;
+
+	start();
+	fleet_wait((first = admin_pid()) > 0);
+	ck_assert_int_eq(kill(first, SIGKILL), 0);
+	fleet_wait((next = admin_pid()) > 0 && next != first);
+	fleet_wait(fleet_logged(fleet, "event=admin_exited") == 1);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	fleet_wait(!fleet_is_alive(next));
+}
+END_TEST
+
+/* Send a signal to all children of the master but @spared. */
+static void
+signal_others(pid_t spared, int number)
+{
+	pid_t	pids[FLEET_WORKERS_MAX];
+	int	count = fleet_workers(fleet, pids);
+
+	for (int i = 0; i < count; i++)
+		if (pids[i] != spared)
+			kill(pids[i], number);
+}
+
+START_TEST(workers_and_a_master_that_hang_are_seen)
+{
+	pid_t	admin;
+
+	start();
+	fleet_wait((admin = admin_pid()) > 0);
+	signal_others(admin, SIGSTOP);
+	kill(fleet->master, SIGSTOP);
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert(says("mews_worker_heartbeat_age_seconds{worker=\"0\"} "));
+	kill(fleet->master, SIGCONT);
+	signal_others(admin, SIGCONT);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(it_ends_with_its_master)
+{
+	pid_t	admin;
+
+	fleet_ignore_leaks();
+	start();
+	fleet_wait((admin = admin_pid()) > 0);
+	kill(fleet->master, SIGKILL);
+	fleet_wait(!fleet_is_alive(admin));
+}
+END_TEST
+
+START_TEST(an_address_that_is_open_to_others_is_refused)
+{
+	struct said said;
+
+	fleet_init(fleet, "admin = '*:9187'\n");
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_ne(said.status, 0);
+	ck_assert_msg(strstr(said.err, "is open to other hosts") != NULL ||
+	    strstr(said.out, "is open to other hosts") != NULL, "%s%s",
+	    said.out, said.err);
+	fleet_init(fleet, "admin = '*:9187'\nadmin_public = true\n");
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s%s", said.out, said.err);
+}
+END_TEST
+
+static bool
+events_say(const char *text)
+{
+	struct said said;
+
+	mews(&said, "events", "-c", fleet->config, NULL);
+	return said.status == 0 && strstr(said.out, text) != NULL;
+}
+
+START_TEST(events_are_shown)
+{
+	pid_t	worker;
+
+	start();
+	fleet_wait(events_say(" warning endpoint endpoint=a from="));
+	fleet_wait((worker = fleet_get_worker(fleet)) > 0);
+	kill(worker, SIGKILL);
+	fleet_wait(events_say(" warning worker_exited worker="));
+	fleet_wait(get("/metrics") == 200 &&
+	    says("\nmews_process_ends_total{reason=\"killed\"} 1\n"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert(!events_say(""));
+}
+END_TEST
+
+/* Run mews with these arguments; its output goes to @path. */
+static pid_t
+run_to(const char *path, const char *command, const char *option)
+{
+	pid_t	pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (freopen(path, "w", stdout) == NULL)
+		_exit(127);
+	execl(getenv("MEWS"), "mews", command, option, "-c", fleet->config,
+	    (char *)NULL);
+	_exit(127);
+}
+
+static bool
+file_has(const char *path, const char *text, int times)
+{
+	static char bytes[65536];
+	FILE	   *in = fopen(path, "r");
+	const char *at = bytes;
+
+	if (in == NULL)
+		return false;
+	bytes[fread(bytes, 1, sizeof(bytes) - 1, in)] = '\0';
+	fclose(in);
+	while (times > 0 && (at = strstr(at, text)) != NULL) {
+		at++;
+		times--;
+	}
+	return times == 0;
+}
+
+START_TEST(who_follows_hears_of_what_happens_until_the_end)
+{
+	pid_t	worker, events, status;
+	char	heard[320], seen[320];
+	int	how;
+
+	start();
+	snprintf(heard, sizeof(heard), "%.250s/heard", fleet->dir);
+	snprintf(seen, sizeof(seen), "%.250s/seen", fleet->dir);
+	events = run_to(heard, "events", "-f");
+	status = run_to(seen, "status", "--watch");
+	fleet_wait(file_has(heard, " endpoint endpoint=a ", 1));
+	fleet_wait(file_has(seen, "fleet test: master ", 2));
+	fleet_wait((worker = fleet_get_worker(fleet)) > 0);
+	kill(worker, SIGKILL);
+	fleet_wait(file_has(heard, " worker_exited ", 1));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(waitpid(events, &how, 0), events);
+	ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+	/* There is no such fleet any more. */
+	ck_assert_int_eq(waitpid(status, &how, 0), status);
+	ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 1);
+}
+END_TEST
+
+static Suite *
+admin_suite(void)
+{
+	Suite *suite = suite_create("admin");
+	TCase *tcase = unit_case(suite, "admin");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_test(tcase, metrics_are_shown);
+	tcase_add_test(tcase, openmetrics_is_shown_to_who_asks_for_it);
+	tcase_add_test(tcase, requests_are_answered_or_refused);
+	tcase_add_test(tcase, readiness_names_what_is_missing);
+	tcase_add_test(tcase, one_that_dies_is_started_anew);
+	tcase_add_test(tcase, workers_and_a_master_that_hang_are_seen);
+	tcase_add_test(tcase, it_ends_with_its_master);
+	tcase_add_test(tcase, an_address_that_is_open_to_others_is_refused);
+	tcase_add_test(tcase, events_are_shown);
+	tcase_add_test(tcase,
+	    who_follows_hears_of_what_happens_until_the_end);
+	return suite;
+}
+
+UNIT_MAIN(admin_suite)
