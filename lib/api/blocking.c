@@ -231,6 +231,7 @@ struct stream_waiter {
 	mews_row_fn *on_row;
 	mews_copy_data_fn *on_data;
 	mews_copy_source_fn *source;
+	mews_query_fn *on_result;
 	void *arg; /* of these */
 	size_t held; /* bytes of buffer that were refused */
 	bool overran; /* the source claims more bytes than it was given room */
@@ -280,6 +281,28 @@ on_room(void *arg)
 		if (status == MEWS_OK)
 			stream->held = 0;
 	}
+}
+
+static void
+on_result(void *arg, const struct mews_result *result)
+{
+	struct stream_waiter	*stream = arg;
+
+	stream->on_result(stream->arg, result);
+}
+
+enum mews_status
+mews_lease_script_run(struct mews_lease *lease, const char *sql,
+    mews_query_fn *fn, void *arg, struct mews_result **out)
+{
+	struct stream_waiter	stream = { .on_result = fn, .arg = arg };
+	enum mews_status	status = lease_begin(lease, &stream.waiter,
+	    out);
+
+	if (status == MEWS_OK)
+		status = mews_lease_script(lease, sql,
+		    fn == NULL ? NULL : on_result, query_done, &stream, NULL);
+	return wait_result(lease->group, status, &stream.waiter, out);
 }
 
 enum mews_status

@@ -187,8 +187,9 @@ sent(struct mews_lease *lease, struct query *query, bool begin,
 	lease->used = true;
 	lease->active_us = query->sent_us;
 	lease->transaction = lease->transaction || begin;
-	/* A statement of the library itself leaves nothing behind. */
-	if (query->kind <= QUERY_COPY) {
+	/* A statement of the library itself leaves nothing behind, nor does one
+	 * that is not run. */
+	if (query->kind <= QUERY_COPY && !query->describes) {
 		enum sql_effect	effect = query_effect(query);
 
 		if (effect != SQL_HARMLESS)
@@ -222,7 +223,7 @@ borrow_submit(struct mews_lease *lease, struct query *query, mews_query_id *id)
 	bool	begin = query->kind != QUERY_COMMIT &&
 	    query->kind != QUERY_ROLLBACK && lease_begins(lease);
 
-	if (lease->position)
+	if (lease->position && !query->describes)
 		take_position(lease, query, begin);
 	if (!bulk_fits(query)) {
 		query_drop(query);

@@ -30,6 +30,19 @@ mews_statement_register(struct mews_statement **out, struct mews_pool *pool,
 	    NULL, 0, error);
 }
 
+void
+mews_statement_drop(struct mews_statement **out)
+{
+	struct mews_statement	*statement;
+
+	STATUS_NEED_OUT(out);
+	statement = *out;
+	*out = NULL;
+	if (statement == NULL || !pool_is_ours(statement->pool))
+		return;
+	statement_drop(&statement->pool->statements, statement);
+}
+
 const char *
 mews_statement_name(const struct mews_statement *statement)
 {

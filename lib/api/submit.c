@@ -13,7 +13,7 @@ accept(struct mews_group *group, struct query *query,
 	query->wait_ms = args->wait_ms;
 	query->after = args->after;
 	query->alone = group->config->batch != MEWS_SWITCH_ON;
-	if ((args->flags & MEWS_QUERY_ALONE) != 0)
+	if ((args->flags & (MEWS_QUERY_ALONE | MEWS_QUERY_DESCRIBE)) != 0)
 		query->alone = true;
 	if ((args->flags & MEWS_QUERY_POSITION) != 0) {
 		if (group->reader)

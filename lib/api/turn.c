@@ -2,6 +2,7 @@
  * turn.c - the doors of a pool: opened, turned by its host's loop, see loop.h,
  * and closed.
  */
+#include "pool/forget.h"
 #include "pool/pool.h"
 
 #include "wire/conn.h"
@@ -138,6 +139,7 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	SLIST_INIT(&pool->free_queries);
 	TAILQ_INIT(&pool->canceled);
 	SLIST_INIT(&pool->statements.list);
+	SLIST_INIT(&pool->statements.dropped);
 	pool->deadlines.loop = &pool->loop;
 	LIST_INIT(&pool->shells);
 	SLIST_INIT(&pool->free_leases);
@@ -214,6 +216,7 @@ scan(struct mews_pool *pool, int64_t now_us)
 	cancel_scan(pool, now_us);
 	notify_scan(pool->notify, now_us);
 	interrupt_scan(pool, now_us);
+	forget_scan(pool);
 	panic = pool_panics(pool);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
 		if (!segment_knows(&pool->fleet->segment, i))

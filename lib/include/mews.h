@@ -10,6 +10,8 @@
  *		mews_lease_begin()			mews/lease.h
  *		mews_lease_transaction()		mews/transaction.h
  *		mews_lease_rows(), mews_copy_out()	mews/stream.h
+ *		mews_quote_literal()			mews/quote.h
+ *		mews_pool_set_notice()			mews/notice.h
  *		mews_listen()				mews/listen.h
  *		mews_pool_interrupt()			mews/wait.h
  *	parent:	mews_fleet_reap() for each child that ended
@@ -29,8 +31,10 @@
 #include <mews/lease.h>
 #include <mews/listen.h>
 #include <mews/monitor.h>
+#include <mews/notice.h>
 #include <mews/pool.h>
 #include <mews/query.h>
+#include <mews/quote.h>
 #include <mews/status.h>
 #include <mews/stream.h>
 #include <mews/transaction.h>

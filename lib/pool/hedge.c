@@ -43,7 +43,8 @@ may_hedge(const struct query *query)
 {
 	return query->kind == QUERY_SHARED && query->twin == NULL &&
 	    query->original == NULL && query->after == 0 &&
-	    query->fn.query != NULL && query->suspected == 0;
+	    query->fn.query != NULL && query->suspected == 0 &&
+	    !query->describes;
 }
 
 static void

@@ -18,6 +18,7 @@
 #include "query/query.h"
 #include "query/statement.h"
 
+#include <mews/notice.h>
 #include <mews/pool.h>
 
 struct conn;
@@ -66,6 +67,9 @@ struct mews_pool {
 	struct query_list canceled; /* by gone_link */
 	struct deadlines deadlines;
 	size_t queue_bytes; /* of the queries that wait, in all groups */
+
+	mews_notice_fn *on_notice; /* of all connections; or NULL */
+	void *notice_arg;
 
 	struct statements statements;
 	LIST_HEAD(, mews_lease) shells; /* leases whose connection is gone */

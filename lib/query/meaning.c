@@ -39,7 +39,8 @@ meaning_status(const struct query *query, const PGresult *answer)
 
 	if (meaning_is_libpqs(answer))
 		return MEWS_TOO_LARGE;
-	if (!query->inside && sql_commits(query_sql(query)))
+	if (query->partly || (!query->inside && !query->describes &&
+	    sql_commits(query_sql(query))))
 		return MEWS_PARTLY;
 	if (strcmp(meaning_state(answer), "57014") != 0)
 		return MEWS_SQL;

@@ -13,6 +13,20 @@
 
 static const char no_memory[] = "out of memory";
 
+/* A mistake in @args that are to be described only; NULL: none. */
+static const char *
+description_mistake(const struct mews_pool *pool,
+    const struct mews_query_args *args)
+{
+	if (args->param_count > 0 ||
+	    (args->flags & MEWS_QUERY_POSITION) != 0)
+		return "a query that is described is not run: it has neither "
+		       "parameters nor a position";
+	if (args->statement != NULL && args->statement->pool != pool)
+		return "the statement was registered with another pool";
+	return NULL;
+}
+
 /* A mistake in @args, apart from the parameters; NULL: none. */
 static inline const char *
 args_mistake(const struct mews_pool *pool, const struct mews_query_args *args)
@@ -28,13 +42,16 @@ args_mistake(const struct mews_pool *pool, const struct mews_query_args *args)
 	    (args->param_count > 0 && args->params == NULL))
 		return "a query has 0 to 65535 parameters";
 	if ((args->flags & ~(unsigned)(MEWS_QUERY_BINARY | MEWS_QUERY_ALONE |
-	    MEWS_QUERY_POSITION)) != 0)
+	    MEWS_QUERY_POSITION | MEWS_QUERY_DESCRIBE)) != 0)
 		return "the flags of a query are MEWS_QUERY_BINARY, "
-		       "MEWS_QUERY_ALONE and MEWS_QUERY_POSITION";
+		       "MEWS_QUERY_ALONE, MEWS_QUERY_POSITION and "
+		       "MEWS_QUERY_DESCRIBE";
 	if ((args->reserved[0] | args->reserved[1] | args->reserved[2] |
 	    args->reserved[3]) != 0)
 		return "the reserved members of a query are zero: this "
 		       "library knows none of them";
+	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
+		return description_mistake(pool, args);
 	if (statement == NULL)
 		return NULL;
 	if ((args->flags & MEWS_QUERY_BINARY) != 0 && statement->format == 0)
@@ -292,6 +309,8 @@ begin(struct mews_group *group, enum query_kind kind)
 	query->inside = false;
 	query->adrift = false;
 	query->plain = false;
+	query->describes = false;
+	query->partly = false;
 	query->streaming = false;
 	query->stopped = false;
 	query->overtaken = false;
@@ -341,6 +360,8 @@ query_new(struct query **out, struct mews_group *group, enum query_kind kind,
 		give_free(group->pool, query);
 		return refuse_args(group, no_memory);
 	}
+	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
+		query->describes = query->plain = true;
 	*out = query;
 	return MEWS_OK;
 }

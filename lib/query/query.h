@@ -75,6 +75,8 @@ struct query {
 	bool inside;	  /* a transaction of a lease, its end included */
 	bool adrift;	  /* its connection was lost, its twin is on its way */
 	bool plain;	  /* run the statement's SQL, prepared or not */
+	bool describes;	  /* asks for types and columns, and runs nothing */
+	bool partly;	  /* one of its statements committed something */
 	bool streaming;	  /* with on_row: libpq knows */
 	bool stopped;	  /* with on_row: no more of them */
 	bool overtaken;	  /* of it and its twin, the other was answered */

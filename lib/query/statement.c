@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A mistake in what is to be registered; NULL: none. */
 static const char *
@@ -41,12 +42,37 @@ mistake(const struct statements *statements, const char *name,
 	return NULL;
 }
 
+/* The statement that is prepared for the same SQL and types, or NULL. */
+static const struct mews_statement *
+find_same(const struct statements *statements, uint64_t hash,
+    const char *sql, const Oid *types, int type_count)
+{
+	const struct mews_statement *other;
+
+	SLIST_FOREACH (other, &statements->list, link)
+		if (other->hash == hash && other->type_count == type_count &&
+		    strcmp(other->sql, sql) == 0 && (type_count == 0 ||
+		    memcmp(other->types, types, (size_t)type_count *
+			sizeof(Oid)) == 0))
+			return other;
+	return NULL;
+}
+
+static uint32_t
+take_number(struct statements *statements)
+{
+	return statements->spare_count > 0 ?
+	    statements->spare[--statements->spare_count] :
+	    statements->numbers++;
+}
+
 enum mews_status
 statement_new(struct mews_statement **out, struct statements *statements,
     struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
     const Oid *types, int type_count, struct mews_error *error)
 {
 	struct mews_statement	*statement;
+	const struct mews_statement *same;
 	const char		*why;
 	size_t			 size, room;
 	Oid			*copy;
@@ -63,10 +89,17 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	if (statement == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	statement->pool = pool;
-	statement->number = statements->count++;
+	statement->hash = text_hash(sql);
+	same = find_same(statements, statement->hash, sql, types, type_count);
+	statement->number = same != NULL ? same->number :
+	    take_number(statements);
 	snprintf(statement->on_server, sizeof(statement->on_server),
 	    "mews_%u", statement->number);
-	strcpy(statement->name, name != NULL ? name : statement->on_server);
+	snprintf(statement->name, sizeof(statement->name), "mews_%u",
+	    statements->count++);
+	if (name != NULL)
+		strcpy(statement->name, name);
+	statement->dropped = statement->busy = false;
 	statement->effect = sql_effect(sql);
 	statement->copies = sql_copies(sql);
 	statement->answers = 0;
@@ -90,10 +123,66 @@ statement_new(struct mews_statement **out, struct statements *statements,
 }
 
 void
+statement_drop(struct statements *statements,
+    struct mews_statement *statement)
+{
+	SLIST_REMOVE(&statements->list, statement, mews_statement, link);
+	SLIST_INSERT_HEAD(&statements->dropped, statement, link);
+	statement->dropped = true;
+}
+
+bool
+statement_is_shared(const struct statements *statements,
+    const struct mews_statement *statement)
+{
+	const struct mews_statement *other;
+
+	SLIST_FOREACH (other, &statements->list, link)
+		if (other->number == statement->number)
+			return true;
+	return false;
+}
+
+/* Without memory a number is not used again. */
+static void
+give_number(struct statements *statements, uint32_t number)
+{
+	uint32_t	 room = statements->spare_room * 2 + 16, *more;
+
+	if (statements->spare_count == statements->spare_room) {
+		more = reallocarray(statements->spare, room, sizeof(*more));
+		if (more == NULL)
+			return;
+		statements->spare = more;
+		statements->spare_room = room;
+	}
+	statements->spare[statements->spare_count++] = number;
+}
+
+void
+statement_free(struct statements *statements,
+    struct mews_statement *statement, bool forgotten)
+{
+	const struct mews_statement *other;
+
+	SLIST_REMOVE(&statements->dropped, statement, mews_statement, link);
+	SLIST_FOREACH (other, &statements->dropped, link)
+		forgotten = forgotten && other->number != statement->number;
+	if (forgotten)
+		give_number(statements, statement->number);
+	free(statement);
+}
+
+void
 statements_free(struct statements *statements)
 {
 	struct mews_statement	*statement;
 
+	free(statements->spare);
+	while ((statement = SLIST_FIRST(&statements->dropped)) != NULL) {
+		SLIST_REMOVE_HEAD(&statements->dropped, link);
+		free(statement);
+	}
 	while ((statement = SLIST_FIRST(&statements->list)) != NULL) {
 		SLIST_REMOVE_HEAD(&statements->list, link);
 		free(statement);

@@ -12,7 +12,8 @@
 
 struct mews_statement {
 	struct mews_pool *pool;
-	uint32_t number; /* index into each connection's prepared[] */
+	uint32_t number; /* index into each connection's prepared[]; the same
+			    for all of the same SQL and types */
 	char on_server[16]; /* its name there: "mews_7" */
 	char name[MEWS_NAME_MAX + 1];
 	enum sql_effect effect;
@@ -21,6 +22,9 @@ struct mews_statement {
 	const Oid *types; /* behind sql, or NULL */
 	uint64_t answers; /* learned from */
 	float mean_us; /* moving average of its time on the server */
+	uint64_t hash; /* of the SQL */
+	bool dropped;  /* on the list of these; its host has forgotten it */
+	bool busy;     /* and a query of it has not ended */
 	enum sql_copy copies;
 	float *usual_us; /* of all statements of the pool */
 	struct figures_statement *figures;
@@ -41,8 +45,12 @@ struct slow_text {
 
 /* All that one pool knows of SQL. */
 struct statements {
-	SLIST_HEAD(, mews_statement) list;
-	uint32_t count;
+	SLIST_HEAD(statement_list, mews_statement) list;
+	struct statement_list dropped; /* until all servers have forgotten */
+	uint32_t count;	   /* registered, ever */
+	uint32_t numbers;  /* given out */
+	uint32_t *spare;   /* of these, those that may be given out again */
+	uint32_t spare_count, spare_room;
 	float usual_us; /* a quarter of all takes less */
 	struct slow_text texts[STATEMENT_TEXTS]; /* by their hash */
 };
@@ -52,6 +60,18 @@ enum mews_status statement_new(struct mews_statement **out,
     struct statements *statements, struct mews_pool *pool, const char *name,
     const char *sql, unsigned flags, const Oid *types, int type_count,
     struct mews_error *error);
+
+/* No query of it will begin: put it on the list of the dropped. */
+void statement_drop(struct statements *statements,
+    struct mews_statement *statement);
+
+/* Does one that was not dropped go by the same number? */
+bool statement_is_shared(const struct statements *statements,
+    const struct mews_statement *statement);
+
+/* Free one of the dropped; @forgotten: no server knows its number any more. */
+void statement_free(struct statements *statements,
+    struct mews_statement *statement, bool forgotten);
 
 void statements_free(struct statements *statements);
 

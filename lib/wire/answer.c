@@ -165,7 +165,7 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 
 	/* The host has its part in the time of a stream; and nobody waits for
 	 * one that was overtaken. */
-	if (query->on_row != NULL || query->overtaken)
+	if (query->on_row != NULL || query->overtaken || query->describes)
 		return;
 	if (turn->answers++ == 0)
 		turn->waited_us = turn->now_us - query->sent_us;
@@ -429,6 +429,22 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 	}
 }
 
+/* Tell the host of a notice. */
+static void
+tell_notice(const struct conn *conn, const PGresult *notice)
+{
+	const struct mews_pool	*pool = conn->group->pool;
+	struct mews_lease	*lease = conn->lease;
+
+	if (!conn_is_up(conn))
+		return;
+	if (lease != NULL && lease->on_notice != NULL)
+		lease->on_notice(lease->notice_arg, lease, name(conn),
+		    notice);
+	else if (pool->on_notice != NULL)
+		pool->on_notice(pool->notice_arg, lease, name(conn), notice);
+}
+
 /*
  * A FATAL error that answers no query arrives as a notice. A backend that is
  * told to go at once, because another one crashed (57P02) or for an immediate
@@ -450,6 +466,8 @@ on_notice(void *arg, const PGresult *notice)
 	    (severity != NULL && strcmp(severity, "FATAL") == 0))
 		conn_break(conn, meaning_evidence(meaning_state(notice)),
 		    PQresultErrorMessage(notice));
+	else
+		tell_notice(conn, notice);
 }
 
 void

@@ -16,6 +16,8 @@
 #include "wire/copy.h"
 
 #include "wire/answer.h"
+#include "fleet/endpoint.h"
+#include "query/meaning.h"
 #include "wire/send.h"
 #include "wire/lease.h"
 #include "wire/ring.h"
@@ -39,6 +41,8 @@ struct copy {
 	enum copy_state state;
 	mews_copy_data_fn *on_data; /* NULL: data goes */
 	mews_copy_room_fn *on_room;
+	bool script;	  /* no COPY: several statements */
+	mews_query_fn *on_result; /* of each of them; or NULL */
 	PGresult *answer; /* how it ended, once known */
 	bool stopped;	  /* the rest is thrown away */
 	bool full;	  /* the socket is; on_room is owed */
@@ -196,12 +200,68 @@ take_data(struct conn *conn)
 	return length != 0;
 }
 
+/* Did @answer end a transaction so that its work stays? */
+static bool
+committed(const PGresult *answer)
+{
+	const char	*tag = PQcmdStatus((PGresult *)(uintptr_t)answer);
+
+	return strncmp(tag, "COMMIT", 6) == 0 ||
+	    strcmp(tag, "PREPARE TRANSACTION") == 0;
+}
+
+/* One statement of a script was answered. */
+static void
+script_answered(struct conn *conn, PGresult *answer)
+{
+	struct copy    *copy = conn->copy;
+	struct query   *query = ring_at(conn, conn->head)->query;
+
+	conn->head_since_us = pool_now(conn->group->pool);
+	switch (PQresultStatus(answer)) {
+	case PGRES_COPY_IN:
+		if (PQputCopyEnd(conn->pg, "COPY FROM STDIN is not possible "
+		    "in a script") != 1)
+			broke(conn);
+		conn_flush_later(conn);
+		PQclear(answer);
+		return;
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		conn_break(conn, HEALTH_NOTHING,
+		    "COPY TO STDOUT is not possible in a script");
+		PQclear(answer);
+		return;
+	default:
+		PQclear(copy->answer);
+		copy->answer = answer;
+	}
+	if (!meaning_is_well(PQresultStatus(answer)))
+		return;
+	query->partly = query->partly || committed(answer);
+	if (copy->on_result == NULL || query->fn.query == NULL ||
+	    query->canceled)
+		return;
+	query->told = (struct mews_result) {
+		.magic = RESULT_MAGIC,
+		.pg = answer,
+		.endpoint = endpoint_name(conn->group->pool->fleet,
+		    conn->endpoint),
+	};
+	copy->on_result(query->arg, &query->told);
+	result_close(&query->told);
+}
+
 static void
 answered(struct conn *conn, PGresult *answer)
 {
 	struct copy	*copy = conn->copy;
 	ExecStatusType	 status = PQresultStatus(answer);
 
+	if (copy->script) {
+		script_answered(conn, answer);
+		return;
+	}
 	if (status == PGRES_COPY_OUT && copy->state == COPY_ASKED &&
 	    copy->on_data != NULL) {
 		copy->state = COPY_TAKES;
@@ -294,7 +354,8 @@ copy_give_up(struct conn *conn)
 {
 	struct copy	*copy = conn->copy;
 
-	if (copy == NULL || copy->ending || copy->on_data != NULL)
+	if (copy == NULL || copy->ending || copy->on_data != NULL ||
+	    copy->script)
 		return;
 	copy->ending = true;
 	strcpy(copy->why, "given up by the client");
@@ -336,11 +397,25 @@ copy_begin(struct conn *conn, struct query *query, bool begin,
 	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
 }
 
+enum mews_status
+copy_script(struct conn *conn, struct query *query, bool begin,
+    mews_query_fn *on_result)
+{
+	struct copy	*copy = calloc(1, sizeof(*copy));
+
+	if (copy == NULL)
+		return MEWS_NOMEM;
+	copy->script = true;
+	copy->on_result = on_result;
+	conn->copy = copy;
+	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
+}
+
 bool
 copy_is_open(const struct copy *copy)
 {
-	return copy != NULL && copy->on_data == NULL && !copy->ending &&
-	    copy->state != COPY_ENDS;
+	return copy != NULL && copy->on_data == NULL && !copy->script &&
+	    !copy->ending && copy->state != COPY_ENDS;
 }
 
 bool

@@ -1,7 +1,7 @@
 /*
- * copy.h - COPY on a leased connection.
+ * copy.h - COPY, and texts of several statements, on a leased connection.
  *
- * libpq has no COPY in pipeline mode, so the connection leaves it when all
+ * libpq has neither in pipeline mode, so the connection leaves it when all
  * before the COPY was answered, and comes back to it at its end. Meanwhile
  * the COPY is the ring's only entry.
  */
@@ -18,6 +18,10 @@ struct copy;
  * and @on_room is NULL. UNAVAILABLE: @conn broke; NOMEM. */
 enum mews_status copy_begin(struct conn *conn, struct query *query, bool begin,
     mews_copy_data_fn *on_data, mews_copy_room_fn *on_room);
+
+/* Put @query, a text of several statements; else as copy_begin(). */
+enum mews_status copy_script(struct conn *conn, struct query *query,
+    bool begin, mews_query_fn *on_result);
 
 /* Does @copy, which may be NULL, take data still; does it now? */
 bool copy_is_open(const struct copy *copy);

@@ -96,6 +96,7 @@ lease_hold(struct conn *conn)
 	lease->dirty = false;
 	lease->by_hand = LEASE_HAND_OFF;
 	lease->position = false;
+	lease->on_notice = NULL;
 	lease->options[0] = '\0';
 	lease->active_us = pool_now(pool);
 	conn->lease = lease;

@@ -43,6 +43,8 @@ struct mews_lease {
 	bool dirty;		  /* may have left something in the session */
 	uint8_t by_hand;	  /* enum lease_hand */
 	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
+	mews_notice_fn *on_notice; /* or NULL: the pool's */
+	void *notice_arg;
 	int64_t active_us;	  /* last time something ended or was sent */
 	LIST_ENTRY(mews_lease) link;	   /* SHELL: pool->shells */
 	SLIST_ENTRY(mews_lease) free_link; /* pool->free_leases */

@@ -147,6 +147,19 @@ send_begin(struct conn *conn, const struct mews_lease *lease)
 		    ring_push(conn, EXPECT_AHEAD, NULL)));
 }
 
+/* By the unnamed statement, which leaves nothing behind. */
+static bool __attribute__((noinline))
+send_describe(struct conn *conn, const struct query *query)
+{
+	const struct mews_statement *statement = query->statement;
+
+	return PQsendPrepare(conn->pg, "", query_sql(query),
+	    statement == NULL ? 0 : statement->type_count,
+	    statement == NULL ? NULL : statement->types) == 1 &&
+	    ring_push(conn, EXPECT_AHEAD, NULL) &&
+	    PQsendDescribePrepared(conn->pg, "") == 1;
+}
+
 static inline bool
 send_query(struct conn *conn, const struct query *query)
 {
@@ -154,6 +167,8 @@ send_query(struct conn *conn, const struct query *query)
 	const char *const	    *values = query->values;
 	char			     name[PREPARED_NAME];
 
+	if (query->describes)
+		return send_describe(conn, query);
 	if (statement == NULL)
 		return PQsendQueryParams(conn->pg, query->sql,
 		    query->param_count, query->types, values, query->lengths,

@@ -411,6 +411,101 @@ START_TEST(what_was_prepared_in_a_flight_is_used)
 }
 END_TEST
 
+/* Registered twice, and dropped. */
+
+static struct asked
+run_statement(const struct mews_statement *of, const char *group)
+{
+	const struct mews_query_args args = { .statement = of };
+
+	return cluster_run_args(cluster_group(group), &args);
+}
+
+START_TEST(the_same_sql_is_prepared_once)
+{
+	const Oid	       type = 23;
+	struct mews_statement *again, *typed;
+
+	register_sql("select 'here'");
+	ck_assert_int_eq(mews_statement_register(&again, cluster.pool, "again",
+	    "select 'here'", 0, NULL), MEWS_OK);
+	ck_assert_ptr_ne(again, statement);
+	ck_assert_str_eq(mews_statement_name(again), "again");
+	ck_assert_str_eq(run_statement(statement, "write").value, "here");
+	ck_assert_str_eq(run_statement(again, "write").value, "here");
+	ck_assert_int_eq(known(), 1);
+	/* With other types it is another one. */
+	ck_assert_int_eq(mews_statement_register(&again, cluster.pool, NULL,
+	    "select $1", 0, NULL), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register_typed(&typed, cluster.pool,
+	    NULL, "select $1", 0, &type, 1, NULL), MEWS_OK);
+	ck_assert_str_ne(mews_statement_name(again),
+	    mews_statement_name(typed));
+}
+END_TEST
+
+START_TEST(what_was_dropped_is_forgotten)
+{
+	struct mews_statement *again;
+
+	register_sql("select 'here'");
+	ck_assert_int_eq(mews_statement_register(&again, cluster.pool, NULL,
+	    "select 'here'", 0, NULL), MEWS_OK);
+	ck_assert_str_eq(run_statement(statement, "write").value, "here");
+	ck_assert_str_eq(run_statement(statement, "read").value, "here");
+	mews_statement_drop(&statement);
+	ck_assert_ptr_null(statement);
+	ck_assert_str_eq(run_statement(again, "write").value, "here");
+	ck_assert_int_eq(known(), 1);
+	mews_statement_drop(&again);
+	mews_statement_drop(&again);
+	CLUSTER_WAIT(known() == 0);
+	/* A spare number is used again, under another name. */
+	for (int i = 0; i < 3; i++) {
+		register_sql("select 'there'");
+		ck_assert_str_eq(run_statement(statement, "write").value,
+		    "there");
+		mews_statement_drop(&statement);
+		CLUSTER_WAIT(known() == 0);
+	}
+}
+END_TEST
+
+START_TEST(a_query_outlives_its_statement)
+{
+	struct mews_query_args args = { 0 };
+	struct asked	       asked, behind;
+
+	register_sql("select 'slow' from pg_sleep(1.2)");
+	args.statement = statement;
+	cluster_send(&asked, cluster_group("write"), &args);
+	cluster_send(&behind, cluster_group("write"), &args);
+	mews_statement_drop(&statement);
+	CLUSTER_WAIT(asked.calls == 1 && behind.calls == 1);
+	ck_assert_str_eq(asked.value, "slow");
+	ck_assert_str_eq(behind.value, "slow");
+	CLUSTER_WAIT(known() == 0);
+}
+END_TEST
+
+START_TEST(a_lease_keeps_what_was_dropped_until_it_ends)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("write"));
+
+	register_sql("select 'here'");
+	cluster_on_lease(lease, "begin");
+	ck_assert_str_eq(run_on(lease, NULL).value, "here");
+	ck_assert_int_eq(cluster_on_lease(lease, "select 1/0").status,
+	    MEWS_SQL);
+	mews_statement_drop(&statement);
+	for (int64_t end_ms = cluster_now() + 1500; cluster_now() < end_ms;)
+		cluster_turn();
+	ck_assert_int_eq(cluster_on_lease(lease, "rollback").status, MEWS_OK);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(known() == 0);
+}
+END_TEST
+
 static Suite *
 prepared_suite(void)
 {
@@ -438,6 +533,10 @@ prepared_suite(void)
 	tcase_add_test(all, what_failed_to_be_prepared_is_not_used);
 	tcase_add_test(all, bad_sql_says_so_each_time);
 	tcase_add_test(all, what_was_prepared_in_a_flight_is_used);
+	tcase_add_test(all, the_same_sql_is_prepared_once);
+	tcase_add_test(all, what_was_dropped_is_forgotten);
+	tcase_add_test(all, a_query_outlives_its_statement);
+	tcase_add_test(all, a_lease_keeps_what_was_dropped_until_it_ends);
 	return suite;
 }
 

@@ -30,6 +30,11 @@ struct mews_result;
  * COMMIT as SQL, that has it. Costs a second small query. INVALID on a lease
  * behind a BEGIN or COMMIT as SQL that was not answered yet. */
 #define MEWS_QUERY_POSITION 0x4
+/* Flag of any query: do not run it, but say what it takes and gives. It brings
+ * no parameters. Of the result's PGresult PQnparams() and PQparamtype() are the
+ * types of the parameters, PQnfields(), PQfname(), PQftype() and PQfmod() the
+ * columns: none where it gives no rows. */
+#define MEWS_QUERY_DESCRIBE 0x8
 
 /* One parameter. Make it with the helpers below; all zero is SQL NULL. Never
  * grows, as queries bring arrays of it. */
@@ -62,12 +67,16 @@ struct mews_param mews_param_null(void);
  * Register SQL to be run many times. It is prepared on each connection in the
  * same flight as its first use there.
  *
+ * The same SQL with the same types is prepared once, however often it is
+ * registered. Servers call it "mews_0", "mews_1", ...
+ *
  * @name   what messages and figures call it: as an endpoint's, and no other's
- *         of the pool; copied. NULL: "mews_0", "mews_1", ..., which is also
+ *         of the pool; copied. NULL: "mews_0", "mews_1", ..., which need not be
  *         what servers call it.
  * @sql    one statement, copied; $1, $2, ... are its parameters.
  * @flags  MEWS_QUERY_BINARY or 0.
- * @out    set on MEWS_OK, else NULL; belongs to the pool and lives as long.
+ * @out    set on MEWS_OK, else NULL; belongs to the pool and lives as long, or
+ *         until mews_statement_drop().
  *
  * Returns MEWS_OK, MEWS_INVALID (@error says why) or MEWS_NOMEM. The SQL
  * itself is judged by the server at first use.
@@ -75,6 +84,14 @@ struct mews_param mews_param_null(void);
 enum mews_status mews_statement_register(struct mews_statement **out,
     struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
     struct mews_error *error);
+
+/**
+ * Forget a statement and set *statement to NULL; NULL *statement is a no-op.
+ * Queries of it that were accepted end as they would. Servers forget it within
+ * some seconds, unless the same SQL is registered a second time; where a lease
+ * has run it, when that has ended.
+ */
+void mews_statement_drop(struct mews_statement **statement);
 
 /** The statement's name; it lives as long as the statement. */
 const char *mews_statement_name(const struct mews_statement *statement);
@@ -95,8 +112,9 @@ struct mews_query_args {
 	const char *sql; /* parsed anew each time, one statement */
 	const struct mews_param *params;
 	int param_count;
-	unsigned flags;	     /* MEWS_QUERY_ALONE, MEWS_QUERY_POSITION;
-				with sql: MEWS_QUERY_BINARY */
+	unsigned flags;	     /* MEWS_QUERY_ALONE, MEWS_QUERY_POSITION,
+				MEWS_QUERY_DESCRIBE; with sql:
+				MEWS_QUERY_BINARY */
 	uint64_t after;	     /* read your writes: a position; run on a server
 				that has replayed it, or on the primary where
 				the group may use it; wait for one at most

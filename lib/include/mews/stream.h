@@ -158,6 +158,34 @@ typedef int mews_copy_source_fn(void *arg, void *buffer, size_t size);
 enum mews_status mews_copy_in_run(struct mews_lease *lease, const char *sql,
     mews_copy_source_fn *source, void *arg, struct mews_result **out);
 
+/**
+ * Run a text of several statements by the simple protocol: a migration, a
+ * dump. The server runs what is not inside of a transaction as one, unless the
+ * text begins and ends transactions of its own; it stops at the first error.
+ * Nothing else is accepted on the lease meanwhile. The lease may hold a
+ * transaction open behind it, and its session is made anew when it ends.
+ *
+ * @sql        NUL-terminated, copied; without parameters, and without COPY
+ *             from and to the client: that is refused by the server where data
+ *             goes, and ends the connection where data comes.
+ * @on_result  runs for each statement that went well, in order, with its
+ *             answer; may be NULL. It may call the pool, but no blocking call.
+ * @on_end     runs once, with the last statement's answer, or the error that
+ *             ended it: MEWS_SQL, MEWS_TIMEOUT: all that was not committed is
+ *             undone; MEWS_PARTLY: a statement before it committed; MEWS_LOST:
+ *             unknown, even inside of a transaction.
+ *
+ * Returns as mews_lease_query().
+ */
+enum mews_status mews_lease_script(struct mews_lease *lease, const char *sql,
+    mews_query_fn *on_result, mews_query_fn *on_end, void *arg,
+    mews_query_id *id);
+/** As mews_lease_script(), but wait for the end; as mews_lease_query_run().
+ * @arg is on_result's. */
+enum mews_status mews_lease_script_run(struct mews_lease *lease,
+    const char *sql, mews_query_fn *on_result, void *arg,
+    struct mews_result **out);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

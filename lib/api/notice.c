@@ -1,0 +1,26 @@
+/*
+ * notice.c - the doors of notices: who hears them.
+ */
+#include "wire/lease.h"
+
+enum mews_status
+mews_pool_set_notice(struct mews_pool *pool, mews_notice_fn *fn, void *arg)
+{
+	if (!pool_ours(pool))
+		return MEWS_INVALID;
+	pool->on_notice = fn;
+	pool->notice_arg = arg;
+	return MEWS_OK;
+}
+
+enum mews_status
+mews_lease_set_notice(struct mews_lease *lease, mews_notice_fn *fn, void *arg)
+{
+	if (lease_checked(lease)->group == NULL)
+		return MEWS_INVALID;
+	if (!pool_is_ours(lease->group->pool))
+		return refuse_foreign(&lease->group->why);
+	lease->on_notice = fn;
+	lease->notice_arg = arg;
+	return MEWS_OK;
+}
