@@ -31,6 +31,7 @@ struct pool {
 	struct mews_pool *handle; /* NULL: opened at the next use */
 	unsigned long thread;	  /* whose it is while it is open */
 	unsigned generation;	  /* +1 when the handle ends */
+	unsigned forks;		  /* fork_count of the process that opened it */
 	unsigned depth;		  /* of callbacks of libmews */
 	bool asynchronous;	  /* waits are futures of an event loop */
 	bool closing;
@@ -41,6 +42,8 @@ struct pool {
 	const char *endpoint_name; /* the endpoint seen last, and its str */
 	PyObject *endpoint;
 	uint64_t position; /* the highest of this pool's writes */
+	PyObject *on_notice; /* callable, or NULL */
+	PyObject *notices; /* list of (handler, notice) to be told, or NULL */
 	PyObject *loop;	   /* asyncio's; NULL where not asynchronous */
 	PyObject *future_class; /* mews.aio.QueryFuture */
 	PyObject *timer;   /* the tick that is due latest, or NULL */
@@ -93,7 +96,8 @@ enum call_want {
 	CALL_ROWS,  /* Rows */
 	CALL_COUNT, /* rows affected */
 	CALL_NONE,
-	CALL_LEASE
+	CALL_LEASE,
+	CALL_DESCRIPTION
 };
 
 /* One query, or a wait for a lease, until it ended. */
@@ -114,6 +118,7 @@ struct lease {
 	struct pool *pool;
 	struct mews_lease *handle;
 	struct mews_group *group;
+	PyObject *on_notice; /* (pool, callable), or NULL: the pool's */
 	unsigned generation; /* of the pool, when it was borrowed */
 };
 
@@ -126,6 +131,12 @@ struct query_options {
 
 extern PyTypeObject Fleet_Type, Pool_Type, Lease_Type, Plan_Type,
     Columns_Type, Row_Type, Rows_Type, Stream_Type, Listener_Type;
+
+/* fork.c */
+
+/** Grows in the child of each fork(2), once fork_catch() was called. */
+extern unsigned fork_count;
+bool fork_catch(void);
 
 /* import.c */
 
@@ -311,7 +322,32 @@ bool load_time_init(void);
 /* lease.c */
 
 PyObject *lease_borrow(struct pool *pool, struct mews_group *group,
-    uint32_t wait_ms);
+    uint32_t wait_ms, uint64_t after);
+
+/* notice.c */
+
+/** Have a pool, or a lease, tell @handler, or nobody, if it is None. */
+bool notice_set(struct pool *pool, PyObject *handler);
+bool notice_set_lease(struct lease *lease, PyObject *handler);
+/** The pool was opened: it has a handler already, perhaps. */
+void notice_begin(struct pool *pool);
+/** Tell those that pool->notices has, unless this is inside of a callback. */
+void notice_tell(struct pool *pool);
+
+/* script.c */
+
+/** Methods of a lease: script(sql), describe(sql), quote_..(text). */
+PyObject *script_run(PyObject *self, PyObject *sql);
+PyObject *describe_lease(PyObject *self, PyObject *sql);
+PyObject *quote_literal(PyObject *self, PyObject *text);
+PyObject *quote_identifier(PyObject *self, PyObject *text);
+/** A method of a pool: describe(group, sql). */
+PyObject *describe_pool(PyObject *self, PyObject *args);
+
+/* description.c */
+
+/** A Description: types of parameters and columns. */
+PyObject *description_new(const PGresult *pg);
 
 /* waiter.c */
 

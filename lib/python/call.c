@@ -121,6 +121,8 @@ value_of(struct call *call, const struct mews_result *result)
 	case CALL_COUNT:
 		return PyLong_FromLongLong(
 		    rows_affected(mews_result_pg(result)));
+	case CALL_DESCRIPTION:
+		return description_new(mews_result_pg(result));
 	case CALL_NONE:
 	case CALL_LEASE:
 		break;

@@ -5,7 +5,7 @@
  * Every fleet of a process is in one list, for the hooks that run at a fork:
  * the parent gives back the slots of children that are gone; the child ends
  * the copies of the parent's pools, without a word to the servers, and joins at
- * its first use.
+ * its first use. Where Python was not told of the fork, see fork.c.
  */
 #include "binding.h"
 

@@ -20,6 +20,7 @@ lease_new(struct pool *pool, struct mews_group *group,
 	lease->pool = (struct pool *)Py_NewRef((PyObject *)pool);
 	lease->handle = handle;
 	lease->group = group;
+	lease->on_notice = NULL;
 	lease->generation = pool->generation;
 	return (PyObject *)lease;
 }
@@ -48,9 +49,11 @@ on_lease(void *arg, struct mews_lease *handle,
 }
 
 PyObject *
-lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms)
+lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms,
+    uint64_t after)
 {
-	struct mews_lease	*handle = mews_lease_try(group);
+	struct mews_lease	*handle = after != 0 ? NULL :
+				    mews_lease_try(group);
 	struct borrow		*borrow;
 	struct call		*call;
 	enum mews_status	 status;
@@ -72,8 +75,8 @@ lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms)
 		return PyErr_NoMemory();
 	}
 	*borrow = (struct borrow) { call, group };
-	status = mews_lease_begin(group, wait_ms, on_lease, borrow,
-	    &call->id);
+	status = mews_lease_begin_after(group, after, wait_ms, on_lease,
+	    borrow, &call->id);
 	if (status != MEWS_OK) {
 		PyMem_Free(borrow);
 		return call_refuse(call, error_of_group(status, group));
@@ -247,6 +250,16 @@ lease_copy_in(PyObject *self, PyObject *sql)
 	return stream_copy((struct lease *)self, STREAM_COPY_IN, sql);
 }
 
+static PyObject *
+lease_on_notice(PyObject *self, PyObject *handler)
+{
+	struct lease	*lease = (struct lease *)self;
+
+	if (lease_use(lease) == NULL || !notice_set_lease(lease, handler))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
 /* Give it back; false: only its own thread can. */
 static bool
 give_back(struct lease *lease)
@@ -294,7 +307,9 @@ lease_dealloc(PyObject *self)
 {
 	struct lease	*lease = (struct lease *)self;
 
-	give_back(lease);
+	/* One that its own thread has to take away may tell of notices yet. */
+	if (give_back(lease))
+		Py_CLEAR(lease->on_notice);
 	Py_CLEAR(lease->pool);
 	PyObject_Free(self);
 }
@@ -312,6 +327,11 @@ static PyMethodDef methods[] = {
 	{ "rows", METHOD(lease_rows), METH_FASTCALL | METH_KEYWORDS, NULL },
 	{ "copy_out", lease_copy_out, METH_O, NULL },
 	{ "copy_in", lease_copy_in, METH_O, NULL },
+	{ "script", script_run, METH_O, NULL },
+	{ "describe", describe_lease, METH_O, NULL },
+	{ "quote_literal", quote_literal, METH_O, NULL },
+	{ "quote_identifier", quote_identifier, METH_O, NULL },
+	{ "on_notice", lease_on_notice, METH_O, NULL },
 	{ "end", lease_end, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL }
 };

@@ -25,7 +25,8 @@ static struct PyModuleDef module = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "mews._mews",
 	.m_doc = "The part of mews that is written in C; see help(mews).",
-	.m_size = -1,
+	/* Not -1: PyInit__mews() runs in other interpreters, too. */
+	.m_size = 0,
 	.m_methods = methods,
 };
 
@@ -52,6 +53,18 @@ register_fork(PyObject *self)
 	return done != NULL;
 }
 
+/* Classes and caches in C are there once, and belong to one interpreter. */
+static bool
+is_main_interpreter(void)
+{
+	if (PyInterpreterState_Get() == PyInterpreterState_Main())
+		return true;
+	PyErr_SetString(PyExc_ImportError, "mews serves the main interpreter "
+	    "of a process only: uWSGI has single-interpreter = true for that, "
+	    "and mod_wsgi WSGIApplicationGroup %{GLOBAL}");
+	return false;
+}
+
 PyMODINIT_FUNC PyInit__mews(void);
 
 PyMODINIT_FUNC
@@ -67,8 +80,11 @@ PyInit__mews(void)
 		{ "Listener", &Listener_Type },
 		{ "_Plan", &Plan_Type }, { "_Columns", &Columns_Type },
 	};
+	static bool	 registered;
 	PyObject	*self;
 
+	if (!is_main_interpreter())
+		return NULL;
 	Row_Type.tp_base = &PyTuple_Type;
 	Rows_Type.tp_base = &PyList_Type;
 	if ((self = PyModule_Create(&module)) == NULL)
@@ -78,7 +94,12 @@ PyInit__mews(void)
 		    PyModule_AddObjectRef(self, types[i].name,
 			(PyObject *)types[i].type) == -1)
 			goto failed;
-	if (load_init() && load_time_init() && register_fork(self))
+	if (!load_init() || !load_time_init())
+		goto failed;
+	/* Also where somebody took it out of sys.modules and imports anew. */
+	registered = registered ||
+	    (register_fork(self) && fork_catch());
+	if (registered)
 		return self;
 failed:
 	Py_DECREF(self);

@@ -2,8 +2,8 @@
  * plan.c - what a pool remembers of a text of SQL: its statement, registered
  * at the second use, and how the columns of its rows are read.
  *
- * A registered statement lives as long as the pool, so that there is a limit
- * to them; what comes later is parsed each time.
+ * Servers keep what is prepared in memory, so that there is a limit to that:
+ * beyond it the statement that is known longest is dropped.
  */
 #include "binding.h"
 
@@ -75,14 +75,36 @@ plan_of(struct pool *pool, PyObject *sql)
 	return (struct plan *)found;
 }
 
+/* Drop the oldest statement, and forget its plan. */
+static bool
+drop_oldest(struct pool *pool)
+{
+	PyObject	*key, *value;
+	Py_ssize_t	 at = 0;
+	int		 done;
+
+	while (PyDict_Next(pool->plans, &at, &key, &value))
+		if (((struct plan *)value)->statement != NULL) {
+			mews_statement_drop(&((struct plan *)value)->statement);
+			((struct plan *)value)->uses = 0;
+			pool->plan_count--;
+			Py_INCREF(key);
+			done = PyDict_DelItem(pool->plans, key);
+			Py_DECREF(key);
+			return done == 0;
+		}
+	return true;
+}
+
 bool
 plan_prepare(struct plan *plan, struct pool *pool)
 {
 	enum mews_status	status;
 
-	if (plan->statement != NULL || ++plan->uses < 2 ||
-	    pool->plan_count >= STATEMENTS_MAX)
+	if (plan->statement != NULL || ++plan->uses < 2)
 		return true;
+	if (pool->plan_count >= STATEMENTS_MAX && !drop_oldest(pool))
+		return false;
 	status = mews_statement_register(&plan->statement, pool->handle, NULL,
 	    plan->text, 0, NULL);
 	if (status == MEWS_NOMEM) {

@@ -48,13 +48,14 @@ pool_lease(PyObject *self, PyObject *const *args, Py_ssize_t count,
 	struct mews_group	*group;
 
 	if (count != 1) {
-		PyErr_SetString(PyExc_TypeError, "lease(group, *, wait=None)");
+		PyErr_SetString(PyExc_TypeError, "lease(group, *, wait=None, "
+		    "after=0)");
 		return NULL;
 	}
 	if (!call_options(args + count, names, &options) || !pool_use(pool) ||
 	    (group = pool_group(pool, args[0])) == NULL)
 		return NULL;
-	return lease_borrow(pool, group, options.wait_ms);
+	return lease_borrow(pool, group, options.wait_ms, options.after);
 }
 
 static PyObject *
@@ -127,6 +128,17 @@ pool_position(PyObject *self, PyObject *unused)
 }
 
 static PyObject *
+pool_on_notice(PyObject *self, PyObject *handler)
+{
+	struct pool	*pool = (struct pool *)self;
+
+	if ((pool->handle != NULL && !pool_use(pool)) ||
+	    !notice_set(pool, handler))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *
 pool_close(PyObject *self, PyObject *unused)
 {
 	struct pool	*pool = (struct pool *)self;
@@ -156,6 +168,7 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if ((pool = (struct pool *)type->tp_alloc(type, 0)) == NULL)
 		return NULL;
 	pool->fleet = (struct fleet *)Py_NewRef(fleet);
+	pool->forks = fork_count;
 	LIST_INSERT_HEAD(&pool->fleet->pools, pool, link);
 	if (loop != Py_None) {
 		pool->asynchronous = true;
@@ -188,6 +201,7 @@ pool_adopt(PyObject *module, PyObject *args)
 	if ((pool = (struct pool *)type->tp_alloc(type, 0)) == NULL)
 		return NULL;
 	pool->handle = handle;
+	pool->forks = fork_count;
 	pool->thread = PyThread_get_thread_ident();
 	if ((pool->plans = PyDict_New()) == NULL)
 		Py_CLEAR(pool);
@@ -234,6 +248,8 @@ pool_dealloc(PyObject *self)
 	Py_CLEAR(pool->loop);
 	Py_CLEAR(pool->future_class);
 	Py_CLEAR(pool->timer);
+	Py_CLEAR(pool->on_notice);
+	Py_CLEAR(pool->notices);
 	Py_CLEAR(pool->fleet);
 	Py_TYPE(self)->tp_free(self);
 }
@@ -246,6 +262,8 @@ pool_traverse(PyObject *self, visitproc visit, void *arg)
 	Py_VISIT(pool->fleet);
 	Py_VISIT(pool->loop);
 	Py_VISIT(pool->timer);
+	Py_VISIT(pool->on_notice);
+	Py_VISIT(pool->notices);
 	return 0;
 }
 
@@ -290,6 +308,16 @@ static PyMethodDef methods[] = {
 	{ "stats", pool_stats, METH_O,
 	  "stats(group)\n--\n\n"
 	  "Counts of this pool's share of a group, as a dict." },
+	{ "describe", describe_pool, METH_VARARGS,
+	  "describe(group, sql)\n--\n\n"
+	  "What a statement takes and gives, without running it: a "
+	  "Description." },
+	{ "on_notice", pool_on_notice, METH_O,
+	  "on_notice(handler)\n--\n\n"
+	  "Call handler(Notice) for each notice of a server, but for those of "
+	  "leases that\nhave a handler of their own; None: nobody hears them. "
+	  "The handler runs inside\nof calls that wait; what it raises is told "
+	  "on stderr." },
 	{ "position", pool_position, METH_NOARGS,
 	  "position()\n--\n\n"
 	  "Where the WAL was after the last write that was run with "

@@ -34,6 +34,8 @@ pool_use(struct pool *pool)
 	struct mews_error	error;
 	enum mews_status	status;
 
+	if (pool->forks != fork_count)
+		pool_shut(pool);
 	if (pool->handle != NULL) {
 		if (pool->thread == PyThread_get_thread_ident())
 			return true;
@@ -49,18 +51,21 @@ pool_use(struct pool *pool)
 	if (!fleet_join(pool->fleet))
 		return false;
 	pool->thread = PyThread_get_thread_ident();
+	pool->forks = fork_count;
 	status = mews_pool_open(&pool->handle, pool->fleet->handle,
 	    pool_watch, pool, &error);
 	if (status != MEWS_OK) {
 		error_raise(status, error.message);
 		return false;
 	}
+	notice_begin(pool);
 	return !PyErr_Occurred();
 }
 
 void
 pool_shut(struct pool *pool)
 {
+	pool->forks = fork_count;
 	if (pool->handle == NULL)
 		return;
 	pool->closing = true;
@@ -104,6 +109,8 @@ lease_use(struct lease *lease)
 {
 	struct pool	*pool = lease->pool;
 
+	if (pool->forks != fork_count)
+		pool_shut(pool);
 	if (lease->handle == NULL)
 		error_raise(MEWS_INVALID, "the lease has ended");
 	else if (lease->generation != pool->generation)

@@ -123,6 +123,8 @@ tick(struct pool *pool)
 	pool->depth++;
 	due = mews_pool_tick(pool->handle);
 	pool->depth--;
+	if (pool->notices != NULL)
+		notice_tell(pool);
 	return due;
 }
 
@@ -135,6 +137,8 @@ ready(struct pool *pool, int fd, int events)
 	pool->depth++;
 	mews_pool_ready(pool->handle, fd, events);
 	pool->depth--;
+	if (pool->notices != NULL)
+		notice_tell(pool);
 }
 
 static void
@@ -177,6 +181,8 @@ turn_adopted(struct pool *pool, int timeout_ms)
 	if (pool->handle != NULL)
 		mews_pool_set_poll(pool->handle, NULL, NULL);
 	pool->depth--;
+	if (pool->notices != NULL)
+		notice_tell(pool);
 	if (status == MEWS_INVALID)
 		error_raise(status, "the worker's pool is of no use in a "
 		    "child of the worker");

@@ -32,7 +32,8 @@ class Tap:
 			self.line("not ok", name, report.longreprtext +
 			    report.capstdout + report.capstderr)
 		elif report.skipped:
-			self.line("ok", f"{name} # SKIP")
+			why = report.longrepr[-1].removeprefix("Skipped: ")
+			self.line("ok", f"{name} # SKIP {why}")
 		elif report.when == "call":
 			self.line("ok", name)
 

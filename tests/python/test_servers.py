@@ -1,5 +1,6 @@
 # The examples for gunicorn, uWSGI and uvicorn, as Debian packages these.
 
+import concurrent.futures
 import contextlib
 import http.client
 import os
@@ -14,6 +15,7 @@ import pytest
 from conftest import settings, until
 from mews.settings import text
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = pathlib.Path(__file__).parents[2] / "lib" / "python" / "examples"
 
 
@@ -23,23 +25,43 @@ def free_port():
 		return s.getsockname()[1]
 
 
+def catches(pid, number):
+	try:
+		status = pathlib.Path(f"/proc/{pid}/status").read_text()
+	except FileNotFoundError:
+		return False
+	caught = status.split("SigCgt:")[1].split()[0]
+	return int(caught, 16) >> (number - 1) & 1
+
+
 class Server:
 	def __init__(self, port, process, log):
 		self.port, self.process, self.log = port, process, log
 
-	def ask(self):
+	def ask(self, path="/"):
 		"""The pid of the worker that answered, or None: nobody did."""
 		connection = http.client.HTTPConnection("127.0.0.1", self.port,
 		    timeout=45)
 		with contextlib.closing(connection):
 			try:
-				connection.request("GET", "/")
+				connection.request("GET", path)
 				answer = connection.getresponse()
+				body = answer.read()
 			except (ConnectionError, http.client.HTTPException):
 				return None
-			body = answer.read()
 		assert answer.status == 200, body
 		return int(body.split()[0])
+
+	def hears(self, starts=1):
+		"""Would uWSGI hear a signal? Its processes ignore them at first: the
+		master until all workers were forked, a worker until it has loaded
+		its application, though others answer already."""
+		pid = self.process.pid
+		with open(f"/proc/{pid}/task/{pid}/children") as file:
+			workers = file.read().split()
+		return open(self.log).read().count("(master-start)") == starts and \
+		    catches(pid, signal.SIGTERM) and len(workers) == 4 and \
+		    all(catches(p, signal.SIGHUP) for p in [pid, *workers])
 
 	def alive(self):
 		assert self.process.poll() is None, open(self.log).read()
@@ -62,12 +84,12 @@ def serve(directory, *command, **environment):
 	try:
 		server = Server(port, process, log)
 		until(server.alive, "an answer")
+		if command[0].startswith("uwsgi"):
+			until(server.hears, "the end of its start")
 		yield server
 		assert "Traceback" not in open(log).read()
-		# uWSGI forgets a signal that comes while it starts workers.
-		if not command[0].startswith("uwsgi"):
-			process.terminate()
-			process.wait(45)
+		process.terminate()
+		process.wait(45)
 	finally:
 		with contextlib.suppress(ProcessLookupError):
 			os.killpg(process.pid, signal.SIGKILL)
@@ -75,22 +97,35 @@ def serve(directory, *command, **environment):
 
 
 GUNICORN = ("gunicorn", "-b", "127.0.0.1:PORT", "--graceful-timeout", "20")
+KINDS = ["gunicorn", "gunicorn without preload", "gunicorn of uvicorn",
+    "uwsgi", "uwsgi lazy", "uvicorn"]
 
 
-@pytest.fixture(params=["gunicorn", "gunicorn without preload", "uwsgi",
-    "uwsgi lazy", "uvicorn"])
-def server(request, tmp_path):
+def serve_kind(kind, directory, module="shop", asynchronous=None):
+	asynchronous = asynchronous or module + "_async:application"
+	uwsgi = ("uwsgi_python3", "--ini", str(directory / "uwsgi.ini"),
+	    "--http-socket", "127.0.0.1:PORT")
+	(directory / "uwsgi.ini").write_text((EXAMPLES / "uwsgi.ini")
+	    .read_text().replace("shop:application", module + ":application"))
 	command = {
-		"gunicorn": (*GUNICORN, "-c", "gunicorn.conf.py"),
-		"gunicorn without preload": (*GUNICORN, "-w", "2", "shop"),
-		"uwsgi": ("uwsgi_python3", "--ini", "uwsgi.ini",
-		    "--http-socket", "127.0.0.1:PORT"),
-		"uwsgi lazy": ("uwsgi_python3", "--ini", "uwsgi.ini",
-		    "--lazy-apps", "--http-socket", "127.0.0.1:PORT"),
-		"uvicorn": ("uvicorn", "--port", "PORT",
-		    "shop_async:application"),
-	}[request.param]
-	with serve(tmp_path, *command) as server:
+		"gunicorn": (*GUNICORN, "-c", "gunicorn.conf.py",
+		    module + ":application"),
+		"gunicorn without preload": (*GUNICORN, "-w", "2",
+		    module + ":application"),
+		"gunicorn of uvicorn": (*GUNICORN, "-w", "2", "-k",
+		    "uvicorn.workers.UvicornWorker", asynchronous),
+		"uwsgi": uwsgi,
+		"uwsgi lazy": (*uwsgi, "--lazy-apps"),
+		"uvicorn": ("uvicorn", "--port", "PORT", asynchronous),
+	}[kind]
+	return serve(directory, *command, MEWS_BEGUN=str(directory / "begun"),
+	    PYTHONPATH=os.pathsep.join([HERE, str(EXAMPLES),
+		os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.fixture(params=KINDS)
+def server(request, tmp_path):
+	with serve_kind(request.param, tmp_path) as server:
 		server.kind = request.param
 		yield server
 
@@ -104,7 +139,8 @@ def test_requests_are_answered(server):
 
 def test_a_worker_that_is_killed_is_replaced(server):
 	if server.kind == "uvicorn":
-		pytest.skip("it has one process")
+		pytest.skip("uvicorn has one process, and no parent: what starts "
+		    "it replaces it")
 	victim = until(server.ask)
 	os.kill(victim, signal.SIGKILL)
 	until(lambda: (pid := server.ask()) is not None and pid != victim,
@@ -112,9 +148,28 @@ def test_a_worker_that_is_killed_is_replaced(server):
 
 
 def test_a_reload_ends_no_answer(server):
-	if not server.kind.startswith("gunicorn"):
-		pytest.skip("it does not reload, or not reliably")
+	if server.kind == "uvicorn":
+		pytest.skip("uvicorn does not reload, but while developing")
 	before = {until(server.ask) for _ in range(50)}
 	server.process.send_signal(signal.SIGHUP)
-	until(lambda: (pid := server.ask()) is not None and pid not in before,
-	    "a new worker")
+
+	def new_one():
+		pid = server.ask()
+		# uvicorn closes connections whose request has not come yet.
+		assert pid is not None or server.kind == "gunicorn of uvicorn"
+		return pid is not None and pid not in before
+	until(new_one, "a new worker")
+	if server.kind.startswith("uwsgi"):
+		until(lambda: server.hears(2), "the end of its new start")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_ends_no_answer(kind, tmp_path):
+	with serve_kind(kind, tmp_path, "slow_shop",
+	    "slow_shop:asynchronous") as server, \
+	    concurrent.futures.ThreadPoolExecutor() as threads:
+		answer = threads.submit(server.ask, "/slow")
+		until((tmp_path / "begun").exists, "the request")
+		server.process.terminate()
+		assert answer.result(45) is not None
+		server.process.wait(45)

@@ -26,6 +26,11 @@ anything that changes a session, holds one for itself:
         for row in lease.rows("select * from large"):   # constant memory
             ...
         lease.copy_in("copy t from stdin", open("t.tsv", "rb"))
+        lease.script(open("migration.sql").read())      # many statements
+        lease.execute("set role " + lease.quote_identifier(name))
+
+    pool.describe("read", "select $1::int")     # types, without running it
+    pool.on_notice(print)                       # what servers say beside
 
 With asyncio it is the same with await, on the running loop:
 
@@ -43,6 +48,13 @@ Where the fleet is made decides who shares what is known of the servers:
                                         set_forkserver_preload(): all
     multiprocessing, spawn              each process has its own
     threads                             one fleet; each thread has its pool
+    a host in C that embeds Python      where the interpreter is started before
+                                        the fork, all, whether Python is told of
+                                        the fork or not; after it, each
+                                        process has its own
+
+A subinterpreter is refused: uWSGI needs single-interpreter where it has more
+applications than one, mod_wsgi WSGIApplicationGroup %{GLOBAL}.
 
 Make one process probe the servers, with fleet.monitor(), where the fleet is
 made. A transaction or lease that does nothing for longer than its group's
@@ -61,6 +73,7 @@ help(mews.settings), and mews.conf(5).
 from . import errors, foreign, settings, types
 from ._mews import Row, Rows
 from .blocking import Lease, Listener, Pool, Savepoint, Transaction
+from .description import Column, Description
 from .errors import (Canceled, DataError, DecodeError, Error, IntegrityError,
                      Invalid, Lost, NoMemory, NotSent, Overload, Partly,
                      ProgrammingError, ReadOnlyError, SQLError,
@@ -68,6 +81,7 @@ from .errors import (Canceled, DataError, DecodeError, Error, IntegrityError,
                      Unavailable, Undone, Waited)
 from .fleet import Fleet
 from .foreign import Choice
+from .notice import Notice
 from .notification import Notification
 from .types import Json, Range, register_type
 from .worker import pool
@@ -86,9 +100,10 @@ def __getattr__(name):
 
 __all__ = [
     *_ASYNC,
-    "Canceled", "Choice", "DataError", "DecodeError", "Error", "Fleet",
+    "Canceled", "Choice", "Column", "DataError", "DecodeError", "Description",
+    "Error", "Fleet",
     "IntegrityError", "Invalid", "Json", "Lease", "Listener", "Lost",
-    "NoMemory", "NotSent", "Notification", "Overload", "Partly", "Pool",
+    "NoMemory", "NotSent", "Notice", "Notification", "Overload", "Partly", "Pool",
     "ProgrammingError", "Range", "ReadOnlyError", "Row", "Rows", "SQLError",
     "Savepoint", "SystemFailure", "Timeout", "TooLarge", "Transaction",
     "TransactionConflict", "Unavailable", "Undone", "Waited", "errors",

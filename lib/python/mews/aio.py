@@ -65,6 +65,33 @@ class AsyncSession:
         """async for row in lease.rows(...), in constant memory."""
         return self._stream(self._lease.rows(sql, *parameters))
 
+    def script(self, sql):
+        """await it: run a text of several statements: a migration, say.
+
+        What is not inside of a transaction is one, unless the text begins and
+        ends some of its own; it stops at the first error. No parameters, no
+        COPY. Returns a list of Rows, one for each statement.
+        """
+        return self._lease.script(sql)
+
+    def describe(self, sql):
+        """await it: a Description of what a statement takes and gives,
+        which is not run."""
+        return self._lease.describe(sql)
+
+    def quote_literal(self, text):
+        """A str as a constant of SQL, where no parameter can stand."""
+        return self._lease.quote_literal(text)
+
+    def quote_identifier(self, name):
+        """A str as a name: of a table, a column, a role."""
+        return self._lease.quote_identifier(name)
+
+    def on_notice(self, handler):
+        """Call handler(Notice) for each notice of this lease; None: the
+        pool's handler is called. What it raises is told on stderr."""
+        self._lease.on_notice(handler)
+
     def copy_out(self, sql):
         """COPY ... TO STDOUT: async for data in lease.copy_out(...)"""
         return self._stream(self._lease.copy_out(sql))
@@ -310,15 +337,16 @@ class AsyncPool(_mews.Pool):
     def __init__(self, fleet):
         self._listeners = weakref.WeakSet()
 
-    def lease(self, group, *, wait=None):
+    def lease(self, group, *, wait=None, after=0):
         """Borrow a connection: async with pool.lease("read") as lease"""
-        return _Borrowing(self._lease(group, wait=wait))
+        return _Borrowing(self._lease(group, wait=wait, after=after))
 
     def transaction(self, group, *, isolation=None, read_only=None,
-                    deferrable=None, retry=0, wait=None):
+                    deferrable=None, retry=0, wait=None, after=0):
         """An AsyncTransaction; see Pool.transaction()."""
         async def borrow():
-            return await self._lease(group, wait=wait), True
+            return await self._lease(group, wait=wait,
+                                     after=after), True
         return AsyncTransaction(borrow, isolation, read_only, deferrable,
                                 retry)
 

@@ -59,6 +59,33 @@ class Session:
         finally:
             stream.stop()
 
+    def script(self, sql):
+        """Run a text of several statements: a migration, say.
+
+        What is not inside of a transaction is one, unless the text begins and
+        ends some of its own; it stops at the first error. No parameters, no
+        COPY. Returns a list of Rows, one for each statement.
+        """
+        return self._lease.script(sql)
+
+    def describe(self, sql):
+        """A Description of what a statement takes and gives: it is not
+        run."""
+        return self._lease.describe(sql)
+
+    def quote_literal(self, text):
+        """A str as a constant of SQL, where no parameter can stand."""
+        return self._lease.quote_literal(text)
+
+    def quote_identifier(self, name):
+        """A str as a name: of a table, a column, a role."""
+        return self._lease.quote_identifier(name)
+
+    def on_notice(self, handler):
+        """Call handler(Notice) for each notice of this lease; None: the
+        pool's handler is called. What it raises is told on stderr."""
+        self._lease.on_notice(handler)
+
     def copy_out(self, sql):
         """COPY ... TO STDOUT: yields bytes; one row each in text and csv."""
         stream = self._lease.copy_out(sql)
@@ -304,23 +331,26 @@ class Pool(_mews.Pool):
         print(row.id, row["name"], row[0])
     """
 
-    def lease(self, group, *, wait=None):
+    def lease(self, group, *, wait=None, after=0):
         """Borrow a connection: a Lease.
 
-        wait  seconds; the group's acquire_timeout
+        wait   seconds; the group's acquire_timeout
+        after  a position(): to a server that has replayed it
         """
-        return Lease(self._lease(group, wait=wait))
+        return Lease(self._lease(group, wait=wait, after=after))
 
     def transaction(self, group, *, isolation=None, read_only=None,
-                    deferrable=None, retry=0, wait=None):
+                    deferrable=None, retry=0, wait=None, after=0):
         """A Transaction: use it with `with`, or run() a function in it.
 
         isolation  "read committed", "repeatable read", "serializable"
         retry      how often run() may call its function once more
         wait       seconds to wait for a connection
+        after      a position() that its server has replayed
         """
-        return Transaction(lambda: (self._lease(group, wait=wait), True),
-                           isolation, read_only, deferrable, retry)
+        return Transaction(
+            lambda: (self._lease(group, wait=wait, after=after), True),
+            isolation, read_only, deferrable, retry)
 
     def listen(self, channel):
         """Hear what is sent to a channel: a Listener."""

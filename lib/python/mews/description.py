@@ -1,0 +1,31 @@
+"""Types of a statement's parameters and columns."""
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """A column that a statement gives.
+
+    name      its name
+    type      the OID of its type
+    modifier  of that type: the length of a varchar(n), and such; -1: none
+    """
+
+    name: str
+    type: int
+    modifier: int = -1
+
+
+class Description(NamedTuple):
+    """A statement, as Pool.describe() and Lease.describe() find it.
+
+    parameters  the OIDs of the types of $1, $2, ..
+    columns     each a Column; none where the statement gives no rows
+    """
+
+    parameters: tuple
+    columns: tuple
+
+
+def make(parameters, columns):
+    return Description(parameters, tuple(map(Column._make, columns)))
