@@ -11,6 +11,7 @@
 #include "fleet/notice.h"
 #include "fleet/orphan.h"
 #include "base/patience.h"
+#include "wire/pooler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +23,12 @@
 /*
  * Is it a standby; up to which byte was WAL replayed, or written; on which
  * timeline. A primary's is in the name of its WAL file; a standby's follows
- * its checkpoints, which is good enough for one that takes no writes.
+ * its checkpoints, which is good enough for one that takes no writes. Its
+ * argument is a number for the session, see pooler.h.
  */
 static const char ask[] =
-    "SELECT r, (CASE WHEN r THEN pg_last_wal_replay_lsn() "
+    "SELECT " POOLER_ASK("%1$d", "r") ", "
+    "(CASE WHEN r THEN pg_last_wal_replay_lsn() "
     "ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn)::bigint, "
     "CASE WHEN r THEN (SELECT timeline_id FROM pg_control_checkpoint()) "
     "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))"
@@ -306,6 +309,7 @@ publish(struct probe *probe, const PGresult *answer)
 }
 
 static void send(struct probe *probe, const char *sql);
+static void send_question(struct probe *probe);
 
 /* With the verdict out, end what nobody holds any more; then done. Workers do
  * so only where there is no monitor. */
@@ -348,6 +352,22 @@ orphan_answered(struct probe *probe, const PGresult *answer)
 	probe->orphan++;
 }
 
+/* A verdict, as sessions that are open must not go on either: those of a server
+ * that rejects logins do. A session that is held would find its own mark. */
+static void
+refuse_pooler(struct probe *probe)
+{
+	struct probe_held *held = probe->prober->held;
+
+	if (held != NULL) {
+		PQfinish(held->pg[probe->endpoint]);
+		held->pg[probe->endpoint] = NULL;
+	}
+	segment_set_refusal(record(probe), POOLER_REASON,
+	    segment_ms(&probe->prober->fleet->segment, clock_now_us()));
+	fail(probe, HEALTH_PROBE_FAILED, POOLER_REASON);
+}
+
 /* The whole answer to the question, or to the end of an orphan. */
 static void
 answered(struct probe *probe)
@@ -361,6 +381,11 @@ answered(struct probe *probe)
 		orphan_answered(probe, answer);
 	if (PQresultStatus(answer) != PGRES_TUPLES_OK) {
 		check_socket(probe);
+		if (!probe->judged && pooler_is_told(answer)) {
+			PQclear(answer);
+			refuse_pooler(probe);
+			return;
+		}
 		sqlstate = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
 		dial_message(probe->dial.why, sizeof(probe->dial.why),
 		    PQresultErrorMessage(answer));
@@ -410,6 +435,16 @@ send(struct probe *probe, const char *sql)
 		session_lost(probe, PQerrorMessage(probe->dial.pg));
 	else if (!watch(probe, MEWS_WATCH_READ))
 		probe_stop(probe);
+}
+
+static void
+send_question(struct probe *probe)
+{
+	char	sql[sizeof(ask) + 32];
+
+	/* Of a pooler the number that names the session is the client's. */
+	snprintf(sql, sizeof(sql), ask, PQbackendPID(probe->dial.pg));
+	send(probe, sql);
 }
 
 /* Bytes of an answer came. */
@@ -465,7 +500,7 @@ proceed(struct probe *probe, enum dial_state state)
 		break;
 	case DIAL_DONE:
 		endpoint_logged_in(probe->prober->fleet, probe->endpoint);
-		send(probe, ask);
+		send_question(probe);
 		break;
 	case DIAL_FAILED:
 		publish_refusal(probe);
@@ -530,7 +565,7 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	held->pg[endpoint] = NULL;
 	probe->dial.fd = PQsocket(probe->dial.pg);
 	probe->dial.role = dial_role(probe->dial.pg);
-	send(probe, ask);
+	send_question(probe);
 }
 
 void

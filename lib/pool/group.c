@@ -17,6 +17,7 @@
 #include "pool/hedge.h"
 #include "wire/lease.h"
 #include "pool/limits.h"
+#include "wire/pooler.h"
 #include "pool/share.h"
 #include "base/status.h"
 #include "pool/choose.h"
@@ -49,7 +50,8 @@ make_setup(struct mews_group *group)
 	size_t				used = 0;
 	char				sql[80];
 
-	if ((group->setup = calloc(1, 1)) == NULL)
+	if ((group->setup = calloc(1, 1)) == NULL ||
+	    !add_setup(group, &used, POOLER_BEGIN))
 		return false;
 	snprintf(sql, sizeof(sql), "SET statement_timeout = %u",
 	    config->query_timeout == MEWS_FOREVER ? 0 :

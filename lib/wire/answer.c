@@ -12,6 +12,7 @@
 #include "fleet/endpoint.h"
 #include "wire/lease.h"
 #include "query/meaning.h"
+#include "wire/pooler.h"
 #include "wire/prepared.h"
 #include "wire/ring.h"
 #include "wire/stream.h"
@@ -268,7 +269,9 @@ session_answered(struct conn *conn, PGresult *answer)
 {
 	ExecStatusType	status = PQresultStatus(answer);
 
-	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+	if (pooler_is_told(answer))
+		conn_break(conn, HEALTH_REJECTED, POOLER_REASON);
+	else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
 	    !answer_is_last(conn, answer))
 		conn_break(conn, HEALTH_NOTHING,
 		    status == PGRES_PIPELINE_ABORTED ?

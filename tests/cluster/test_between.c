@@ -1,0 +1,358 @@
+/*
+ * test_between.c - what stands between a fleet and its servers: PgBouncer and
+ * HAProxy, where they are installed, and unix sockets.
+ */
+#include "cluster.h"
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PGBOUNCER "/usr/sbin/pgbouncer"
+#define HAPROXY	  "/usr/sbin/haproxy"
+
+static const struct mews_group_config groups[] = {
+	{ .name = "read", .connection_count = 2, .acquire_timeout = 30000 },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 2,
+	  .acquire_timeout = 30000 },
+};
+
+static pid_t	 between; /* the pooler or the balancer; 0: none */
+static pid_t	 monitor;
+static in_port_t ports[2];
+static char	 directory[] = "/tmp/mews-between-XXXXXX";
+
+static void
+end(void)
+{
+	char	command[100];
+
+	if (monitor != 0)
+		cluster_end(monitor);
+	cluster_close();
+	if (between > 0) {
+		kill(between, SIGKILL);
+		waitpid(between, NULL, 0);
+	}
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* A port that was free just now, below those that the kernel lends. */
+static in_port_t
+free_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	static unsigned	   step;
+	in_port_t	   port;
+	int		   fd, failed;
+
+	do {
+		port = (in_port_t)(10000 + ((unsigned)getpid() * 7919u +
+		    ++step * 101u) % 22000);
+		at.sin_port = htons(port);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		failed = bind(fd, (struct sockaddr *)&at, sizeof(at));
+		close(fd);
+	} while (failed != 0);
+	return port;
+}
+
+static void
+begin(void)
+{
+	ports[0] = free_port();
+	ports[1] = free_port();
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	/* A pooler of root's is nobody. */
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+}
+
+static in_port_t
+port_of(const char *server)
+{
+	char	name[] = "MEWS_A_PORT";
+
+	name[5] = (char)('A' + server[0] - 'a');
+	return (in_port_t)atoi(getenv(name));
+}
+
+/* Run @program with a configuration file; what it says is kept beside it. */
+static void
+run_between(const char *program, const char *option, const char *text)
+{
+	char	path[100];
+	FILE   *out;
+
+	snprintf(path, sizeof(path), "%s/configuration", directory);
+	ck_assert_ptr_nonnull(out = fopen(path, "w"));
+	fputs(text, out);
+	ck_assert_int_eq(fclose(out), 0);
+	if ((between = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* PgBouncer refuses to be root. */
+		if (geteuid() == 0 && strcmp(program, PGBOUNCER) == 0)
+			execl(program, program, "-q", "-u", "nobody", path,
+			    (char *)NULL);
+		else
+			execl(program, program, option, path, (char *)NULL);
+		_exit(127);
+	}
+	ck_assert_int_gt(between, 0);
+}
+
+static void
+run_pgbouncer(const char *more)
+{
+	char	text[1000];
+
+	snprintf(text, sizeof(text),
+	    "[databases]\n"
+	    "mews = host=127.0.0.1 port=%d user=mews\n"
+	    "[pgbouncer]\n"
+	    "listen_addr = 127.0.0.1\nlisten_port = %d\n"
+	    "unix_socket_dir =\nauth_type = any\n%s\n",
+	    port_of("a"), ports[0], more);
+	run_between(PGBOUNCER, "-q", text);
+}
+
+/* A fleet of one endpoint, at @port of 127.0.0.1, with a monitor. */
+static void
+open_fleet(in_port_t port)
+{
+	static char	conninfo[100];
+
+	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d "
+	    "user=mews dbname=mews gssencmode=disable", port);
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	monitor = cluster_monitor();
+	cluster_join();
+}
+
+static bool
+is_missing(const char *program)
+{
+	if (access(program, X_OK) == 0)
+		return false;
+	/* Check has no word for a test that is skipped. */
+	printf("# SKIP %s is not installed\n", program);
+	return true;
+}
+
+static void
+work(void)
+{
+	struct mews_lease *lease;
+	struct asked	   asked;
+
+	asked = cluster_run(cluster_group("read"), "select 1");
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	asked = cluster_run(cluster_group("write"),
+	    "create table if not exists between_us (n int)");
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	lease = cluster_lease(cluster_group("write"));
+	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+	asked = cluster_on_lease(lease, "insert into between_us values (1)");
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+	mews_lease_end(&lease);
+	ck_assert_int_eq(cluster_ask_int("a", "drop table between_us; "
+	    "select 1"), 1);
+}
+
+START_TEST(a_pooler_in_session_mode_serves)
+{
+	if (is_missing(PGBOUNCER))
+		return;
+	run_pgbouncer("pool_mode = session");
+	open_fleet(ports[0]);
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	work();
+	/* Sessions come and go, and each is clean. */
+	for (int i = 0; i < 5; i++) {
+		mews_pool_close(&cluster.pool);
+		ck_assert_int_eq(mews_pool_open(&cluster.pool, cluster.fleet,
+		    NULL, NULL, NULL), MEWS_OK);
+		work();
+	}
+	ck_assert_str_eq(cluster_state("a"), "up");
+	ck_assert_str_eq(cluster_look("a").refusal, "");
+}
+END_TEST
+
+static const char *const modes[] = { "transaction", "statement" };
+
+START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
+{
+	struct asked	asked;
+	char		more[100];
+
+	if (is_missing(PGBOUNCER))
+		return;
+	snprintf(more, sizeof(more), "pool_mode = %s", modes[_i]);
+	run_pgbouncer(more);
+	open_fleet(ports[0]);
+	/* The first session cannot know; it leaves the mark. */
+	while (cluster_look("a").refusal[0] == '\0')
+		cluster_run(cluster_group("read"), "select 1");
+	ck_assert_ptr_nonnull(strstr(cluster_look("a").refusal,
+	    "pool_mode = session"));
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	asked = cluster_run_args(cluster_group("write"),
+	    &(struct mews_query_args) { .sql = "create table never (n int)",
+		.wait_ms = 1000 });
+	ck_assert_int_ne(asked.status, MEWS_OK);
+	ck_assert_int_eq(cluster_ask_int("a",
+	    "select count(*) from pg_class where relname = 'never'"), 0);
+	/* Probes go on to say so. */
+	for (int i = 0; i < 3; i++) {
+		int	before = cluster_monitor_logged("probe_failed");
+
+		CLUSTER_WAIT(cluster_monitor_logged("probe_failed") > before);
+		ck_assert_str_eq(cluster_state("a"), "down");
+	}
+}
+END_TEST
+
+/* One listener for all servers, as balancers have it: the role is asked. */
+START_TEST(a_balancer_serves)
+{
+	char	text[1000];
+
+	if (is_missing(HAPROXY))
+		return;
+	snprintf(text, sizeof(text),
+	    "defaults\n mode tcp\n timeout connect 2s\n timeout client 1m\n"
+	    " timeout server 1m\n"
+	    "listen primary\n bind 127.0.0.1:%d\n server a 127.0.0.1:%d\n"
+	    "listen standbys\n bind 127.0.0.1:%d\n server b 127.0.0.1:%d\n"
+	    " server c 127.0.0.1:%d\n",
+	    ports[0], port_of("a"), ports[1], port_of("b"), port_of("c"));
+	run_between(HAPROXY, "-f", text);
+	open_fleet(ports[0]);
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	work();
+	ck_assert_str_eq(cluster_role("a"), "primary");
+}
+END_TEST
+
+/* A fleet of one endpoint, by @conninfo, that serves. */
+static void
+serve_by(const char *conninfo)
+{
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	work();
+	cluster_close();
+}
+
+START_TEST(unix_sockets_and_ipv6_serve)
+{
+	char	sql[200], conninfo[200];
+
+	snprintf(sql, sizeof(sql),
+	    "alter system set unix_socket_directories = '%s'",
+	    getenv("MEWS_SERVERS_DIR"));
+	cluster_ask("a", sql);
+	cluster_ask("a", "alter system set listen_addresses = "
+	    "'127.0.0.1, ::1'");
+	cluster_servers("down", "a");
+	cluster_servers("up", "a");
+	snprintf(conninfo, sizeof(conninfo),
+	    "host=%s port=%d user=mews dbname=mews",
+	    getenv("MEWS_SERVERS_DIR"), port_of("a"));
+	serve_by(conninfo);
+	snprintf(conninfo, sizeof(conninfo),
+	    "host=::1 port=%d user=mews dbname=mews", port_of("a"));
+	serve_by(conninfo);
+}
+END_TEST
+
+/* A certificate for 127.0.0.1 by an authority of ours. */
+static const char certificate[] =
+    "cd \"$MEWS_SERVERS_DIR\" && exec >between.log 2>&1 && "
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=between"
+    " -keyout between-ca.key -out between-ca.crt && "
+    "openssl req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1"
+    " -keyout between.key -out between.csr && "
+    "openssl x509 -req -in between.csr -CA between-ca.crt"
+    " -CAkey between-ca.key -CAcreateserial -days 2 -out between.crt && "
+    "chmod 644 between.key";
+
+static void
+begin_tls(void)
+{
+	char	sql[300];
+
+	ck_assert_int_eq(system(certificate), 0);
+	/* The server may run as another user, and wants a file of its own. */
+	cluster_ask("a", "copy (select 1) to program 'cat >/dev/null; "
+	    "umask 077; cat ../between.key >between.key'");
+	snprintf(sql, sizeof(sql), "alter system set ssl_cert_file = "
+	    "'%s/between.crt'", getenv("MEWS_SERVERS_DIR"));
+	cluster_ask("a", sql);
+	cluster_ask("a", "alter system set ssl_key_file = 'between.key'");
+	cluster_ask("a", "alter system set ssl = on");
+	cluster_ask("a", "drop role if exists bound;"
+	    "create role bound login superuser password 'right'");
+	/* The first line that matches decides. */
+	cluster_ask("a", "do $do$ declare "
+	    "hba text := current_setting('hba_file'); "
+	    "line text := 'hostssl all bound 127.0.0.1/32 scram-sha-256'; "
+	    "begin execute format('copy (select unnest(string_to_array("
+	    "%L, e''\\n''))) to %L', concat_ws(e'\\n', line, "
+	    "pg_read_file(hba)), hba); end $do$");
+	cluster_ask("a", "select pg_reload_conf()");
+	CLUSTER_WAIT(strcmp(cluster_ask("a", "show ssl"), "on") == 0);
+}
+
+START_TEST(scram_is_bound_to_the_channel)
+{
+	char	conninfo[300];
+
+	begin_tls();
+	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d "
+	    "user=bound password=right dbname=mews sslmode=verify-full "
+	    "sslrootcert=%s/between-ca.crt channel_binding=require",
+	    port_of("a"), getenv("MEWS_SERVERS_DIR"));
+	serve_by(conninfo);
+}
+END_TEST
+
+static Suite *
+between_suite(void)
+{
+	Suite	*suite = suite_create("between");
+	TCase	*tcase = unit_case(suite, "between");
+
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, a_pooler_in_session_mode_serves);
+	tcase_add_loop_test(tcase,
+	    a_pooler_that_shares_sessions_is_refused_with_a_reason, 0,
+	    CLUSTER_COUNT(modes));
+	tcase_add_test(tcase, a_balancer_serves);
+	tcase_add_test(tcase, unix_sockets_and_ipv6_serve);
+	tcase_add_test(tcase, scram_is_bound_to_the_channel);
+	return suite;
+}
+
+int
+main(void)
+{
+	return unit_run(between_suite());
+}
