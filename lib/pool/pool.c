@@ -8,6 +8,7 @@
 #include "fleet/endpoint.h"
 #include "pool/group.h"
 #include "notify/notify.h"
+#include "wire/ring.h"
 
 /* A server that was dead gets its share back bit by bit: cold caches. */
 static void
@@ -74,6 +75,16 @@ pool_compare(struct mews_pool *pool, int64_t now_us)
 		pool_notice_slow(pool);
 }
 
+/* Is the head an answer that is too large, as was seen elsewhere? */
+static bool
+is_outgrown(const struct conn *conn)
+{
+	const struct expect *head = ring_at(conn, conn->head);
+
+	return head->kind == EXPECT_QUERY && head->query->overtaken &&
+	    head->query->outgrown;
+}
+
 /*
  * Does every connection to @endpoint that has work wait too long, and nothing
  * else came from there? Once for each query that hangs.
@@ -94,7 +105,7 @@ pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
 		    link) {
 			if (!conn_is_up(conn) || conn->head == conn->tail ||
-			    conn->epoch != epoch)
+			    conn->epoch != epoch || is_outgrown(conn))
 				continue;
 			limit = group_stall_us(conn->group, known);
 			if (now_us - conn->head_since_us <= limit) {

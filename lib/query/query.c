@@ -501,6 +501,7 @@ settle_twin(struct query *query, struct mews_result *result)
 	if (original == NULL) {
 		/* The original: its twin brings nothing any more. */
 		query->twin->overtaken = true;
+		query->twin->outgrown = result->status == MEWS_TOO_LARGE;
 		query->twin->original = NULL;
 		query->twin = NULL;
 		return false;
@@ -508,6 +509,7 @@ settle_twin(struct query *query, struct mews_result *result)
 	query->original = NULL;
 	original->twin = NULL;
 	original->overtaken = !original->adrift;
+	original->outgrown = result->status == MEWS_TOO_LARGE;
 	/* The twin's connection is free for the next read. */
 	pool_due(query->group->pool, pool_now(query->group->pool));
 	if (is_answer(result->status) || original->adrift)

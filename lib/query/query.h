@@ -80,6 +80,7 @@ struct query {
 	bool streaming;	  /* with on_row: libpq knows */
 	bool stopped;	  /* with on_row: no more of them */
 	bool overtaken;	  /* of it and its twin, the other was answered */
+	bool outgrown;	  /* if overtaken: by one that was too large */
 	uint64_t lsn;	  /* the position, once known */
 	int64_t waited_us; /* in the queue, before it was sent */
 	struct query *twin;	/* its copy, hedged, on another endpoint */

@@ -48,6 +48,10 @@ static const struct mews_group_config groups[] = {
 	  .max_result_size = (uint64_t)1 << 40 },
 	{ .name = "hasty", .role = MEWS_GROUP_ANY, PATIENT,
 	  .retry_budget = 100, .max_result_size = 8 * 1024 * 1024 },
+	{ .name = "twins", .role = MEWS_GROUP_STANDBY, PATIENT,
+	  .connection_count = 2, .min_connections = 2, .stall_after = 2000,
+	  .hedge_after = 20, .retry_budget = 100,
+	  .max_result_size = 1024 * 1024 },
 	{ .name = "one", .role = MEWS_GROUP_PRIMARY, PATIENT,
 	  .connection_count = 1, .stall_after = 60000,
 	  .max_result_size = (uint64_t)1 << 40 },
@@ -153,6 +157,27 @@ END_TEST
 START_TEST(a_large_result_leaves_no_suspicion)
 {
 	ask_among_others("hasty", large[_i]);
+}
+END_TEST
+
+/* One server answered with too much; the other one, which was asked as well,
+ * takes its time and is no suspect. */
+START_TEST(the_twin_of_a_large_result_leaves_no_suspicion)
+{
+	struct mews_group      *group = cluster_group("twins");
+	struct asked		asked;
+	char			sql[200];
+
+	CLUSTER_WAIT(cluster_stats("twins").idle == 2);
+	snprintf(sql, sizeof(sql), "select repeat('x', 20000000) from "
+	    "pg_sleep(case when inet_server_port() = %s then 5 else 0.3 end)",
+	    getenv(_i == 0 ? "MEWS_B_PORT" : "MEWS_C_PORT"));
+	cluster_send_sql(&asked, group, sql);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_msg(asked.status == MEWS_TOO_LARGE, "%s", asked.message);
+	ck_assert_str_eq(asked.endpoint, _i == 0 ? "c" : "b");
+	CLUSTER_WAIT(cluster_stats("twins").in_flight == 0);
+	ck_assert_msg(cluster_logged("to=suspect") == 0, "%s", cluster.log);
 }
 END_TEST
 
@@ -379,6 +404,8 @@ bulk_suite(void)
 	tcase_add_loop_test(tcase, a_result_above_the_limit_is_told_once, 0,
 	    2);
 	tcase_add_loop_test(tcase, a_large_result_leaves_no_suspicion, 0, 2);
+	tcase_add_loop_test(tcase,
+	    the_twin_of_a_large_result_leaves_no_suspicion, 0, 2);
 	tcase_add_test(tcase, what_a_large_result_leaves_open_is_told);
 	tcase_add_test(tcase, a_session_is_worth_more_than_little_memory);
 	tcase_set_timeout(memory, 100);
