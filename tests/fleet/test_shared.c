@@ -117,12 +117,27 @@ START_TEST(clients_that_stay_are_shared_beside_those_that_pass)
 }
 END_TEST
 
+/* A stopped process may run on for a moment, and take a client along. */
+static bool
+is_stopped(pid_t pid)
+{
+	char	path[60], line[300];
+	FILE   *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	ck_assert_ptr_nonnull(file = fopen(path, "r"));
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+	fclose(file);
+	return strstr(line, ") T ") != NULL;
+}
+
 START_TEST(a_worker_that_is_stopped_keeps_nobody_waiting)
 {
 	int counts[WORKERS];
 
 	start();
 	ck_assert_int_eq(kill(workers[0], SIGSTOP), 0);
+	fleet_wait(is_stopped(workers[0]));
 	count_clients(CLIENTS, counts);
 	ck_assert_int_eq(counts[0], 0);
 	for (int i = 1; i < WORKERS; i++)
