@@ -39,7 +39,7 @@ fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	status_fold(text);
-	if (level >= MEWS_LOG_INFO)
+	if (level >= MEWS_LOG_INFO && fleet->segment.events != NULL)
 		event_add(fleet->segment.events, (uint32_t)level, event, text);
 	if (told)
 		fleet->log(fleet->log_arg, level, event, text);
