@@ -1,8 +1,8 @@
 /*
  * character.h - which bytes are characters that a terminal only shows.
  */
-#ifndef CHARACTER_H
-#define CHARACTER_H
+#ifndef CONFIG_CHARACTER_H
+#define CONFIG_CHARACTER_H
 
 #include <stddef.h>
 

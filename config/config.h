@@ -5,8 +5,8 @@
  * line numbers end there. Everything in a struct config belongs to it and is
  * freed by config_free(); nobody writes it after config_load().
  */
-#ifndef CONFIG_H
-#define CONFIG_H
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
 
 #include <mews/settings.h>
 #include <mews/fleet.h>

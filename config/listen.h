@@ -1,8 +1,8 @@
 /*
  * listen.h - what an address to listen on looks like.
  */
-#ifndef LISTEN_H
-#define LISTEN_H
+#ifndef CONFIG_LISTEN_H
+#define CONFIG_LISTEN_H
 
 #include "option.h"
 

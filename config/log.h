@@ -6,8 +6,8 @@
  * lines of several processes never mix. No process waits for its log: a line
  * that does not flow is dropped, and event=log_dropped counts it later.
  */
-#ifndef LOG_H
-#define LOG_H
+#ifndef CONFIG_LOG_H
+#define CONFIG_LOG_H
 
 #include "config.h"
 #include "output.h"

@@ -4,8 +4,8 @@
  * A list begins as NULL and grows by every call; memory_free() ends all of
  * it. Whoever declares the pointer owns the list.
  */
-#ifndef MEMORY_H
-#define MEMORY_H
+#ifndef CONFIG_MEMORY_H
+#define CONFIG_MEMORY_H
 
 #include <stddef.h>
 

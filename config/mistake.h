@@ -4,8 +4,8 @@
  * Mistakes are found in several passes over a file, and told in the order of
  * its lines.
  */
-#ifndef MISTAKE_H
-#define MISTAKE_H
+#ifndef CONFIG_MISTAKE_H
+#define CONFIG_MISTAKE_H
 
 #include "config.h"
 #include "memory.h"

@@ -6,8 +6,8 @@
  * a new key is one row there or here, one field in a structure and one
  * paragraph in mews.conf.
  */
-#ifndef OPTION_H
-#define OPTION_H
+#ifndef CONFIG_OPTION_H
+#define CONFIG_OPTION_H
 
 #include "config.h"
 #include "memory.h"

@@ -10,8 +10,8 @@
  * them share, so that whoever writes first when it flows again tells all, also
  * those of a process that was killed.
  */
-#ifndef OUTPUT_H
-#define OUTPUT_H
+#ifndef CONFIG_OUTPUT_H
+#define CONFIG_OUTPUT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /*
  * parse.h - what a configuration file says, still as text, with its lines.
  */
-#ifndef PARSE_H
-#define PARSE_H
+#ifndef CONFIG_PARSE_H
+#define CONFIG_PARSE_H
 
 #include "mistake.h"
 #include "option.h"

@@ -1,8 +1,8 @@
 /*
  * place.h - a directory that may have to be made.
  */
-#ifndef PLACE_H
-#define PLACE_H
+#ifndef CONFIG_PLACE_H
+#define CONFIG_PLACE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
  * processors.h - how many processors this process may use.
  */
-#ifndef PROCESSORS_H
-#define PROCESSORS_H
+#ifndef CONFIG_PROCESSORS_H
+#define CONFIG_PROCESSORS_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /*
  * secret.h - passwords in a configuration, and who can read them.
  */
-#ifndef SECRET_H
-#define SECRET_H
+#ifndef CONFIG_SECRET_H
+#define CONFIG_SECRET_H
 
 #include "parse.h"
 

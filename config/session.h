@@ -1,8 +1,8 @@
 /*
  * session.h - how each session of a Python application begins.
  */
-#ifndef SESSION_H
-#define SESSION_H
+#ifndef CONFIG_SESSION_H
+#define CONFIG_SESSION_H
 
 #include "memory.h"
 

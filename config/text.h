@@ -1,8 +1,8 @@
 /*
  * text.h - a configuration file, read.
  */
-#ifndef TEXT_H
-#define TEXT_H
+#ifndef CONFIG_TEXT_H
+#define CONFIG_TEXT_H
 
 #include "memory.h"
 #include "mistake.h"

@@ -10,8 +10,8 @@
  *	# and //	a comment up to the end of the line
  *	slash star	a comment up to star slash
  */
-#ifndef TOKEN_H
-#define TOKEN_H
+#ifndef CONFIG_TOKEN_H
+#define CONFIG_TOKEN_H
 
 #include "memory.h"
 #include "mistake.h"

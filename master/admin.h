@@ -1,8 +1,8 @@
 /*
  * admin.h - the process that shows the fleet over HTTP, read-only.
  */
-#ifndef ADMIN_H
-#define ADMIN_H
+#ifndef MASTER_ADMIN_H
+#define MASTER_ADMIN_H
 
 #include "config.h"
 #include "log.h"

@@ -1,8 +1,8 @@
 /*
  * ask.h - mews reload: ask a running fleet, and wait for what comes of it.
  */
-#ifndef ASK_H
-#define ASK_H
+#ifndef MASTER_ASK_H
+#define MASTER_ASK_H
 
 #include "config.h"
 

@@ -4,8 +4,8 @@
  * No process waits for its standard error. That of `mews run` may be read by
  * nobody at all; a person's pager is given a moment by the other commands.
  */
-#ifndef COMPLAINT_H
-#define COMPLAINT_H
+#ifndef MASTER_COMPLAINT_H
+#define MASTER_COMPLAINT_H
 
 #include "output.h"
 

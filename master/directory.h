@@ -4,8 +4,8 @@
  * A user who may write in a directory, or in one above it, could put a pid
  * file, a segment, a symbolic link or another directory in the place of ours.
  */
-#ifndef DIRECTORY_H
-#define DIRECTORY_H
+#ifndef MASTER_DIRECTORY_H
+#define MASTER_DIRECTORY_H
 
 #include "privileges.h"
 

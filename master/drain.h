@@ -1,8 +1,8 @@
 /*
  * drain.h - mews drain, mews enable: the operator's word on an endpoint.
  */
-#ifndef DRAIN_H
-#define DRAIN_H
+#ifndef MASTER_DRAIN_H
+#define MASTER_DRAIN_H
 
 #include <mews/status.h>
 

@@ -2,8 +2,8 @@
  * ending.h - the end of a fleet: its monitor goes last, when nothing that a
  * worker left behind runs on a server any more.
  */
-#ifndef ENDING_H
-#define ENDING_H
+#ifndef MASTER_ENDING_H
+#define MASTER_ENDING_H
 
 #include <stdbool.h>
 #include <stdint.h>

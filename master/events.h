@@ -1,8 +1,8 @@
 /*
  * events.h - mews events: the last things that happened to a fleet.
  */
-#ifndef EVENTS_H
-#define EVENTS_H
+#ifndef MASTER_EVENTS_H
+#define MASTER_EVENTS_H
 
 #include <mews/status.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /*
  * explain.h - mews explain: why is a server in its state, and what is next?
  */
-#ifndef EXPLAIN_H
-#define EXPLAIN_H
+#ifndef MASTER_EXPLAIN_H
+#define MASTER_EXPLAIN_H
 
 #include <mews/settings.h>
 #include <mews/status.h>

@@ -1,8 +1,8 @@
 /*
  * fail.h - say in one sentence why something could not be done.
  */
-#ifndef FAIL_H
-#define FAIL_H
+#ifndef MASTER_FAIL_H
+#define MASTER_FAIL_H
 
 #include <mews/status.h>
 

@@ -5,8 +5,8 @@
  * it; those before it drain until their last worker has ended. All of them
  * share the segment, and the addresses that more than one listens on.
  */
-#ifndef GENERATION_H
-#define GENERATION_H
+#ifndef MASTER_GENERATION_H
+#define MASTER_GENERATION_H
 
 #include "listener.h"
 #include "worker.h"

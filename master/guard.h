@@ -4,8 +4,8 @@
  * Unlike a worker it has no slot: it only looks at the segment. The master
  * starts it, starts it anew when it ends, and ends it; nobody waits for it.
  */
-#ifndef GUARD_H
-#define GUARD_H
+#ifndef MASTER_GUARD_H
+#define MASTER_GUARD_H
 
 #include "process.h"
 

@@ -1,8 +1,8 @@
 /*
  * instance.h - which fleet is meant, looked at from outside.
  */
-#ifndef INSTANCE_H
-#define INSTANCE_H
+#ifndef MASTER_INSTANCE_H
+#define MASTER_INSTANCE_H
 
 #include <mews/view.h>
 #include <stdbool.h>

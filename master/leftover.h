@@ -5,8 +5,8 @@
  * would keep the listening sockets, or do its work beside the next monitor: the
  * next master ends it.
  */
-#ifndef LEFTOVER_H
-#define LEFTOVER_H
+#ifndef MASTER_LEFTOVER_H
+#define MASTER_LEFTOVER_H
 
 #include "log.h"
 #include "runtime.h"

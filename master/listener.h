@@ -4,8 +4,8 @@
  * Bound once by the master, inherited by every worker. A unix socket is made
  * by the user who serves, so that whoever made it may remove it.
  */
-#ifndef LISTENER_H
-#define LISTENER_H
+#ifndef MASTER_LISTENER_H
+#define MASTER_LISTENER_H
 
 #include "config.h"
 #include "passed.h"

@@ -1,8 +1,8 @@
 /*
  * master.h - the process that everything else of a fleet descends from.
  */
-#ifndef MASTER_H
-#define MASTER_H
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
 
 #include "config.h"
 

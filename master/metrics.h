@@ -1,8 +1,8 @@
 /*
  * metrics.h - a fleet's figures as Prometheus reads them.
  */
-#ifndef METRICS_H
-#define METRICS_H
+#ifndef MASTER_METRICS_H
+#define MASTER_METRICS_H
 
 #include <mews/view.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /*
  * monitor.h - the process that probes the endpoints, as the master sees it.
  */
-#ifndef MONITOR_H
-#define MONITOR_H
+#ifndef MASTER_MONITOR_H
+#define MASTER_MONITOR_H
 
 #include "log.h"
 

@@ -4,8 +4,8 @@
  * A datagram for each message, to the socket that NOTIFY_SOCKET names; without
  * it nothing is told. Nobody waits for its reader.
  */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef MASTER_NOTIFY_H
+#define MASTER_NOTIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>

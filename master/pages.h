@@ -1,8 +1,8 @@
 /*
  * pages.h - what the admin address answers to which request.
  */
-#ifndef PAGES_H
-#define PAGES_H
+#ifndef MASTER_PAGES_H
+#define MASTER_PAGES_H
 
 #include "config.h"
 #include "http/server.h"

@@ -1,8 +1,8 @@
 /*
  * parts.h - what the files of the master share.
  */
-#ifndef PARTS_H
-#define PARTS_H
+#ifndef MASTER_PARTS_H
+#define MASTER_PARTS_H
 
 #include "ending.h"
 #include "generation.h"

@@ -5,8 +5,8 @@
  * activation. They are known by their addresses, which have to be those of
  * `listen`; what was not passed is bound as ever.
  */
-#ifndef PASSED_H
-#define PASSED_H
+#ifndef MASTER_PASSED_H
+#define MASTER_PASSED_H
 
 #include "config.h"
 

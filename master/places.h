@@ -1,8 +1,8 @@
 /*
  * places.h - places in the table of workers: one more, or one given up.
  */
-#ifndef PLACES_H
-#define PLACES_H
+#ifndef MASTER_PLACES_H
+#define MASTER_PLACES_H
 
 #include "process.h"
 

@@ -5,8 +5,8 @@
  * runtime directory, and is root no more before it creates any file or
  * forks any worker. Nobody gets anything back afterwards.
  */
-#ifndef PRIVILEGES_H
-#define PRIVILEGES_H
+#ifndef MASTER_PRIVILEGES_H
+#define MASTER_PRIVILEGES_H
 
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /*
  * proc.h - what the kernel tells of a process that may not be ours.
  */
-#ifndef PROC_H
-#define PROC_H
+#ifndef MASTER_PROC_H
+#define MASTER_PROC_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * again and when, what was told to end and until when. Only the master
  * writes it; a worker knows its number and nothing else of it.
  */
-#ifndef PROCESS_H
-#define PROCESS_H
+#ifndef MASTER_PROCESS_H
+#define MASTER_PROCESS_H
 
 #include "log.h"
 

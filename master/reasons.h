@@ -1,8 +1,8 @@
 /*
  * reasons.h - why an endpoint is in its state, in sentences.
  */
-#ifndef REASONS_H
-#define REASONS_H
+#ifndef MASTER_REASONS_H
+#define MASTER_REASONS_H
 
 #include <mews/settings.h>
 #include <mews/view.h>

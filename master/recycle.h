@@ -6,8 +6,8 @@
  * looked for when the last one is gone. A successor that does not get ready
  * leaves the worker as it was.
  */
-#ifndef RECYCLE_H
-#define RECYCLE_H
+#ifndef MASTER_RECYCLE_H
+#define MASTER_RECYCLE_H
 
 #include "process.h"
 

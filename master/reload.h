@@ -10,8 +10,8 @@
  * "BEGAN OUTCOME TEXT", BEGAN in ms of CLOCK_MONOTONIC, and the mistakes, a
  * line each.
  */
-#ifndef RELOAD_H
-#define RELOAD_H
+#ifndef MASTER_RELOAD_H
+#define MASTER_RELOAD_H
 
 #include <mews/status.h>
 #include <stdint.h>

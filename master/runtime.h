@@ -9,8 +9,8 @@
  * The lock, not the file, says that an instance runs: what a killed master
  * left behind is recognised by its missing lock, and replaced.
  */
-#ifndef RUNTIME_H
-#define RUNTIME_H
+#ifndef MASTER_RUNTIME_H
+#define MASTER_RUNTIME_H
 
 #include "config.h"
 #include "privileges.h"

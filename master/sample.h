@@ -1,8 +1,8 @@
 /*
  * sample.h - a fleet at two moments, and what happened between them.
  */
-#ifndef SAMPLE_H
-#define SAMPLE_H
+#ifndef MASTER_SAMPLE_H
+#define MASTER_SAMPLE_H
 
 #include <mews/figures.h>
 #include <mews/view.h>

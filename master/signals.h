@@ -1,8 +1,8 @@
 /*
  * signals.h - what signals mean before the master reads them.
  */
-#ifndef SIGNALS_H
-#define SIGNALS_H
+#ifndef MASTER_SIGNALS_H
+#define MASTER_SIGNALS_H
 
 /** First of all in `mews run`: from here on none that is not meant to end the
  * master does so by a mere default. */

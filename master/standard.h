@@ -8,8 +8,8 @@
  * socket that systemd made for us alone. Any other socket may be in use by
  * whoever started us, and is left as it is.
  */
-#ifndef STANDARD_H
-#define STANDARD_H
+#ifndef MASTER_STANDARD_H
+#define MASTER_STANDARD_H
 
 struct standard {
 	int output, error; /* to take their places; -1: leave it */

@@ -1,8 +1,8 @@
 /*
  * status.h - mews status: show a fleet from outside.
  */
-#ifndef STATUS_H
-#define STATUS_H
+#ifndef MASTER_STATUS_H
+#define MASTER_STATUS_H
 
 #include <mews/status.h>
 #include <mews/view.h>

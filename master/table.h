@@ -1,8 +1,8 @@
 /*
  * table.h - columns as wide as what stands in them.
  */
-#ifndef TABLE_H
-#define TABLE_H
+#ifndef MASTER_TABLE_H
+#define MASTER_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
  * top.h - mews top: a fleet, live, in a terminal.
  */
-#ifndef TOP_H
-#define TOP_H
+#ifndef MASTER_TOP_H
+#define MASTER_TOP_H
 
 #include <mews/status.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /*
  * trial.h - try what a configuration asks for before a fleet is made of it.
  */
-#ifndef TRIAL_H
-#define TRIAL_H
+#ifndef MASTER_TRIAL_H
+#define MASTER_TRIAL_H
 
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /*
  * words.h - what others wrote, in a form that is safe to show to people.
  */
-#ifndef WORDS_H
-#define WORDS_H
+#ifndef MASTER_WORDS_H
+#define MASTER_WORDS_H
 
 #include <stddef.h>
 #include <stdint.h>

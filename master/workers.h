@@ -4,8 +4,8 @@
  * One struct process per place; a place lives longer than the processes that
  * fill it. Whoever forks, buries, kills or counts workers does it in here.
  */
-#ifndef WORKERS_H
-#define WORKERS_H
+#ifndef MASTER_WORKERS_H
+#define MASTER_WORKERS_H
 
 #include "process.h"
 #include "recycle.h"

@@ -5,8 +5,8 @@
  * the blocks go back to the store of the worker when the request is over, so
  * a worker that has seen some requests allocates nothing for the next.
  */
-#ifndef ARENA_H
-#define ARENA_H
+#ifndef WORKER_ARENA_H
+#define WORKER_ARENA_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
  * when the body was kept and can be handed out, the request is due: the front
  * tells the application so in its next turn.
  */
-#ifndef AWAIT_H
-#define AWAIT_H
+#ifndef WORKER_AWAIT_H
+#define WORKER_AWAIT_H
 
 #include "request.h"
 

@@ -7,8 +7,8 @@
  *
  * One per process: the handler of a signal has no other place for it.
  */
-#ifndef DOING_H
-#define DOING_H
+#ifndef WORKER_DOING_H
+#define WORKER_DOING_H
 
 #include "log.h"
 

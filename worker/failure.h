@@ -4,8 +4,8 @@
  * A message of PostgreSQL's may hold rows, hosts and users: it goes into the
  * log, and to the client only with expose_errors.
  */
-#ifndef FAILURE_H
-#define FAILURE_H
+#ifndef WORKER_FAILURE_H
+#define WORKER_FAILURE_H
 
 #include <mews/status.h>
 

@@ -4,8 +4,8 @@
  * The front owns connections and requests; an application that was asked
  * holds its request until it answers.
  */
-#ifndef FRONT_H
-#define FRONT_H
+#ifndef WORKER_FRONT_H
+#define WORKER_FRONT_H
 
 #include "worker.h"
 

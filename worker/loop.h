@@ -4,8 +4,8 @@
  * One per pool. The pool says through loop_watch() what it waits for; the
  * worker calls loop_turn() right before libev waits.
  */
-#ifndef LOOP_H
-#define LOOP_H
+#ifndef WORKER_LOOP_H
+#define WORKER_LOOP_H
 
 #include <ev.h>
 #include <mews/pool.h>

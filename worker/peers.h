@@ -4,8 +4,8 @@
  * An address is one of IPv4, or a network of 64 bits of IPv6, which is what
  * one subscriber has. Clients of a unix socket have none and are not counted.
  */
-#ifndef PEERS_H
-#define PEERS_H
+#ifndef WORKER_PEERS_H
+#define WORKER_PEERS_H
 
 #include <stdbool.h>
 #include <stdint.h>

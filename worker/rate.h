@@ -3,8 +3,8 @@
  *
  * One per kind of line. Zero is a fresh one.
  */
-#ifndef RATE_H
-#define RATE_H
+#ifndef WORKER_RATE_H
+#define WORKER_RATE_H
 
 #include <stdbool.h>
 #include <time.h>

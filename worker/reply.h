@@ -1,8 +1,8 @@
 /*
  * reply.h - answers, and what all requests of one worker share.
  */
-#ifndef REPLY_H
-#define REPLY_H
+#ifndef WORKER_REPLY_H
+#define WORKER_REPLY_H
 
 #include "log.h"
 #include "rate.h"

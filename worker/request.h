@@ -5,8 +5,8 @@
  * request() and mews_reply(), the client until the answer was sent: the last
  * of the two to let go gives it back to the store.
  */
-#ifndef REQUEST_H
-#define REQUEST_H
+#ifndef WORKER_REQUEST_H
+#define WORKER_REQUEST_H
 
 #include "arena.h"
 #include "http/server.h"

@@ -11,8 +11,8 @@
  * What is read from there is advice: a worker that is stuck looks emptiest,
  * and is not counted on for a while once it left a client waiting.
  */
-#ifndef SHARE_H
-#define SHARE_H
+#ifndef WORKER_SHARE_H
+#define WORKER_SHARE_H
 
 #include <ev.h>
 #include <stdbool.h>

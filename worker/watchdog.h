@@ -9,8 +9,8 @@
  *
  * One per process: the handler of a signal has no other place for it.
  */
-#ifndef WATCHDOG_H
-#define WATCHDOG_H
+#ifndef WORKER_WATCHDOG_H
+#define WORKER_WATCHDOG_H
 
 #include <stdint.h>
 

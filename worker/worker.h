@@ -5,8 +5,8 @@
  * to the master and outlives the worker; the worker only closes its copies
  * of the listening sockets.
  */
-#ifndef WORKER_H
-#define WORKER_H
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
 
 #include "log.h"
 #include "share.h"

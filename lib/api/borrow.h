@@ -1,8 +1,8 @@
 /*
  * borrow.h - what the calls on a lease have in common.
  */
-#ifndef BORROW_H
-#define BORROW_H
+#ifndef LIB_API_BORROW_H
+#define LIB_API_BORROW_H
 
 #include "wire/lease.h"
 

@@ -1,8 +1,8 @@
 /*
  * cancel.h - queries that their askers, or their deadlines, give up.
  */
-#ifndef CANCEL_H
-#define CANCEL_H
+#ifndef LIB_API_CANCEL_H
+#define LIB_API_CANCEL_H
 
 #include "pool/pool.h"
 

@@ -7,7 +7,7 @@
 
 /* Accept it: send it now, or later. */
 static inline enum mews_status
-accept(struct mews_group *group, struct query *query,
+accept_query(struct mews_group *group, struct query *query,
     const struct mews_query_args *args)
 {
 	query->wait_ms = args->wait_ms;
@@ -57,7 +57,7 @@ mews_query_send(struct mews_group *group, const struct mews_query_args *args,
 		return status;
 	query->fn.query = fn;
 	query->arg = arg;
-	status = fn != NULL ? accept(group, query, args) :
+	status = fn != NULL ? accept_query(group, query, args) :
 	    refuse(&group->why, MEWS_INVALID, "a query needs a callback");
 	if (status != MEWS_OK)
 		query_drop(query);

@@ -5,8 +5,8 @@
  * in milliseconds since the segment was made, 32 bits that wrap after 49 days:
  * compared with clock_reached() only, and within half that range.
  */
-#ifndef CLOCK_H
-#define CLOCK_H
+#ifndef LIB_BASE_CLOCK_H
+#define LIB_BASE_CLOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
  * config.h - the library's own copy of a configuration.
  */
-#ifndef MEWS_LIB_CONFIG_H
-#define MEWS_LIB_CONFIG_H
+#ifndef LIB_BASE_CONFIG_H
+#define LIB_BASE_CONFIG_H
 
 #include <mews/settings.h>
 

@@ -6,8 +6,8 @@
  * (PGUSER, PGPASSFILE, PGSSLMODE ..) fill in what a conninfo leaves open, as
  * libpq documents: they are named in the log.
  */
-#ifndef ENVIRONMENT_H
-#define ENVIRONMENT_H
+#ifndef LIB_BASE_ENVIRONMENT_H
+#define LIB_BASE_ENVIRONMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

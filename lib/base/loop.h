@@ -12,8 +12,8 @@
  * which is refused; at the first refusal the descriptors of its table are made
  * dead, because a word on them would be said in the parent's name.
  */
-#ifndef LOOP_H
-#define LOOP_H
+#ifndef LIB_BASE_LOOP_H
+#define LIB_BASE_LOOP_H
 
 #include "base/clock.h"
 #include "base/watch.h"

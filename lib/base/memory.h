@@ -1,8 +1,8 @@
 /*
  * memory.h - large blocks of memory, given back to the system.
  */
-#ifndef MEMORY_H
-#define MEMORY_H
+#ifndef LIB_BASE_MEMORY_H
+#define LIB_BASE_MEMORY_H
 
 #define MEMORY_LARGE (16 * 1024 * 1024) /* bytes: worth to be given back */
 

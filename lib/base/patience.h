@@ -7,8 +7,8 @@
  * loop->looked_us. A host that turns its loop once in ten seconds sees each
  * answer late, and no server is blamed for it.
  */
-#ifndef PATIENCE_H
-#define PATIENCE_H
+#ifndef LIB_BASE_PATIENCE_H
+#define LIB_BASE_PATIENCE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
  * refusal.h - why a call was refused, in a sentence that its owner keeps.
  */
-#ifndef REFUSAL_H
-#define REFUSAL_H
+#ifndef LIB_BASE_REFUSAL_H
+#define LIB_BASE_REFUSAL_H
 
 #include <mews/status.h>
 

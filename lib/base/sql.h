@@ -4,8 +4,8 @@
  * Judged by its text, to the safe side: what is not clearly harmless is
  * taken to change the session.
  */
-#ifndef SQL_H
-#define SQL_H
+#ifndef LIB_BASE_SQL_H
+#define LIB_BASE_SQL_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /*
  * status.h - filling a caller's struct mews_error.
  */
-#ifndef STATUS_H
-#define STATUS_H
+#ifndef LIB_BASE_STATUS_H
+#define LIB_BASE_STATUS_H
 
 #include <mews/status.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  * call that failed, by watch_closed(), before any callback runs and before
  * control returns to the host.
  */
-#ifndef WATCH_H
-#define WATCH_H
+#ifndef LIB_BASE_WATCH_H
+#define LIB_BASE_WATCH_H
 
 #include <mews/pool.h>
 #include <mews/wait.h>

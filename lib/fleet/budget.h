@@ -10,8 +10,8 @@
  * Fair: every worker has a floor, half of its equal share, that the others
  * leave alone; the rest is for who asks.
  */
-#ifndef BUDGET_H
-#define BUDGET_H
+#ifndef LIB_FLEET_BUDGET_H
+#define LIB_FLEET_BUDGET_H
 
 #include "fleet/fleet.h"
 

@@ -6,8 +6,8 @@
  * fork, and its own slot. On each beat it puts that right, and clears slots
  * that nobody holds. Probes measure the rest anew.
  */
-#ifndef DAMAGE_H
-#define DAMAGE_H
+#ifndef LIB_FLEET_DAMAGE_H
+#define LIB_FLEET_DAMAGE_H
 
 #include "fleet/fleet.h"
 

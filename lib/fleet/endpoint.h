@@ -4,8 +4,8 @@
  * endpoint_report() and endpoint_see_role() are the only ways to change an
  * endpoint's health: each logs the transition and wakes the fleet.
  */
-#ifndef ENDPOINT_H
-#define ENDPOINT_H
+#ifndef LIB_FLEET_ENDPOINT_H
+#define LIB_FLEET_ENDPOINT_H
 
 #include "fleet/fleet.h"
 

@@ -9,8 +9,8 @@
  *
  * Writers: any process of the fleet.
  */
-#ifndef EVENT_H
-#define EVENT_H
+#ifndef LIB_FLEET_EVENT_H
+#define LIB_FLEET_EVENT_H
 
 #include <assert.h>
 #include <mews/figures.h>

@@ -14,8 +14,8 @@
  *
  * Readers believe nothing: numbers of entries are bounded, names are cut.
  */
-#ifndef FIGURES_H
-#define FIGURES_H
+#ifndef LIB_FLEET_FIGURES_H
+#define LIB_FLEET_FIGURES_H
 
 #include <assert.h>
 #include <mews/config.h>

@@ -4,8 +4,8 @@
  * Made before the fork, so every child has a copy of its own of everything
  * here; shared is only what fleet->segment points to, and the eventfds.
  */
-#ifndef FLEET_H
-#define FLEET_H
+#ifndef LIB_FLEET_FLEET_H
+#define LIB_FLEET_FLEET_H
 
 #include "fleet/fleet_log.h"
 #include "fleet/segment.h"

@@ -1,8 +1,8 @@
 /*
  * fleet_log.h - what a fleet tells the function that its host gave it.
  */
-#ifndef FLEET_LOG_H
-#define FLEET_LOG_H
+#ifndef LIB_FLEET_FLEET_LOG_H
+#define LIB_FLEET_FLEET_LOG_H
 
 #include <mews/fleet.h>
 

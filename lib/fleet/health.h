@@ -6,8 +6,8 @@
  * health_verdict(), health_see_role() and health_lease() apply them by
  * compare-and-swap and are the only writers.
  */
-#ifndef HEALTH_H
-#define HEALTH_H
+#ifndef LIB_FLEET_HEALTH_H
+#define LIB_FLEET_HEALTH_H
 
 #include <assert.h>
 #include <stdalign.h>

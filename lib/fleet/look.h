@@ -1,8 +1,8 @@
 /*
  * look.h - a fleet as a view has it.
  */
-#ifndef LOOK_H
-#define LOOK_H
+#ifndef LIB_FLEET_LOOK_H
+#define LIB_FLEET_LOOK_H
 
 #include "fleet/segment.h"
 

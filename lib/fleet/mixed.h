@@ -8,8 +8,8 @@
  * endpoint is mixed its role is pinned to HEALTH_ROLE_READONLY: it begins no
  * epoch at each login, and gets no write.
  */
-#ifndef MIXED_H
-#define MIXED_H
+#ifndef LIB_FLEET_MIXED_H
+#define LIB_FLEET_MIXED_H
 
 #include "fleet/health.h"
 

@@ -6,8 +6,8 @@
  * before it raises the counter, so the words themselves are compared on each
  * beat: a change never depends on its announcement.
  */
-#ifndef NOTICE_H
-#define NOTICE_H
+#ifndef LIB_FLEET_NOTICE_H
+#define LIB_FLEET_NOTICE_H
 
 #include "fleet/route.h"
 

@@ -9,8 +9,8 @@
  * that they are gone; it ends those that still work, after the server
  * confirmed that they are the ones meant.
  */
-#ifndef ORPHAN_H
-#define ORPHAN_H
+#ifndef LIB_FLEET_ORPHAN_H
+#define LIB_FLEET_ORPHAN_H
 
 #include "fleet/segment.h"
 

@@ -10,8 +10,8 @@
  * Writers: the process that made the fleet, alone. A process that joins late
  * checks that what it knows is still there: record_all_hold().
  */
-#ifndef RECORD_H
-#define RECORD_H
+#ifndef LIB_FLEET_RECORD_H
+#define LIB_FLEET_RECORD_H
 
 #include "fleet/segment.h"
 

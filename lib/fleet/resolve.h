@@ -4,8 +4,8 @@
  * Looked up before the first fork and then by the monitor's helpers, so that
  * no worker ever waits for DNS: workers connect by the published hostaddr.
  */
-#ifndef RESOLVE_H
-#define RESOLVE_H
+#ifndef LIB_FLEET_RESOLVE_H
+#define LIB_FLEET_RESOLVE_H
 
 #include "fleet/segment.h"
 

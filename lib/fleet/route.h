@@ -4,8 +4,8 @@
  * Pure: made from the healths, looked at for each query. Tiers are tried in
  * order; within a tier all are equally welcome.
  */
-#ifndef ROUTE_H
-#define ROUTE_H
+#ifndef LIB_FLEET_ROUTE_H
+#define LIB_FLEET_ROUTE_H
 
 #include "fleet/health.h"
 #include "fleet/segment.h"

@@ -30,8 +30,8 @@
  * Anything read from here is advice: counts and indices are checked before
  * they are used.
  */
-#ifndef SEGMENT_H
-#define SEGMENT_H
+#ifndef LIB_FLEET_SEGMENT_H
+#define LIB_FLEET_SEGMENT_H
 
 #include "fleet/event.h"
 #include "fleet/figures.h"

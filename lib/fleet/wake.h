@@ -3,8 +3,8 @@
  *
  * One for each slot, made before the fork: see fleet_line.
  */
-#ifndef WAKE_H
-#define WAKE_H
+#ifndef LIB_FLEET_WAKE_H
+#define LIB_FLEET_WAKE_H
 
 #include <mews/fleet.h>
 

@@ -4,8 +4,8 @@
  * The monitor remembers where the primary's WAL ended, and when. A standby
  * that replayed up to some position is as late as that position is old.
  */
-#ifndef LAG_H
-#define LAG_H
+#ifndef LIB_MONITOR_LAG_H
+#define LIB_MONITOR_LAG_H
 
 #include <stdint.h>
 

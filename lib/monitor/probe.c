@@ -1,5 +1,6 @@
 /*
- * probe.c - log in, ask, publish, judge.
+ * probe.c - whether an endpoint lives, in which role, and how far its WAL is:
+ * log in, ask, publish, judge.
  *
  * A frozen server still accepts connections (its kernel does), and one that
  * still answers old sessions may let nobody in: so the monitor asks over the
@@ -308,7 +309,7 @@ publish(struct probe *probe, const PGresult *answer)
 	    clock_now_us()) | 1);
 }
 
-static void send(struct probe *probe, const char *sql);
+static void ask_for(struct probe *probe, const char *sql);
 static void send_question(struct probe *probe);
 
 /* With the verdict out, end what nobody holds any more; then done. Workers do
@@ -329,7 +330,7 @@ orphans(struct probe *probe)
 		&probe->orphan, literal, segment_ms(&fleet->segment,
 		    clock_now_us()), sql)) {
 		PQfreemem(literal);
-		send(probe, sql);
+		ask_for(probe, sql);
 		return;
 	}
 	PQfreemem(literal);
@@ -427,7 +428,7 @@ answered(struct probe *probe)
 }
 
 static void
-send(struct probe *probe, const char *sql)
+ask_for(struct probe *probe, const char *sql)
 {
 	probe->asking = true;
 	probe->asked_us = clock_now_us();
@@ -444,7 +445,7 @@ send_question(struct probe *probe)
 
 	/* Of a pooler the number that names the session is the client's. */
 	snprintf(sql, sizeof(sql), ask, PQbackendPID(probe->dial.pg));
-	send(probe, sql);
+	ask_for(probe, sql);
 }
 
 /* Bytes of an answer came. */

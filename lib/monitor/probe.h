@@ -5,8 +5,8 @@
  * health word, so the fleet asks one at a time. The monitor probes all of
  * them, all the time; workers probe what is not UP while there is none.
  */
-#ifndef PROBE_H
-#define PROBE_H
+#ifndef LIB_MONITOR_PROBE_H
+#define LIB_MONITOR_PROBE_H
 
 #include "wire/dial.h"
 #include "monitor/lag.h"

@@ -5,8 +5,8 @@
  * until nobody's callback runs and the server was told: listener_sweep() is
  * where it goes. Callbacks may append to the list and mark its entries ended.
  */
-#ifndef LISTENER_H
-#define LISTENER_H
+#ifndef LIB_NOTIFY_LISTENER_H
+#define LIB_NOTIFY_LISTENER_H
 
 #include <libpq-fe.h>
 #include <mews/listen.h>

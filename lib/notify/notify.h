@@ -5,8 +5,8 @@
  * descriptor is ready and in notify_scan() only; what the rest of the process
  * finds out merely breaks it.
  */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef LIB_NOTIFY_NOTIFY_H
+#define LIB_NOTIFY_NOTIFY_H
 
 #include "fleet/fleet.h"
 #include "base/loop.h"

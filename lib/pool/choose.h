@@ -1,11 +1,11 @@
 /*
- * choose.h - the connections of a group: which one serves, how many there are.
+ * choose.h - which connection of a group serves, and when there is one more.
  *
  * Private to a group. A connection that one of these returns was checked and
  * can be sent to at once.
  */
-#ifndef CHOOSE_H
-#define CHOOSE_H
+#ifndef LIB_POOL_CHOOSE_H
+#define LIB_POOL_CHOOSE_H
 
 #include "wire/conn.h"
 #include "wire/receive.h"

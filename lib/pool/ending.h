@@ -1,8 +1,8 @@
 /*
  * ending.h - how a connection ends. Private to the pool.
  */
-#ifndef ENDING_H
-#define ENDING_H
+#ifndef LIB_POOL_ENDING_H
+#define LIB_POOL_ENDING_H
 
 #include "wire/conn.h"
 

@@ -1,8 +1,8 @@
 /*
  * excuse.h - why no endpoint serves a group, in words for a caller.
  */
-#ifndef EXCUSE_H
-#define EXCUSE_H
+#ifndef LIB_POOL_EXCUSE_H
+#define LIB_POOL_EXCUSE_H
 
 #include "pool/group.h"
 

@@ -1,8 +1,8 @@
 /*
  * forget.h - statements that were dropped, until no server knows them.
  */
-#ifndef FORGET_H
-#define FORGET_H
+#ifndef LIB_POOL_FORGET_H
+#define LIB_POOL_FORGET_H
 
 #include "pool/pool.h"
 

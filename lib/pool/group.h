@@ -4,8 +4,8 @@
  * The group decides who is served next; choose.c chooses the connection, and
  * conn.c does the talking.
  */
-#ifndef GROUP_H
-#define GROUP_H
+#ifndef LIB_POOL_GROUP_H
+#define LIB_POOL_GROUP_H
 
 #include "pool/pool.h"
 #include "query/queue.h"

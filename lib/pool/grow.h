@@ -1,8 +1,8 @@
 /*
  * grow.h - one connection more of a group, or another one in its place.
  */
-#ifndef GROW_H
-#define GROW_H
+#ifndef LIB_POOL_GROW_H
+#define LIB_POOL_GROW_H
 
 #include "wire/conn.h"
 

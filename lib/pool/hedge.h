@@ -16,8 +16,8 @@
  * oldest such read tries one that is idle: the answer tells that the server is
  * well, and so the other reads follow.
  */
-#ifndef HEDGE_H
-#define HEDGE_H
+#ifndef LIB_POOL_HEDGE_H
+#define LIB_POOL_HEDGE_H
 
 #include "wire/conn.h"
 

@@ -9,6 +9,9 @@
 #include "wire/lease.h"
 #include "pool/choose.h"
 
+/* A head since then is never too old, whatever is added to it. */
+#define LIMITS_NO_LIMIT (POOL_NEVER / 2)
+
 /* Does everything wait for the host? */
 static bool
 waits_for_host(const struct conn *conn)
@@ -29,7 +32,7 @@ scan_lease(struct mews_lease *lease, int64_t now_us)
 		copy_scan(lease->conn, now_us);
 	/* While it is the host's turn nobody waits for the server. */
 	if (waits_for_host(lease->conn))
-		lease->conn->head_since_us = POOL_NEVER / 2;
+		lease->conn->head_since_us = LIMITS_NO_LIMIT;
 	else if (lease->in_flight > 0)
 		return;
 	if (timeout == MEWS_FOREVER)

@@ -1,8 +1,8 @@
 /*
  * limits.h - the time limits of a connection.
  */
-#ifndef LIMITS_H
-#define LIMITS_H
+#ifndef LIB_POOL_LIMITS_H
+#define LIB_POOL_LIMITS_H
 
 #include "wire/conn.h"
 

@@ -1,8 +1,8 @@
 /*
  * owed.h - the last resort of a call that blocks.
  */
-#ifndef OWED_H
-#define OWED_H
+#ifndef LIB_POOL_OWED_H
+#define LIB_POOL_OWED_H
 
 #include "pool/pool.h"
 

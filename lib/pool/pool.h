@@ -6,8 +6,8 @@
  * nothing before that; so code in between may hold a struct conn without
  * fear. The rest end with mews_pool_close().
  */
-#ifndef POOL_H
-#define POOL_H
+#ifndef LIB_POOL_POOL_H
+#define LIB_POOL_POOL_H
 
 #include "query/deadline.h"
 #include "fleet/fleet.h"

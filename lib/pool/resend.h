@@ -9,8 +9,8 @@
  * ended for another one's crash are innocent: bystanders, sent again as often
  * as the retry budget and their deadline allow.
  */
-#ifndef RESEND_H
-#define RESEND_H
+#ifndef LIB_POOL_RESEND_H
+#define LIB_POOL_RESEND_H
 
 #include "wire/conn.h"
 

@@ -5,8 +5,8 @@
  * asks. Each worker counts its connections of a group to an endpoint in its
  * slot; the sums over the slots tell where the fleet has too many or too few.
  */
-#ifndef SHARE_H
-#define SHARE_H
+#ifndef LIB_POOL_SHARE_H
+#define LIB_POOL_SHARE_H
 
 #include "wire/conn.h"
 

@@ -9,8 +9,8 @@
  * Functions that return a PyObject * or a bool follow Python's convention:
  * NULL or false means that an exception is set.
  */
-#ifndef BINDING_H
-#define BINDING_H
+#ifndef LIB_PYTHON_BINDING_H
+#define LIB_PYTHON_BINDING_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

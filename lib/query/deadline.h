@@ -5,8 +5,8 @@
  * costs nothing. The deadline bounds the whole query: one that waits is given
  * up by its group at that time, to one that was sent cancel.c tells CANCELED.
  */
-#ifndef DEADLINE_H
-#define DEADLINE_H
+#ifndef LIB_QUERY_DEADLINE_H
+#define LIB_QUERY_DEADLINE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  *
  * Looks at answers only, and changes nothing.
  */
-#ifndef MEANING_H
-#define MEANING_H
+#ifndef LIB_QUERY_MEANING_H
+#define LIB_QUERY_MEANING_H
 
 #include "fleet/health.h"
 #include "query/query.h"

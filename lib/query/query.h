@@ -8,8 +8,8 @@
  * Queries and their parameters live in memory of the pool that is used again
  * and again; only large parameters and SQL of the moment are allocated.
  */
-#ifndef QUERY_H
-#define QUERY_H
+#ifndef LIB_QUERY_QUERY_H
+#define LIB_QUERY_QUERY_H
 
 #include "query/result.h"
 #include "base/sql.h"

@@ -5,8 +5,8 @@
  * their own, and not in the way of the quick. What is sent again waits in
  * front. The queue also keeps the budget of reads that may be sent again.
  */
-#ifndef QUEUE_H
-#define QUEUE_H
+#ifndef LIB_QUERY_QUEUE_H
+#define LIB_QUERY_QUEUE_H
 
 #include "base/loop.h"
 #include "query/query.h"

@@ -5,8 +5,8 @@
  * callback and owns no more than its text; one from result_keep() is the
  * host's and owns its PGresult, too.
  */
-#ifndef RESULT_H
-#define RESULT_H
+#ifndef LIB_QUERY_RESULT_H
+#define LIB_QUERY_RESULT_H
 
 #include <mews/query.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
  * slow.h - queries that took long are logged, though not as often as they come.
  */
-#ifndef SLOW_H
-#define SLOW_H
+#ifndef LIB_QUERY_SLOW_H
+#define LIB_QUERY_SLOW_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>

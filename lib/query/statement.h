@@ -1,8 +1,8 @@
 /*
  * statement.h - SQL registered once with a pool.
  */
-#ifndef STATEMENT_H
-#define STATEMENT_H
+#ifndef LIB_QUERY_STATEMENT_H
+#define LIB_QUERY_STATEMENT_H
 
 #include "base/sql.h"
 #include "fleet/figures.h"

@@ -3,8 +3,8 @@
  *
  * Private to a connection; the rest of the pool uses conn.h.
  */
-#ifndef ANSWER_H
-#define ANSWER_H
+#ifndef LIB_WIRE_ANSWER_H
+#define LIB_WIRE_ANSWER_H
 
 #include "wire/conn.h"
 

@@ -7,8 +7,8 @@
  * not suspected, the query is not sent again, and what shared the connection
  * is a bystander, see resend.h.
  */
-#ifndef BULK_H
-#define BULK_H
+#ifndef LIB_WIRE_BULK_H
+#define LIB_WIRE_BULK_H
 
 #include "wire/conn.h"
 #include "base/memory.h"

@@ -9,8 +9,8 @@
  * A connection is closed in conn_close() only; code that finds it broken says
  * so with conn_break() and lets the next tick lose it.
  */
-#ifndef CONN_H
-#define CONN_H
+#ifndef LIB_WIRE_CONN_H
+#define LIB_WIRE_CONN_H
 
 #include "fleet/budget.h"
 #include "wire/dial.h"

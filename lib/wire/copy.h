@@ -5,8 +5,8 @@
  * before the COPY was answered, and comes back to it at its end. Meanwhile
  * the COPY is the ring's only entry.
  */
-#ifndef COPY_H
-#define COPY_H
+#ifndef LIB_WIRE_COPY_H
+#define LIB_WIRE_COPY_H
 
 #include "wire/conn.h"
 

@@ -5,8 +5,8 @@
  * dial.fd and calls dial_step(); around each step the descriptor may change,
  * so it must not be watched during the call. No deadline: the owner's.
  */
-#ifndef DIAL_H
-#define DIAL_H
+#ifndef LIB_WIRE_DIAL_H
+#define LIB_WIRE_DIAL_H
 
 #include "fleet/fleet.h"
 

@@ -8,8 +8,8 @@
  * one is not read while the server is asked, so that whatever is behind the
  * query waits for the end of both.
  */
-#ifndef INTERRUPT_H
-#define INTERRUPT_H
+#ifndef LIB_WIRE_INTERRUPT_H
+#define LIB_WIRE_INTERRUPT_H
 
 #include "wire/conn.h"
 

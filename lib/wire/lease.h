@@ -4,8 +4,8 @@
  * The lease belongs to the host until mews_lease_end(), even after its
  * connection was lost or its pool closed; then it is an empty shell.
  */
-#ifndef LEASE_H
-#define LEASE_H
+#ifndef LIB_WIRE_LEASE_H
+#define LIB_WIRE_LEASE_H
 
 #include "wire/conn.h"
 

@@ -8,8 +8,8 @@
  * knows; one that has another's mark is not ours alone. A pooler in session
  * mode resets sessions (server_reset_query), and with them the mark.
  */
-#ifndef POOLER_H
-#define POOLER_H
+#ifndef LIB_WIRE_POOLER_H
+#define LIB_WIRE_POOLER_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * A statement that is prepared anew has a new name: whether the server still
  * knows the old one need not be known.
  */
-#ifndef PREPARED_H
-#define PREPARED_H
+#ifndef LIB_WIRE_PREPARED_H
+#define LIB_WIRE_PREPARED_H
 
 #include "wire/conn.h"
 #include "query/statement.h"

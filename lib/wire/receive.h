@@ -1,8 +1,8 @@
 /*
  * receive.h - what came over a connection. Private to a connection.
  */
-#ifndef RECEIVE_H
-#define RECEIVE_H
+#ifndef LIB_WIRE_RECEIVE_H
+#define LIB_WIRE_RECEIVE_H
 
 #include "wire/conn.h"
 

@@ -4,8 +4,8 @@
  * Private to a connection: send.c and its likes push what they send and
  * pop what was answered. On the hot path, hence inline.
  */
-#ifndef RING_H
-#define RING_H
+#ifndef LIB_WIRE_RING_H
+#define LIB_WIRE_RING_H
 
 #include "wire/conn.h"
 

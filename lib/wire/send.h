@@ -3,8 +3,8 @@
  *
  * Private to a connection; the rest of the pool uses conn.h.
  */
-#ifndef SEND_H
-#define SEND_H
+#ifndef LIB_WIRE_SEND_H
+#define LIB_WIRE_SEND_H
 
 #include "wire/conn.h"
 

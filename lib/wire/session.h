@@ -1,8 +1,8 @@
 /*
  * session.h - a connection's login and setup, and its descriptor's events.
  */
-#ifndef SESSION_H
-#define SESSION_H
+#ifndef LIB_WIRE_SESSION_H
+#define LIB_WIRE_SESSION_H
 
 #include "wire/conn.h"
 

@@ -4,8 +4,8 @@
  * A stream is a query in the ring like any other, with on_row, or a COPY (see
  * copy.h); conn->streams counts both, so that who has none pays one branch.
  */
-#ifndef STREAM_H
-#define STREAM_H
+#ifndef LIB_WIRE_STREAM_H
+#define LIB_WIRE_STREAM_H
 
 #include "wire/conn.h"
 

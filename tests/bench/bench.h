@@ -6,8 +6,8 @@
  * sent, inflight of them at a time. main() in bench_pool.c turns the loop and
  * counts; a side keeps sent and ended, and asks bench_more() before it sends.
  */
-#ifndef BENCH_H
-#define BENCH_H
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>

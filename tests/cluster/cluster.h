@@ -4,8 +4,8 @@
  * A test is a process (see unit.h) and has one fleet; this module keeps it.
  * Every wait turns the pool and has a deadline.
  */
-#ifndef CLUSTER_H
-#define CLUSTER_H
+#ifndef TESTS_CLUSTER_CLUSTER_H
+#define TESTS_CLUSTER_CLUSTER_H
 
 #include <mews.h>
 #include <mews/settings.h>

@@ -3,8 +3,8 @@
  *
  * Tables are those of open_pool(): copied (id, note), empty.
  */
-#ifndef COPY_H
-#define COPY_H
+#ifndef TESTS_CLUSTER_COPY_H
+#define TESTS_CLUSTER_COPY_H
 
 #include "cluster.h"
 #include "unit.h"

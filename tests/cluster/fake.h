@@ -4,8 +4,8 @@
  * It runs in a child and answers each Execute with an empty success, each
  * Sync and each simple query with ReadyForQuery.
  */
-#ifndef FAKE_H
-#define FAKE_H
+#ifndef TESTS_CLUSTER_FAKE_H
+#define TESTS_CLUSTER_FAKE_H
 
 #include <netinet/in.h>
 #include <sys/types.h>

@@ -2,8 +2,8 @@
  * hostile.h - a server that speaks the protocol of PostgreSQL until it is
  * asked for what a row of the test attacks, and then answers something else.
  */
-#ifndef HOSTILE_H
-#define HOSTILE_H
+#ifndef TESTS_CLUSTER_HOSTILE_H
+#define TESTS_CLUSTER_HOSTILE_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

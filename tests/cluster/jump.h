@@ -4,8 +4,8 @@
  * jump.c defines clock_gettime(), which everything in the program gets in the
  * place of the C library's.
  */
-#ifndef JUMP_H
-#define JUMP_H
+#ifndef TESTS_CLUSTER_JUMP_H
+#define TESTS_CLUSTER_JUMP_H
 
 #include <stdint.h>
 

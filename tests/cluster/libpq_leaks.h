@@ -5,8 +5,8 @@
  * ReadyForQuery that comes too early. The leak sanitizer must not count that;
  * a program that includes this has it so.
  */
-#ifndef LIBPQ_LEAKS_H
-#define LIBPQ_LEAKS_H
+#ifndef TESTS_CLUSTER_LIBPQ_LEAKS_H
+#define TESTS_CLUSTER_LIBPQ_LEAKS_H
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -1,8 +1,8 @@
 /*
  * load.h - queries that never end: each answer is followed by the next query.
  */
-#ifndef LOAD_H
-#define LOAD_H
+#ifndef TESTS_CLUSTER_LOAD_H
+#define TESTS_CLUSTER_LOAD_H
 
 #include "cluster.h"
 

@@ -2,8 +2,8 @@
  * relay.h - a balancer that asks for no role: each connection goes to the next
  * server.
  */
-#ifndef RELAY_H
-#define RELAY_H
+#ifndef TESTS_CLUSTER_RELAY_H
+#define TESTS_CLUSTER_RELAY_H
 
 #include <netinet/in.h>
 #include <sys/types.h>

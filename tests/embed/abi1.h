@@ -5,8 +5,8 @@
  * A change of the library that breaks test_abi.c breaks programs that are
  * installed: see MEWS_ABI in mews/status.h.
  */
-#ifndef ABI1_H
-#define ABI1_H
+#ifndef TESTS_EMBED_ABI1_H
+#define TESTS_EMBED_ABI1_H
 
 #include <assert.h>
 #include <libpq-fe.h>

@@ -4,8 +4,8 @@
  * The servers are those of tests/with-servers; MEWS_EXAMPLES is the directory
  * of the hosts. Whatever the tests wait for has a deadline.
  */
-#ifndef HOST_H
-#define HOST_H
+#ifndef TESTS_EMBED_HOST_H
+#define TESTS_EMBED_HOST_H
 
 #include "unit.h"
 

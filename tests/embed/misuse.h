@@ -3,8 +3,8 @@
  * that tests/with-servers started. A test is a process (see unit.h), so there
  * is one of each.
  */
-#ifndef MISUSE_H
-#define MISUSE_H
+#ifndef TESTS_EMBED_MISUSE_H
+#define TESTS_EMBED_MISUSE_H
 
 #include <mews.h>
 

@@ -1,8 +1,8 @@
 /*
  * faults.h - one function per row of the table of promises.
  */
-#ifndef FAULTS_H
-#define FAULTS_H
+#ifndef TESTS_FAULT_FAULTS_H
+#define TESTS_FAULT_FAULTS_H
 
 #include "judge.h"
 

@@ -4,8 +4,8 @@
  *
  * Whatever waits here turns host_tick() and has a deadline.
  */
-#ifndef HOST_H
-#define HOST_H
+#ifndef TESTS_FAULT_HOST_H
+#define TESTS_FAULT_HOST_H
 
 #include "ledger.h"
 

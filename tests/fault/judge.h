@@ -1,8 +1,8 @@
 /*
  * judge.h - promises against figures, one line for each.
  */
-#ifndef JUDGE_H
-#define JUDGE_H
+#ifndef TESTS_FAULT_JUDGE_H
+#define TESTS_FAULT_JUDGE_H
 
 #include "ledger.h"
 

@@ -5,8 +5,8 @@
  * Writers: a request is its worker's alone; a process' own sight is its own,
  * until it died and the parent cleared it; everything else is one atomic.
  */
-#ifndef LEDGER_H
-#define LEDGER_H
+#ifndef TESTS_FAULT_LEDGER_H
+#define TESTS_FAULT_LEDGER_H
 
 #include <mews.h>
 #include <stdatomic.h>

@@ -1,8 +1,8 @@
 /*
  * servers.h - the servers of tests/with-servers, from outside the fleet.
  */
-#ifndef SERVERS_H
-#define SERVERS_H
+#ifndef TESTS_FAULT_SERVERS_H
+#define TESTS_FAULT_SERVERS_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * The linker puts the functions of witness.c in the place of some of the
  * library's own (--wrap): they do the same, and write it into the ledger.
  */
-#ifndef WITNESS_H
-#define WITNESS_H
+#ifndef TESTS_FAULT_WITNESS_H
+#define TESTS_FAULT_WITNESS_H
 
 #include "ledger.h"
 

@@ -1,8 +1,8 @@
 /*
  * worker.h - a worker of the harness: a steady load by the clock.
  */
-#ifndef WORKER_H
-#define WORKER_H
+#ifndef TESTS_FAULT_WORKER_H
+#define TESTS_FAULT_WORKER_H
 
 #include "ledger.h"
 

@@ -9,8 +9,8 @@
  * From the environment: MEWS (the command), MEWS_TEST_APP (the application
  * of these tests).
  */
-#ifndef FLEET_H
-#define FLEET_H
+#ifndef TESTS_FLEET_FLEET_H
+#define TESTS_FLEET_FLEET_H
 
 #include <check.h>
 #include <stdbool.h>

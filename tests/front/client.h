@@ -1,8 +1,8 @@
 /*
  * client.h - an HTTP client that can be as rude as a test wants.
  */
-#ifndef CLIENT_H
-#define CLIENT_H
+#ifndef TESTS_FRONT_CLIENT_H
+#define TESTS_FRONT_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
  * rows.h - raw requests and what they mean: the contract of worker/http/.
  */
-#ifndef ROWS_H
-#define ROWS_H
+#ifndef TESTS_FRONT_ROWS_H
+#define TESTS_FRONT_ROWS_H
 
 #include <stddef.h>
 

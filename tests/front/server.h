@@ -5,8 +5,8 @@
  * never says a word: a query waits for as long as it is told to, which is
  * how the test application answers later.
  */
-#ifndef SERVER_H
-#define SERVER_H
+#ifndef TESTS_FRONT_SERVER_H
+#define TESTS_FRONT_SERVER_H
 
 #include "worker.h"
 

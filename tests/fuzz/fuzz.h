@@ -4,8 +4,8 @@
  * The function is that of libFuzzer, so it can be run by that as well; our
  * own main() mutates seeds a fixed number of times, the same each time.
  */
-#ifndef FUZZ_H
-#define FUZZ_H
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -14,8 +14,8 @@
  *
  * Behind the end of the script all is well.
  */
-#ifndef SERVER_H
-#define SERVER_H
+#ifndef TESTS_FUZZ_SERVER_H
+#define TESTS_FUZZ_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
  * config_file.h - what the tests of configuration files share.
  */
-#ifndef CONFIG_FILE_H
-#define CONFIG_FILE_H
+#ifndef TESTS_UNIT_CONFIG_FILE_H
+#define TESTS_UNIT_CONFIG_FILE_H
 
 #include "unit.h"
 

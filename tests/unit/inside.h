@@ -5,8 +5,8 @@
  * Processes meet in memory of shared(), and at a gate, so that they do the
  * same thing at the same instant.
  */
-#ifndef INSIDE_H
-#define INSIDE_H
+#ifndef TESTS_UNIT_INSIDE_H
+#define TESTS_UNIT_INSIDE_H
 
 #include "unit.h"
 

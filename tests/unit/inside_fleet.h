@@ -3,8 +3,8 @@
  *
  * Their endpoints are closed ports: nobody is ever asked.
  */
-#ifndef INSIDE_FLEET_H
-#define INSIDE_FLEET_H
+#ifndef TESTS_UNIT_INSIDE_FLEET_H
+#define TESTS_UNIT_INSIDE_FLEET_H
 
 #include "inside.h"
 

@@ -5,8 +5,8 @@
  * does one thing, instruction by instruction, and at a chosen one the parent
  * does another, or kills it.
  */
-#ifndef STEP_H
-#define STEP_H
+#ifndef TESTS_UNIT_STEP_H
+#define TESTS_UNIT_STEP_H
 
 #include "inside.h"
 

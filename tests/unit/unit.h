@@ -6,8 +6,8 @@
  * one test and no other, and what a test allocates or opens ends with it.
  * Set CK_FORK=no to run under a debugger or valgrind.
  */
-#ifndef UNIT_H
-#define UNIT_H
+#ifndef TESTS_UNIT_UNIT_H
+#define TESTS_UNIT_UNIT_H
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
  * block.h - buffers of one size: a server lends them to its clients.
  */
-#ifndef HTTP_BLOCK_H
-#define HTTP_BLOCK_H
+#ifndef WORKER_HTTP_BLOCK_H
+#define WORKER_HTTP_BLOCK_H
 
 #include "server.h"
 

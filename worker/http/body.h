@@ -1,8 +1,8 @@
 /*
  * body.h - where the body of a request ends, and what of it is data.
  */
-#ifndef HTTP_BODY_H
-#define HTTP_BODY_H
+#ifndef WORKER_HTTP_BODY_H
+#define WORKER_HTTP_BODY_H
 
 #include "head.h"
 

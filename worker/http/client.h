@@ -4,8 +4,8 @@
  * input.c reads, output.c writes, run.c lets each do its steps, server.c keeps
  * them all. See server.h for what they are to their owner.
  */
-#ifndef HTTP_CLIENT_H
-#define HTTP_CLIENT_H
+#ifndef WORKER_HTTP_CLIENT_H
+#define WORKER_HTTP_CLIENT_H
 
 #include "server.h"
 

@@ -6,8 +6,8 @@
  * spans of the bytes it was read from. Rows of tests/front/table.c are its
  * contract.
  */
-#ifndef HTTP_HEAD_H
-#define HTTP_HEAD_H
+#ifndef WORKER_HTTP_HEAD_H
+#define WORKER_HTTP_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
  * input.h - what a client reads; see server.h for what its owner asks of it.
  */
-#ifndef HTTP_INPUT_H
-#define HTTP_INPUT_H
+#ifndef WORKER_HTTP_INPUT_H
+#define WORKER_HTTP_INPUT_H
 
 #include "client.h"
 

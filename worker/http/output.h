@@ -1,8 +1,8 @@
 /*
  * output.h - what a client writes; see server.h for what its owner asks of it.
  */
-#ifndef HTTP_OUTPUT_H
-#define HTTP_OUTPUT_H
+#ifndef WORKER_HTTP_OUTPUT_H
+#define WORKER_HTTP_OUTPUT_H
 
 #include "client.h"
 

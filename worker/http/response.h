@@ -4,8 +4,8 @@
  * The writer trusts its input: names, values and types without a control
  * character are its caller's business (http_text_length()).
  */
-#ifndef HTTP_RESPONSE_H
-#define HTTP_RESPONSE_H
+#ifndef WORKER_HTTP_RESPONSE_H
+#define WORKER_HTTP_RESPONSE_H
 
 #include <stdbool.h>
 #include <stddef.h>

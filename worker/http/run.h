@@ -1,8 +1,8 @@
 /*
  * run.h - the steps of a client, and its end.
  */
-#ifndef HTTP_RUN_H
-#define HTTP_RUN_H
+#ifndef WORKER_HTTP_RUN_H
+#define WORKER_HTTP_RUN_H
 
 #include "client.h"
 

@@ -9,8 +9,8 @@
  * events, never inside the functions below, but for over(). No function
  * below frees a client: what is lost is found broken in the next turn.
  */
-#ifndef HTTP_SERVER_H
-#define HTTP_SERVER_H
+#ifndef WORKER_HTTP_SERVER_H
+#define WORKER_HTTP_SERVER_H
 
 #include "body.h"
 #include "response.h"

@@ -4,8 +4,8 @@
  * A client is young until it asks a second time, or is connected for a while:
  * then it has settled. One that says that it will not ask again is neither.
  */
-#ifndef HTTP_STAY_H
-#define HTTP_STAY_H
+#ifndef WORKER_HTTP_STAY_H
+#define WORKER_HTTP_STAY_H
 
 #include "client.h"
 

@@ -5,8 +5,8 @@
  * for descriptors (host.c). Functions that return a PyObject * or a bool follow
  * Python's convention: NULL or false means that an exception is set.
  */
-#ifndef HOST_H
-#define HOST_H
+#ifndef WORKER_PYTHON_HOST_H
+#define WORKER_PYTHON_HOST_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
