@@ -1,5 +1,6 @@
 /*
- * loop.c - turning the loop; watch.c has the table of its descriptors.
+ * loop.c - turning the loop: what is due, who may use it. The table of its
+ * descriptors is in watch.c.
  */
 #include "base/loop.h"
 

@@ -1,5 +1,5 @@
 /*
- * refusal.c - keeping the sentence.
+ * refusal.c - the sentence by which a call was refused, kept for its caller.
  */
 #include "base/refusal.h"
 

@@ -1,5 +1,8 @@
 /*
- * budget.c - the sums over the slots are the only counters there are.
+ * budget.c - whether one connection, or one login, more is allowed.
+ *
+ * No counter is shared: each process counts in its own slot, and asks by
+ * summing up all slots. What a dead process held is gone with its slot.
  */
 #include "fleet/budget.h"
 

@@ -1,5 +1,6 @@
 /*
- * mixed.c - counting changes of a role.
+ * mixed.c - whether logins to an endpoint lead to a primary and to a standby by
+ * turns: changes of its role are counted.
  */
 #include "fleet/mixed.h"
 

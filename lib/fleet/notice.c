@@ -1,5 +1,6 @@
 /*
- * notice.c - reading and comparing, no more.
+ * notice.c - the segment's words about endpoints as last acted upon, and
+ * whether they differ now. The pool acts on it, in pool.c.
  */
 #include "fleet/notice.h"
 

@@ -1,5 +1,6 @@
 /*
- * route.c - role and state make the tier.
+ * route.c - which endpoints may serve a group, in tiers: by their role first,
+ * then by their state. Which of a tier serves is share.c's.
  */
 #include "fleet/route.h"
 

@@ -1,5 +1,6 @@
 /*
- * lag.c - a ring of (position, time) of the primary.
+ * lag.c - how old the state of a standby is: from its position, and a ring of
+ * the primary's positions and their times. Both are measured by probe.c.
  */
 #include "monitor/lag.h"
 

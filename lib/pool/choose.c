@@ -1,5 +1,5 @@
 /*
- * choose.c - the connections of a group: which one serves, how many there are.
+ * choose.c - which connection of a group serves, and when there is one more.
  *
  * First the endpoint: by tier (role and state), within a tier by turns, see
  * share.h. Then the connection on it with the least in flight. A query that is

@@ -1,5 +1,6 @@
 /*
- * excuse.c - the same facts as a route is made of, put into words.
+ * excuse.c - why no endpoint serves a group, in words: what route.c judges by,
+ * said for each endpoint.
  */
 #include "pool/excuse.h"
 

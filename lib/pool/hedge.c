@@ -1,5 +1,9 @@
 /*
- * hedge.c - twins.
+ * hedge.c - when a read has waited too long: it is asked of another endpoint,
+ * too, by a query of its own, its twin.
+ *
+ * The twin is made, and the two are settled at the first answer, in query.c;
+ * the other connection is chosen by choose.c.
  */
 #include "pool/hedge.h"
 

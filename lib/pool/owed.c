@@ -1,5 +1,6 @@
 /*
- * owed.c - queries in flight, against what connections expect.
+ * owed.c - which queries in flight no connection expects an answer to: a call
+ * that blocks would wait for them for ever, so they end as LOST.
  */
 #include "pool/owed.h"
 

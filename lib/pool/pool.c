@@ -1,5 +1,9 @@
 /*
- * pool.c - what a worker learns from the segment, and tells there.
+ * pool.c - what a worker learns from the segment, and tells there: news of
+ * endpoints, stalls, and its own figures.
+ *
+ * Groups act on the news by group_rethink(). Opening, turning and closing a
+ * pool are doors, see turn.c.
  */
 #include "pool/pool.h"
 

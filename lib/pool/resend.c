@@ -1,5 +1,9 @@
 /*
- * resend.c - suspects, bystanders, and the lost.
+ * resend.c - of a lost connection's queries, which are sent again, and which
+ * fail with what status.
+ *
+ * Those sent again go to the front of the queue; the retry budget is
+ * queue.c's. The end of the connection itself is ending.c's.
  */
 #include "pool/resend.h"
 

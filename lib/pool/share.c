@@ -1,5 +1,6 @@
 /*
- * share.c - turns within a worker, moves within the fleet.
+ * share.c - whose turn it is among equal endpoints, and where the next
+ * connection goes.
  *
  * Reads: each endpoint has a pass, which grows with each query sent to it by
  * its stride, the more the less its weight; the smallest pass is next (stride

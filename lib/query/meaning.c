@@ -1,5 +1,6 @@
 /*
- * meaning.c - SQLSTATEs, and what stands beside them.
+ * meaning.c - what an SQLSTATE means for a query and for the server. What is
+ * done about it is answer.c's.
  */
 #include "query/meaning.h"
 

@@ -1,5 +1,6 @@
 /*
- * queue.c - lanes, patience, and the budget of what is sent again.
+ * queue.c - in which lane a query waits, how long at most, and whether one more
+ * may be sent again. Who is served next is group.c's.
  */
 #include "query/queue.h"
 

@@ -1,5 +1,6 @@
 /*
- * bulk.c - measured rarely, and given back.
+ * bulk.c - whether an answer, or parameters, are too large, and giving their
+ * memory back.
  */
 #include "wire/bulk.h"
 

@@ -1,5 +1,6 @@
 /*
- * prepared.c - one mark per statement and connection.
+ * prepared.c - which statements the server of a connection knows: one mark per
+ * statement and connection. PREPARE itself is sent by send.c.
  */
 #include "wire/prepared.h"
 

@@ -1,5 +1,5 @@
 /*
- * ring.c - the ring's memory.
+ * ring.c - the ring grows, and what an empty one begins: time limits.
  */
 #include "wire/ring.h"
 
