@@ -34,8 +34,8 @@
 #define LEAVE_LOOKS 5	/* 5 ms in all */
 #define ABSENT_MS   10	/* the first time */
 #define ABSENCES_MAX 7	/* that make the next one longer; to 1280 ms */
-#define CREDIT	    2	/* clients, the first time */
-#define CREDIT_MAX  32
+#define CREDIT	    2u	/* clients, the first time */
+#define CREDIT_MAX  32u
 #define SPAN_US	    50000
 #define SLOW_MS	    20 /* in an application that blocks */
 #define SLOW_FOR_MS 10000
