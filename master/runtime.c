@@ -183,6 +183,47 @@ runtime_check(const struct config *config, const struct privileges *who,
 	return directory_is_ours(config->runtime_dir, who, error);
 }
 
+/* Can pid_file_take() and runtime_claim() replace what an earlier instance
+ * left? */
+static bool
+can_replace(const char *pid_path, const char *segment_path,
+    const struct privileges *who, struct mews_error *error)
+{
+	struct stat st;
+
+	if (lstat(pid_path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return fail(error, "%s: is no regular file", pid_path);
+		if (!is_open_to_others(&st) &&
+		    access(pid_path, R_OK | W_OK) != 0)
+			return fail(error, "%s: %s (as user %s)", pid_path,
+			    strerror(errno), who->name);
+	}
+	if (lstat(segment_path, &st) == 0 && S_ISDIR(st.st_mode))
+		return fail(error, "%s: %s (as user %s)", segment_path,
+		    strerror(EISDIR), who->name);
+	return true;
+}
+
+static bool
+check_files(const struct config *config, const struct privileges *who,
+    struct mews_error *error)
+{
+	const char *instance = config->fleet.instance;
+	char	   *pid_path = config_pid_path(config->runtime_dir, instance);
+	char	   *segment_path =
+		config_segment_path(config->runtime_dir, instance);
+	bool	    good = false;
+
+	if (pid_path == NULL || segment_path == NULL)
+		fail(error, "out of memory");
+	else
+		good = can_replace(pid_path, segment_path, who, error);
+	free(pid_path);
+	free(segment_path);
+	return good;
+}
+
 /* Root makes what is missing before it becomes somebody else. */
 bool
 runtime_check_rights(const struct config *config, const struct privileges *who,
@@ -191,9 +232,12 @@ runtime_check_rights(const struct config *config, const struct privileges *who,
 	const char *dir = config->runtime_dir;
 	char	    above[PATH_MAX];
 
-	if (access(dir, F_OK) == 0)
-		return access(dir, W_OK | X_OK) == 0 ||
-		    fail(error, "runtime_dir %s: %s", dir, strerror(errno));
+	if (access(dir, F_OK) == 0) {
+		if (access(dir, W_OK | X_OK) != 0)
+			return fail(error, "runtime_dir %s: %s", dir,
+			    strerror(errno));
+		return check_files(config, who, error);
+	}
 	if (who->drop)
 		return true;
 	strlcpy(above, dir, sizeof(above));

@@ -202,6 +202,26 @@ START_TEST(check_finds_what_run_would_refuse)
 }
 END_TEST
 
+START_TEST(check_finds_what_is_in_the_way_in_the_runtime_directory)
+{
+	static const char *const names[] = { "test.pid", "test.segment" };
+	struct said checked, ran;
+	char	    path[400];
+
+	fleet_init(fleet, "");
+	ck_assert_int_eq(mkdir(fleet->runtime, 0755), 0);
+	ck_assert_int_eq(chown(fleet->runtime, fleet_user(), (gid_t)-1), 0);
+	snprintf(path, sizeof(path), "%s/%s", fleet->runtime, names[_i]);
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	mews(&ran, "run", "-c", fleet->config, NULL);
+	ck_assert_int_eq(ran.status, 1);
+	mews(&checked, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(checked.status, 1);
+	ck_assert_str_eq(checked.err, ran.err);
+	ck_assert_ptr_nonnull(strstr(checked.err, names[_i]));
+}
+END_TEST
+
 START_TEST(check_finds_that_a_directory_of_a_socket_is_missing)
 {
 	struct said said;
@@ -558,6 +578,8 @@ command_suite(void)
 	tcase_add_loop_test(tcase,
 	    mistakes_are_all_reported_before_anything_is_forked, 0, 2);
 	tcase_add_test(tcase, check_finds_what_run_would_refuse);
+	tcase_add_loop_test(tcase,
+	    check_finds_what_is_in_the_way_in_the_runtime_directory, 0, 2);
 	tcase_add_test(tcase,
 	    check_finds_that_a_directory_of_a_socket_is_missing);
 	tcase_add_test(tcase, check_of_a_fleet_that_runs_is_ok);
