@@ -93,8 +93,9 @@ typedef void config_report_fn(void *arg, const char *line);
 bool config_load(struct config **out, const char *path,
     config_report_fn *report, void *arg);
 /**
- * As config_load(), for a host that brings its own processes: app, user and
- * runtime_dir are of no use to it, and are not looked at.
+ * As config_load(), for a host that brings its own processes, and for commands
+ * about a fleet that runs: the file of app, user and runtime_dir are not looked
+ * at.
  */
 bool config_load_fleet(struct config **out, const char *path,
     config_report_fn *report, void *arg);

@@ -201,7 +201,8 @@ find_fleet(const struct options *options, struct config **config,
 	*instance = options->instance;
 	if (options->config == NULL)
 		return true;
-	if (!config_load(config, options->config, complaints_line,
+	/* The application may be gone, or not for this user to read. */
+	if (!config_load_fleet(config, options->config, complaints_line,
 		options->complaints))
 		return false;
 	*runtime_dir = (*config)->runtime_dir;

@@ -559,6 +559,27 @@ START_TEST(explain_of_what_is_not_there_is_one_clear_line)
 }
 END_TEST
 
+/* Commands about a fleet that runs. */
+static const char *const fleet_commands[][3] = {
+	{ "status", NULL }, { "explain", NULL }, { "drain", "a", NULL },
+	{ "enable", "a", NULL },
+};
+
+START_TEST(a_fleet_is_looked_for_without_its_application)
+{
+	const char *const *command = fleet_commands[_i];
+	struct said	   said;
+
+	setenv("MEWS_TEST_APP", "/nonexistent/app.so", 1);
+	fleet_init(fleet, "");
+	mews(&said, command[0], "-c", fleet->config, command[1], NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_null(strstr(said.err, "app.so"));
+	ck_assert_ptr_nonnull(strstr(said.err, "does not run"));
+	ck_assert_int_eq(count_lines(said.err), 1);
+}
+END_TEST
+
 static Suite *
 command_suite(void)
 {
@@ -602,6 +623,9 @@ command_suite(void)
 	tcase_add_test(tcase, status_without_a_fleet_is_one_clear_line);
 	tcase_add_test(tcase, drain_and_enable_say_so_and_are_shown);
 	tcase_add_test(tcase, drain_of_what_is_not_there_is_one_clear_line);
+	tcase_add_loop_test(tcase,
+	    a_fleet_is_looked_for_without_its_application, 0,
+	    (int)(sizeof(fleet_commands) / sizeof(fleet_commands[0])));
 	tcase_add_test(tcase, explain_says_why_in_sentences);
 	tcase_add_test(tcase, explain_of_what_is_not_there_is_one_clear_line);
 	return suite;
