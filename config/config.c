@@ -355,7 +355,8 @@ check_app(struct load *load)
 	    access(config->app, R_OK) == -1)
 		mistake_add(&load->mistakes, config->app_line,
 		    "app = '%.500s' cannot be read: %s; it must be a shared "
-		    "object", config->app, strerror(errno));
+		    "object, by its path, or by its name beside this file or "
+		    "in " MEWS_APP_DIR, config->app, strerror(errno));
 	else if (!S_ISREG(status.st_mode))
 		mistake_add(&load->mistakes, config->app_line,
 		    "app = '%.500s' is not a file; it must be a shared object",

@@ -158,6 +158,8 @@ static const struct {
 	/* Mistakes that the system reports. */
 	{ "\napp = nothing.so\n" ENDPOINT_A GROUP_G, 2,
 	  "nothing.so' cannot be read: No such file or directory" },
+	{ "app = nothing.so\n" ENDPOINT_A GROUP_G, 1,
+	  "by its name beside this file or in /" },
 	{ "app = /tmp\n" ENDPOINT_A GROUP_G, 1, "is not a file" },
 	{ COMPLETE "user = no-such-user\n", 4, "there is no such user" },
 	{ COMPLETE "user = root:no-such-group\n", 4,
