@@ -33,6 +33,20 @@ meaning_is_libpqs(const PGresult *answer)
 	    NULL;
 }
 
+/* 25P02: refused, since the transaction had failed before. SQL that raises that
+ * code has another source function: src/backend/tcop/postgres.c. */
+static bool
+was_refused(const PGresult *answer)
+{
+	const char *function;
+
+	function = PQresultErrorField(answer, PG_DIAG_SOURCE_FUNCTION);
+	return strcmp(meaning_state(answer), "25P02") == 0 &&
+	    function != NULL && (strcmp(function, "exec_parse_message") == 0 ||
+	    strcmp(function, "exec_bind_message") == 0 ||
+	    strcmp(function, "exec_execute_message") == 0);
+}
+
 enum mews_status
 meaning_status(const struct query *query, const PGresult *answer)
 {
@@ -41,7 +55,7 @@ meaning_status(const struct query *query, const PGresult *answer)
 	if (meaning_is_libpqs(answer))
 		return MEWS_TOO_LARGE;
 	if (query->partly || (!query->inside && !query->describes &&
-	    sql_commits(query_sql(query))))
+	    sql_commits(query_sql(query)) && !was_refused(answer)))
 		return MEWS_PARTLY;
 	if (strcmp(meaning_state(answer), "57014") != 0)
 		return MEWS_SQL;

@@ -72,6 +72,10 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 	const char		*message = NULL;
 
 	if (!meaning_is_well(PQresultStatus(answer))) {
+		/* A transaction is open behind the error: it began before the
+		 * query, also where its BEGIN was SQL on its way. */
+		if (PQtransactionStatus(conn->pg) == PQTRANS_INERROR)
+			query->inside = true;
 		status = meaning_status(query, answer);
 		query->lsn = 0;
 	} else if (query->kind == QUERY_COMMIT &&

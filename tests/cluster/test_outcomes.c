@@ -157,6 +157,45 @@ START_TEST(an_error_says_whether_something_may_have_stayed)
 }
 END_TEST
 
+/* Send @sql behind a BEGIN as SQL, @around before and behind it, if that is not
+ * NULL, and wait for nothing in between; the end of @sql. */
+static struct asked
+ask_behind_begin(const char *around, const char *sql)
+{
+	struct mews_lease      *lease;
+	const char *const	sent[] = { "begin", around, sql, around };
+	struct asked		asked[4] = { 0 };
+
+	lease = cluster_lease(cluster_group("write"));
+	for (int i = 0; i < 4; i++) {
+		const struct mews_query_args args = { .sql = sent[i] };
+
+		if (args.sql != NULL)
+			ck_assert_int_eq(mews_lease_query(lease, &args,
+			    cluster_note, &asked[i], NULL), MEWS_OK);
+	}
+	CLUSTER_WAIT(asked[2].calls == 1 &&
+	    (around == NULL || asked[3].calls == 1));
+	mews_lease_end(&lease);
+	return asked[2];
+}
+
+/* As above, where the library learns of the transaction by the answers only. */
+START_TEST(an_error_behind_a_begin_as_sql_left_nothing)
+{
+	struct asked	asked;
+
+	asked = ask_behind_begin(NULL, errors[_i].sql);
+	assert_status(&asked, errors[_i].begun);
+	ck_assert_str_eq(asked.sqlstate, errors[_i].begun_state);
+	asked = ask_behind_begin("select 1/0", errors[_i].sql);
+	assert_status(&asked, MEWS_SQL);
+	ck_assert_str_eq(asked.sqlstate, "25P02");
+	ck_assert_int_eq(cluster_ask_int("a", "select count(*) from truth"),
+	    0);
+}
+END_TEST
+
 START_TEST(a_position_that_is_lost_leaves_the_write_well)
 {
 	const struct mews_query_args args = { .flags = MEWS_QUERY_POSITION,
@@ -310,6 +349,9 @@ outcomes_suite(void)
 	    (int)CLUSTER_COUNT(lost));
 	tcase_add_loop_test(tcase,
 	    an_error_says_whether_something_may_have_stayed, 0,
+	    (int)CLUSTER_COUNT(errors));
+	tcase_add_loop_test(tcase,
+	    an_error_behind_a_begin_as_sql_left_nothing, 0,
 	    (int)CLUSTER_COUNT(errors));
 	tcase_add_test(tcase, a_position_that_is_lost_leaves_the_write_well);
 	tcase_add_test(tcase, canceled_names_the_server_if_there_is_one);
