@@ -7,6 +7,7 @@
 #include "pool/pool.h"
 #include "base/status.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ mews_pool_interrupt(struct mews_pool *pool)
 	const uint64_t	one = 1;
 	int		before = errno;
 
+	assert(pool != NULL && "mews: a pool is there after mews_pool_open()");
 	/* A fork's copy would end a call of its parent. */
 	if (*pool->loop.owner == NULL)
 		return;

@@ -338,6 +338,8 @@ mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg)
 struct segment_slot *
 fleet_slot(const struct mews_fleet *fleet)
 {
+	assert(fleet != NULL &&
+	    "mews: a fleet is there after mews_fleet_create()");
 	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
 }
 
@@ -431,6 +433,8 @@ mews_fleet_leave(struct mews_fleet *fleet)
 static struct segment_slot *
 slot_of(const struct mews_fleet *fleet, pid_t pid)
 {
+	assert(fleet != NULL &&
+	    "mews: a fleet is there after mews_fleet_create()");
 	/* 0 is in the free ones. */
 	for (uint32_t i = 0; pid > 0 && i < fleet->segment.slot_count; i++)
 		if (atomic_load(&fleet->segment.slots[i].pid) == (int32_t)pid)

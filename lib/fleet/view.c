@@ -68,12 +68,20 @@ mews_view_open_fleet(struct mews_view **out, const struct mews_fleet *fleet,
 void
 mews_view_close(struct mews_view **view)
 {
+	STATUS_NEED_OUT(view);
 	if (*view == NULL)
 		return;
 	if (!(*view)->borrowed)
 		segment_close(&(*view)->segment);
 	free(*view);
 	*view = NULL;
+}
+
+static const struct mews_view *
+checked(const struct mews_view *view)
+{
+	assert(view != NULL && "mews: a view is there after mews_view_open()");
+	return view;
 }
 
 /* Is that an endpoint of the generation that serves? */
@@ -157,7 +165,7 @@ mews_view_fleet(const struct mews_view *view, struct mews_view_fleet *out,
 {
 	struct mews_view_fleet	own;
 
-	read_fleet(view, &own);
+	read_fleet(checked(view), &own);
 	status_fill(out, size, &own, sizeof(own));
 }
 
@@ -257,7 +265,7 @@ mews_view_endpoint(const struct mews_view *view, uint32_t index,
 {
 	struct mews_view_endpoint	own;
 
-	if (!read_endpoint(view, index, &own))
+	if (!read_endpoint(checked(view), index, &own))
 		return false;
 	status_fill(out, size, &own, sizeof(own));
 	return true;
@@ -313,7 +321,7 @@ mews_view_worker(const struct mews_view *view, uint32_t slot,
 {
 	struct mews_view_worker	own;
 
-	if (!read_worker(view, slot, &own))
+	if (!read_worker(checked(view), slot, &own))
 		return false;
 	status_fill(out, size, &own, sizeof(own));
 	return true;

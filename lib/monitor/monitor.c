@@ -17,6 +17,7 @@
 #include "fleet/resolve.h"
 #include "base/status.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +266,8 @@ mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 	struct run		run = { 0 };
 	enum mews_status	status;
 
+	assert(fleet != NULL &&
+	    "mews: a fleet is there after mews_fleet_create()");
 	if ((status = fleet_join_monitor(fleet, error)) != MEWS_OK)
 		return status;
 	if ((status = run_open(&run, fleet, stop_fd, error)) == MEWS_OK) {
@@ -282,6 +285,9 @@ drain(const struct segment *segment, const char *where, const char *endpoint,
 {
 	bool	found = false;
 
+	if (endpoint == NULL)
+		return status_set(error, MEWS_INVALID,
+		    "%s: the name of an endpoint is missing", where);
 	/* The word is for the records of earlier generations as well. */
 	for (uint32_t i = 0; i < segment->endpoint_space; i++)
 		if (record_has_name(&segment->endpoints[i], endpoint)) {
@@ -318,6 +324,8 @@ mews_fleet_drain(struct mews_fleet *fleet, const char *endpoint, bool drained,
 {
 	enum mews_status	status;
 
+	assert(fleet != NULL &&
+	    "mews: a fleet is there after mews_fleet_create()");
 	status = drain(&fleet->segment, fleet->config->instance, endpoint,
 	    drained, error);
 	if (status == MEWS_OK)

@@ -230,6 +230,44 @@ free_config_without_pointer(void)
 }
 
 static void
+close_view_without_pointer(void)
+{
+	mews_view_close(NULL);
+}
+
+static void
+look_through_null_view(void)
+{
+	struct mews_view_fleet	seen;
+
+	mews_view_fleet(NULL, &seen, sizeof(seen));
+}
+
+static void
+interrupt_null_pool(void)
+{
+	mews_pool_interrupt(NULL);
+}
+
+static void
+drain_null_fleet(void)
+{
+	mews_fleet_drain(NULL, "a", true, NULL);
+}
+
+static void
+leave_null_fleet(void)
+{
+	mews_fleet_leave(NULL);
+}
+
+static void
+reap_null_fleet(void)
+{
+	mews_fleet_reap(NULL, 1);
+}
+
+static void
 ask_for_no_name(void)
 {
 	mews_pool_group(pool, NULL);
@@ -316,6 +354,13 @@ static const struct {
 	  "the pointer that this call sets is NULL" },
 	{ free_config_without_pointer,
 	  "the pointer that this call sets is NULL" },
+	{ close_view_without_pointer,
+	  "the pointer that this call sets is NULL" },
+	{ look_through_null_view, "a view is there after mews_view_open()" },
+	{ interrupt_null_pool, "a pool is there after mews_pool_open()" },
+	{ drain_null_fleet, "a fleet is there after mews_fleet_create()" },
+	{ leave_null_fleet, "a fleet is there after mews_fleet_create()" },
+	{ reap_null_fleet, "a fleet is there after mews_fleet_create()" },
 	{ ask_for_no_name, "a group has a name" },
 	{ fill_without_size, "comes with its sizeof" },
 	{ look_from_second_thread, "by the thread that opened it only" },
