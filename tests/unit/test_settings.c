@@ -139,8 +139,7 @@ START_TEST(a_mistake_says_what_is_allowed_and_sets_nothing)
 	    "%s", error.message);
 	ck_assert_uint_eq(config->endpoint_count, 0);
 	ck_assert_uint_eq(config->group_count, 0);
-	/* A mistake that nobody looked at is reported by the fleet, whatever
-	 * went well after it. */
+	/* The fleet reports a mistake, whatever went well after it. */
 	set("workers", "1");
 	set("group.g.role", "any");
 	set("endpoint.a.conninfo", "host=127.0.0.1");

@@ -59,8 +59,8 @@ struct mews_config *mews_config_new(uint32_t abi);
  *         Copied.
  *
  * Returns MEWS_OK; MEWS_INVALID: @error says what is wrong and what is
- * allowed, and nothing was set; or MEWS_NOMEM. After one of these that nobody
- * looked at mews_fleet_create() fails with the first of their sentences.
+ * allowed, and nothing was set; or MEWS_NOMEM. After either mews_fleet_create()
+ * fails with the first of their sentences: a host need not look at each.
  */
 enum mews_status mews_config_set(struct mews_config *config, const char *key,
     const char *value, struct mews_error *error);

@@ -27,11 +27,12 @@ extern "C" {
  * A structure that a host fills keeps its size, and needs none beside it: its
  * reserved members are zero, which means the default of whatever they become,
  * and a query or a transaction with others is refused. A program that was
- * compiled with a newer header never gets so far: mews_config_new() refuses its
- * number. Where the room is used up, a new function takes a new structure. One
- * that the library fills comes with the host's sizeof: members beyond that are
- * left out. One that it hands over, as a notification, grows at its end. struct
- * mews_error and struct mews_param never grow.
+ * compiled with a newer header never gets so far: mews_fleet_create() refuses
+ * the number that it gave to mews_config_new(). Where the room is used up, a
+ * new function takes a new structure. One that the library fills comes with the
+ * host's sizeof: members beyond that are left out. One that it hands over, as a
+ * notification, grows at its end. struct mews_error and struct mews_param never
+ * grow.
  *
  * What would break a program of today gives the library a new soname, and makes
  * the oldest number the newest: such programs go on with the library they have.

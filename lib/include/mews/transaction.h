@@ -38,6 +38,9 @@ struct mews_transaction {
  * group with autocommit off one is open already; there this sets the options
  * of the one that the next query opens. The lease stays held.
  *
+ * The wish holds until mews_lease_commit() or mews_lease_rollback(): where the
+ * transaction ends by COMMIT or ROLLBACK as SQL the next query opens another.
+ *
  * @options  copied; for this transaction only. NULL: the session's defaults,
  *           and a no-op where a transaction is open, or is to begin with
  *           options given before.
