@@ -6,6 +6,7 @@
 #include "doing.h"
 #include "reply.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,19 +92,42 @@ find_group(struct mews_request *request, const char *name)
 	return group;
 }
 
+/* Answer the request of what its transaction's group did not take. */
+static void
+answer_refusal(struct mews_request *request, enum mews_status status)
+{
+	if (status != MEWS_OK)
+		mews_reply_status(request, status,
+		    mews_group_message(request->group));
+}
+
+/* In the transaction of @request. */
+static void
+query_inside(struct mews_request *request,
+    const struct mews_query_args *args, mews_query_fn *fn)
+{
+	assert(request->lease != NULL && "mews_request_begin() comes first");
+	answer_refusal(request, mews_lease_query(request->lease, args, fn,
+	    request, NULL));
+}
+
 void
 mews_request_query(struct mews_request *request, const char *name,
     const struct mews_query_args *args, mews_query_fn *fn)
 {
-	struct mews_group *group = find_group(request, name);
+	struct mews_group *group;
 	enum mews_status status;
 
-	if (group == NULL)
-		return;
 	if (args->statement != NULL)
 		doing_statement(mews_statement_name(args->statement));
 	else if (args->sql != NULL)
 		doing_statement(args->sql);
+	if (name == NULL) {
+		query_inside(request, args, fn);
+		return;
+	}
+	if ((group = find_group(request, name)) == NULL)
+		return;
 	status = mews_query_send(group, args, fn, request, NULL);
 	if (status != MEWS_OK)
 		mews_reply_status(request, status, mews_group_message(group));
@@ -121,4 +145,61 @@ mews_request_lease(struct mews_request *request, const char *name,
 	status = mews_lease_begin(group, 0, fn, arg, NULL);
 	if (status != MEWS_OK)
 		mews_reply_status(request, status, mews_group_message(group));
+}
+
+/* A request that waits for its connection. */
+struct begun {
+	struct mews_request *request;
+	const struct mews_transaction *options; /* NULL: none were given */
+	struct mews_transaction copy;
+	mews_begun_fn *fn;
+};
+
+static void
+on_lease(void *arg, struct mews_lease *lease, const struct mews_result *result)
+{
+	struct begun *begun = arg;
+	struct mews_request *request = begun->request;
+	enum mews_status status;
+
+	if (lease == NULL) {
+		mews_reply_failure(request, result);
+		return;
+	}
+	request->lease = lease;
+	status = mews_lease_transaction(lease, begun->options);
+	if (status == MEWS_OK)
+		begun->fn(request, lease);
+	else
+		answer_refusal(request, status);
+}
+
+void
+mews_request_begin(struct mews_request *request, const char *name,
+    const struct mews_transaction *options, mews_begun_fn *fn)
+{
+	struct begun *begun;
+
+	assert(request->lease == NULL && "a request has one transaction");
+	if ((request->group = find_group(request, name)) == NULL)
+		return;
+	if ((begun = mews_request_alloc(request, sizeof(*begun))) == NULL) {
+		mews_reply_status(request, MEWS_NOMEM, "out of memory");
+		return;
+	}
+	*begun = (struct begun) { .request = request, .fn = fn };
+	if (options != NULL) {
+		begun->copy = *options;
+		begun->options = &begun->copy;
+	}
+	answer_refusal(request, mews_lease_begin(request->group, 0, on_lease,
+	    begun, NULL));
+}
+
+void
+mews_request_commit(struct mews_request *request, mews_query_fn *fn)
+{
+	assert(request->lease != NULL && "mews_request_begin() comes first");
+	answer_refusal(request, mews_lease_commit(request->lease, fn,
+	    request));
 }

@@ -108,8 +108,18 @@ mews_reply(struct mews_request *request, unsigned status, const char *type,
 		http_client_refuse(request->client, 503);
 		return;
 	}
+	/* The body may have been a result's. */
+	request_end_lease(request);
 	reply_complete(request, &response);
 	http_client_answer(request->client, &response, body);
+}
+
+void
+mews_reply_text(struct mews_request *request, unsigned status,
+    const char *text)
+{
+	mews_reply(request, status, "text/plain; charset=utf-8", text,
+	    strlen(text), MEWS_BODY_COPY);
 }
 
 /* The worker's own headers, which an application cannot set. */

@@ -141,11 +141,19 @@ request_new(struct request_store *store, const struct http_head *head,
 }
 
 void
+request_end_lease(struct mews_request *request)
+{
+	if (request->lease != NULL)
+		mews_lease_end(&request->lease);
+}
+
+void
 request_free(struct mews_request *request)
 {
 	struct request_store *store = request->store;
 
 	assert(request->state != REQUEST_FREE && "a request ends once");
+	request_end_lease(request);
 	arena_close(&request->arena);
 	request->state = REQUEST_FREE;
 	if (store->count == REQUESTS_KEPT) {

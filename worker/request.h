@@ -55,6 +55,10 @@ struct mews_request {
 	struct http_header endpoint; /* Mews-Endpoint, where value is set */
 	char endpoint_name[MEWS_NAME_MAX + 1];
 
+	/* Of its transaction, where it has one; see failure.c. */
+	struct mews_group *group;
+	struct mews_lease *lease;
+
 	/* Of a body, and of an answer, in pieces. */
 	bool streamed;
 	bool handed_out; /* a body that was kept, as if in pieces */
@@ -83,6 +87,8 @@ void request_store_free(struct request_store *store);
  * memory. */
 struct mews_request *request_new(struct request_store *store,
     const struct http_head *head, const char *bytes);
+/** Roll back what its transaction left open, if it has one. */
+void request_end_lease(struct mews_request *request);
 /** Give it back to its store. */
 void request_free(struct mews_request *request);
 

@@ -66,6 +66,7 @@ mews_reply_end(struct mews_request *request, bool complete)
 	assert(request->on_body == NULL && request->on_room == NULL &&
 	    "nothing is waited for");
 	request->state = REQUEST_ANSWERED;
+	request_end_lease(request);
 	if (request->client == NULL)
 		request_free(request);
 	else

@@ -37,16 +37,43 @@ on_lease(void *arg, struct mews_lease *lease, const struct mews_result *result)
 	mews_lease_end(&lease);
 }
 
+/* In the request's transaction: commit what was asked for, or leave it open. */
+static void
+on_run(void *request, const struct mews_result *result)
+{
+	if (mews_result_status(result) != MEWS_OK)
+		mews_reply_failure(request, result);
+	else if (mews_request_param(request, "leave") != NULL)
+		mews_reply_text(request, 200, "ok");
+	else
+		mews_request_commit(request, on_result);
+}
+
+static void
+on_begun(struct mews_request *request, struct mews_lease *lease)
+{
+	const struct mews_query_args args = { .sql = mews_request_param(
+	    request, "sql") };
+
+	ck_assert_ptr_nonnull(lease);
+	mews_request_query(request, NULL, &args, on_run);
+}
+
 static void
 run_sql(void *state, struct mews_request *request)
 {
+	const struct mews_transaction options = {
+		.isolation = MEWS_ISOLATION_SERIALIZABLE };
 	struct mews_query_args args = { .sql = mews_request_param(request,
 	    "sql") };
 	const char *group = mews_request_param(request, "lease");
+	const char *begin = mews_request_param(request, "begin");
 
 	(void)state;
 	if (group != NULL)
 		mews_request_lease(request, group, on_lease, request);
+	else if (begin != NULL)
+		mews_request_begin(request, begin, &options, on_begun);
 	else if (args.sql == NULL)
 		mews_reply_status(request, MEWS_LOST, SECRET);
 	else
@@ -72,6 +99,14 @@ static const struct row {
 	{ "/?lease=read", 200, "ok", false },
 	{ "/?lease=none", 503, "INVALID", true },
 	{ "/?sql=SET+statement_timeout=1%3B", 503, "INVALID", true },
+	{ "/?begin=read&sql=SELECT+1", 200, "ok", false },
+	{ "/?begin=read&sql=SELECT+1&leave=open", 200, "ok", false },
+	{ "/?begin=read&sql=SELECT+1/(current_setting("
+	  "'transaction_isolation')='serializable')::int", 200, "ok", false },
+	{ "/?begin=read&sql=SELECT+1/0", 400, "SQL", false },
+	{ "/?begin=read&sql=ROLLBACK", 503, "SQL", true },
+	{ "/?begin=read&sql=COPY+t+FROM+STDIN", 503, "INVALID", true },
+	{ "/?begin=none&sql=SELECT+1", 503, "INVALID", true },
 	{ "/", 503, "LOST", false },
 };
 
@@ -114,6 +149,24 @@ START_TEST(developers_are_told_why)
 }
 END_TEST
 
+/* More requests than connections, each with a transaction that nobody ends. */
+START_TEST(a_transaction_ends_with_its_answer)
+{
+	struct server_options options = { .app = &sql_app,
+		.conninfo = getenv("MEWS_A") };
+	struct server server;
+	struct answer answer;
+
+	server_start(&server, &options);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(client_ask(server.port, i % 2 == 0 ?
+		    GET("/?begin=read&sql=SELECT+1&leave=open") :
+		    GET("/?begin=read&sql=SELECT+1/0"), &answer),
+		    i % 2 == 0 ? 200 : 400);
+	server_stop(&server);
+}
+END_TEST
+
 START_TEST(each_status_has_one_of_http)
 {
 	ck_assert_uint_eq(failure_status(MEWS_SQL, "22P02"), 400);
@@ -138,6 +191,7 @@ failure_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_loop_test(tcase, clients_are_told_a_name, 0, count);
 	tcase_add_loop_test(tcase, developers_are_told_why, 0, count);
+	tcase_add_test(tcase, a_transaction_ends_with_its_answer);
 	tcase_add_test(tcase, each_status_has_one_of_http);
 	return suite;
 }

@@ -4,13 +4,11 @@
 static void
 answer(void *request, const struct mews_result *result)
 {
-	const PGresult *pg = mews_result_pg(result);
-
 	if (mews_result_status(result) != MEWS_OK)
 		mews_reply_failure(request, result);
 	else
-		mews_reply(request, 200, "text/plain", PQgetvalue(pg, 0, 0),
-		    (size_t)PQgetlength(pg, 0, 0), MEWS_BODY_COPY);
+		mews_reply_text(request, 200,
+		    PQgetvalue(mews_result_pg(result), 0, 0));
 }
 
 static void

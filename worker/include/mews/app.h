@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* See MEWS_ABI in mews/status.h. */
-#define MEWS_APP_ABI	    3
+#define MEWS_APP_ABI	    4
 #define MEWS_APP_ABI_OLDEST 1
 
 struct mews_worker;
@@ -147,7 +147,7 @@ bool mews_request_gone(const struct mews_request *request);
 /**
  * mews_query_send() for this request: @request is the callback's arg.
  *
- * @group  its name.
+ * @group  its name; of version 4: NULL, for the request's transaction.
  * If the query is not accepted the request is answered as by
  * mews_reply_status(), and @fn never runs.
  */
@@ -159,6 +159,29 @@ void mews_request_query(struct mews_request *request, const char *group,
  */
 void mews_request_lease(struct mews_request *request, const char *group,
     mews_lease_fn *fn, void *arg);
+
+/**
+ * Runs on the loop with the connection of a request's transaction, for
+ * savepoints and the like of mews/transaction.h; do not end it.
+ */
+typedef void mews_begun_fn(struct mews_request *request,
+    struct mews_lease *lease);
+/**
+ * Begin the request's transaction: mews_lease_begin(), with the group's
+ * acquire_timeout, and mews_lease_transaction(). It ends with the answer, which
+ * rolls back what was not committed. Of version 4.
+ *
+ * @options  copied; NULL: the session's defaults.
+ * @fn       runs where there is a connection; else the request is answered as
+ *           by mews_reply_failure().
+ */
+void mews_request_begin(struct mews_request *request, const char *group,
+    const struct mews_transaction *options, mews_begun_fn *fn);
+/**
+ * mews_lease_commit() for it: @request is the callback's arg. If it is not
+ * accepted the request is answered, and @fn never runs. Of version 4.
+ */
+void mews_request_commit(struct mews_request *request, mews_query_fn *fn);
 
 /* The owner of the bytes of a reply's body. */
 enum mews_body {
@@ -188,6 +211,11 @@ void mews_reply_endpoint(struct mews_request *request,
  */
 void mews_reply(struct mews_request *request, unsigned status,
     const char *type, const void *body, size_t length, enum mews_body owner);
+
+/** mews_reply() with text, which is NUL-terminated, in UTF-8 and copied. Of
+ * version 4. */
+void mews_reply_text(struct mews_request *request, unsigned status,
+    const char *text);
 
 #define MEWS_LENGTH_UNKNOWN UINT64_MAX
 
