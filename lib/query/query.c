@@ -427,7 +427,8 @@ count_error(struct query *query, enum mews_status status)
 {
 	query->group->errors++;
 	query->group->figures->ends[(size_t)status % FIGURES_ENDS]++;
-	if (query->statement != NULL)
+	/* A wait for a lease has none. */
+	if (query->kind != QUERY_LEASE && query->statement != NULL)
 		query->statement->figures->errors++;
 }
 
