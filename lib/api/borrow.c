@@ -339,5 +339,7 @@ mews_lease_end(struct mews_lease **lease)
 	pool = l->group->pool;
 	if (l->state == LEASE_HELD && pool_is_ours(pool))
 		give_back(l, l->conn);
+	else if (l->state == LEASE_HELD)
+		lease_part(l); /* a fork's copy: its server hears nothing */
 	lease_become(l, LEASE_FREE);
 }
