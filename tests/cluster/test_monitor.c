@@ -288,12 +288,13 @@ START_TEST(a_standby_behind_the_limit_is_skipped_and_not_down)
 	make_b_lag();
 	before = load->on[1];
 	turn_for(300);
-	ck_assert_int_eq(load->on[1], before);
+	/* Reads that were in flight are answered. */
+	ck_assert_int_le(load->on[1], before + LOAD_WIDTH);
 	ck_assert(is("b", "up"));
 	/* A group without a limit takes it. */
 	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("read"),
 	    "select 1").endpoint, "b") == 0);
-	ck_assert_int_eq(load->on[1], before);
+	ck_assert_int_le(load->on[1], before + LOAD_WIDTH);
 	resume("b");
 	before = load->on[1];
 	CLUSTER_WAIT(load->on[1] > before + 20);

@@ -229,7 +229,7 @@ START_TEST(each_variable_is_refused_or_logged)
 		ck_assert_ptr_eq(strstr(said, expected), said);
 		return;
 	}
-	snprintf(expected, sizeof(expected), is_read(name) ? "%s" : "", name);
+	snprintf(expected, sizeof(expected), "%s", is_read(name) ? name : "");
 	environment_names(logged, sizeof(logged));
 	ck_assert_str_eq(logged, expected);
 }
