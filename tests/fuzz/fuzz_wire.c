@@ -9,6 +9,8 @@
 #include "fuzz.h"
 #include "server.h"
 
+#include "../cluster/libpq_leaks.h"
+
 #include <mews.h>
 #include <mews/settings.h>
 
