@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 from mews.pgdbpool import pool
-from mews.pgdbpool.sql import Statement, Template
+from mews.pgdbpool.sql import Template
 
 SERVER = {name: dict(word.split("=", 1) for word in os.environ.get(
     "MEWS_" + name.upper(), "").split()) for name in "abc"}
@@ -139,7 +139,9 @@ def test_parameters():
 
 def test_texts_that_cannot_be_bound():
 	def sql(text, params, bind=True):
-		return Statement(Template(text), params, bind).text
+		with pool.Handler("auto") as db:
+			return db.conn_ref._statement(Template(text), params,
+			    bind).text
 	assert sql("select %s", ("x",)) == "select $1"
 	assert sql("select %s", (1,)) == "select $1::int4"
 	assert sql("select %s", (None,)) == "select NULL"

@@ -244,6 +244,9 @@ class ConnectionRef:
             template = cls._templates[text] = Template(text)
         return template
 
+    def _statement(self, template, params, bind):
+        return Statement(template, params, bind, self._lease.quote_literal)
+
     def _run(self, text, params):
         if isinstance(text, bytes):
             text = text.decode()
@@ -251,14 +254,14 @@ class ConnectionRef:
             if params is None:
                 return self._query(text, ())
             template = self._template(text)
-            statement = Statement(template, params, True)
+            statement = self._statement(template, params, True)
             if not statement.guessed:
                 return self._query(statement.text, statement.bound)
             settled = self._settled.get(statement.text)
             if settled is None:
                 return self._settle(template, params, statement)
             if not settled:
-                statement = Statement(template, params, False)
+                statement = self._statement(template, params, False)
             return self._query(statement.text, statement.bound)
         except errors.Error as error:
             raise query_error(error) from error
@@ -284,7 +287,7 @@ class ConnectionRef:
                 raise
             if save:
                 self._lease.rollback_to("mews_types")
-            quoted = Statement(template, params, False)
+            quoted = self._statement(template, params, False)
             rows = self._query(quoted.text, quoted.bound)
             self._remember(statement.text, False)
         else:

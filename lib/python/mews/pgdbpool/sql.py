@@ -11,7 +11,7 @@ from ..types import Json
 # word it is the text of a constant: interval %s.
 _BEFORE_VALUES = frozenset("""
     all and any array as asc between both by case cast collate cross current
-    default desc distinct do else end escape except except fetch filter first
+    default desc distinct do else end escape except fetch filter first
     following for from full group having ilike in inner intersect into is
     isnull join last lateral leading left like limit natural next not notnull
     nulls offset on or order outer over overlaps partition placing preceding
@@ -83,18 +83,13 @@ class Template:
         return params
 
 
-def quote_text(text):
-    """A str as a constant of SQL, by the rules of PQescapeLiteral()."""
-    if "\0" in text:
-        raise ValueError("a parameter has a NUL character")
-    text = text.replace("'", "''")
-    if "\\" in text:
-        return " E'" + text.replace("\\", "\\\\") + "'"
-    return "'" + text + "'"
+def quote(value, literal):
+    """A value as a constant of SQL.
 
-
-def quote(value):
-    """A value as a constant of SQL."""
+    literal quotes a str: Lease.quote_literal, which follows libpq's rules.
+    """
+    def inner(item):
+        return quote(item, literal)
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -103,9 +98,9 @@ def quote(value):
         quoted = value.getquoted()
         return quoted.decode() if isinstance(quoted, bytes) else quoted
     if isinstance(value, tuple):
-        return "(" + ", ".join(map(quote, value)) + ")"
+        return "(" + ", ".join(map(inner, value)) + ")"
     if isinstance(value, list):
-        return "ARRAY[" + ", ".join(map(quote, value)) + "]" if value \
+        return "ARRAY[" + ", ".join(map(inner, value)) + "]" if value \
             else "'{}'"
     text = _mews._dump(value)
     if isinstance(text, bytes):
@@ -115,7 +110,7 @@ def quote(value):
         # "a -%s" of a negative number would be a comment.
         return (" " + text if text.startswith("-") else text) if finite \
             else f"'{text}'::float8"
-    return quote_text(text) + cast(value)
+    return literal(text) + cast(value)
 
 
 def cast(value):
@@ -149,9 +144,10 @@ def plain(value):
 
 
 class Statement:
-    """SQL and what is bound to it."""
+    """SQL and what is bound to it; literal is that of quote()."""
 
-    def __init__(self, template, params, bind):
+    def __init__(self, template, params, bind, literal):
+        self._literal = literal
         self.bound = []
         self.guessed = False  # the server has to find out a type
         text = []
@@ -159,13 +155,13 @@ class Statement:
                                        template.values(params)):
             text.append(part)
             text.append(self._put(value) if bind and wanted
-                        else quote(value))
+                        else quote(value, literal))
         text.append(template.end)
         self.text = "".join(text)
 
     def _put(self, value):
         if value is None or not plain(value):
-            return quote(value)
+            return quote(value, self._literal)
         if isinstance(value, tuple):
             return "(" + ", ".join(map(self._put, value)) + ")"
         # psycopg2's Json, and its like
