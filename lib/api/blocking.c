@@ -76,9 +76,10 @@ static void
 wait_for(struct mews_pool *pool, struct waiter *waiter)
 {
 	while (!pool_wait(pool, &waiter->done))
-		for (uint32_t i = 0; i < pool->query_count; i++)
-			if (pool->queries[i]->arg == waiter)
-				mews_query_cancel(pool, pool->queries[i]->id);
+		for (uint32_t i = 0; i < pool->store.count; i++)
+			if (pool->store.queries[i]->arg == waiter)
+				mews_query_cancel(pool,
+				    pool->store.queries[i]->id);
 }
 
 /* Wait, if the asynchronous call returned MEWS_OK, and hand over what came. */

@@ -89,7 +89,7 @@ mews_lease_begin_after(struct mews_group *group, uint64_t after,
 	if (fn == NULL)
 		return refuse(&group->why, MEWS_INVALID,
 		    "a lease needs a callback");
-	if ((query = query_new_wait(group, wait_ms)) == NULL)
+	if ((query = query_new_wait(&group->account, wait_ms)) == NULL)
 		return refuse(&group->why, MEWS_NOMEM, "out of memory");
 	query->fn.lease = fn;
 	query->arg = arg;
@@ -144,7 +144,8 @@ make_query(struct query **out, struct mews_lease *lease,
     enum query_kind kind, const struct mews_query_args *args,
     mews_query_fn *fn, void *arg)
 {
-	enum mews_status status = query_new(out, lease->group, kind, args);
+	enum mews_status status = query_new(out, &lease->group->account, kind,
+	    args);
 
 	if (status != MEWS_OK)
 		return status;

@@ -43,16 +43,16 @@ cancel_run(struct mews_pool *pool)
 	size_t		 left = 0;
 
 	/* A callback may begin and cancel again: that is the next turn's. */
-	TAILQ_FOREACH (query, &pool->canceled, gone_link)
+	TAILQ_FOREACH (query, &pool->store.canceled, gone_link)
 		left++;
-	while (left-- > 0 && (query = TAILQ_FIRST(&pool->canceled)) != NULL) {
+	while (left-- > 0 && (query = TAILQ_FIRST(&pool->store.canceled)) != NULL) {
 		if (interrupt_holds(pool, query)) {
-			TAILQ_REMOVE(&pool->canceled, query, gone_link);
-			TAILQ_INSERT_TAIL(&pool->canceled, query, gone_link);
+			TAILQ_REMOVE(&pool->store.canceled, query, gone_link);
+			TAILQ_INSERT_TAIL(&pool->store.canceled, query, gone_link);
 			continue;
 		}
 		if (query->state != QUERY_SENT) {
-			queue_remove(&query->group->queue, query);
+			queue_remove(&query->account->group->queue, query);
 			query_fail(query, MEWS_CANCELED, QUERY_GIVEN_UP);
 			continue;
 		}
@@ -65,7 +65,7 @@ cancel_is_due(const struct mews_pool *pool)
 {
 	const struct query	*query;
 
-	TAILQ_FOREACH (query, &pool->canceled, gone_link)
+	TAILQ_FOREACH (query, &pool->store.canceled, gone_link)
 		if (!interrupt_holds(pool, query))
 			return true;
 	return false;
@@ -76,7 +76,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 {
 	struct query	*query;
 
-	while ((query = deadline_take(&pool->deadlines, now_us)) != NULL) {
+	while ((query = deadline_take(&pool->store.deadlines, now_us)) != NULL) {
 		/* One that waits is its group's, which gives it up now. */
 		if (query->state != QUERY_SENT)
 			continue;
@@ -85,13 +85,20 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 		else if (!query->canceled && query->fn.query != NULL)
 			query_cancel(query);
 	}
-	pool_due(pool, deadline_next(&pool->deadlines));
+	pool_due(pool, deadline_next(&pool->store.deadlines));
+}
+
+/* The query that is still to end, or NULL. */
+static struct query *
+find(struct mews_pool *pool, mews_query_id id)
+{
+	return pool_ours(pool) ? store_find(&pool->store, id) : NULL;
 }
 
 enum mews_status
 mews_query_cancel(struct mews_pool *pool, mews_query_id id)
 {
-	struct query   *query = query_find(pool, id);
+	struct query	*query = find(pool, id);
 
 	if (query == NULL)
 		return MEWS_INVALID;
@@ -107,7 +114,7 @@ conn_of(const struct query *query)
 
 	if (query->sent_to < 0)
 		return NULL;
-	TAILQ_FOREACH (conn, &query->group->on[query->sent_to].conns, link)
+	TAILQ_FOREACH (conn, &query->account->group->on[query->sent_to].conns, link)
 		for (uint32_t i = conn->head; i != conn->tail; i++)
 			if (ring_at(conn, i)->kind == EXPECT_QUERY &&
 			    ring_at(conn, i)->query == query)
@@ -118,7 +125,7 @@ conn_of(const struct query *query)
 enum mews_status
 mews_query_interrupt(struct mews_pool *pool, mews_query_id id)
 {
-	struct query	*query = query_find(pool, id);
+	struct query	*query = find(pool, id);
 	struct conn	*conn;
 
 	if (query == NULL)

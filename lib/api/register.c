@@ -17,8 +17,8 @@ mews_statement_register_typed(struct mews_statement **out,
 	if (!pool_ours(pool))
 		return status_set(error, MEWS_INVALID, "the pool belongs to "
 		    "another process or thread, or is closing");
-	return statement_new(out, &pool->statements, pool, name, sql, flags,
-	    types, type_count, error);
+	return statement_new(out, &pool->statements, name, sql, flags, types,
+	    type_count, error);
 }
 
 enum mews_status
@@ -38,9 +38,9 @@ mews_statement_drop(struct mews_statement **out)
 	STATUS_NEED_OUT(out);
 	statement = *out;
 	*out = NULL;
-	if (statement == NULL || !pool_is_ours(statement->pool))
+	if (statement == NULL || !pool_is_ours(statement->statements->pool))
 		return;
-	statement_drop(&statement->pool->statements, statement);
+	statement_drop(statement->statements, statement);
 }
 
 const char *
@@ -59,7 +59,7 @@ mews_statement_stats(const struct mews_statement *statement,
 
 	assert(statement != NULL &&
 	    "mews: a statement is there after mews_statement_register()");
-	(void)pool_ours(statement->pool);
+	(void)pool_ours(statement->statements->pool);
 	own = (struct mews_statement_stats) {
 		.answers = statement->answers,
 		.mean_us = (uint32_t)statement->mean_us,

@@ -52,7 +52,7 @@ mews_query_send(struct mews_group *group, const struct mews_query_args *args,
 	if (group->config->autocommit == MEWS_SWITCH_OFF)
 		return refuse(&group->why, MEWS_INVALID, "group %s has "
 		    "autocommit off: take a lease", group->config->name);
-	status = query_new(&query, group, QUERY_SHARED, args);
+	status = query_new(&query, &group->account, QUERY_SHARED, args);
 	if (status != MEWS_OK)
 		return status;
 	query->fn.query = fn;

@@ -33,12 +33,7 @@ pool_free(struct mews_pool *pool)
 	statements_free(&pool->statements);
 	lease_free_all(pool);
 	free(pool->lid);
-	for (uint32_t i = 0; i < pool->query_count; i++) {
-		free(pool->queries[i]->memory);
-		free(pool->queries[i]);
-	}
-	free(pool->queries);
-	deadline_free(&pool->deadlines);
+	store_close(&pool->store);
 	free(pool->groups);
 	loop_close(&pool->loop);
 	free(pool);
@@ -136,11 +131,8 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	    atomic_load(&fleet->segment.header->changes) - 1;
 	TAILQ_INIT(&pool->to_flush);
 	TAILQ_INIT(&pool->broken);
-	SLIST_INIT(&pool->free_queries);
-	TAILQ_INIT(&pool->canceled);
-	SLIST_INIT(&pool->statements.list);
-	SLIST_INIT(&pool->statements.dropped);
-	pool->deadlines.loop = &pool->loop;
+	statements_open(&pool->statements, pool, fleet);
+	store_open(&pool->store, &pool->loop, fleet, &pool->statements);
 	LIST_INIT(&pool->shells);
 	SLIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
@@ -264,7 +256,7 @@ tick(void *who)
 		flush(conn);
 	pool_publish(pool);
 	if (!TAILQ_EMPTY(&pool->broken) ||
-	    (!TAILQ_EMPTY(&pool->canceled) && cancel_is_due(pool)))
+	    (!TAILQ_EMPTY(&pool->store.canceled) && cancel_is_due(pool)))
 		loop->hurry = true;
 }
 

@@ -15,10 +15,8 @@
 bool
 choose_is_stalled(const struct conn *conn, int64_t now_us)
 {
-	const struct mews_pool *pool = conn->group->pool;
-
 	return conn->head != conn->tail && now_us - conn->head_since_us >
-	    group_stall_us(conn->group, &pool->endpoints[conn->endpoint]);
+	    known_stall_us(conn->known, conn->group->config);
 }
 
 /* The open connection to @endpoint with the least in flight, but for @except,
@@ -27,16 +25,18 @@ static struct conn *
 least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
     const struct conn *except)
 {
-	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	const struct known *known = &group->pool->endpoints[endpoint];
 	int64_t		 since = 0;
 	struct conn	*conn, *best = NULL;
 	uint32_t	 least = group->config->pipeline;
 
 	if (!held_too)
-		since = pool_now(group->pool) - group_held_us(group, known);
+		since = pool_now(group->pool) -
+		    known_held_us(known, group->config);
 	else if (known->state == HEALTH_SUSPECT)
 		/* Silent, and under suspicion: rather wait for the verdict. */
-		since = pool_now(group->pool) - group_stall_us(group, known);
+		since = pool_now(group->pool) -
+		    known_stall_us(known, group->config);
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
 		if (conn->in_flight >= least || conn == except ||
 		    !choose_is_open(conn) || (conn->head != conn->tail &&
@@ -306,7 +306,7 @@ struct conn *
 choose_pick_other(struct mews_group *group, const struct conn *conn,
     bool anywhere)
 {
-	const struct pool_endpoint *known = group->pool->endpoints;
+	const struct known *known = group->pool->endpoints;
 	const struct route	   *route = &group->route;
 	struct conn		   *other;
 	bool			    standby = false;
@@ -439,7 +439,7 @@ static bool
 may_run(const struct mews_group *group, uint32_t endpoint,
     const struct query *query)
 {
-	const struct pool_endpoint *known = group->pool->endpoints;
+	const struct known *known = group->pool->endpoints;
 	const struct route	   *route = &group->route;
 
 	if (query->suspected == 0)

@@ -32,7 +32,7 @@ dial_failed(struct conn *conn)
 		wait = (int64_t)GROUP_RETRY_FIRST_US << (on->failures - 1);
 	if (wait > GROUP_RETRY_LAST_US)
 		wait = GROUP_RETRY_LAST_US;
-	wait = wait / 2 + group_roll(group, (uint32_t)wait / 2);
+	wait = wait / 2 + dice_roll(&group->dice, (uint32_t)wait / 2);
 	on->not_before_us = pool_now(group->pool) + wait;
 	pool_due(group->pool, on->not_before_us);
 	snprintf(group->failure, sizeof(group->failure), "%s: %s", name,

@@ -19,8 +19,8 @@ mark_busy(struct mews_pool *pool)
 
 	SLIST_FOREACH (statement, &pool->statements.dropped, link)
 		statement->busy = false;
-	for (uint32_t i = 0; i < pool->query_count; i++) {
-		const struct query *query = pool->queries[i];
+	for (uint32_t i = 0; i < pool->store.count; i++) {
+		const struct query *query = pool->store.queries[i];
 
 		if (query->state != QUERY_FREE && query->kind != QUERY_LEASE &&
 		    query->statement != NULL && query->statement->dropped)

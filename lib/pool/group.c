@@ -80,13 +80,18 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 	group->index = index;
 	group->config = &pool->fleet->config->groups[index];
 	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
-	group->dice = arc4random() | 1;
-	group->slow_us = group->config->slow_query == 0 ? INT64_MAX :
-	    (int64_t)group->config->slow_query * 1000;
+	group->dice.x = arc4random() | 1;
 	group->figures = figures_find_group(fleet_figures(pool->fleet),
 	    pool->fleet->segment.room, group->config->name);
-	queue_open(&group->queue, &pool->loop, group->config, &group->ended,
-	    &pool->queue_bytes);
+	group->account = (struct account) {
+		.group = group, .store = &pool->store,
+		.config = group->config, .figures = group->figures,
+		.why = &group->why,
+		.slow_us = group->config->slow_query == 0 ? INT64_MAX :
+		    (int64_t)group->config->slow_query * 1000,
+	};
+	queue_open(&group->queue, &pool->loop, group->config,
+	    &group->account.ended, &pool->store.queue_bytes);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		TAILQ_INIT(&group->on[i].conns);
 	return make_setup(group);
@@ -122,8 +127,8 @@ count_all(const struct mews_group *group, struct mews_group_stats *stats)
 	*stats = (struct mews_group_stats) {
 		.connections = group->count,
 		.waiting = group->queue.count,
-		.queries = group->ended,
-		.errors = group->errors,
+		.queries = group->account.ended,
+		.errors = group->account.errors,
 		.resent = group->queue.resent,
 		.opened = group->opened,
 	};
@@ -189,7 +194,7 @@ refuse_overload(struct mews_group *group)
 		return refuse(&group->why, MEWS_OVERLOAD, "the queries that "
 		    "wait take %zu bytes, and queue_memory is %llu; of group "
 		    "%s: %u connections in use, %u idle, %u waiting, limit "
-		    "%u", pool->queue_bytes, (unsigned long long)
+		    "%u", pool->store.queue_bytes, (unsigned long long)
 		    pool->fleet->config->queue_memory, group->config->name,
 		    stats.connections - stats.idle, stats.idle, stats.waiting,
 		    group->config->queue);

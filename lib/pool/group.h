@@ -7,10 +7,11 @@
 #ifndef LIB_POOL_GROUP_H
 #define LIB_POOL_GROUP_H
 
+#include "query/account.h"
 #include "pool/pool.h"
+#include "base/dice.h"
 #include "query/queue.h"
 #include "base/refusal.h"
-#include "query/slow.h"
 #include "fleet/route.h"
 
 #include <assert.h>
@@ -43,10 +44,11 @@ group_in_flight(const struct group_endpoint *on)
 struct mews_group {
 	struct mews_pool *pool;
 	const struct mews_group_config *config;
+	struct account account; /* of its queries */
 	watch_fn *conn_ready; /* something happened on a connection */
 	uint32_t index;
 	bool reader;	   /* sessions are read only: queries may be resent */
-	uint32_t dice;	   /* of its own random numbers, never 0 */
+	struct dice dice;
 	struct route route;
 	struct queue queue;
 	bool lanes;	   /* a connection may be kept for slow queries */
@@ -63,10 +65,8 @@ struct mews_group {
 	int64_t share_us;  /* no look at the fleet's shares before */
 	int64_t move_us;   /* no connection moves before */
 	struct conn *mover; /* dialed in order to replace another, or NULL */
-	uint64_t ended, errors, opened, hedged;
+	uint64_t opened, hedged;
 	struct figures_group *figures;
-	int64_t slow_us; /* from there on a query is logged */
-	struct slow_rate slow_rate;
 	uint64_t told_ok, told_resent; /* in figures already */
 	char *setup;	   /* SQL of each new session: NUL-terminated, one
 			      after the other, an empty one ends */
@@ -80,8 +80,6 @@ struct mews_group {
 #define GROUP_SLOW_DIAL_US   100000  /* then try another endpoint as well */
 #define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
 #define GROUP_BURST_US	     5000    /* too many log in: ask again then */
-#define GROUP_HEDGE_TIMES    3	     /* MEWS_HEDGE_AUTO: times the p99 */
-#define GROUP_HEDGE_US	     2000    /* MEWS_HEDGE_AUTO: the least */
 #define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
 
 /* False: out of memory. */
@@ -104,39 +102,6 @@ void group_scan(struct mews_group *group, int64_t now_us);
 /* Is somebody waiting while no endpoint can be used? */
 bool group_panics(const struct mews_group *group);
 
-/* Longer than this without an answer, and a connection stalls. */
-static inline int64_t
-group_stall_us(const struct mews_group *group,
-    const struct pool_endpoint *endpoint)
-{
-	return group->config->stall_after != 0 ?
-	    (int64_t)group->config->stall_after * 1000 :
-	    pool_stall_us(endpoint);
-}
-
-/* Longer than this for one answer, and a connection holds up what is behind:
- * it gets no more work while another can have it. */
-static inline int64_t
-group_held_us(const struct mews_group *group,
-    const struct pool_endpoint *endpoint)
-{
-	return group->config->stall_after != 0 ?
-	    (int64_t)group->config->stall_after * 1000 :
-	    pool_held_us(endpoint);
-}
-
-/* When a read has waited long enough for @endpoint to be asked elsewhere. */
-static inline int64_t
-group_hedge_us(const struct mews_group *group,
-    const struct pool_endpoint *endpoint)
-{
-	float	us = endpoint->p99_us * GROUP_HEDGE_TIMES;
-
-	if (group->config->hedge_after != MEWS_HEDGE_AUTO)
-		return (int64_t)group->config->hedge_after * 1000;
-	return us > GROUP_HEDGE_US ? (int64_t)us : GROUP_HEDGE_US;
-}
-
 /* The pool of a host's group, which is NULL where a name was wrong. */
 static inline struct mews_pool *
 group_pool(const struct mews_group *group)
@@ -151,20 +116,6 @@ static inline void
 group_reorder(struct mews_group *group)
 {
 	memset(group->ordered, 0, sizeof(group->ordered));
-}
-
-/* A number below @bound, from the group's own dice: cheap, not secret. */
-static inline uint32_t
-group_roll(struct mews_group *group, uint32_t bound)
-{
-	uint32_t	x = group->dice;
-
-	/* xorshift32, G. Marsaglia, "Xorshift RNGs", 2003 */
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	group->dice = x;
-	return (uint32_t)((uint64_t)x * bound >> 32);
 }
 
 #endif

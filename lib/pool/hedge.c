@@ -33,11 +33,11 @@ are_others_heard(const struct mews_pool *pool, int64_t now_us)
 static int64_t
 usual_silence_us(const struct conn *conn)
 {
-	const struct pool_endpoint *known = conn->known;
+	const struct known *known = conn->known;
 	float	us = known->p99_us > known->latency_us ? known->p99_us :
 		known->latency_us;
 
-	return (int64_t)(us * GROUP_HEDGE_TIMES);
+	return (int64_t)(us * KNOWN_HEDGE_TIMES);
 }
 
 /* May @query, which was sent, be asked a second time? One that may have ended
@@ -54,7 +54,7 @@ may_hedge(const struct query *query)
 static void
 send_twin(struct query *query, struct conn *other)
 {
-	struct mews_group	*group = query->group;
+	struct mews_group	*group = query->account->group;
 	struct query		*twin;
 
 	if (!queue_take_resend(&group->queue) ||
@@ -166,7 +166,7 @@ leave_held(struct conn *conn, int64_t now_us)
 	struct mews_group *group = conn->group;
 	struct conn	  *other;
 	int64_t		   due = conn->head_since_us +
-			   group_held_us(group, conn->known);
+			   known_held_us(conn->known, group->config);
 
 	if (due > now_us) {
 		pool_due(group->pool, due);
@@ -198,7 +198,7 @@ hedge_scan(struct conn *conn, int64_t now_us)
 	if (conn->in_flight > 1)
 		leave_held(conn, now_us);
 	if (group->config->hedge_after != 0)
-		hedge_old(conn, group_hedge_us(group, conn->known), false,
+		hedge_old(conn, known_hedge_us(conn->known, group->config), false,
 		    now_us);
 	else if (!is_silent(conn, now_us))
 		return;

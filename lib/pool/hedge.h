@@ -34,7 +34,8 @@ hedge_in_time(const struct conn *conn)
 	if (conn->in_flight < 2 || !conn->group->reader)
 		return;
 	soon = pool_now(pool) + HEDGE_AGAIN_US;
-	due = conn->head_since_us + group_held_us(conn->group, conn->known);
+	due = conn->head_since_us +
+	    known_held_us(conn->known, conn->group->config);
 	pool_due(pool, due > soon ? due : soon);
 }
 

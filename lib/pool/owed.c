@@ -27,7 +27,7 @@ is_owed(const struct query *query)
 	const struct conn *conn;
 
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
-		TAILQ_FOREACH (conn, &query->group->on[i].conns, link)
+		TAILQ_FOREACH (conn, &query->account->group->on[i].conns, link)
 			if (expects(conn, query))
 				return true;
 	return false;
@@ -44,7 +44,7 @@ break_conns(struct query *query)
 		if (query->lease->conn != NULL)
 			conn_break(query->lease->conn, HEALTH_LOST, why);
 	} else if (query->sent_to >= 0) {
-		TAILQ_FOREACH (conn, &query->group->on[query->sent_to].conns,
+		TAILQ_FOREACH (conn, &query->account->group->on[query->sent_to].conns,
 		    link)
 			if (conn_is_up(conn))
 				conn_break(conn, HEALTH_LOST, why);
@@ -54,8 +54,8 @@ break_conns(struct query *query)
 void
 owed_end_lost(struct mews_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->query_count; i++) {
-		struct query *query = pool->queries[i];
+	for (uint32_t i = 0; i < pool->store.count; i++) {
+		struct query *query = pool->store.queries[i];
 
 		/* A twin's answer is told by the query that it is one of. */
 		if (query->state != QUERY_SENT || query->fn.query == NULL ||

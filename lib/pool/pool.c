@@ -19,7 +19,7 @@ static void
 set_ramp(struct mews_pool *pool, uint32_t endpoint)
 {
 	struct segment		*segment = &pool->fleet->segment;
-	struct pool_endpoint	*known = &pool->endpoints[endpoint];
+	struct known		*known = &pool->endpoints[endpoint];
 	uint32_t		 slow = pool->fleet->config->health.slow_start;
 	int64_t			 up = pool->noticed.up_ms[endpoint], age;
 
@@ -96,11 +96,11 @@ is_outgrown(const struct conn *conn)
 void
 pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 {
-	struct pool_endpoint	*known = &pool->endpoints[endpoint];
-	int64_t			 limit = 0;
-	unsigned		 epoch;
-	bool			 news = false;
-	struct conn		*conn;
+	struct known	*known = &pool->endpoints[endpoint];
+	int64_t		 limit = 0;
+	unsigned	 epoch;
+	bool		 news = false;
+	struct conn	*conn;
 
 	/* Connections of an earlier epoch tell nothing of the server that is
 	 * there now. */
@@ -111,7 +111,8 @@ pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
 			if (!conn_is_up(conn) || conn->head == conn->tail ||
 			    conn->epoch != epoch || is_outgrown(conn))
 				continue;
-			limit = group_stall_us(conn->group, known);
+			limit = known_stall_us(known,
+			    conn->group->config);
 			if (now_us - conn->head_since_us <= limit) {
 				pool_due(pool, conn->head_since_us + limit +
 				    1000);
@@ -160,8 +161,8 @@ pool_publish(struct mews_pool *pool)
 	for (uint32_t g = 0; g < pool->group_count; g++) {
 		const struct mews_group *group = &pool->groups[g];
 
-		queries += group->ended;
-		errors += group->errors;
+		queries += group->account.ended;
+		errors += group->account.errors;
 		waiting += group->queue.count;
 		for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count;
 		    i++)
@@ -183,7 +184,8 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 	for (uint32_t g = 0; g < pool->group_count; g++) {
 		struct mews_group    *group = &pool->groups[g];
 		struct figures_group *figures = group->figures;
-		uint64_t	      ok = group->ended - group->errors;
+		uint64_t	      ok = group->account.ended -
+		    group->account.errors;
 
 		figures_store(&figures->waiting, group->queue.count);
 		figures_store(&figures->endpoints, group->route.count);

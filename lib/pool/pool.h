@@ -9,14 +9,14 @@
 #ifndef LIB_POOL_POOL_H
 #define LIB_POOL_POOL_H
 
-#include "query/deadline.h"
 #include "fleet/fleet.h"
+#include "fleet/known.h"
 #include "base/loop.h"
 #include "fleet/notice.h"
 #include "base/patience.h"
 #include "monitor/probe.h"
-#include "query/query.h"
 #include "query/statement.h"
+#include "query/store.h"
 
 #include <mews/notice.h>
 #include <mews/pool.h>
@@ -24,21 +24,6 @@
 struct conn;
 struct notify;
 TAILQ_HEAD(conn_list, conn);
-
-/* A worker's knowledge of an endpoint. */
-struct pool_endpoint {
-	float latency_us; /* moving average of its answers */
-	int64_t learned_us; /* the last of them */
-	float usual_us;	  /* latency_us over some seconds; 0: not known */
-	int64_t usual_at_us; /* the last look at it */
-	float p99_us;	  /* running estimate */
-	int64_t heard_us; /* the last byte from it */
-	/* As of the last change: */
-	enum health_state state;
-	enum health_role role;
-	int64_t ramp_from_us;  /* slow start: its share grows from then */
-	int64_t ramp_until_us; /* slow start: its end */
-};
 
 struct mews_pool {
 	struct loop loop; /* first: looked at by each call */
@@ -48,7 +33,7 @@ struct mews_pool {
 
 	struct mews_group *groups;
 	uint32_t group_count;
-	struct pool_endpoint endpoints[MEWS_ENDPOINTS_MAX];
+	struct known endpoints[MEWS_ENDPOINTS_MAX];
 	int wake_fd;	  /* of our slot in the fleet */
 	uint32_t changes; /* of the segment, as last acted upon */
 	struct notice noticed; /* then */
@@ -61,12 +46,7 @@ struct mews_pool {
 	struct conn_list to_flush; /* sent something this turn */
 	struct conn_list broken;   /* to be lost in the next tick */
 
-	struct query **queries; /* by number */
-	uint32_t query_count, query_room;
-	struct query_stack free_queries;
-	struct query_list canceled; /* by gone_link */
-	struct deadlines deadlines;
-	size_t queue_bytes; /* of the queries that wait, in all groups */
+	struct query_store store;
 
 	mews_notice_fn *on_notice; /* of all connections; or NULL */
 	void *notice_arg;
@@ -79,10 +59,6 @@ struct mews_pool {
 #define POOL_NEVER	LOOP_NEVER
 #define POOL_BEAT_US	1000000	 /* at least one tick in this time */
 #define POOL_YIELD_MS	100	 /* idle, where the next generation serves */
-#define POOL_STALL_US	20000	 /* a stall is this long at least */
-#define POOL_STALL_P99	4.0F	 /* times the p99 learned */
-#define POOL_HELD_US	2000	/* a query holds others up after that */
-#define POOL_HELD_TIMES 3.0F	/* and so many times the mean */
 #define POOL_GRACE_US	1000000	 /* of the watchdog, above query_timeout */
 
 /* May @pool, which may be NULL, be used: is it this thread's, and not being
@@ -159,40 +135,6 @@ static inline void
 pool_arrive(struct mews_pool *pool)
 {
 	loop_arrive(&pool->loop);
-}
-
-/* @count answers of @endpoint came at once, and took @us. */
-static inline void
-pool_learn(struct pool_endpoint *endpoint, float us, uint32_t count)
-{
-	float	n = (float)count, step = 20 + endpoint->p99_us * 0.1F;
-	float	more = endpoint->p99_us + step * 0.99F * n;
-
-	endpoint->latency_us += (us - endpoint->latency_us) * n / (n + 15);
-	/* Up by 99 parts when exceeded, down by one when not: it rests where
-	 * one in a hundred exceeds it. */
-	if (us <= endpoint->p99_us)
-		endpoint->p99_us -= step * 0.01F * n;
-	else
-		endpoint->p99_us = more < us + step ? more : us + step;
-}
-
-/* Longer than this, and a connection to it stalls. */
-static inline int64_t
-pool_stall_us(const struct pool_endpoint *endpoint)
-{
-	int64_t	us = (int64_t)(endpoint->p99_us * POOL_STALL_P99);
-
-	return us > POOL_STALL_US ? us : POOL_STALL_US;
-}
-
-/* Longer than this, and what is behind it waits notably. */
-static inline int64_t
-pool_held_us(const struct pool_endpoint *endpoint)
-{
-	int64_t	us = (int64_t)(endpoint->latency_us * POOL_HELD_TIMES);
-
-	return us > POOL_HELD_US ? us : POOL_HELD_US;
 }
 
 #endif

@@ -16,10 +16,10 @@
 static bool
 take_resend(const struct query *query)
 {
-	return query->group->reader && query->kind == QUERY_SHARED &&
+	return query->account->group->reader && query->kind == QUERY_SHARED &&
 	    query->suspected <= RESEND_SUSPECTED && !query->canceled &&
 	    query->fn.query != NULL &&
-	    queue_take_resend(&query->group->queue);
+	    queue_take_resend(&query->account->group->queue);
 }
 
 static void
@@ -98,7 +98,7 @@ save(struct query *query, bool suspect)
 	}
 	if (query->suspected > 0)
 		query->slow = query->alone = true;
-	queue_put_back(&query->group->queue, query, true);
+	queue_put_back(&query->account->group->queue, query, true);
 	return true;
 }
 

@@ -70,7 +70,7 @@ configured(const struct mews_group *group, uint32_t endpoint)
 static uint64_t
 weight(const struct mews_group *group, uint32_t endpoint)
 {
-	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	const struct known *known = &group->pool->endpoints[endpoint];
 	int64_t			    now = pool_now(group->pool), part = 1000;
 	uint64_t		    full;
 
@@ -90,7 +90,7 @@ lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
 	float	lowest = 0;
 
 	for (uint32_t i = from; i < to; i++) {
-		const struct pool_endpoint *known =
+		const struct known *known =
 		    &group->pool->endpoints[group->route.endpoint[i]];
 
 		if (known->learned_us > lately && known->usual_us > 0 &&
@@ -107,7 +107,7 @@ lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
 static float
 times_slower(const struct mews_group *group, uint32_t endpoint, float lowest)
 {
-	const struct pool_endpoint *known = &group->pool->endpoints[endpoint];
+	const struct known *known = &group->pool->endpoints[endpoint];
 	float	old_s = (float)(pool_now(group->pool) - known->learned_us) /
 	    1e6F;
 
@@ -476,7 +476,7 @@ pause_us(struct mews_group *group)
 {
 	uint32_t	us = SHARE_MOVE_US * 10 / (group->count + 10);
 
-	return us + group_roll(group, us);
+	return us + dice_roll(&group->dice, us);
 }
 
 /* Dial the successor of one that should be elsewhere. True: on its way. */
@@ -558,12 +558,12 @@ share_rethink(struct mews_group *group)
 	measure(group);
 	/* All workers see a change at once. */
 	group->share_us = pool_now(group->pool) +
-	    group_roll(group, SHARE_MOVE_US);
+	    dice_roll(&group->dice, SHARE_MOVE_US);
 	pool_due(group->pool, group->share_us);
 }
 
 void
-share_learn(struct pool_endpoint *known, int64_t now_us)
+share_learn(struct known *known, int64_t now_us)
 {
 	if (known->learned_us <= known->usual_at_us ||
 	    now_us - known->usual_at_us < SHARE_BEAT_US / 2)

@@ -77,7 +77,7 @@ void share_urge(struct mews_group *group);
 void share_moved(struct conn *conn);
 
 /* Once a beat, while it is asked: which latency is usual? */
-void share_learn(struct pool_endpoint *known, int64_t now_us);
+void share_learn(struct known *known, int64_t now_us);
 
 /* Routes changed. */
 void share_rethink(struct mews_group *group);

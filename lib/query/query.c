@@ -1,304 +1,31 @@
 /*
- * query.c - accepting queries and ending each of them exactly once.
+ * query.c - a query begins, and ends exactly once; its twin, and giving it up.
+ *
+ * Whether its arguments will do is args.c's, where its memory comes from
+ * store.c's.
  */
 #include "query/query.h"
 
+#include "query/account.h"
+#include "query/args.h"
 #include "fleet/endpoint.h"
-#include "pool/group.h"
-#include "base/memory.h"
-#include "pool/pool.h"
+#include "base/loop.h"
+#include "base/refusal.h"
 
 #include <assert.h>
-#include <stdlib.h>
-
-static const char no_memory[] = "out of memory";
-
-/* A mistake in @args that are to be described only; NULL: none. */
-static const char *
-description_mistake(const struct mews_pool *pool,
-    const struct mews_query_args *args)
-{
-	if (args->param_count > 0 ||
-	    (args->flags & MEWS_QUERY_POSITION) != 0)
-		return "a query that is described is not run: it has neither "
-		       "parameters nor a position";
-	if (args->statement != NULL && args->statement->pool != pool)
-		return "the statement was registered with another pool";
-	return NULL;
-}
-
-/* A mistake in @args, apart from the parameters; NULL: none. */
-static inline const char *
-args_mistake(const struct mews_pool *pool, const struct mews_query_args *args)
-{
-	const struct mews_statement *statement;
-
-	if (args == NULL)
-		return "a query needs arguments";
-	if ((statement = args->statement) == NULL ? args->sql == NULL :
-	    args->sql != NULL)
-		return "a query needs a statement or SQL, and not both";
-	if ((unsigned)args->param_count > MEWS_PARAMS_MAX ||
-	    (args->param_count > 0 && args->params == NULL))
-		return "a query has 0 to 65535 parameters";
-	if ((args->flags & ~(unsigned)(MEWS_QUERY_BINARY | MEWS_QUERY_ALONE |
-	    MEWS_QUERY_POSITION | MEWS_QUERY_DESCRIBE)) != 0)
-		return "the flags of a query are MEWS_QUERY_BINARY, "
-		       "MEWS_QUERY_ALONE, MEWS_QUERY_POSITION and "
-		       "MEWS_QUERY_DESCRIBE";
-	if ((args->reserved[0] | args->reserved[1] | args->reserved[2] |
-	    args->reserved[3]) != 0)
-		return "the reserved members of a query are zero: this "
-		       "library knows none of them";
-	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
-		return description_mistake(pool, args);
-	if (statement == NULL)
-		return NULL;
-	if ((args->flags & MEWS_QUERY_BINARY) != 0 && statement->format == 0)
-		return "a statement's columns are binary if it was registered "
-		       "so: MEWS_QUERY_BINARY goes there";
-	if (statement->pool != pool)
-		return "the statement was registered with another pool";
-	if (statement->type_count != 0 &&
-	    statement->type_count != args->param_count)
-		return "the statement was registered with types for another "
-		       "number of parameters";
-	return NULL;
-}
-
-/* May @param have the type that it has? */
-static bool
-type_fits(const struct mews_query_args *args, int i)
-{
-	const struct mews_statement *statement = args->statement;
-
-	return args->params[i].type == 0 || statement == NULL ||
-	    (statement->types != NULL &&
-		statement->types[i] == args->params[i].type);
-}
-
-static struct query *
-add_query(struct mews_pool *pool)
-{
-	struct query	*query;
-
-	if (pool->query_count == pool->query_room) {
-		uint32_t       room = pool->query_room == 0 ?
-		    64 : pool->query_room * 2;
-		struct query **more = reallocarray(pool->queries, room,
-		    sizeof(struct query *));
-
-		if (more == NULL)
-			return NULL;
-		pool->queries = more;
-		pool->query_room = room;
-	}
-	if ((query = malloc(sizeof(*query))) == NULL)
-		return NULL;
-	query->memory = NULL;
-	query->deadline_at = 0;
-	query->outside = 0;
-	pool->queries[pool->query_count++] = query;
-	query->id = pool->query_count;
-	return query;
-}
-
-static inline void
-give_free(struct mews_pool *pool, struct query *query)
-{
-	if (query->memory != NULL) {
-		free(query->memory);
-		query->memory = NULL;
-		query->outside = 0;
-	}
-	if (query->deadline_at != 0)
-		deadline_clear(&pool->deadlines, query);
-	query->state = QUERY_FREE;
-	/* Of the last generation: its id would begin again. */
-	if (query->id >> 32 != UINT32_MAX)
-		SLIST_INSERT_HEAD(&pool->free_queries, query, free_link);
-}
-
-/* Where the parameters of a query go. */
-struct room {
-	const char **values;
-	int *lengths;
-	int *formats;
-	Oid *types;
-	char *bytes;
-	char *end; /* of these */
-};
-
-enum copied { COPIED, NOT_SHORT, TOO_LARGE, TOO_MUCH, BAD_LENGTH, BAD_TYPE };
-
-/*
- * Copy SQL and parameters. @is_short: those of a statement, which are all
- * inside of their structs; NOT_SHORT: they are not.
- */
-static inline enum copied
-copy_to(struct query *query, const struct mews_query_args *args,
-    const struct room *room, bool is_short)
-{
-	char	*p = room->bytes;
-	uint8_t	 binary = 0;
-	Oid	 typed = 0;
-
-	query->statement = args->statement;
-	if (is_short && args->statement == NULL)
-		return NOT_SHORT;
-	if (args->statement == NULL) {
-		size_t	size = strlen(args->sql) + 1;
-
-		if (size > (size_t)(room->end - p))
-			return TOO_LARGE;
-		query->sql = memcpy(p, args->sql, size);
-		query->format = (args->flags & MEWS_QUERY_BINARY) != 0;
-		p += size;
-	}
-	query->param_count = args->param_count;
-	for (int i = 0; i < args->param_count; i++) {
-		const struct mews_param *from = &args->params[i];
-		int32_t			 length = from->length;
-
-		room->lengths[i] = length;
-		room->formats[i] = from->format;
-		room->values[i] = NULL;
-		binary |= from->format;
-		typed |= from->type;
-		if (length <= 0 && (length < 0 || from->value == NULL)) {
-			if (length < -1)
-				return BAD_LENGTH;
-			continue;
-		}
-		if (from->value == NULL && length > PARAM_INSIDE)
-			return BAD_LENGTH;
-		/* Text ends with a NUL, for libpq. */
-		if (length >= room->end - p)
-			return TOO_LARGE;
-		if (is_short && from->value != NULL)
-			return NOT_SHORT;
-		if (from->value != NULL)
-			memcpy(p, from->value, (size_t)length);
-		else	/* always the same, so that it is quick */
-			memcpy(p, from->inside, PARAM_INSIDE);
-		room->values[i] = p;
-		p += length;
-		*p++ = '\0';
-	}
-	query->values = room->values;
-	query->lengths = room->lengths;
-	/* All text is libpq's default, and shorter on the wire. */
-	if (binary != 0)
-		query->formats = room->formats;
-	if (typed != 0) {
-		query->types = room->types;
-		for (int i = 0; i < args->param_count; i++) {
-			room->types[i] = args->params[i].type;
-			if (!type_fits(args, i))
-				return BAD_TYPE;
-		}
-	}
-	return COPIED;
-}
-
-/* Copy parameters that do not fit inside. TOO_LARGE: no memory for them. */
-static enum copied
-copy_outside(struct query *query, const struct mews_query_args *args)
-{
-	size_t		count = (size_t)args->param_count, bytes = 0, sql = 0;
-	struct room	room;
-
-	if (args->sql != NULL)
-		sql = strlen(args->sql) + 1;
-	for (size_t i = 0; i < count; i++)
-		if (args->params[i].length >= 0)
-			bytes += (size_t)args->params[i].length + 1;
-	/* Each has a type in the one, a format and a length in the other. */
-	if (sql + 4 * count > QUERY_MESSAGE_MAX ||
-	    bytes + 6 * count > QUERY_MESSAGE_MAX)
-		return TOO_MUCH;
-	bytes += sql;
-	query->outside = count * (sizeof(char *) + 2 * sizeof(int) +
-	    sizeof(Oid)) + bytes + (size_t)QUERY_SLACK;
-	/* Queries behind that many bytes would wait for them. */
-	query->slow = query->outside > MEMORY_LARGE;
-	if ((query->memory = malloc(query->outside)) == NULL) {
-		query->outside = 0;
-		return TOO_LARGE;
-	}
-	room.values = query->memory;
-	room.lengths = (int *)(room.values + count);
-	room.formats = room.lengths + count;
-	room.types = (Oid *)(room.formats + count);
-	room.bytes = (char *)(room.types + count);
-	room.end = room.bytes + bytes;
-	return copy_to(query, args, &room, false);
-}
-
-/* Into the query itself. */
-static inline enum copied
-copy_inside(struct query *query, const struct mews_query_args *args,
-    bool is_short)
-{
-	const struct room room = {
-		query->inline_values, query->inline_lengths,
-		query->inline_formats, query->inline_types,
-		query->inline_bytes, query->inline_bytes + QUERY_INLINE_BYTES,
-	};
-
-	return args->param_count > QUERY_INLINE_PARAMS ? TOO_LARGE :
-	    copy_to(query, args, &room, is_short);
-}
-
-static enum copied __attribute__((noinline))
-copy_any(struct query *query, const struct mews_query_args *args)
-{
-	enum copied	copied = copy_inside(query, args, false);
-
-	return copied == TOO_LARGE ? copy_outside(query, args) : copied;
-}
-
-/* A mistake in the parameters, or no memory for them; NULL: neither. */
-static inline const char *
-copy_args(struct query *query, const struct mews_query_args *args)
-{
-	enum copied	copied = copy_inside(query, args, true);
-
-	if (copied == NOT_SHORT || copied == TOO_LARGE)
-		copied = copy_any(query, args);
-	switch (copied) {
-	case COPIED:
-		return NULL;
-	case BAD_LENGTH:
-		return "a parameter's length is -1 (NULL) or more, and 27 at "
-		       "most where it has no value and its bytes are inside";
-	case TOO_MUCH:
-		return "SQL, or parameters, of more than a gigabyte: a server "
-		       "takes no message of that size";
-	case BAD_TYPE:
-		return "a parameter has another type than the statement "
-		       "declares: see mews_statement_register_typed()";
-	default:
-		return no_memory;
-	}
-}
 
 /* One of @kind without SQL. */
 static inline struct query *
-begin(struct mews_group *group, enum query_kind kind)
+begin(struct account *account, enum query_kind kind)
 {
-	struct mews_pool	*pool = group->pool;
-	struct query		*query = SLIST_FIRST(&pool->free_queries);
+	struct query	*query = store_take(account->store);
 
-	if (query != NULL)
-		SLIST_REMOVE_HEAD(&pool->free_queries, free_link);
-	else if ((query = add_query(pool)) == NULL)
+	if (query == NULL)
 		return NULL;
-	query->id += (mews_query_id)1 << 32;
 	query->kind = (uint8_t)kind;
 	query->state = QUERY_WAITING;
 	query->alone = true;
-	query->group = group;
+	query->account = account;
 	query->unrun = 0;
 	query->suspected = 0;
 	query->sent_to = -1;
@@ -328,9 +55,9 @@ begin(struct mews_group *group, enum query_kind kind)
 }
 
 static enum mews_status
-refuse_args(struct mews_group *group, const char *why)
+refuse_args(const struct account *account, const char *why)
 {
-	return refuse(&group->why, why == no_memory ? MEWS_NOMEM :
+	return refuse(account->why, why == args_no_memory ? MEWS_NOMEM :
 	    MEWS_INVALID, "%s", why);
 }
 
@@ -341,24 +68,25 @@ has_deadline(const struct mews_query_args *args)
 }
 
 enum mews_status
-query_new(struct query **out, struct mews_group *group, enum query_kind kind,
+query_new(struct query **out, struct account *account, enum query_kind kind,
     const struct mews_query_args *args)
 {
-	const char	*why = args_mistake(group->pool, args);
-	struct query	*query;
+	struct query_store	*store = account->store;
+	const char		*why = args_mistake(store->statements, args);
+	struct query		*query;
 
 	if (why != NULL)
-		return refuse_args(group, why);
-	if ((query = begin(group, kind)) == NULL)
-		return refuse_args(group, no_memory);
-	if ((why = copy_args(query, args)) != NULL) {
-		give_free(group->pool, query);
-		return refuse_args(group, why);
+		return refuse_args(account, why);
+	if ((query = begin(account, kind)) == NULL)
+		return refuse_args(account, args_no_memory);
+	if ((why = args_copy(query, args)) != NULL) {
+		store_give(store, query);
+		return refuse_args(account, why);
 	}
-	if (has_deadline(args) && !deadline_set(&group->pool->deadlines,
-	    query, args->deadline_ms)) {
-		give_free(group->pool, query);
-		return refuse_args(group, no_memory);
+	if (has_deadline(args) && !deadline_set(&store->deadlines, query,
+	    args->deadline_ms)) {
+		store_give(store, query);
+		return refuse_args(account, args_no_memory);
 	}
 	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
 		query->describes = query->plain = true;
@@ -367,9 +95,9 @@ query_new(struct query **out, struct mews_group *group, enum query_kind kind,
 }
 
 struct query *
-query_new_wait(struct mews_group *group, uint32_t wait_ms)
+query_new_wait(struct account *account, uint32_t wait_ms)
 {
-	struct query	*query = begin(group, QUERY_LEASE);
+	struct query	*query = begin(account, QUERY_LEASE);
 
 	if (query != NULL)
 		query->wait_ms = wait_ms;
@@ -398,7 +126,7 @@ query_twin(struct query *query)
 			.format = query->formats == NULL ? 0 :
 			    (uint8_t)query->formats[i],
 		};
-	if (query_new(&twin, query->group, QUERY_SHARED, &args) != MEWS_OK)
+	if (query_new(&twin, query->account, QUERY_SHARED, &args) != MEWS_OK)
 		return NULL;
 	twin->hash = query->hash;
 	twin->slow = query->slow;
@@ -419,14 +147,14 @@ query_effect(const struct query *query)
 void
 query_drop(struct query *query)
 {
-	give_free(query->group->pool, query);
+	store_give(query->account->store, query);
 }
 
 static void __attribute__((noinline))
 count_error(struct query *query, enum mews_status status)
 {
-	query->group->errors++;
-	query->group->figures->ends[(size_t)status % FIGURES_ENDS]++;
+	query->account->errors++;
+	query->account->figures->ends[(size_t)status % FIGURES_ENDS]++;
 	/* A wait for a lease has none. */
 	if (query->kind != QUERY_LEASE && query->statement != NULL)
 		query->statement->figures->errors++;
@@ -446,7 +174,7 @@ call_back(struct query *query, struct mews_result *result)
 		return;
 	}
 	query->fn.query = NULL;
-	query->group->ended++;
+	query->account->ended++;
 	if (result->status != MEWS_OK)
 		count_error(query, result->status);
 	if (query->kind == QUERY_LEASE)
@@ -461,7 +189,7 @@ static const char *
 sent_to(const struct query *query)
 {
 	return query->sent_to < 0 ? NULL : endpoint_name(
-	    query->group->pool->fleet, (uint32_t)query->sent_to);
+	    query->account->store->fleet, (uint32_t)query->sent_to);
 }
 
 /* Tell the asker that @query was given up, and nothing else. */
@@ -475,7 +203,8 @@ call_back_canceled(struct query *query, const char *why)
 		.message = why,
 	};
 	if (query->canceled)
-		TAILQ_REMOVE(&query->group->pool->canceled, query, gone_link);
+		TAILQ_REMOVE(&query->account->store->canceled, query,
+		    gone_link);
 	query->canceled = false;
 	call_back(query, &query->told);
 }
@@ -498,6 +227,7 @@ static bool
 settle_twin(struct query *query, struct mews_result *result)
 {
 	struct query	*original = query->original;
+	struct loop	*loop = query->account->store->loop;
 
 	if (original == NULL) {
 		/* The original: its twin brings nothing any more. */
@@ -512,7 +242,7 @@ settle_twin(struct query *query, struct mews_result *result)
 	original->overtaken = !original->adrift;
 	original->outgrown = result->status == MEWS_TOO_LARGE;
 	/* The twin's connection is free for the next read. */
-	pool_due(query->group->pool, pool_now(query->group->pool));
+	loop_due(loop, loop_now(loop));
 	if (is_answer(result->status) || original->adrift)
 		query_answer(original, result);
 	return true;
@@ -522,7 +252,6 @@ void
 query_end(struct query *query, enum mews_status status, PGresult *answer,
     const char *endpoint, const char *message)
 {
-	struct mews_pool	*pool = query->group->pool;
 	struct mews_result	*result = &query->told;
 
 	assert(query->state != QUERY_FREE && "mews: a query ends once");
@@ -543,7 +272,7 @@ query_end(struct query *query, enum mews_status status, PGresult *answer,
 		call_back(query, result);
 		answer = result->pg;
 	}
-	give_free(pool, query);
+	store_give(query->account->store, query);
 	PQclear(answer);
 }
 
@@ -558,7 +287,8 @@ query_answer(struct query *query, struct mews_result *result)
 	}
 	/* The answer of @query is still to come; nobody waits for that. */
 	if (query->canceled) {
-		TAILQ_REMOVE(&query->group->pool->canceled, query, gone_link);
+		TAILQ_REMOVE(&query->account->store->canceled, query,
+		    gone_link);
 		query->canceled = false;
 	}
 	call_back(query, result);
@@ -569,22 +299,6 @@ query_fail(struct query *query, enum mews_status status, const char *message)
 {
 	query_end(query, status, NULL,
 	    mews_status_unsent(status) ? NULL : sent_to(query), message);
-}
-
-struct query *
-query_find(struct mews_pool *pool, mews_query_id id)
-{
-	uint32_t	number = (uint32_t)id - 1;
-	struct query   *query;
-
-	if (!pool_ours(pool) || (uint32_t)id == 0 ||
-	    number >= pool->query_count)
-		return NULL;
-	query = pool->queries[number];
-	if (query->id != id || query->state == QUERY_FREE ||
-	    query->canceled || query->fn.query == NULL)
-		return NULL;
-	return query;
 }
 
 void
@@ -600,11 +314,11 @@ query_part(struct query *twin)
 void
 query_cancel(struct query *query)
 {
-	struct mews_pool	*pool = query->group->pool;
+	struct query_store	*store = query->account->store;
 
 	query->canceled = true;
-	TAILQ_INSERT_TAIL(&pool->canceled, query, gone_link);
-	pool_due(pool, pool_now(pool));
+	TAILQ_INSERT_TAIL(&store->canceled, query, gone_link);
+	loop_due(store->loop, loop_now(store->loop));
 }
 
 void

@@ -2,7 +2,7 @@
  * query.h - one query, or one wait for a lease, from acceptance to its end.
  *
  * A query is in exactly one place: on its group's waiting list (WAITING, or
- * LOST), in a connection's ring (SENT), or on the pool's free list. query_end()
+ * LOST), in a connection's ring (SENT), or free in its store. query_end()
  * is the only way out of the first two: it runs the callback, once.
  *
  * Queries and their parameters live in memory of the pool that is used again
@@ -21,7 +21,7 @@
 #include <mews/stream.h>
 #include <sys/queue.h>
 
-struct conn;
+struct account;
 
 enum query_kind {
 	QUERY_SHARED,	/* on any connection of its group */
@@ -51,12 +51,12 @@ enum query_state {
 #define QUERY_RESENDS	    2 /* of what the server gave back unrun */
 
 struct query {
-	mews_query_id id; /* generation << 32 | index into pool->queries + 1 */
+	mews_query_id id; /* generation << 32 | number in its store */
 	uint32_t wait_ms; /* for a connection; 0: as the group says */
 	uint8_t kind;	  /* enum query_kind */
 	uint8_t state;	  /* enum query_state */
 	bool alone;	  /* has a Sync of its own */
-	struct mews_group *group;
+	struct account *account; /* of its group */
 	union {
 		mews_query_fn *query;
 		mews_lease_fn *lease; /* QUERY_LEASE */
@@ -69,7 +69,7 @@ struct query {
 	uint8_t suspected; /* times that a session ended that may have run it */
 	int8_t sent_to;	  /* the endpoint; -1: never sent */
 	bool slow;	  /* its statement is known to take long */
-	bool canceled;	  /* on pool->canceled; its end is CANCELED */
+	bool canceled;	  /* on store->canceled; its end is CANCELED */
 	bool position;	  /* wants to know where its commit is in the WAL */
 	bool committed;	  /* committed; the position comes next */
 	bool inside;	  /* a transaction of a lease, its end included */
@@ -95,7 +95,7 @@ struct query {
 	int64_t waiting_us; /* in the queue since */
 	int64_t wait_until_us; /* in the queue, then given up */
 	int64_t deadline_us; /* of the whole query, if deadline_at is set */
-	uint32_t deadline_at; /* its place in pool->deadlines; 0: none */
+	uint32_t deadline_at; /* its place in the heap; 0: none */
 
 	uint64_t hash;	  /* of @sql; QUERY_SHARED */
 	void *memory;	  /* of the parameters that are not inline; or NULL */
@@ -105,8 +105,8 @@ struct query {
 	int param_count;
 	int format;	  /* of the columns of the SQL */
 	TAILQ_ENTRY(query) link;      /* waiting list */
-	TAILQ_ENTRY(query) gone_link; /* pool->canceled */
-	SLIST_ENTRY(query) free_link; /* pool->free_queries */
+	TAILQ_ENTRY(query) gone_link; /* store->canceled */
+	SLIST_ENTRY(query) free_link; /* store->free */
 	struct mews_result told; /* the result for its callback */
 	const char *inline_values[QUERY_INLINE_PARAMS];
 	int inline_lengths[QUERY_INLINE_PARAMS];
@@ -124,14 +124,11 @@ SLIST_HEAD(query_stack, query);
 
 /* A query of @kind with a copy of @args, WAITING, on no list yet. Else the
  * group was told why not. */
-enum mews_status query_new(struct query **out, struct mews_group *group,
+enum mews_status query_new(struct query **out, struct account *account,
     enum query_kind kind, const struct mews_query_args *args);
 
-/* The query that is still to end, by its id; NULL: there is none. */
-struct query *query_find(struct mews_pool *pool, mews_query_id id);
-
 /* A wait for a lease; NULL: out of memory. */
-struct query *query_new_wait(struct mews_group *group, uint32_t wait_ms);
+struct query *query_new_wait(struct account *account, uint32_t wait_ms);
 
 /* The SQL of @query, or of its statement. */
 static inline const char *

@@ -6,7 +6,8 @@
  */
 #include "query/slow.h"
 
-#include "pool/group.h"
+#include "query/account.h"
+#include "fleet/fleet_log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static void
 describe(const struct query *query, char *buffer, size_t size)
 {
 	buffer[0] = '\0';
-	if (query->group->config->slow_query_parameters != MEWS_SWITCH_ON)
+	if (query->account->config->slow_query_parameters != MEWS_SWITCH_ON)
 		return;
 	if (query->statement == NULL)
 		add_quoted(buffer, size, "sql=", query->sql, SQL_BYTES);
@@ -84,12 +85,11 @@ void
 slow_log(const struct query *query, const PGresult *answer,
     const char *endpoint, int64_t run_us, int64_t now_us)
 {
-	struct mews_group *group = query->group;
-	const char	  *state = PQresultErrorField(answer,
-	    PG_DIAG_SQLSTATE);
-	char		   asked[700], name[40];
+	struct account *account = query->account;
+	const char     *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+	char		asked[700], name[40];
 
-	if (!slow_allow(&group->slow_rate, now_us))
+	if (!slow_allow(&account->slow_rate, now_us))
 		return;
 	describe(query, asked, sizeof(asked));
 	if (query->statement != NULL)
@@ -97,13 +97,13 @@ slow_log(const struct query *query, const PGresult *answer,
 	else
 		snprintf(name, sizeof(name), "%016llx",
 		    (unsigned long long)query->hash);
-	fleet_say(group->pool->fleet, MEWS_LOG_WARNING, "slow_query",
+	fleet_say(account->store->fleet, MEWS_LOG_WARNING, "slow_query",
 	    "group=%s %s=%s endpoint=%s wait_ms=%.1f run_ms=%.1f rows=%d "
-	    "suppressed=%u%s%s%s%s", group->config->name,
+	    "suppressed=%u%s%s%s%s", account->config->name,
 	    query->statement != NULL ? "statement" : "text", name, endpoint,
 	    (double)query->waited_us / 1e3, (double)run_us / 1e3,
-	    PQntuples(answer), group->slow_rate.suppressed,
+	    PQntuples(answer), account->slow_rate.suppressed,
 	    state == NULL ? "" : " sqlstate=", state == NULL ? "" : state,
 	    asked[0] == '\0' ? "" : " ", asked + (asked[0] == ' '));
-	group->slow_rate.suppressed = 0;
+	account->slow_rate.suppressed = 0;
 }

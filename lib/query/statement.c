@@ -7,7 +7,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
-#include "pool/pool.h"
+#include "fleet/fleet.h"
 #include "query/query.h"
 
 #include <stdio.h>
@@ -66,10 +66,19 @@ take_number(struct statements *statements)
 	    statements->numbers++;
 }
 
+void
+statements_open(struct statements *statements, struct mews_pool *pool,
+    struct mews_fleet *fleet)
+{
+	*statements = (struct statements) { .pool = pool, .fleet = fleet };
+	SLIST_INIT(&statements->list);
+	SLIST_INIT(&statements->dropped);
+}
+
 enum mews_status
 statement_new(struct mews_statement **out, struct statements *statements,
-    struct mews_pool *pool, const char *name, const char *sql, unsigned flags,
-    const Oid *types, int type_count, struct mews_error *error)
+    const char *name, const char *sql, unsigned flags, const Oid *types,
+    int type_count, struct mews_error *error)
 {
 	struct mews_statement	*statement;
 	const struct mews_statement *same;
@@ -88,7 +97,7 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	statement = malloc(room + (size_t)type_count * sizeof(Oid));
 	if (statement == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
-	statement->pool = pool;
+	statement->statements = statements;
 	statement->hash = text_hash(sql);
 	same = find_same(statements, statement->hash, sql, types, type_count);
 	statement->number = same != NULL ? same->number :
@@ -106,7 +115,7 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	statement->mean_us = 0;
 	statement->usual_us = &statements->usual_us;
 	statement->figures = figures_find_statement(
-	    fleet_figures(pool->fleet),
+	    fleet_figures(statements->fleet),
 	    name != NULL ? name : FIGURES_UNNAMED);
 	statement->format = (flags & MEWS_QUERY_BINARY) != 0;
 	statement->type_count = type_count;

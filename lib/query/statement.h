@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 struct mews_statement {
-	struct mews_pool *pool;
+	struct statements *statements; /* that it is one of */
 	uint32_t number; /* index into each connection's prepared[]; the same
 			    for all of the same SQL and types */
 	char on_server[16]; /* its name there: "mews_7" */
@@ -45,6 +45,8 @@ struct slow_text {
 
 /* All that one pool knows of SQL. */
 struct statements {
+	struct mews_pool *pool; /* whose; for the rooms above */
+	struct mews_fleet *fleet;
 	SLIST_HEAD(statement_list, mews_statement) list;
 	struct statement_list dropped; /* until all servers have forgotten */
 	uint32_t count;	   /* registered, ever */
@@ -55,10 +57,13 @@ struct statements {
 	struct slow_text texts[STATEMENT_TEXTS]; /* by their hash */
 };
 
-/* Register one of @pool in @statements: mews_statement_register_typed(). */
+void statements_open(struct statements *statements, struct mews_pool *pool,
+    struct mews_fleet *fleet);
+
+/* Register one in @statements: mews_statement_register_typed(). */
 enum mews_status statement_new(struct mews_statement **out,
-    struct statements *statements, struct mews_pool *pool, const char *name,
-    const char *sql, unsigned flags, const Oid *types, int type_count,
+    struct statements *statements, const char *name, const char *sql,
+    unsigned flags, const Oid *types, int type_count,
     struct mews_error *error);
 
 /* No query of it will begin: put it on the list of the dropped. */

@@ -12,6 +12,7 @@
 #include "fleet/endpoint.h"
 #include "wire/lease.h"
 #include "query/meaning.h"
+#include "query/slow.h"
 #include "wire/pooler.h"
 #include "wire/prepared.h"
 #include "wire/ring.h"
@@ -192,7 +193,7 @@ count(const struct conn *conn, const struct query *query,
 	int64_t	us = turn->now_us - query->sent_us;
 
 	figures_time(conn->on->times, us);
-	if (us + query->waited_us >= conn->group->slow_us)
+	if (us + query->waited_us >= conn->group->account.slow_us)
 		slow_log(query, answer, name(conn), us, turn->now_us);
 	if (query->statement == NULL)
 		return;

@@ -64,7 +64,7 @@ enum prepared {
 struct conn {
 	struct mews_group *group;
 	struct group_endpoint *on;   /* the group's to its endpoint */
-	struct pool_endpoint *known; /* the pool's knowledge of the endpoint */
+	struct known *known; /* the pool's knowledge of the endpoint */
 	uint32_t endpoint;
 	unsigned epoch; /* of the endpoint when it was dialed */
 	enum conn_state state; /* written by conn_become() */

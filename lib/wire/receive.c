@@ -145,7 +145,7 @@ drain(struct conn *conn, bool alive)
 		*error = 0;
 	}
 	if (turn.answers > 0) {
-		pool_learn(conn->known, (float)turn.waited_us, turn.answers);
+		known_learn(conn->known, (float)turn.waited_us, turn.answers);
 		conn->known->learned_us = turn.now_us;
 	}
 	if (!alive || PQstatus(conn->pg) == CONNECTION_BAD || nothing == 2) {

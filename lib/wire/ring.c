@@ -34,8 +34,8 @@ ring_begins(struct conn *conn)
 
 	conn->head_since_us = pool_now(pool);
 	pool_due(pool, conn->head_since_us +
-	    group_stall_us(group, conn->known));
+	    known_stall_us(conn->known, group->config));
 	if (group->config->hedge_after != 0)
 		pool_due(pool, conn->head_since_us +
-		    group_hedge_us(group, conn->known));
+		    known_hedge_us(conn->known, group->config));
 }

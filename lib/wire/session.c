@@ -63,7 +63,7 @@ become_ready(struct conn *conn)
 	if (life != MEWS_FOREVER) {
 		/* Up to a tenth less: connections born together part. */
 		conn->expires_us = now + (int64_t)life * 1000 -
-		    (int64_t)group_roll(group, life / 10 + 1) * 1000;
+		    (int64_t)dice_roll(&group->dice, life / 10 + 1) * 1000;
 		pool_due(group->pool, conn->expires_us);
 	}
 	if (group->config->idle_timeout != MEWS_FOREVER)

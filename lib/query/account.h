@@ -1,0 +1,26 @@
+/*
+ * account.h - what a group's queries know of their group: its settings, and
+ * what they count there.
+ */
+#ifndef LIB_QUERY_ACCOUNT_H
+#define LIB_QUERY_ACCOUNT_H
+
+#include "query/slow.h"
+#include "query/store.h"
+
+#include <mews/settings.h>
+
+struct refusal;
+
+struct account {
+	struct mews_group *group; /* whose; for the rooms above */
+	struct query_store *store;
+	const struct mews_group_config *config;
+	struct figures_group *figures;
+	struct refusal *why; /* of the last call that was refused */
+	uint64_t ended, errors; /* queries, ever */
+	int64_t slow_us; /* from there on a query is logged */
+	struct slow_rate slow_rate;
+};
+
+#endif
