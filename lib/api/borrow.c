@@ -113,7 +113,7 @@ is_commit(const struct query *query)
 static enum mews_status __attribute__((noinline))
 want_position(struct mews_lease *lease, const struct query *query)
 {
-	if (lease->group->reader)
+	if (lease->group->terms.reader)
 		return refuse(&lease->group->why, MEWS_INVALID, "%s",
 		    QUERY_NO_POSITION);
 	/* Whether a transaction is open is known with the answer. */

@@ -39,16 +39,17 @@ give_up(struct query *query, const char *why)
 void
 cancel_run(struct mews_pool *pool)
 {
-	struct query	*query;
-	size_t		 left = 0;
+	struct query_list	*canceled = &pool->store.canceled;
+	struct query		*query;
+	size_t			 left = 0;
 
 	/* A callback may begin and cancel again: that is the next turn's. */
-	TAILQ_FOREACH (query, &pool->store.canceled, gone_link)
+	TAILQ_FOREACH (query, canceled, gone_link)
 		left++;
-	while (left-- > 0 && (query = TAILQ_FIRST(&pool->store.canceled)) != NULL) {
-		if (interrupt_holds(pool, query)) {
-			TAILQ_REMOVE(&pool->store.canceled, query, gone_link);
-			TAILQ_INSERT_TAIL(&pool->store.canceled, query, gone_link);
+	while (left-- > 0 && (query = TAILQ_FIRST(canceled)) != NULL) {
+		if (interrupt_holds(&pool->wire, query)) {
+			TAILQ_REMOVE(canceled, query, gone_link);
+			TAILQ_INSERT_TAIL(canceled, query, gone_link);
 			continue;
 		}
 		if (query->state != QUERY_SENT) {
@@ -66,7 +67,7 @@ cancel_is_due(const struct mews_pool *pool)
 	const struct query	*query;
 
 	TAILQ_FOREACH (query, &pool->store.canceled, gone_link)
-		if (!interrupt_holds(pool, query))
+		if (!interrupt_holds(&pool->wire, query))
 			return true;
 	return false;
 }
@@ -74,18 +75,19 @@ cancel_is_due(const struct mews_pool *pool)
 void
 cancel_scan(struct mews_pool *pool, int64_t now_us)
 {
-	struct query	*query;
+	struct deadlines	*deadlines = &pool->store.deadlines;
+	struct query		*query;
 
-	while ((query = deadline_take(&pool->store.deadlines, now_us)) != NULL) {
+	while ((query = deadline_take(deadlines, now_us)) != NULL) {
 		/* One that waits is its group's, which gives it up now. */
 		if (query->state != QUERY_SENT)
 			continue;
-		if (!interrupt_holds(pool, query))
+		if (!interrupt_holds(&pool->wire, query))
 			give_up(query, "the query's deadline passed");
 		else if (!query->canceled && query->fn.query != NULL)
 			query_cancel(query);
 	}
-	pool_due(pool, deadline_next(&pool->store.deadlines));
+	pool_due(pool, deadline_next(deadlines));
 }
 
 /* The query that is still to end, or NULL. */
@@ -110,11 +112,12 @@ mews_query_cancel(struct mews_pool *pool, mews_query_id id)
 static struct conn *
 conn_of(const struct query *query)
 {
-	struct conn *conn;
+	struct mews_pool *pool = query->account->group->pool;
+	struct conn	 *conn;
 
 	if (query->sent_to < 0)
 		return NULL;
-	TAILQ_FOREACH (conn, &query->account->group->on[query->sent_to].conns, link)
+	TAILQ_FOREACH (conn, &pool->wire.conns[query->sent_to], sibling_link)
 		for (uint32_t i = conn->head; i != conn->tail; i++)
 			if (ring_at(conn, i)->kind == EXPECT_QUERY &&
 			    ring_at(conn, i)->query == query)

@@ -3,7 +3,7 @@
  */
 #include "wire/lease.h"
 
-#include "pool/pool.h"
+#include "pool/group.h"
 
 #include <mews/transaction.h>
 #include <stdlib.h>

@@ -2,14 +2,15 @@
  * notice.c - the doors of notices: who hears them.
  */
 #include "wire/lease.h"
+#include "pool/group.h"
 
 enum mews_status
 mews_pool_set_notice(struct mews_pool *pool, mews_notice_fn *fn, void *arg)
 {
 	if (!pool_ours(pool))
 		return MEWS_INVALID;
-	pool->on_notice = fn;
-	pool->notice_arg = arg;
+	pool->wire.on_notice = fn;
+	pool->wire.notice_arg = arg;
 	return MEWS_OK;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "api/borrow.h"
 #include "base/status.h"
+#include "pool/group.h"
 
 #include <mews/quote.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  */
 #include "api/borrow.h"
 #include "wire/stream.h"
+#include "pool/group.h"
 
 enum mews_status
 mews_lease_rows(struct mews_lease *lease, const struct mews_query_args *args,

@@ -4,6 +4,7 @@
 #include "api/borrow.h"
 #include "wire/copy.h"
 #include "wire/prepared.h"
+#include "pool/group.h"
 
 enum mews_status
 mews_lease_script(struct mews_lease *lease, const char *sql,

@@ -16,7 +16,7 @@ accept_query(struct mews_group *group, struct query *query,
 	if ((args->flags & (MEWS_QUERY_ALONE | MEWS_QUERY_DESCRIBE)) != 0)
 		query->alone = true;
 	if ((args->flags & MEWS_QUERY_POSITION) != 0) {
-		if (group->reader)
+		if (group->terms.reader)
 			return refuse(&group->why, MEWS_INVALID, "%s",
 			    QUERY_NO_POSITION);
 		query->position = true;

@@ -3,6 +3,7 @@
  */
 #include "wire/conn.h"
 #include "api/borrow.h"
+#include "pool/group.h"
 
 #include <mews/transaction.h>
 #include <stdio.h>
@@ -70,7 +71,7 @@ mews_lease_transaction(struct mews_lease *lease,
 		return refuse(&group->why, MEWS_INVALID, "a transaction is "
 		    "open already: its options are those it began with");
 	if (options != NULL && options->read_only == MEWS_SWITCH_OFF &&
-	    group->reader)
+	    group->terms.reader)
 		return refuse(&group->why, MEWS_INVALID, "group %s has role "
 		    "%s: its transactions are read only", group->config->name,
 		    mews_group_role_name(group->config->role));

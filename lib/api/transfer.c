@@ -3,6 +3,7 @@
  */
 #include "api/borrow.h"
 #include "wire/copy.h"
+#include "pool/group.h"
 
 /* The simple protocol runs all that is in a text. */
 static bool

@@ -20,6 +20,7 @@
 #include "pool/owed.h"
 #include "wire/session.h"
 #include "pool/share.h"
+#include "wire/siblings.h"
 #include "base/status.h"
 
 #include <assert.h>
@@ -31,8 +32,8 @@ static void
 pool_free(struct mews_pool *pool)
 {
 	statements_free(&pool->statements);
-	lease_free_all(pool);
-	free(pool->lid);
+	lease_free_all(&pool->wire);
+	free(pool->wire.lid);
 	store_close(&pool->store);
 	free(pool->groups);
 	loop_close(&pool->loop);
@@ -95,12 +96,10 @@ fill(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
 		return status;
 	if ((pool->groups = calloc(count + 1, sizeof(*pool->groups))) == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
-	for (; pool->group_count < count; pool->group_count++) {
-		pool->groups[pool->group_count].conn_ready = serve_conn;
+	for (; pool->group_count < count; pool->group_count++)
 		if (!group_open(&pool->groups[pool->group_count], pool,
-			pool->group_count))
+			pool->group_count, serve_conn))
 			return status_set(error, MEWS_NOMEM, "out of memory");
-	}
 	pool->wake_fd = fleet_wake_fd(pool->fleet);
 	if (!loop_watch_lent(&pool->loop, pool->wake_fd, MEWS_WATCH_READ,
 		woken, pool))
@@ -129,12 +128,10 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 	/* Unlike the segment's: the first tick acts on what is there. */
 	pool->changes =
 	    atomic_load(&fleet->segment.header->changes) - 1;
-	TAILQ_INIT(&pool->to_flush);
-	TAILQ_INIT(&pool->broken);
 	statements_open(&pool->statements, pool, fleet);
+	wire_open(&pool->wire, &pool->loop, fleet, &pool->statements,
+	    pool->endpoints);
 	store_open(&pool->store, &pool->loop, fleet, &pool->statements);
-	LIST_INIT(&pool->shells);
-	SLIST_INIT(&pool->free_leases);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		pool->endpoints[i].latency_us = 500;
 		pool->endpoints[i].p99_us = 1000;
@@ -162,13 +159,13 @@ mews_pool_close(struct mews_pool **out)
 	if (pool->loop.owner == NULL || pool_ours(pool))
 		pool->fleet->pools--;
 	loop_disown(&pool->loop);
-	lease_orphan_all(pool);
+	lease_orphan_all(&pool->wire);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_close(&pool->groups[i]);
 	if (!pool->loop.abandoned)
 		pool_tell(pool, 0);
 	probe_stop_all(&pool->prober);
-	interrupt_stop_all(pool);
+	interrupt_stop_all(&pool->wire);
 	notify_close(pool->notify);
 	loop_forget(&pool->loop, pool->wake_fd, pool);
 	pool_free(pool);
@@ -207,13 +204,13 @@ scan(struct mews_pool *pool, int64_t now_us)
 		group_scan(&pool->groups[i], now_us);
 	cancel_scan(pool, now_us);
 	notify_scan(pool->notify, now_us);
-	interrupt_scan(pool, now_us);
+	interrupt_scan(&pool->wire, now_us);
 	forget_scan(pool);
 	panic = pool_panics(pool);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
 		if (!segment_knows(&pool->fleet->segment, i))
 			continue;
-		pool_scan_stall(pool, i, now_us);
+		siblings_scan_stall(&pool->wire, i, now_us);
 		probe_scan(&pool->prober, i, panic, now_us);
 	}
 }
@@ -223,7 +220,7 @@ bury_broken(struct mews_pool *pool)
 {
 	struct conn	*conn;
 
-	while ((conn = TAILQ_FIRST(&pool->broken)) != NULL)
+	while ((conn = TAILQ_FIRST(&pool->wire.broken)) != NULL)
 		conn_lose(conn);
 }
 
@@ -241,10 +238,10 @@ tick(void *who)
 	cancel_run(pool);
 	if (loop->due_us <= pool_now(pool))
 		scan(pool, pool_now(pool));
-	if (pool->trim) {
-		pool->trim = false;
-		memory_trim(pool->lid);
-		pool->lid = NULL;
+	if (pool->wire.trim) {
+		pool->wire.trim = false;
+		memory_trim(pool->wire.lid);
+		pool->wire.lid = NULL;
 	}
 	loop->hurry = false;
 	/* Connections that were lost told their endpoints. */
@@ -252,10 +249,10 @@ tick(void *who)
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (pool->groups[i].queue.count > 0)
 			group_dispatch(&pool->groups[i]);
-	while ((conn = TAILQ_FIRST(&pool->to_flush)) != NULL)
+	while ((conn = TAILQ_FIRST(&pool->wire.to_flush)) != NULL)
 		flush(conn);
 	pool_publish(pool);
-	if (!TAILQ_EMPTY(&pool->broken) ||
+	if (!TAILQ_EMPTY(&pool->wire.broken) ||
 	    (!TAILQ_EMPTY(&pool->store.canceled) && cancel_is_due(pool)))
 		loop->hurry = true;
 }

@@ -94,7 +94,7 @@ grow_on(struct mews_group *group, uint32_t endpoint, uint32_t from,
 	if (on->dialing > 0 || pool_now(group->pool) < on->not_before_us ||
 	    on->count >= share_most(group, endpoint, from, to))
 		return;
-	if (group->count >= group->config->connection_count)
+	if (group->terms.count >= group->config->connection_count)
 		make_room(group, endpoint, from, to);
 	else
 		grow_dial(group, endpoint);
@@ -123,7 +123,7 @@ grow(struct mews_group *group, uint32_t from, uint32_t to, uint32_t wanted)
 {
 	uint32_t	endpoint;
 
-	if (group->count >= group->config->connection_count ||
+	if (group->terms.count >= group->config->connection_count ||
 	    dialing(group, from, to) >= wanted)
 		return false;
 	endpoint = share_place(group, from, to);
@@ -196,10 +196,10 @@ batch_most(const struct mews_group *group, const struct conn *conn)
 
 	if (group->config->batch != MEWS_SWITCH_ON && n > 1)
 		more = all > here * n ? (all - here * n) / (n - 1) : 0;
-	else if (group->count < more && group->count > 1 &&
+	else if (group->terms.count < more && group->terms.count > 1 &&
 	    (all + n) / n < more)
-		more = (all + n) / n > group->count ? (all + n) / n :
-		    group->count;
+		more = (all + n) / n > group->terms.count ? (all + n) / n :
+		    group->terms.count;
 	return here + more < most ? here + more : most;
 }
 
@@ -345,7 +345,7 @@ choose_least(const struct mews_group *group)
 void
 choose_keep(struct mews_group *group, uint32_t wanted)
 {
-	while (group->count < wanted &&
+	while (group->terms.count < wanted &&
 	    grow(group, 0, group->route.tier_end[0], UINT32_MAX))
 		;
 }

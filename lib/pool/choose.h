@@ -8,6 +8,7 @@
 #define LIB_POOL_CHOOSE_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 #include "wire/receive.h"
 
 #define CHOOSE_BATCH	16	/* queries in a row to one connection */

@@ -9,12 +9,11 @@
 #include "fleet/endpoint.h"
 #include "wire/interrupt.h"
 #include "wire/lease.h"
-#include "wire/receive.h"
 #include "pool/resend.h"
+#include "wire/siblings.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 /* A login came to nothing: say so, and wait before the next one. */
 static void
@@ -32,16 +31,31 @@ dial_failed(struct conn *conn)
 		wait = (int64_t)GROUP_RETRY_FIRST_US << (on->failures - 1);
 	if (wait > GROUP_RETRY_LAST_US)
 		wait = GROUP_RETRY_LAST_US;
-	wait = wait / 2 + dice_roll(&group->dice, (uint32_t)wait / 2);
+	wait = wait / 2 + dice_roll(&group->terms.dice, (uint32_t)wait / 2);
 	on->not_before_us = pool_now(group->pool) + wait;
 	pool_due(group->pool, on->not_before_us);
-	snprintf(group->failure, sizeof(group->failure), "%s: %s", name,
-	    conn->why);
+	snprintf(group->terms.failure, sizeof(group->terms.failure),
+	    "%s: %s", name, conn->why);
 	fleet_log(group->pool->fleet, MEWS_LOG_WARNING, "connect_failed",
 	    "endpoint=%s group=%s evidence=%s sqlstate=%s retry_ms=%lld "
 	    "error=%s", name, group->config->name,
 	    health_evidence_name(conn->loss), conn->dial.sqlstate,
 	    (long long)(wait / 1000), fleet_quote(quoted, conn->why));
+}
+
+/* Part @conn from what still names it, and close it. */
+static void
+finish(struct conn *conn)
+{
+	struct mews_group	*group = conn->group;
+
+	if (group->batch == conn)
+		group->batch = NULL;
+	if (group->mover == conn)
+		group->mover = NULL;
+	interrupt_forget(conn->wire, conn);
+	copy_free(conn->copy);
+	conn_close(conn);
 }
 
 void
@@ -65,29 +79,7 @@ conn_cancel(struct conn *conn)
 		if (e.kind == EXPECT_QUERY)
 			query_fail(e.query, MEWS_CANCELED, why);
 	}
-	interrupt_forget(conn->group->pool, conn);
-	copy_free(conn->copy);
-	conn_close(conn);
-}
-
-/*
- * One was lost, and nobody shall send to others that are dead as well: has
- * their end come, too? It stands behind what the server said last.
- */
-static void
-hear_siblings(const struct conn *lost)
-{
-	struct mews_pool *pool = lost->group->pool;
-	struct conn	 *conn;
-	char		  byte;
-
-	for (uint32_t g = 0; g < pool->group_count; g++)
-		TAILQ_FOREACH (conn, &pool->groups[g].on[lost->endpoint].conns,
-		    link)
-			for (int i = 0; i < 2 && conn_is_up(conn) &&
-			    recv(conn->fd, &byte, 1,
-				MSG_PEEK | MSG_DONTWAIT) >= 0; i++)
-				receive_input(conn);
+	finish(conn);
 }
 
 void
@@ -116,12 +108,10 @@ conn_lose(struct conn *conn)
 	if (conn->lease != NULL)
 		lease_lost(conn->lease);
 	if (conn->loss == HEALTH_LOST || conn->loss == HEALTH_SHUTDOWN)
-		hear_siblings(conn);
+		siblings_hear(conn);
 	conn->busy = conn->head != conn->tail;
 	resend_all(conn);
-	interrupt_forget(group->pool, conn);
-	copy_free(conn->copy);
-	conn_close(conn);
+	finish(conn);
 }
 
 void
@@ -129,5 +119,6 @@ conn_abandon(struct conn *conn)
 {
 	copy_free(conn->copy);
 	TAILQ_REMOVE(&conn->on->conns, conn, link);
+	TAILQ_REMOVE(&conn->wire->conns[conn->endpoint], conn, sibling_link);
 	conn_free(conn);
 }

@@ -5,6 +5,7 @@
 #define LIB_POOL_ENDING_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 /* Lose it, which broke: what was in flight is sent again or LOST; close. */
 void conn_lose(struct conn *conn);

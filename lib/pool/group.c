@@ -27,16 +27,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* @sql and its NUL behind the others in group->setup. */
+/* @sql and its NUL behind the others in group->terms.setup. */
 static bool
 add_setup(struct mews_group *group, size_t *used, const char *sql)
 {
 	size_t	size = strlen(sql) + 1;
-	char   *more = realloc(group->setup, *used + size + 1);
+	char   *more = realloc(group->terms.setup, *used + size + 1);
 
 	if (more == NULL)
 		return false;
-	group->setup = more;
+	group->terms.setup = more;
 	memcpy(more + *used, sql, size);
 	*used += size;
 	more[*used] = '\0';
@@ -50,7 +50,7 @@ make_setup(struct mews_group *group)
 	size_t				used = 0;
 	char				sql[80];
 
-	if ((group->setup = calloc(1, 1)) == NULL ||
+	if ((group->terms.setup = calloc(1, 1)) == NULL ||
 	    !add_setup(group, &used, POOLER_BEGIN))
 		return false;
 	snprintf(sql, sizeof(sql), "SET statement_timeout = %u",
@@ -58,7 +58,7 @@ make_setup(struct mews_group *group)
 	    config->query_timeout);
 	if (!add_setup(group, &used, sql))
 		return false;
-	if (group->reader &&
+	if (group->terms.reader &&
 	    !add_setup(group, &used, "SET default_transaction_read_only = on"))
 		return false;
 	if (config->session_tmp_buffer != 0) {
@@ -74,13 +74,11 @@ make_setup(struct mews_group *group)
 }
 
 bool
-group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
+group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index,
+    watch_fn *conn_ready)
 {
 	group->pool = pool;
-	group->index = index;
 	group->config = &pool->fleet->config->groups[index];
-	group->reader = group->config->role != MEWS_GROUP_PRIMARY;
-	group->dice.x = arc4random() | 1;
 	group->figures = figures_find_group(fleet_figures(pool->fleet),
 	    pool->fleet->segment.room, group->config->name);
 	group->account = (struct account) {
@@ -89,6 +87,13 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index)
 		.why = &group->why,
 		.slow_us = group->config->slow_query == 0 ? INT64_MAX :
 		    (int64_t)group->config->slow_query * 1000,
+	};
+	group->terms = (struct terms) {
+		.wire = &pool->wire, .account = &group->account,
+		.config = group->config, .queue = &group->queue,
+		.dice.x = arc4random() | 1, .conn_ready = conn_ready,
+		.index = index, .on = group->on,
+		.reader = group->config->role != MEWS_GROUP_PRIMARY,
 	};
 	queue_open(&group->queue, &pool->loop, group->config,
 	    &group->account.ended, &pool->store.queue_bytes);
@@ -116,7 +121,7 @@ group_close(struct mews_group *group)
 				conn_abandon(conn);
 			else
 				conn_cancel(conn);
-	free(group->setup);
+	free(group->terms.setup);
 }
 
 static void
@@ -125,12 +130,12 @@ count_all(const struct mews_group *group, struct mews_group_stats *stats)
 	const struct conn	*conn;
 
 	*stats = (struct mews_group_stats) {
-		.connections = group->count,
+		.connections = group->terms.count,
 		.waiting = group->queue.count,
 		.queries = group->account.ended,
 		.errors = group->account.errors,
 		.resent = group->queue.resent,
-		.opened = group->opened,
+		.opened = group->terms.opened,
 	};
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		stats->in_flight += group_in_flight(&group->on[i]);
@@ -329,7 +334,7 @@ may_leave(const struct mews_group *group, const struct conn *conn)
 		other = other ||
 		    group->pool->endpoints[group->route.endpoint[i]].state ==
 		    HEALTH_UP;
-	return other && group->reader && conn_is_up(conn) &&
+	return other && group->terms.reader && conn_is_up(conn) &&
 	    conn->state != CONN_LEASED && conn->in_flight > 0 &&
 	    choose_is_stalled(conn, pool_now(group->pool));
 }
@@ -366,7 +371,7 @@ wait_over(struct mews_group *group, struct query *query)
 {
 	struct mews_group_stats	stats;
 	enum mews_status	status = MEWS_WAITED;
-	uint32_t		ready = group->count;
+	uint32_t		ready = group->terms.count;
 	const char	       *unmeasured = "";
 	char			why[900], excuse[400];
 
@@ -375,7 +380,7 @@ wait_over(struct mews_group *group, struct query *query)
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		ready -= group->on[i].dialing;
 	if (group->route.count == 0 ||
-	    (ready == 0 && group->failure[0] != '\0'))
+	    (ready == 0 && group->terms.failure[0] != '\0'))
 		status = MEWS_UNAVAILABLE;
 	if (query->after != 0 && atomic_load(
 	    &group->pool->fleet->segment.header->monitor_pid) == 0)
@@ -386,8 +391,8 @@ wait_over(struct mews_group *group, struct query *query)
 	    group->config->name, excuse, excuse[0] == '\0' ? "" : "; ",
 	    stats.connections - stats.idle, stats.idle, stats.waiting,
 	    group->config->connection_count, unmeasured,
-	    group->failure[0] == '\0' ? "" : "; the last login failed: ",
-	    group->failure);
+	    group->terms.failure[0] == '\0' ? "" : "; the last login failed: ",
+	    group->terms.failure);
 	queue_remove(&group->queue, query);
 	waited(group, query->waiting_us);
 	/* A query that was sent, and lost its connection. */
@@ -433,7 +438,7 @@ group_scan(struct mews_group *group, int64_t now_us)
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
 			limits_scan(conn, now_us);
-			if (group->reader)
+			if (group->terms.reader)
 				hedge_scan(conn, now_us);
 		}
 	scan_waiting(group, now_us);

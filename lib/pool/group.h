@@ -7,48 +7,19 @@
 #ifndef LIB_POOL_GROUP_H
 #define LIB_POOL_GROUP_H
 
-#include "query/account.h"
 #include "pool/pool.h"
-#include "base/dice.h"
 #include "query/queue.h"
+#include "wire/terms.h"
 #include "base/refusal.h"
 #include "fleet/route.h"
 
 #include <assert.h>
-#include <string.h>
-
-/* The group's connections to one endpoint. */
-struct group_endpoint {
-	struct conn_list conns; /* by link */
-	uint32_t count;		/* all of them */
-	uint32_t dialing;	/* of these, not ready yet */
-	uint32_t shared;	/* of these, in the slot's count: see share.h */
-	uint32_t sent;		/* queries, ever; wraps */
-	uint32_t answered;	/* of these; see group_in_flight() */
-	uint32_t charged;	/* of those sent, in pass already */
-	uint32_t stride;	/* per query; see share.c */
-	uint64_t pass;
-	struct figures_times *times; /* set by the first connection */
-	uint32_t failures;	/* logins, in a row */
-	bool kept_told;		/* logged: none may take another's place */
-	int64_t not_before_us;	/* no login before */
-};
-
-/* Queries on all connections to an endpoint. */
-static inline uint32_t
-group_in_flight(const struct group_endpoint *on)
-{
-	return on->sent - on->answered;
-}
 
 struct mews_group {
 	struct mews_pool *pool;
 	const struct mews_group_config *config;
 	struct account account; /* of its queries */
-	watch_fn *conn_ready; /* something happened on a connection */
-	uint32_t index;
-	bool reader;	   /* sessions are read only: queries may be resent */
-	struct dice dice;
+	struct terms terms; /* of its connections */
 	struct route route;
 	struct queue queue;
 	bool lanes;	   /* a connection may be kept for slow queries */
@@ -56,7 +27,6 @@ struct mews_group {
 	struct conn *batch; /* takes this turn's queries, or NULL */
 	int64_t batch_us;   /* the turn of batch */
 	uint32_t batch_most; /* the most in flight on batch */
-	uint32_t count;	   /* connections, to all endpoints */
 	uint8_t order[MEWS_ENDPOINTS_MAX]; /* endpoints of each tier, by pass */
 	/* Of the tier that begins at an index: */
 	uint8_t ordered[MEWS_ENDPOINTS_MAX]; /* how many; 0: not known */
@@ -65,26 +35,22 @@ struct mews_group {
 	int64_t share_us;  /* no look at the fleet's shares before */
 	int64_t move_us;   /* no connection moves before */
 	struct conn *mover; /* dialed in order to replace another, or NULL */
-	uint64_t opened, hedged;
+	uint64_t hedged;
 	struct figures_group *figures;
 	uint64_t told_ok, told_resent; /* in figures already */
-	char *setup;	   /* SQL of each new session: NUL-terminated, one
-			      after the other, an empty one ends */
 	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
-	char failure[300]; /* of the last login that failed, or "" */
 	struct refusal why; /* of the last call that was refused */
 };
 
 #define GROUP_RETRY_FIRST_US 100000  /* after a failed login, then doubled */
 #define GROUP_RETRY_LAST_US  5000000 /* the most, with jitter */
-#define GROUP_SLOW_DIAL_US   100000  /* then try another endpoint as well */
 #define GROUP_FULL_US	     50000   /* at the fleet's cap: ask again then */
 #define GROUP_BURST_US	     5000    /* too many log in: ask again then */
 #define GROUP_AFTER_US	     10000   /* look for a standby that caught up */
 
 /* False: out of memory. */
 bool group_open(struct mews_group *group, struct mews_pool *pool,
-    uint32_t index);
+    uint32_t index, watch_fn *conn_ready);
 /* End what waits; close every connection. */
 void group_close(struct mews_group *group);
 
@@ -109,13 +75,6 @@ group_pool(const struct mews_group *group)
 	assert(group != NULL &&
 	    "mews: mews_pool_group() knows no group of that name");
 	return group->pool;
-}
-
-/* Forget the order of turns: connections of @group came or went. */
-static inline void
-group_reorder(struct mews_group *group)
-{
-	memset(group->ordered, 0, sizeof(group->ordered));
 }
 
 #endif

@@ -27,7 +27,7 @@ grow_is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
 		return true;
 	TAILQ_FOREACH (conn, &on->conns, link)
 		if (conn_logs_in(conn) &&
-		    now - conn->dialed_us > GROUP_SLOW_DIAL_US)
+		    now - conn->dialed_us > SESSION_SLOW_US)
 			return true;
 	return false;
 }
@@ -93,7 +93,7 @@ grow_replace(struct conn *conn)
 		pool_due(group->pool, conn->on->not_before_us);
 		return;
 	}
-	switch (session_dial(group, conn->endpoint)) {
+	switch (session_dial(&group->terms, conn->endpoint)) {
 	case BUDGET_OK:
 		break;
 	case BUDGET_BURST:
@@ -110,7 +110,7 @@ bool
 grow_dial(struct mews_group *group, uint32_t endpoint)
 {
 	struct group_endpoint  *on = &group->on[endpoint];
-	enum budget		budget = session_dial(group, endpoint);
+	enum budget		budget = session_dial(&group->terms, endpoint);
 
 	if (budget == BUDGET_OK)
 		return true;

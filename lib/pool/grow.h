@@ -5,6 +5,7 @@
 #define LIB_POOL_GROW_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 /* Does a route lead over @conn, and is it of its endpoint's epoch? */
 bool grow_wants(const struct conn *conn);

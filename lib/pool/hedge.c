@@ -198,8 +198,8 @@ hedge_scan(struct conn *conn, int64_t now_us)
 	if (conn->in_flight > 1)
 		leave_held(conn, now_us);
 	if (group->config->hedge_after != 0)
-		hedge_old(conn, known_hedge_us(conn->known, group->config), false,
-		    now_us);
+		hedge_old(conn, known_hedge_us(conn->known, group->config),
+		    false, now_us);
 	else if (!is_silent(conn, now_us))
 		return;
 	else if (are_others_heard(group->pool, now_us))

@@ -20,6 +20,7 @@
 #define LIB_POOL_HEDGE_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 #define HEDGE_AGAIN_US	 1000	/* no idle connection for a read: look again */
 #define HEDGE_SILENT_US	 3000000 /* where hedge_after is off */
@@ -31,7 +32,7 @@ hedge_in_time(const struct conn *conn)
 	struct mews_pool *pool = conn->group->pool;
 	int64_t		  soon, due;
 
-	if (conn->in_flight < 2 || !conn->group->reader)
+	if (conn->in_flight < 2 || !conn->terms->reader)
 		return;
 	soon = pool_now(pool) + HEDGE_AGAIN_US;
 	due = conn->head_since_us +

@@ -8,6 +8,7 @@
 #include "pool/grow.h"
 #include "wire/lease.h"
 #include "pool/choose.h"
+#include "wire/session.h"
 
 /* A head since then is never too old, whatever is added to it. */
 #define LIMITS_NO_LIMIT (POOL_NEVER / 2)
@@ -58,12 +59,12 @@ scan_idle(struct conn *conn, int64_t now_us)
 	int64_t		   idle_until = POOL_NEVER;
 
 	if (idle == MEWS_FOREVER || !conn_is_free(conn) ||
-	    group->count <= choose_least(group))
+	    group->terms.count <= choose_least(group))
 		return;
 	idle_until = conn->idle_since_us + (int64_t)idle * 1000;
 	if (idle_until > now_us)
 		pool_due(group->pool, idle_until);
-	else if (TAILQ_EMPTY(&group->pool->broken))
+	else if (TAILQ_EMPTY(&group->pool->wire.broken))
 		/* One per tick: until it is closed it counts. */
 		conn_retire(conn);
 }
@@ -84,7 +85,7 @@ limits_scan(struct conn *conn, int64_t now_us)
 			    "no answer to the login");
 			return;
 		}
-		until = conn->dialed_us + GROUP_SLOW_DIAL_US;
+		until = conn->dialed_us + SESSION_SLOW_US;
 		pool_due(group->pool, until > now_us ? until :
 		    patience_due(&conn->patience));
 		return;

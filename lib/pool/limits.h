@@ -5,6 +5,7 @@
 #define LIB_POOL_LIMITS_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 /* Is a login, a query, an idle time, a lease or a life too long? Sets
  * pool_due(). */

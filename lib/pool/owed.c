@@ -8,6 +8,7 @@
 #include "fleet/endpoint.h"
 #include "wire/lease.h"
 #include "wire/ring.h"
+#include "pool/group.h"
 
 static bool
 expects(const struct conn *conn, const struct query *query)
@@ -37,15 +38,15 @@ is_owed(const struct query *query)
 static void
 break_conns(struct query *query)
 {
-	static const char why[] = "an unexpected answer came";
-	struct conn	 *conn;
+	static const char	 why[] = "an unexpected answer came";
+	struct mews_group	*group = query->account->group;
+	struct conn		*conn;
 
 	if (query->lease != NULL) {
 		if (query->lease->conn != NULL)
 			conn_break(query->lease->conn, HEALTH_LOST, why);
 	} else if (query->sent_to >= 0) {
-		TAILQ_FOREACH (conn, &query->account->group->on[query->sent_to].conns,
-		    link)
+		TAILQ_FOREACH (conn, &group->on[query->sent_to].conns, link)
 			if (conn_is_up(conn))
 				conn_break(conn, HEALTH_LOST, why);
 	}

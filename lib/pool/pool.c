@@ -79,65 +79,6 @@ pool_compare(struct mews_pool *pool, int64_t now_us)
 		pool_notice_slow(pool);
 }
 
-/* Is the head an answer that is too large, as was seen elsewhere? */
-static bool
-is_outgrown(const struct conn *conn)
-{
-	const struct expect *head = ring_at(conn, conn->head);
-
-	return head->kind == EXPECT_QUERY && head->query->overtaken &&
-	    head->query->outgrown;
-}
-
-/*
- * Does every connection to @endpoint that has work wait too long, and nothing
- * else came from there? Once for each query that hangs.
- */
-void
-pool_scan_stall(struct mews_pool *pool, uint32_t endpoint, int64_t now_us)
-{
-	struct known	*known = &pool->endpoints[endpoint];
-	int64_t		 limit = 0;
-	unsigned	 epoch;
-	bool		 news = false;
-	struct conn	*conn;
-
-	/* Connections of an earlier epoch tell nothing of the server that is
-	 * there now. */
-	epoch = endpoint_health(pool->fleet, endpoint).epoch;
-	for (uint32_t g = 0; g < pool->group_count; g++)
-		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
-		    link) {
-			if (!conn_is_up(conn) || conn->head == conn->tail ||
-			    conn->epoch != epoch || is_outgrown(conn))
-				continue;
-			limit = known_stall_us(known,
-			    conn->group->config);
-			if (now_us - conn->head_since_us <= limit) {
-				pool_due(pool, conn->head_since_us + limit +
-				    1000);
-				return;
-			}
-			/* Bytes that wait here: this process was slow, not the
-			 * server. */
-			if (!conn->stall_said && conn_has_bytes(conn))
-				return;
-			news = news || !conn->stall_said;
-		}
-	if (!news)
-		return;
-	if (now_us - known->heard_us <= limit) {
-		pool_due(pool, known->heard_us + limit + 1000);
-		return;
-	}
-	for (uint32_t g = 0; g < pool->group_count; g++)
-		TAILQ_FOREACH (conn, &pool->groups[g].on[endpoint].conns,
-		    link)
-			if (conn->head != conn->tail)
-				conn->stall_said = true;
-	endpoint_report(pool->fleet, endpoint, HEALTH_STALL, epoch);
-}
-
 /* Does somebody wait while there is no endpoint to use? */
 bool
 pool_panics(const struct mews_pool *pool)

@@ -17,19 +17,16 @@
 #include "monitor/probe.h"
 #include "query/statement.h"
 #include "query/store.h"
+#include "wire/wire.h"
 
 #include <mews/notice.h>
 #include <mews/pool.h>
 
-struct conn;
 struct notify;
-TAILQ_HEAD(conn_list, conn);
 
 struct mews_pool {
 	struct loop loop; /* first: looked at by each call */
 	struct mews_fleet *fleet;
-	bool trim;	/* much memory was freed: give it to the system */
-	void *lid;	/* with trim: memory_lid(), or NULL */
 
 	struct mews_group *groups;
 	uint32_t group_count;
@@ -41,19 +38,10 @@ struct mews_pool {
 
 	struct notify *notify;	   /* once somebody listens, else NULL */
 
-	LIST_HEAD(, interrupt) interrupts; /* under way */
-
-	struct conn_list to_flush; /* sent something this turn */
-	struct conn_list broken;   /* to be lost in the next tick */
-
-	struct query_store store;
-
-	mews_notice_fn *on_notice; /* of all connections; or NULL */
-	void *notice_arg;
+	struct wire wire; /* of its connections */
+	struct query_store store; /* of its queries */
 
 	struct statements statements;
-	LIST_HEAD(, mews_lease) shells; /* leases whose connection is gone */
-	SLIST_HEAD(, mews_lease) free_leases;
 };
 
 #define POOL_NEVER	LOOP_NEVER
@@ -96,10 +84,6 @@ pool_notice(struct mews_pool *pool)
 
 /* Look whether an endpoint changed without a notice. */
 void pool_compare(struct mews_pool *pool, int64_t now_us);
-
-/* Report @endpoint if all that wait for it do so too long. Sets pool_due(). */
-void pool_scan_stall(struct mews_pool *pool, uint32_t endpoint,
-    int64_t now_us);
 
 /* Does somebody wait while there is no endpoint to use? */
 bool pool_panics(const struct mews_pool *pool);

@@ -16,10 +16,12 @@
 static bool
 take_resend(const struct query *query)
 {
-	return query->account->group->reader && query->kind == QUERY_SHARED &&
+	struct mews_group	*group = query->account->group;
+
+	return group->terms.reader && query->kind == QUERY_SHARED &&
 	    query->suspected <= RESEND_SUSPECTED && !query->canceled &&
 	    query->fn.query != NULL &&
-	    queue_take_resend(&query->account->group->queue);
+	    queue_take_resend(&group->queue);
 }
 
 static void
@@ -42,7 +44,7 @@ static void
 query_too_large(struct conn *conn, struct query *query)
 {
 	enum mews_status status = query->inside ? MEWS_UNDONE :
-	    conn->group->reader || sql_reads(query_sql(query)) ?
+	    conn->terms->reader || sql_reads(query_sql(query)) ?
 	    MEWS_TOO_LARGE : MEWS_LOST;
 	char		 why[300];
 

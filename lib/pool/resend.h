@@ -13,6 +13,7 @@
 #define LIB_POOL_RESEND_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 #define RESEND_SUSPECTED 1 /* suspected more often than this: LOST */
 

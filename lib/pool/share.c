@@ -56,7 +56,7 @@ reached_by(const struct mews_group *group, uint32_t endpoint)
 	uint32_t		 workers = 0;
 
 	for (uint32_t i = 0; i < fleet->segment.slot_count; i++)
-		workers += share_of(fleet, i, group->index, endpoint) > 0;
+		workers += share_of(fleet, i, group->terms.index, endpoint) > 0;
 	return workers > 0 ? workers : 1;
 }
 
@@ -233,6 +233,14 @@ find_idlest(const struct mews_group *group, const uint8_t *order,
 	return load > idle * 2 + spare ? idlest : 0;
 }
 
+/* Connections came or went, or strides changed. */
+static void
+forget_order(struct mews_group *group)
+{
+	memset(group->ordered, 0, sizeof(group->ordered));
+	group->terms.moved = false;
+}
+
 /*
  * All endpoints are charged when the order is made anew. Between these only the
  * first one is, until it is charged for all: no pass shrinks, so that its pass
@@ -243,10 +251,12 @@ share_turn_of_many(struct mews_group *group, uint32_t from, uint32_t to,
     bool *bare)
 {
 	uint8_t		      *order = &group->order[from];
-	uint32_t	       count = group->ordered[from], at;
+	uint32_t	       count, at;
 	struct group_endpoint *on;
 
-	if (count == 0)
+	if (group->terms.moved)
+		forget_order(group);
+	if ((count = group->ordered[from]) == 0)
 		count = put_in_order(group, from, to);
 	*bare = *bare || group->bare[from];
 	if (count == 0)
@@ -301,7 +311,7 @@ look_at(struct tier *tier, const struct mews_group *group, uint32_t from,
 		uint32_t endpoint = group->route.endpoint[i];
 
 		tier->sums[endpoint] = share_sum(group->pool->fleet,
-		    group->index, endpoint);
+		    group->terms.index, endpoint);
 		tier->weights[endpoint] = weight(group, endpoint);
 	}
 }
@@ -474,9 +484,9 @@ find_leaver(const struct mews_group *group, const struct tier *tier,
 static int64_t
 pause_us(struct mews_group *group)
 {
-	uint32_t	us = SHARE_MOVE_US * 10 / (group->count + 10);
+	uint32_t	us = SHARE_MOVE_US * 10 / (group->terms.count + 10);
 
-	return us + dice_roll(&group->dice, us);
+	return us + dice_roll(&group->terms.dice, us);
 }
 
 /* Dial the successor of one that should be elsewhere. True: on its way. */
@@ -487,7 +497,7 @@ move(struct mews_group *group)
 	struct tier	tier;
 
 	if (group->mover != NULL ||
-	    group->count > group->config->connection_count ||
+	    group->terms.count > group->config->connection_count ||
 	    !find_tier(group, &from, &to))
 		return false;
 	target = share_place(group, from, to);
@@ -506,7 +516,7 @@ share_urge(struct mews_group *group)
 {
 	int64_t	now = pool_now(group->pool);
 
-	if (group->count < group->config->connection_count ||
+	if (group->terms.count < group->config->connection_count ||
 	    now < group->move_us)
 		return;
 	group->move_us = now + pause_us(group);
@@ -546,7 +556,7 @@ measure(struct mews_group *group)
 		set_strides(group, from, route->tier_end[tier]);
 		from = route->tier_end[tier];
 	}
-	group_reorder(group);
+	forget_order(group);
 	for (uint32_t i = 0; i < route->count; i++)
 		ramps = ramps || share_ramps(group, route->endpoint[i]);
 	return ramps;
@@ -558,7 +568,7 @@ share_rethink(struct mews_group *group)
 	measure(group);
 	/* All workers see a change at once. */
 	group->share_us = pool_now(group->pool) +
-	    dice_roll(&group->dice, SHARE_MOVE_US);
+	    dice_roll(&group->terms.dice, SHARE_MOVE_US);
 	pool_due(group->pool, group->share_us);
 }
 

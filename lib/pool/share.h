@@ -9,6 +9,7 @@
 #define LIB_POOL_SHARE_H
 
 #include "wire/conn.h"
+#include "pool/group.h"
 
 #define SHARE_NONE   UINT32_MAX
 #define SHARE_STRIDE 1024	/* of a query to the endpoint of most weight */

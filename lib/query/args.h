@@ -6,7 +6,7 @@
 
 #include "query/query.h"
 
-/* What args_copy() says where there is no memory, by its address. */
+/* A mistake that args_copy() returns, known by its address: no memory. */
 extern const char args_no_memory[];
 
 /* A mistake in @args, apart from the parameters; NULL: none. @statements: of

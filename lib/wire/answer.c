@@ -63,7 +63,7 @@ is_stale_statement(struct conn *conn, const struct query *query,
 static inline const char *
 name(const struct conn *conn)
 {
-	return endpoint_name(conn->group->pool->fleet, conn->endpoint);
+	return endpoint_name(conn->wire->fleet, conn->endpoint);
 }
 
 void
@@ -91,7 +91,7 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 	if (status == MEWS_TOO_LARGE)
 		message = MEANING_TOO_LARGE;
 	if (query->lease != NULL)
-		lease_heard(query->lease, pool_now(conn->group->pool));
+		lease_heard(query->lease, conn_now(conn));
 	query_end(query, status, answer, name(conn), message);
 }
 
@@ -99,7 +99,7 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 static inline bool
 is_read(const struct conn *conn, const struct query *query)
 {
-	return conn->group->reader && query->kind == QUERY_SHARED;
+	return conn->terms->reader && query->kind == QUERY_SHARED;
 }
 
 static bool
@@ -116,11 +116,11 @@ send_again(struct conn *conn, struct query *query)
 	if (may_run_again(query)) {
 		query->unrun++;
 		query->alone = true;
-		queue_put_back(&conn->group->queue, query, false);
+		queue_put_back(conn->terms->queue, query, false);
 		return;
 	}
 	if (query->lease != NULL)
-		lease_heard(query->lease, pool_now(conn->group->pool));
+		lease_heard(query->lease, conn_now(conn));
 	query_fail(query, MEWS_UNAVAILABLE,
 	    "not run: the session before it could not be made ready");
 }
@@ -181,7 +181,7 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 	if (query->statement != NULL)
 		statement_learn(query->statement, us);
 	else if (query->kind == QUERY_SHARED)
-		text_learn(&conn->group->pool->statements, query->hash,
+		text_learn(conn->wire->statements, query->hash,
 		    us);
 }
 
@@ -193,7 +193,7 @@ count(const struct conn *conn, const struct query *query,
 	int64_t	us = turn->now_us - query->sent_us;
 
 	figures_time(conn->on->times, us);
-	if (us + query->waited_us >= conn->group->account.slow_us)
+	if (us + query->waited_us >= conn->terms->account->slow_us)
 		slow_log(query, answer, name(conn), us, turn->now_us);
 	if (query->statement == NULL)
 		return;
@@ -313,7 +313,7 @@ static bool
 is_misrouted(const struct conn *conn, const struct query *query,
     const PGresult *answer)
 {
-	return query->kind == QUERY_SHARED && !conn->group->reader &&
+	return query->kind == QUERY_SHARED && !conn->terms->reader &&
 	    !meaning_is_well(PQresultStatus(answer)) &&
 	    strcmp(meaning_state(answer), "25006") == 0 &&
 	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
@@ -338,7 +338,7 @@ segment_ended(struct conn *conn)
 	conn->held = NULL;
 	conn->held_answer = NULL;
 	if (conn->head == conn->tail) {
-		conn->idle_since_us = pool_now(conn->group->pool);
+		conn->idle_since_us = conn_now(conn);
 		if (conn->state == CONN_RESETTING)
 			conn_become(conn, CONN_READY);
 		if (conn->lease == NULL &&
@@ -350,7 +350,7 @@ segment_ended(struct conn *conn)
 		return;
 	if (is_misrouted(conn, query, answer)) {
 		/* Go and find the one that is. */
-		endpoint_see_role(conn->group->pool->fleet, conn->endpoint,
+		endpoint_see_role(conn->wire->fleet, conn->endpoint,
 		    dial_role(conn->pg), conn->epoch);
 		PQclear(answer);
 		send_again(conn, query);
@@ -441,7 +441,7 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 static void
 tell_notice(const struct conn *conn, const PGresult *notice)
 {
-	const struct mews_pool	*pool = conn->group->pool;
+	const struct wire	*wire = conn->wire;
 	struct mews_lease	*lease = conn->lease;
 
 	if (!conn_is_up(conn))
@@ -449,8 +449,8 @@ tell_notice(const struct conn *conn, const PGresult *notice)
 	if (lease != NULL && lease->on_notice != NULL)
 		lease->on_notice(lease->notice_arg, lease, name(conn),
 		    notice);
-	else if (pool->on_notice != NULL)
-		pool->on_notice(pool->notice_arg, lease, name(conn), notice);
+	else if (wire->on_notice != NULL)
+		wire->on_notice(wire->notice_arg, lease, name(conn), notice);
 }
 
 /*
@@ -487,14 +487,14 @@ answer_catch_notices(struct conn *conn)
 void
 answer_check_role(struct conn *conn)
 {
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	struct mews_fleet	*fleet = conn->wire->fleet;
 	enum health_role	 role = dial_role(conn->pg);
 
-	conn->role_us = pool_now(conn->group->pool);
+	conn->role_us = conn_now(conn);
 	/* Our own setting hides that of the server. */
-	if (conn->group->reader && role == HEALTH_ROLE_READONLY)
+	if (conn->terms->reader && role == HEALTH_ROLE_READONLY)
 		role = HEALTH_ROLE_PRIMARY;
-	if (conn->group->reader && role == HEALTH_ROLE_PRIMARY &&
+	if (conn->terms->reader && role == HEALTH_ROLE_PRIMARY &&
 	    conn->dial.role == HEALTH_ROLE_READONLY)
 		role = HEALTH_ROLE_READONLY;
 	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)

@@ -16,11 +16,11 @@
 static void
 trim_later(struct conn *conn)
 {
-	struct mews_pool	*pool = conn->group->pool;
+	struct wire	*wire = conn->wire;
 
-	pool->trim = true;
-	if (pool->lid == NULL)
-		pool->lid = memory_lid();
+	wire->trim = true;
+	if (wire->lid == NULL)
+		wire->lid = memory_lid();
 }
 
 void
@@ -54,7 +54,7 @@ received(const struct conn *conn)
 void
 bulk_measure(struct conn *conn)
 {
-	uint64_t	now, most = conn->group->config->max_result_size;
+	uint64_t	now, most = conn->terms->config->max_result_size;
 	char		why[100];
 
 	/* Rows one by one, and COPY, are not kept. */
@@ -78,7 +78,7 @@ bulk_take(struct conn *conn, PGresult *answer)
 	trim_later(conn);
 	conn->bulky = conn->widened = true;
 	conn->overgrown = conn->overgrown || size > BULK_BYTES;
-	if (size <= conn->group->config->max_result_size)
+	if (size <= conn->terms->config->max_result_size)
 		return answer;
 	PQclear(answer);
 	return PQmakeEmptyPGresult(conn->pg, PGRES_FATAL_ERROR);
@@ -87,11 +87,9 @@ bulk_take(struct conn *conn, PGresult *answer)
 void
 bulk_taken(struct conn *conn)
 {
-	struct mews_pool	*pool = conn->group->pool;
-
 	conn->bulky = false;
-	pool->trim = true;
-	pool_due(pool, pool_now(pool));
+	conn->wire->trim = true;
+	conn_due(conn, conn_now(conn));
 	/* The buffer that libpq had for a row is never made smaller; below
 	 * BULK_BYTES that is not worth a login. */
 	if (conn->overgrown && !conn_is_broken(conn))
@@ -105,7 +103,7 @@ bulk_sent(struct conn *conn, struct query *query)
 	char   *memory;
 
 	if (query->outside > BULK_BYTES) {
-		conn->group->pool->trim = true;
+		conn->wire->trim = true;
 		conn_retire(conn);
 	}
 	if (query->kind == QUERY_SHARED || query->outside < BULK_PARAMS)

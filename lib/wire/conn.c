@@ -21,8 +21,8 @@
 static void
 count_by(const struct conn *conn, uint16_t by)
 {
-	struct mews_fleet *fleet = conn->group->pool->fleet;
-	uint32_t	   group = conn->group->index;
+	struct mews_fleet *fleet = conn->wire->fleet;
+	uint32_t	   group = conn->terms->index;
 
 	fleet->group_connections[group][conn->endpoint] = (uint16_t)(by +
 	    fleet->group_connections[group][conn->endpoint]);
@@ -62,23 +62,25 @@ conn_state_name(enum conn_state state)
 }
 
 struct conn *
-conn_new(struct mews_group *group, uint32_t endpoint)
+conn_new(struct terms *terms, uint32_t endpoint)
 {
-	struct mews_pool	*pool = group->pool;
-	struct conn		*conn;
+	struct wire    *wire = terms->wire;
+	struct conn    *conn;
 
 	if ((conn = calloc(1, sizeof(*conn))) == NULL)
 		return NULL;
 	conn->orphan = -1;
-	conn->group = group;
-	conn->on = &group->on[endpoint];
+	conn->group = terms->account->group;
+	conn->terms = terms;
+	conn->wire = wire;
+	conn->on = &terms->on[endpoint];
 	if (conn->on->times == NULL)
-		conn->on->times = figures_find_pair(fleet_figures(pool->fleet),
-		    pool->fleet->segment.room, group->config->name,
-		    endpoint_name(pool->fleet, endpoint));
-	conn->known = &pool->endpoints[endpoint];
+		conn->on->times = figures_find_pair(fleet_figures(wire->fleet),
+		    wire->fleet->segment.room, terms->config->name,
+		    endpoint_name(wire->fleet, endpoint));
+	conn->known = &wire->known[endpoint];
 	conn->endpoint = endpoint;
-	conn->epoch = endpoint_health(pool->fleet, endpoint).epoch;
+	conn->epoch = endpoint_health(wire->fleet, endpoint).epoch;
 	conn->fd = -1;
 	conn->expires_us = LOOP_NEVER;
 	return conn;
@@ -99,9 +101,11 @@ static void
 enlist(struct conn *conn)
 {
 	TAILQ_INSERT_TAIL(&conn->on->conns, conn, link);
+	TAILQ_INSERT_TAIL(&conn->wire->conns[conn->endpoint], conn,
+	    sibling_link);
 	conn->on->count++;
 	conn->on->dialing++;
-	conn->group->count++;
+	conn->terms->count++;
 	count_by(conn, 1);
 	conn->on->shared++;
 	conn->shared = true;
@@ -110,38 +114,35 @@ enlist(struct conn *conn)
 static void
 delist(struct conn *conn)
 {
-	struct mews_group	*group = conn->group;
-	enum conn_state		 last = conn->state;
+	struct wire    *wire = conn->wire;
+	enum conn_state last = conn->state;
 
 	if (last == CONN_BROKEN) {
-		TAILQ_REMOVE(&group->pool->broken, conn, broken_link);
+		TAILQ_REMOVE(&wire->broken, conn, broken_link);
 		last = conn->was;
 	}
 	if (conn->flushing)
-		TAILQ_REMOVE(&group->pool->to_flush, conn, flush_link);
+		TAILQ_REMOVE(&wire->to_flush, conn, flush_link);
 	TAILQ_REMOVE(&conn->on->conns, conn, link);
+	TAILQ_REMOVE(&wire->conns[conn->endpoint], conn, sibling_link);
 	/* A login that broke is one until its end was acted upon. */
 	if (last < CONN_READY)
 		conn->on->dialing--;
 	conn->on->answered += conn->in_flight;
 	conn->on->count--;
-	group->count--;
-	if (group->batch == conn)
-		group->batch = NULL;
-	if (group->mover == conn)
-		group->mover = NULL;
+	conn->terms->count--;
 	uncount(conn);
 }
 
 void
 conn_enter(struct conn *conn, enum conn_state to)
 {
-	struct mews_pool *pool = conn->group->pool;
+	struct wire *wire = conn->wire;
 
-	fleet_log(pool->fleet, MEWS_LOG_DEBUG, "connection_state",
+	fleet_log(wire->fleet, MEWS_LOG_DEBUG, "connection_state",
 	    "endpoint=%s group=%s from=%s to=%s",
-	    endpoint_name(pool->fleet, conn->endpoint),
-	    conn->group->config->name, conn_state_name(conn->state),
+	    endpoint_name(wire->fleet, conn->endpoint),
+	    conn->terms->config->name, conn_state_name(conn->state),
 	    conn_state_name(to));
 	switch (to) {
 	case CONN_DIALING:
@@ -152,8 +153,8 @@ conn_enter(struct conn *conn, enum conn_state to)
 		break;
 	case CONN_BROKEN:
 		conn->was = conn->state;
-		TAILQ_INSERT_TAIL(&pool->broken, conn, broken_link);
-		pool_due(pool, pool_now(pool));
+		TAILQ_INSERT_TAIL(&wire->broken, conn, broken_link);
+		conn_due(conn, conn_now(conn));
 		return;
 	case CONN_CLOSED:
 		delist(conn);
@@ -161,7 +162,7 @@ conn_enter(struct conn *conn, enum conn_state to)
 	default:
 		return;
 	}
-	group_reorder(conn->group);
+	conn->terms->moved = true;
 }
 
 bool
@@ -170,22 +171,22 @@ conn_watch(struct conn *conn, int events)
 	if (conn->fd == -1 || conn->events == events)
 		return true;
 	conn->events = events;
-	return loop_watch(&conn->group->pool->loop, conn->fd, events,
-	    conn->group->conn_ready, conn);
+	return loop_watch(conn->wire->loop, conn->fd, events,
+	    conn->terms->conn_ready, conn);
 }
 
 void
 conn_unwatch(struct conn *conn)
 {
 	conn->events = 0;
-	loop_forget(&conn->group->pool->loop, conn->fd, conn);
+	loop_forget(conn->wire->loop, conn->fd, conn);
 }
 
 void
 conn_check_socket(struct conn *conn)
 {
 	if (conn->pg != NULL)
-		loop_closed(&conn->group->pool->loop, PQsocket(conn->pg),
+		loop_closed(conn->wire->loop, PQsocket(conn->pg),
 		    &conn->fd, conn);
 }
 
@@ -212,13 +213,13 @@ conn_retire(struct conn *conn)
 void
 conn_dialed(struct conn *conn, bool well)
 {
-	struct mews_pool	*pool = conn->group->pool;
+	struct wire	*wire = conn->wire;
 
 	if (conn->budget_dialing && well)
-		budget_took(pool->fleet, conn->endpoint,
-		    pool_now(pool) - conn->dialed_us);
+		budget_took(wire->fleet, conn->endpoint,
+		    conn_now(conn) - conn->dialed_us);
 	if (conn->budget_dialing)
-		budget_dialed(pool->fleet, conn->endpoint, well);
+		budget_dialed(wire->fleet, conn->endpoint, well);
 	conn->budget_dialing = false;
 }
 
@@ -230,7 +231,7 @@ conn_pause(struct conn *conn, enum conn_pause why, bool paused)
 
 	conn->paused = (uint8_t)now;
 	conn->resumed = now == 0;
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn_now(conn);
 	/* The flush also updates the events that are watched for. */
 	conn_flush_later(conn);
 }
@@ -258,21 +259,21 @@ conn_free(struct conn *conn)
 void
 conn_close(struct conn *conn)
 {
-	struct mews_pool	*pool = conn->group->pool;
+	struct wire	*wire = conn->wire;
 
 	conn_unwatch(conn);
 	conn_dialed(conn, conn->loss == HEALTH_NOTHING);
 	/* The server notices no sooner than it is done with its work. */
 	if (conn->busy && conn->fd != -1 && conn->orphan == -1)
-		orphan_add(&pool->fleet->segment, conn->endpoint,
+		orphan_add(&wire->fleet->segment, conn->endpoint,
 		    (uint32_t)PQbackendPID(conn->pg), segment_ms(
-		    &pool->fleet->segment, conn->dialed_us));
+		    &wire->fleet->segment, conn->dialed_us));
 	else if (conn->busy && conn->fd != -1)
-		orphan_leave(&pool->fleet->segment, pool->fleet->slot,
+		orphan_leave(&wire->fleet->segment, wire->fleet->slot,
 		    conn->orphan);
 	else
-		orphan_forget(pool->fleet->slot, conn->orphan);
+		orphan_forget(wire->fleet->slot, conn->orphan);
 	conn_become(conn, CONN_CLOSED);
-	budget_give(pool->fleet, conn->endpoint);
+	budget_give(wire->fleet, conn->endpoint);
 	conn_free(conn);
 }

@@ -14,7 +14,8 @@
 
 #include "fleet/budget.h"
 #include "wire/dial.h"
-#include "pool/group.h"
+#include "base/patience.h"
+#include "wire/wire.h"
 
 #include <assert.h>
 
@@ -27,7 +28,7 @@ enum conn_state {
 	CONN_LEASED,	/* held by conn->lease */
 	CONN_RESETTING, /* a lease left something: nobody's until the settings
 			   were made again */
-	CONN_BROKEN,	/* on pool->broken; the next tick loses it */
+	CONN_BROKEN,	/* on wire->broken; the next tick loses it */
 	CONN_CLOSED,	/* listed and counted nowhere any more */
 	CONN_STATES
 };
@@ -62,9 +63,11 @@ enum prepared {
 };
 
 struct conn {
-	struct mews_group *group;
-	struct group_endpoint *on;   /* the group's to its endpoint */
-	struct known *known; /* the pool's knowledge of the endpoint */
+	struct mews_group *group;  /* whose; for the rooms above */
+	struct terms *terms;	   /* of its group */
+	struct wire *wire;
+	struct group_endpoint *on; /* the group's to its endpoint */
+	struct known *known;	   /* of its endpoint */
 	uint32_t endpoint;
 	unsigned epoch; /* of the endpoint when it was dialed */
 	enum conn_state state; /* written by conn_become() */
@@ -76,7 +79,7 @@ struct conn {
 	bool corkable;	    /* a TCP socket */
 	bool corked;
 	bool synced;	    /* this turn, at least once */
-	bool flushing;	    /* on pool->to_flush */
+	bool flushing;	    /* on wire->to_flush */
 	bool replaces;	    /* one whose max_lifetime was over */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool shared;	    /* in the slot's count: see share.h */
@@ -124,10 +127,11 @@ struct conn {
 	struct patience patience; /* DIALING, SETUP: with the server */
 	int64_t dialed_us;
 	int64_t idle_since_us;
-	int64_t expires_us;    /* POOL_NEVER: not by age */
+	int64_t expires_us;    /* LOOP_NEVER: not by age */
 	TAILQ_ENTRY(conn) link;	      /* group_endpoint.conns */
-	TAILQ_ENTRY(conn) flush_link; /* pool->to_flush */
-	TAILQ_ENTRY(conn) broken_link; /* pool->broken */
+	TAILQ_ENTRY(conn) sibling_link; /* wire->conns[endpoint] */
+	TAILQ_ENTRY(conn) flush_link; /* wire->to_flush */
+	TAILQ_ENTRY(conn) broken_link; /* wire->broken */
 	char why[200];	       /* BROKEN: in words */
 };
 
@@ -135,6 +139,20 @@ struct conn {
 extern const uint8_t conn_next[CONN_STATES];
 
 const char *conn_state_name(enum conn_state state);
+
+/* The clock, read once per turn. */
+static inline int64_t
+conn_now(const struct conn *conn)
+{
+	return loop_now(conn->wire->loop);
+}
+
+/* Something of @conn is due at @at_us: do not sleep beyond. */
+static inline void
+conn_due(const struct conn *conn, int64_t at_us)
+{
+	loop_due(conn->wire->loop, at_us);
+}
 
 /* Is the login still under way? */
 static inline bool
@@ -190,7 +208,7 @@ conn_become(struct conn *conn, enum conn_state to)
 }
 
 /* One to @endpoint, as it is now, on no list. NULL: out of memory. */
-struct conn *conn_new(struct mews_group *group, uint32_t endpoint);
+struct conn *conn_new(struct terms *terms, uint32_t endpoint);
 
 /* The login is over. */
 void conn_dialed(struct conn *conn, bool well);
@@ -230,7 +248,7 @@ conn_flush_later(struct conn *conn)
 	if (conn->flushing)
 		return;
 	conn->flushing = true;
-	TAILQ_INSERT_TAIL(&conn->group->pool->to_flush, conn, flush_link);
+	TAILQ_INSERT_TAIL(&conn->wire->to_flush, conn, flush_link);
 }
 
 /* A call of libpq failed: if that closed the socket, give it up. */

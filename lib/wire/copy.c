@@ -99,7 +99,7 @@ static void
 finish(struct conn *conn, const char *why)
 {
 	conn->copy->state = COPY_ENDS;
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn_now(conn);
 	/* An error may have been read before: then nothing more comes. */
 	conn->resumed = true;
 	if (PQputCopyEnd(conn->pg, why) != 1)
@@ -120,7 +120,7 @@ look_for_room(struct conn *conn)
 	if (left != 0)
 		return;
 	copy->full = false;
-	conn->lease->active_us = pool_now(conn->group->pool);
+	conn->lease->active_us = conn_now(conn);
 	if (query->fn.query != NULL && !query->canceled)
 		copy->on_room(query->arg);
 }
@@ -138,9 +138,9 @@ look_for_error(struct conn *conn)
 	if (copy->notices != conn->notices) {
 		copy->silent_us = 0;
 	} else if (copy->silent_us == 0) {
-		copy->silent_us = pool_now(conn->group->pool) +
+		copy->silent_us = conn_now(conn) +
 		    COPY_SILENCE_US;
-		pool_due(conn->group->pool, copy->silent_us);
+		conn_due(conn, copy->silent_us);
 	}
 	copy->notices = conn->notices;
 	copy->heard = false;
@@ -166,7 +166,7 @@ copy_scan(struct conn *conn, int64_t now_us)
 		finish(conn, "libmews ended this COPY in order to read "
 		    "an error");
 	else
-		pool_due(conn->group->pool, copy->silent_us);
+		conn_due(conn, copy->silent_us);
 }
 
 /* A piece of data for the host. */
@@ -176,7 +176,7 @@ deliver(struct conn *conn, const char *data, int length)
 	struct copy    *copy = conn->copy;
 	struct query   *query = ring_at(conn, conn->head)->query;
 
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn_now(conn);
 	if (query->fn.query != NULL && !query->canceled && !copy->stopped)
 		copy->stopped = stream_flow(conn,
 		    copy->on_data(query->arg, data, (size_t)length));
@@ -217,7 +217,7 @@ script_answered(struct conn *conn, PGresult *answer)
 	struct copy    *copy = conn->copy;
 	struct query   *query = ring_at(conn, conn->head)->query;
 
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn_now(conn);
 	switch (PQresultStatus(answer)) {
 	case PGRES_COPY_IN:
 		if (PQputCopyEnd(conn->pg, "COPY FROM STDIN is not possible "
@@ -245,7 +245,7 @@ script_answered(struct conn *conn, PGresult *answer)
 	query->told = (struct mews_result) {
 		.magic = RESULT_MAGIC,
 		.pg = answer,
-		.endpoint = endpoint_name(conn->group->pool->fleet,
+		.endpoint = endpoint_name(conn->wire->fleet,
 		    conn->endpoint),
 	};
 	copy->on_result(query->arg, &query->told);
@@ -298,7 +298,7 @@ ended(struct conn *conn)
 	}
 	if (answer_is_last(conn, answer))
 		return;
-	query = ring_pop(conn, pool_now(conn->group->pool)).query;
+	query = ring_pop(conn, conn_now(conn)).query;
 	/* Of data that goes, it says who stopped it. */
 	query->stopped = copy->why[0] != '\0';
 	copy->answer = NULL;
@@ -307,7 +307,7 @@ ended(struct conn *conn)
 	conn->streams--;
 	conn->in_flight--;
 	conn->on->answered++;
-	conn->idle_since_us = pool_now(conn->group->pool);
+	conn->idle_since_us = conn_now(conn);
 	answer_tell(conn, query, answer);
 }
 
@@ -377,7 +377,7 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 	conn->on->sent++;
 	query->state = QUERY_SENT;
 	query->sent_to = (int8_t)conn->endpoint;
-	query->sent_us = pool_now(conn->group->pool);
+	query->sent_us = conn_now(conn);
 	if (conn->head + 1 == conn->tail)
 		ask(conn);
 	return true;
@@ -431,7 +431,7 @@ copy_put(struct conn *conn, const void *data, size_t length)
 	int		 left;
 
 	/* From here the server is waited for. */
-	conn->lease->active_us = pool_now(conn->group->pool);
+	conn->lease->active_us = conn_now(conn);
 	conn->head_since_us = conn->lease->active_us;
 	conn_flush_later(conn);
 	switch (PQputCopyData(conn->pg, data, (int)length)) {

@@ -15,7 +15,7 @@
 
 struct interrupt {
 	LIST_ENTRY(interrupt) link;
-	struct mews_pool *pool;
+	struct wire *wire;
 	struct conn *conn; /* NULL: it ended */
 	mews_query_id id;
 	int64_t until_us;
@@ -28,14 +28,14 @@ static void interrupt_ready(void *who, int events);
 static bool
 watch(struct interrupt *interrupt, int events)
 {
-	return loop_watch(&interrupt->pool->loop, interrupt->dial.fd, events,
+	return loop_watch(interrupt->wire->loop, interrupt->dial.fd, events,
 	    interrupt_ready, interrupt);
 }
 
 static void
 unwatch(struct interrupt *interrupt)
 {
-	loop_forget(&interrupt->pool->loop, interrupt->dial.fd, interrupt);
+	loop_forget(interrupt->wire->loop, interrupt->dial.fd, interrupt);
 }
 
 /* Let the connection be read, unless another interrupt asks: @interrupt has hit
@@ -43,13 +43,14 @@ unwatch(struct interrupt *interrupt)
 static void
 release(const struct interrupt *interrupt)
 {
-	const struct mews_pool	*pool = interrupt->pool;
+	const struct wire	*wire = interrupt->wire;
 	const struct interrupt	*other;
 
 	/* A pool that closes has no connections any more. */
-	if (!interrupt->asking || interrupt->conn == NULL || pool->loop.closing)
+	if (!interrupt->asking || interrupt->conn == NULL ||
+	    wire->loop->closing)
 		return;
-	LIST_FOREACH (other, &pool->interrupts, link)
+	LIST_FOREACH (other, &wire->interrupts, link)
 		if (other != interrupt && other->asking &&
 		    other->conn == interrupt->conn)
 			return;
@@ -70,10 +71,10 @@ stop(struct interrupt *interrupt)
 static void
 give_up(struct interrupt *interrupt, const char *why)
 {
-	struct mews_fleet *fleet = interrupt->pool->fleet;
+	struct mews_fleet *fleet = interrupt->wire->fleet;
 	char		   line[256], quoted[FLEET_QUOTED];
 
-	loop_closed(&interrupt->pool->loop, PQsocket(interrupt->dial.pg),
+	loop_closed(interrupt->wire->loop, PQsocket(interrupt->dial.pg),
 	    &interrupt->dial.fd, interrupt);
 	dial_message(line, sizeof(line), why);
 	fleet_log(fleet, MEWS_LOG_WARNING, "interrupt_failed", "error=%s",
@@ -183,26 +184,26 @@ interrupt_ready(void *who, int events)
 }
 
 void
-interrupt_scan(struct mews_pool *pool, int64_t now_us)
+interrupt_scan(struct wire *wire, int64_t now_us)
 {
 	struct interrupt *interrupt, *next;
 
-	for (interrupt = LIST_FIRST(&pool->interrupts); interrupt != NULL;
+	for (interrupt = LIST_FIRST(&wire->interrupts); interrupt != NULL;
 	    interrupt = next) {
 		next = LIST_NEXT(interrupt, link);
 		if (interrupt->until_us <= now_us)
 			give_up(interrupt, "no answer in time");
 		else
-			pool_due(pool, interrupt->until_us);
+			loop_due(wire->loop, interrupt->until_us);
 	}
 }
 
 bool
-interrupt_holds(const struct mews_pool *pool, const struct query *query)
+interrupt_holds(const struct wire *wire, const struct query *query)
 {
 	const struct interrupt *interrupt;
 
-	LIST_FOREACH (interrupt, &pool->interrupts, link)
+	LIST_FOREACH (interrupt, &wire->interrupts, link)
 		if (interrupt->id == query->id && interrupt->conn != NULL &&
 		    query->lease != NULL)
 			return true;
@@ -210,44 +211,44 @@ interrupt_holds(const struct mews_pool *pool, const struct query *query)
 }
 
 void
-interrupt_forget(struct mews_pool *pool, const struct conn *conn)
+interrupt_forget(struct wire *wire, const struct conn *conn)
 {
 	struct interrupt *interrupt;
 
-	LIST_FOREACH (interrupt, &pool->interrupts, link)
+	LIST_FOREACH (interrupt, &wire->interrupts, link)
 		if (interrupt->conn == conn)
 			interrupt->conn = NULL;
 }
 
 void
-interrupt_stop_all(struct mews_pool *pool)
+interrupt_stop_all(struct wire *wire)
 {
 	struct interrupt *interrupt;
 
-	while ((interrupt = LIST_FIRST(&pool->interrupts)) != NULL)
+	while ((interrupt = LIST_FIRST(&wire->interrupts)) != NULL)
 		stop(interrupt);
 }
 
 enum mews_status
 interrupt_begin(struct conn *conn, mews_query_id id)
 {
-	struct mews_pool *pool = conn->group->pool;
+	struct wire *wire = conn->wire;
 	struct interrupt *interrupt;
 
 	if (!runs_alone(conn, id))
 		return MEWS_INVALID;
 	if ((interrupt = calloc(1, sizeof(*interrupt))) == NULL)
 		return MEWS_NOMEM;
-	interrupt->pool = pool;
+	interrupt->wire = wire;
 	interrupt->conn = conn;
 	interrupt->id = id;
-	interrupt->until_us = pool_now(pool) + INTERRUPT_US;
+	interrupt->until_us = conn_now(conn) + INTERRUPT_US;
 	interrupt->dial.fd = -1;
-	LIST_INSERT_HEAD(&pool->interrupts, interrupt, link);
-	pool_due(pool, interrupt->until_us);
+	LIST_INSERT_HEAD(&wire->interrupts, interrupt, link);
+	loop_due(wire->loop, interrupt->until_us);
 	if (conn->lease == NULL && !conn->retiring)
 		conn_retire(conn);
-	proceed(interrupt, dial_start(&interrupt->dial, pool->fleet,
+	proceed(interrupt, dial_start(&interrupt->dial, wire->fleet,
 	    conn->endpoint));
 	return MEWS_OK;
 }

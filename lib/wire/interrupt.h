@@ -15,22 +15,22 @@
 
 struct interrupt;
 
-/* End those that took too long; what is due sets pool_due(). */
-void interrupt_scan(struct mews_pool *pool, int64_t now_us);
+/* End those that took too long; what is due sets loop_due(). */
+void interrupt_scan(struct wire *wire, int64_t now_us);
 
 /* Is the server being asked to cancel @query, of a lease? Whatever its lease
  * sends before the answer could be hit instead: nobody is told of its end
  * meanwhile. */
-bool interrupt_holds(const struct mews_pool *pool, const struct query *query);
+bool interrupt_holds(const struct wire *wire, const struct query *query);
 
 /* Have the server cancel the query @id, which runs on @conn. INVALID: others
  * would be hit as well. */
 enum mews_status interrupt_begin(struct conn *conn, mews_query_id id);
 
 /* @conn ends: no query is left on it to be interrupted. */
-void interrupt_forget(struct mews_pool *pool, const struct conn *conn);
+void interrupt_forget(struct wire *wire, const struct conn *conn);
 
-/* The pool is closed. */
-void interrupt_stop_all(struct mews_pool *pool);
+/* All of them: the pool is closed. */
+void interrupt_stop_all(struct wire *wire);
 
 #endif

@@ -24,7 +24,7 @@ lease_checked(const struct mews_lease *lease)
 const char *
 lease_endpoint(const struct mews_lease *lease)
 {
-	return endpoint_name(lease->group->pool->fleet,
+	return endpoint_name(lease->terms->wire->fleet,
 	    lease->conn != NULL ? lease->conn->endpoint : lease->endpoint);
 }
 
@@ -36,7 +36,7 @@ lease_become(struct mews_lease *lease, enum lease_state to)
 		[LEASE_HELD] = 1u << LEASE_FREE | 1u << LEASE_SHELL,
 		[LEASE_SHELL] = 1u << LEASE_FREE | 1u << LEASE_ORPHAN,
 	};
-	struct mews_pool *pool = lease->group->pool;
+	struct wire *wire = lease->terms->wire;
 
 	assert((next[lease->state] & 1u << to) != 0 &&
 	    "mews: a lease is held, and ends once");
@@ -45,21 +45,21 @@ lease_become(struct mews_lease *lease, enum lease_state to)
 	if (to == LEASE_HELD)
 		lease->magic = LEASE_MAGIC;
 	else if (to == LEASE_FREE)
-		SLIST_INSERT_HEAD(&pool->free_leases, lease, free_link);
+		SLIST_INSERT_HEAD(&wire->free_leases, lease, free_link);
 	else if (to == LEASE_SHELL)
-		LIST_INSERT_HEAD(&pool->shells, lease, link);
+		LIST_INSERT_HEAD(&wire->shells, lease, link);
 	else if (to == LEASE_ORPHAN)
-		lease->group = NULL;
+		lease->group = NULL, lease->terms = NULL;
 	lease->state = to;
 }
 
 void
-lease_free_all(struct mews_pool *pool)
+lease_free_all(struct wire *wire)
 {
 	struct mews_lease	*lease;
 
-	while ((lease = SLIST_FIRST(&pool->free_leases)) != NULL) {
-		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+	while ((lease = SLIST_FIRST(&wire->free_leases)) != NULL) {
+		SLIST_REMOVE_HEAD(&wire->free_leases, free_link);
 		free(lease);
 	}
 }
@@ -78,15 +78,15 @@ new_lease(void)
 struct mews_lease *
 lease_hold(struct conn *conn)
 {
-	struct mews_group	*group = conn->group;
-	struct mews_pool	*pool = group->pool;
-	struct mews_lease	*lease = SLIST_FIRST(&pool->free_leases);
+	struct wire		*wire = conn->wire;
+	struct mews_lease	*lease = SLIST_FIRST(&wire->free_leases);
 
 	if (lease != NULL)
-		SLIST_REMOVE_HEAD(&pool->free_leases, free_link);
+		SLIST_REMOVE_HEAD(&wire->free_leases, free_link);
 	else if ((lease = new_lease()) == NULL)
 		return NULL;
-	lease->group = group;
+	lease->group = conn->group;
+	lease->terms = conn->terms;
 	lease_become(lease, LEASE_HELD);
 	lease->conn = conn;
 	lease->in_flight = 0;
@@ -98,7 +98,7 @@ lease_hold(struct conn *conn)
 	lease->position = false;
 	lease->on_notice = NULL;
 	lease->options[0] = '\0';
-	lease->active_us = pool_now(pool);
+	lease->active_us = conn_now(conn);
 	conn->lease = lease;
 	conn_become(conn, CONN_LEASED);
 	conn->slow_lane = false;
@@ -157,18 +157,16 @@ lease_lost(struct mews_lease *lease)
 }
 
 void
-lease_orphan_all(struct mews_pool *pool)
+lease_orphan_all(struct wire *wire)
 {
 	struct mews_lease	*lease;
 	struct conn		*conn;
 
-	for (uint32_t g = 0; g < pool->group_count; g++)
-		for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
-			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
-			    link)
-				if (conn->lease != NULL)
-					lease_lost(conn->lease);
-	while ((lease = LIST_FIRST(&pool->shells)) != NULL)
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		TAILQ_FOREACH (conn, &wire->conns[i], sibling_link)
+			if (conn->lease != NULL)
+				lease_lost(conn->lease);
+	while ((lease = LIST_FIRST(&wire->shells)) != NULL)
 		lease_become(lease, LEASE_ORPHAN);
 }
 
@@ -183,5 +181,5 @@ bool
 lease_begins(const struct mews_lease *lease)
 {
 	return !lease->transaction && (lease->wants_transaction ||
-	    lease->group->config->autocommit == MEWS_SWITCH_OFF);
+	    lease->terms->config->autocommit == MEWS_SWITCH_OFF);
 }

@@ -14,9 +14,9 @@
 #define LEASE_MAGIC 0x6c656173u
 
 enum lease_state {
-	LEASE_FREE,   /* on pool->free_leases, for the next one */
+	LEASE_FREE,   /* on wire->free_leases, for the next one */
 	LEASE_HELD,   /* by its user, and holds a connection */
-	LEASE_SHELL,  /* on pool->shells: held, and its connection is gone */
+	LEASE_SHELL,  /* on wire->shells: held, and its connection is gone */
 	LEASE_ORPHAN, /* held, and its pool was closed */
 	LEASE_STATES
 };
@@ -32,7 +32,8 @@ enum lease_hand {
 struct mews_lease {
 	uint32_t magic;		  /* LEASE_MAGIC until mews_lease_end() */
 	enum lease_state state;	  /* written by lease_become() */
-	struct mews_group *group; /* ORPHAN: NULL */
+	struct mews_group *group; /* whose; ORPHAN: NULL */
+	struct terms *terms;	  /* of that group; likewise */
 	struct conn *conn;	  /* HELD; else NULL */
 	uint32_t endpoint;	  /* without conn: that it was of */
 	uint32_t in_flight;	  /* queries */
@@ -46,8 +47,8 @@ struct mews_lease {
 	mews_notice_fn *on_notice; /* or NULL: the pool's */
 	void *notice_arg;
 	int64_t active_us;	  /* last time something ended or was sent */
-	LIST_ENTRY(mews_lease) link;	   /* SHELL: pool->shells */
-	SLIST_ENTRY(mews_lease) free_link; /* pool->free_leases */
+	LIST_ENTRY(mews_lease) link;	   /* SHELL: wire->shells */
+	SLIST_ENTRY(mews_lease) free_link; /* wire->free_leases */
 };
 
 /* The one place where a lease's state changes, and its lists. */
@@ -79,9 +80,9 @@ const struct mews_lease *lease_checked(const struct mews_lease *lease);
 bool lease_begins(const struct mews_lease *lease);
 
 /* Free the memory of those that ended. */
-void lease_free_all(struct mews_pool *pool);
+void lease_free_all(struct wire *wire);
 
 /* The pool goes: what is left of its leases are shells without one. */
-void lease_orphan_all(struct mews_pool *pool);
+void lease_orphan_all(struct wire *wire);
 
 #endif

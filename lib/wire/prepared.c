@@ -133,7 +133,7 @@ bool
 prepared_take_again(struct conn *conn, const struct mews_statement *statement)
 {
 	struct prepared_mark *mark = &conn->prepared[statement->number];
-	int64_t		      now_us = pool_now(conn->group->pool);
+	int64_t		      now_us = conn_now(conn);
 
 	if (was_found(conn, mark))
 		return true;

@@ -126,7 +126,7 @@ end_at_failure(struct conn *conn, bool silent)
 static void
 drain(struct conn *conn, bool alive)
 {
-	struct answer_turn turn = { .now_us = pool_now(conn->group->pool) };
+	struct answer_turn turn = { .now_us = conn_now(conn) };
 	int	       *error = &errno; /* a call, made once */
 	uint32_t	head = conn->head;
 	unsigned	nothing = 0;
@@ -166,7 +166,6 @@ drain(struct conn *conn, bool alive)
 void
 receive_input(struct conn *conn)
 {
-	struct mews_pool	*pool = conn->group->pool;
 	bool			 alive;
 
 	if (conn_is_broken(conn) || conn->paused || conn->pg == NULL)
@@ -176,8 +175,8 @@ receive_input(struct conn *conn)
 		return;
 	conn->starved = false;
 	errno = 0;
-	conn->heard_us = pool_now(pool);
-	pool->endpoints[conn->endpoint].heard_us = conn->heard_us;
+	conn->heard_us = conn_now(conn);
+	conn->known->heard_us = conn->heard_us;
 	alive = PQconsumeInput(conn->pg) == 1;
 	/* libpq closes the socket at the end of file; callbacks come next. */
 	if (!alive) {
@@ -203,7 +202,6 @@ receive_rest(struct conn *conn)
 bool
 receive_look(struct conn *conn)
 {
-	struct mews_pool *pool = conn->group->pool;
 	char		  byte;
 
 	/* An unread message, the end of file, or the one behind the other. */
@@ -211,6 +209,6 @@ receive_look(struct conn *conn)
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
 	    conn->paused == 0)
 		receive_input(conn);
-	conn->heard_us = pool_now(pool);
+	conn->heard_us = conn_now(conn);
 	return !conn_is_broken(conn);
 }

@@ -21,7 +21,7 @@ static inline bool
 receive_check(struct conn *conn)
 {
 	if (conn->head != conn->tail ||
-	    conn->heard_us == pool_now(conn->group->pool))
+	    conn->heard_us == conn_now(conn))
 		return !conn_is_broken(conn);
 	return receive_look(conn);
 }
@@ -31,7 +31,7 @@ static inline bool
 receive_check_ready(struct conn *conn)
 {
 	if (conn->state == CONN_RESETTING && conn->in_flight == 0 &&
-	    conn->heard_us != pool_now(conn->group->pool))
+	    conn->heard_us != conn_now(conn))
 		receive_look(conn);
 	return conn->state == CONN_READY;
 }

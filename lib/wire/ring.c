@@ -29,13 +29,12 @@ ring_grow(struct conn *conn)
 void
 ring_begins(struct conn *conn)
 {
-	struct mews_group	*group = conn->group;
-	struct mews_pool	*pool = group->pool;
+	const struct mews_group_config *config = conn->terms->config;
 
-	conn->head_since_us = pool_now(pool);
-	pool_due(pool, conn->head_since_us +
-	    known_stall_us(conn->known, group->config));
-	if (group->config->hedge_after != 0)
-		pool_due(pool, conn->head_since_us +
-		    known_hedge_us(conn->known, group->config));
+	conn->head_since_us = conn_now(conn);
+	conn_due(conn, conn->head_since_us +
+	    known_stall_us(conn->known, config));
+	if (config->hedge_after != 0)
+		conn_due(conn, conn->head_since_us +
+		    known_hedge_us(conn->known, config));
 }

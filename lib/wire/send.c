@@ -70,7 +70,7 @@ send_flush(struct conn *conn)
 bool
 conn_send_setup(struct conn *conn)
 {
-	const char *sql = conn->group->setup;
+	const char *sql = conn->terms->setup;
 
 	for (; *sql != '\0'; sql += strlen(sql) + 1)
 		if (!conn_send_session(conn, sql))
@@ -245,7 +245,7 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 		conn->streams++;
 	query->state = QUERY_SENT;
 	query->sent_to = (int8_t)conn->endpoint;
-	query->sent_us = pool_now(conn->group->pool);
+	query->sent_us = conn_now(conn);
 	if (query->memory != NULL)
 		bulk_sent(conn, query);
 	conn_flush_later(conn);

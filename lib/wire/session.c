@@ -18,23 +18,22 @@
 #include <sys/socket.h>
 
 enum budget
-session_dial(struct mews_group *group, uint32_t endpoint)
+session_dial(struct terms *terms, uint32_t endpoint)
 {
-	struct mews_pool	*pool = group->pool;
-	struct mews_fleet	*fleet = pool->fleet;
+	struct mews_fleet	*fleet = terms->wire->fleet;
 	enum budget		 budget;
 	struct conn		*conn;
 
-	if ((conn = conn_new(group, endpoint)) == NULL)
+	if ((conn = conn_new(terms, endpoint)) == NULL)
 		return BUDGET_FULL;
 	if ((budget = budget_take(fleet, endpoint)) != BUDGET_OK) {
 		free(conn);
 		return budget;
 	}
 	conn->budget_dialing = true;
-	conn->dialed_us = pool_now(pool);
+	conn->dialed_us = conn_now(conn);
 	patience_begin(&conn->patience, DIAL_US, conn->dialed_us);
-	pool_due(pool, conn->dialed_us + GROUP_SLOW_DIAL_US);
+	conn_due(conn, conn->dialed_us + SESSION_SLOW_US);
 	conn_become(conn, CONN_DIALING);
 	if (dial_start(&conn->dial, fleet, endpoint) == DIAL_FAILED) {
 		conn_break(conn, conn->dial.evidence, conn->dial.why);
@@ -49,32 +48,32 @@ session_dial(struct mews_group *group, uint32_t endpoint)
 static void
 become_ready(struct conn *conn)
 {
-	struct mews_group      *group = conn->group;
-	int64_t			now = pool_now(group->pool);
-	uint32_t		life = group->config->max_lifetime;
+	struct terms   *terms = conn->terms;
+	int64_t		now = conn_now(conn);
+	uint32_t	life = terms->config->max_lifetime;
 
 	conn_become(conn, CONN_READY);
 	conn->on->failures = 0;
 	conn->on->kept_told = false;
-	group->opened++;
-	group->figures->opened++;
-	group->failure[0] = '\0';
+	terms->opened++;
+	terms->account->figures->opened++;
+	terms->failure[0] = '\0';
 	conn->idle_since_us = now;
 	if (life != MEWS_FOREVER) {
 		/* Up to a tenth less: connections born together part. */
 		conn->expires_us = now + (int64_t)life * 1000 -
-		    (int64_t)dice_roll(&group->dice, life / 10 + 1) * 1000;
-		pool_due(group->pool, conn->expires_us);
+		    (int64_t)dice_roll(&terms->dice, life / 10 + 1) * 1000;
+		conn_due(conn, conn->expires_us);
 	}
-	if (group->config->idle_timeout != MEWS_FOREVER)
-		pool_due(group->pool,
-		    now + (int64_t)group->config->idle_timeout * 1000);
+	if (terms->config->idle_timeout != MEWS_FOREVER)
+		conn_due(conn,
+		    now + (int64_t)terms->config->idle_timeout * 1000);
 }
 
 static void
 logged_in(struct conn *conn)
 {
-	struct mews_fleet *fleet = conn->group->pool->fleet;
+	struct mews_fleet *fleet = conn->wire->fleet;
 	int		   domain = AF_UNSPEC;
 	socklen_t	   length = sizeof(domain);
 
@@ -83,7 +82,7 @@ logged_in(struct conn *conn)
 	conn_dialed(conn, true);
 	conn->orphan = orphan_record(fleet->slot, conn->endpoint,
 	    (uint32_t)PQbackendPID(conn->pg),
-	    segment_ms(&fleet->segment, pool_now(conn->group->pool)));
+	    segment_ms(&fleet->segment, conn_now(conn)));
 	endpoint_logged_in(fleet, conn->endpoint);
 	conn->epoch = endpoint_see_role(fleet, conn->endpoint,
 	    conn->dial.role, conn->epoch);
@@ -95,7 +94,7 @@ logged_in(struct conn *conn)
 	}
 	getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
 	conn->corkable = domain == AF_INET || domain == AF_INET6;
-	conn->heard_us = pool_now(conn->group->pool);
+	conn->heard_us = conn_now(conn);
 	if (PQsetnonblocking(conn->pg, 1) != 0 ||
 	    PQenterPipelineMode(conn->pg) != 1 ||
 	    !conn_watch(conn, MEWS_WATCH_READ)) {
@@ -104,7 +103,7 @@ logged_in(struct conn *conn)
 	}
 	answer_catch_notices(conn);
 	conn_become(conn, CONN_SETUP);
-	if (conn->group->setup[0] == '\0')
+	if (conn->terms->setup[0] == '\0')
 		become_ready(conn);
 	else if (!conn_send_setup(conn) || !conn_sync(conn))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
@@ -117,8 +116,8 @@ session_ready(struct conn *conn, int events)
 		return;
 	if (conn_logs_in(conn))
 		patience_heard(&conn->patience,
-		    conn->group->pool->loop.looked_us,
-		    pool_now(conn->group->pool));
+		    conn->wire->loop->looked_us,
+		    conn_now(conn));
 	if (conn->state == CONN_DIALING && conn->pg == NULL) {
 		/* libpq may close this descriptor and open another. */
 		conn_unwatch(conn);
@@ -156,7 +155,7 @@ session_flush(struct conn *conn)
 	int	left, events = conn->paused ? 0 : MEWS_WATCH_READ;
 
 	if (conn->flushing)
-		TAILQ_REMOVE(&conn->group->pool->to_flush, conn, flush_link);
+		TAILQ_REMOVE(&conn->wire->to_flush, conn, flush_link);
 	conn->flushing = false;
 	if (conn_is_broken(conn))
 		return;

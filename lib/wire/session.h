@@ -6,8 +6,10 @@
 
 #include "wire/conn.h"
 
-/* Begin a login of @group to @endpoint, if the fleet's budget allows it. */
-enum budget session_dial(struct mews_group *group, uint32_t endpoint);
+#define SESSION_SLOW_US 100000 /* a login: then try another endpoint as well */
+
+/* Begin a login to @endpoint on @terms, if the fleet's budget allows it. */
+enum budget session_dial(struct terms *terms, uint32_t endpoint);
 
 /* Something happened on the descriptor of @conn. */
 void session_ready(struct conn *conn, int events);

@@ -14,7 +14,7 @@ stream_flow(struct conn *conn, enum mews_flow flow)
 	struct mews_lease	*lease = conn->lease;
 
 	if (flow == MEWS_FLOW_PAUSE && lease != NULL && !conn_is_broken(conn)) {
-		lease->active_us = pool_now(conn->group->pool);
+		lease->active_us = conn_now(conn);
 		conn_pause(conn, CONN_PAUSE_HOST, true);
 	}
 	return flow == MEWS_FLOW_STOP;
@@ -23,10 +23,10 @@ stream_flow(struct conn *conn, enum mews_flow flow)
 void
 stream_row(struct conn *conn, PGresult *row)
 {
-	struct mews_fleet	*fleet = conn->group->pool->fleet;
+	struct mews_fleet	*fleet = conn->wire->fleet;
 	struct query		*query = ring_at(conn, conn->head)->query;
 
-	conn->head_since_us = pool_now(conn->group->pool);
+	conn->head_since_us = conn_now(conn);
 	if (query->on_row != NULL && query->fn.query != NULL &&
 	    !query->canceled && !query->stopped) {
 		query->told = (struct mews_result) {

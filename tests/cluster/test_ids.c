@@ -19,7 +19,8 @@ START_TEST(a_record_that_was_used_up_is_left_alone)
 	cluster_send_sql(&asked, cluster_group("g"), "select 1");
 	CLUSTER_WAIT(asked.calls == 1);
 	ck_assert_uint_eq(cluster.pool->store.count, 1);
-	cluster.pool->store.queries[0]->id |= (mews_query_id)(UINT32_MAX - 3) << 32;
+	cluster.pool->store.queries[0]->id |=
+	    (mews_query_id)(UINT32_MAX - 3) << 32;
 	for (int i = 0; i < 10; i++) {
 		cluster_send_sql(&asked, cluster_group("g"), "select 1");
 		ck_assert_uint_ne(asked.id, 0);

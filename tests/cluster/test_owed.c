@@ -4,6 +4,7 @@
 #include "cluster.h"
 #include "unit.h"
 
+#include "pool/group.h"
 #include "wire/conn.h"
 
 static const struct mews_group_config group = { .name = "g",

@@ -24,7 +24,7 @@ static unsigned me;
 	type __wrap_##name(__VA_ARGS__)
 
 WRAPPED(bool, conn_send, struct conn *, struct query *, bool);
-WRAPPED(enum budget, session_dial, struct mews_group *, uint32_t);
+WRAPPED(enum budget, session_dial, struct terms *, uint32_t);
 WRAPPED(enum budget, budget_take, struct mews_fleet *, uint32_t);
 WRAPPED(void, budget_dialed, struct mews_fleet *, uint32_t, bool);
 WRAPPED(void, budget_give, struct mews_fleet *, uint32_t);
@@ -109,7 +109,7 @@ __wrap_conn_send(struct conn *conn, struct query *query, bool begin)
 		return false;
 	note_once(&story->first_pick_us);
 	atomic_store(&story->last_pick_us, now);
-	if (!conn->group->reader)
+	if (!conn->terms->reader)
 		atomic_store(&story->last_write_us, now);
 	if (request->picked_us == 0) {
 		request->picked_us = now;
@@ -119,9 +119,9 @@ __wrap_conn_send(struct conn *conn, struct query *query, bool begin)
 }
 
 enum budget
-__wrap_session_dial(struct mews_group *group, uint32_t endpoint)
+__wrap_session_dial(struct terms *terms, uint32_t endpoint)
 {
-	enum budget	budget = __real_session_dial(group, endpoint);
+	enum budget	budget = __real_session_dial(terms, endpoint);
 
 	if (budget == BUDGET_OK)
 		atomic_store(&ledger->stories[endpoint].last_dial_us,

@@ -1,0 +1,78 @@
+/*
+ * siblings.c - what one connection suffers tells of the others to its endpoint:
+ * whether they are dead as well, and whether the server hangs.
+ *
+ * What becomes of a connection that is lost is ending.c's.
+ */
+#include "wire/siblings.h"
+
+#include "fleet/endpoint.h"
+#include "wire/receive.h"
+#include "wire/ring.h"
+
+#include <sys/socket.h>
+
+/* The end of a connection stands behind what the server said last. */
+void
+siblings_hear(const struct conn *lost)
+{
+	struct conn	*conn;
+	char		 byte;
+
+	TAILQ_FOREACH (conn, &lost->wire->conns[lost->endpoint], sibling_link)
+		for (int i = 0; i < 2 && conn_is_up(conn) &&
+		    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+		    i++)
+			receive_input(conn);
+}
+
+/* Is the head an answer that is too large, as was seen elsewhere? */
+static bool
+is_outgrown(const struct conn *conn)
+{
+	const struct expect *head = ring_at(conn, conn->head);
+
+	return head->kind == EXPECT_QUERY && head->query->overtaken &&
+	    head->query->outgrown;
+}
+
+/* Does every connection that has work wait too long, and nothing else came
+ * from there? */
+void
+siblings_scan_stall(struct wire *wire, uint32_t endpoint, int64_t now_us)
+{
+	const struct known *known = &wire->known[endpoint];
+	int64_t		    limit = 0;
+	unsigned	    epoch;
+	bool		    news = false;
+	struct conn	   *conn;
+
+	/* Connections of an earlier epoch tell nothing of the server that is
+	 * there now. */
+	epoch = endpoint_health(wire->fleet, endpoint).epoch;
+	TAILQ_FOREACH (conn, &wire->conns[endpoint], sibling_link) {
+		if (!conn_is_up(conn) || conn->head == conn->tail ||
+		    conn->epoch != epoch || is_outgrown(conn))
+			continue;
+		limit = known_stall_us(known, conn->terms->config);
+		if (now_us - conn->head_since_us <= limit) {
+			conn_due(conn, conn->head_since_us + limit + 1000);
+			return;
+		}
+		/* Bytes that wait here: this process was slow, not the
+		 * server. */
+		if (!conn->stall_said && conn_has_bytes(conn))
+			return;
+		news = news || !conn->stall_said;
+	}
+	if (!news)
+		return;
+	if (now_us - known->heard_us <= limit) {
+		loop_due(wire->loop, known->heard_us + limit + 1000);
+		return;
+	}
+	TAILQ_FOREACH (conn, &wire->conns[endpoint], sibling_link)
+		if (conn->head != conn->tail)
+			conn->stall_said = true;
+	endpoint_report(wire->fleet, endpoint, HEALTH_STALL, epoch);
+}
