@@ -102,14 +102,17 @@ def test_a_killed_worker_is_replaced(host):
 
 
 def test_another_interpreter_is_refused():
-	"""Of its own classes, too: mews.Error would not be what is raised."""
+	"""Of its own classes, too: mews.Error would not be what is raised.
+
+	Python 3.12 refuses by itself, in words of its own.
+	"""
 	interpreters = pytest.importorskip("_xxsubinterpreters" if
 	    sys.version_info < (3, 13) else "_interpreters")
 	code = """if True:
 	    try:
 	        import mews
 	    except ImportError as error:
-	        assert "main interpreter" in str(error), error
+	        assert "interpreter" in str(error), error
 	    else:
 	        raise AssertionError("imported")
 	"""

@@ -10,7 +10,8 @@ fleet = mews.Fleet(os.environ["MEWS_CONF"])
 
 
 def database(**options):
-    return {"ENGINE": "shop_django", "NAME": "", "CONN_MAX_AGE": 60,
+    # The fleet knows the name of the database.
+    return {"ENGINE": "shop_django", "NAME": None, "CONN_MAX_AGE": 60,
             "OPTIONS": {"fleet": fleet, **options}}
 
 

@@ -9,11 +9,13 @@ from django.db.utils import OperationalError
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self):
-        options = {**self.settings_dict["OPTIONS"]}
-        self.fleet = options.pop("fleet")
-        self.choice = self.fleet.choose(options.pop("role", "primary"),
-                                        max_lag=options.pop("max_lag", None))
-        return {"connect_timeout": 3, **self.choice.parameters, **options}
+        parameters = super().get_connection_params()
+        parameters.pop("database", None)  # Django 3's word for dbname
+        self.fleet = parameters.pop("fleet")
+        self.choice = self.fleet.choose(parameters.pop("role", "primary"),
+                                        max_lag=parameters.pop("max_lag",
+                                                               None))
+        return {"connect_timeout": 3, **parameters, **self.choice.parameters}
 
     def connect(self):
         try:
