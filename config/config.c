@@ -9,6 +9,7 @@
  * said about what is missing.
  */
 #include "config.h"
+#include "destination.h"
 #include "listen.h"
 #include "place.h"
 #include "mistake.h"
@@ -445,6 +446,20 @@ check_runtime_dir(struct load *load)
 		    "runtime_dir = %s", why);
 }
 
+static void
+check_log(struct load *load)
+{
+	struct setting	*setting = file_setting(load, "log");
+	char		 why[300];
+
+	if (setting == NULL)
+		return;
+	load->config->log_line = setting_line(setting);
+	if (!destination_parse(load->config, &load->context, why,
+	    sizeof(why)))
+		mistake_add(&load->mistakes, setting_line(setting), "%s", why);
+}
+
 /* The address shows all to whoever reaches it. */
 static void
 check_admin(struct load *load)
@@ -524,6 +539,7 @@ load_file(struct load *load)
 	}
 	check_instance(load);
 	check_admin(load);
+	check_log(load);
 	if (!load->host) {
 		check_user(load);
 		check_app(load);
@@ -622,25 +638,4 @@ config_free(struct config **config)
 	memory = (*config)->memory;
 	*config = NULL;
 	memory_free(&memory);	/* the structure is part of it */
-}
-
-static char *
-runtime_path(const char *runtime_dir, const char *instance, const char *suffix)
-{
-	char	*path;
-
-	return asprintf(&path, "%s/%s.%s", runtime_dir, instance,
-	    suffix) == -1 ? NULL : path;
-}
-
-char *
-config_segment_path(const char *runtime_dir, const char *instance)
-{
-	return runtime_path(runtime_dir, instance, "segment");
-}
-
-char *
-config_pid_path(const char *runtime_dir, const char *instance)
-{
-	return runtime_path(runtime_dir, instance, "pid");
 }

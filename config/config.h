@@ -16,7 +16,7 @@
 
 #define CONFIG_WARNINGS_MAX (MEWS_GROUPS_MAX + 1) /* a group, the file */
 
-enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG };
+enum config_log { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_FILE };
 
 /* An address to listen on: "127.0.0.1:80", "[::1]:80", "*:80", "unix:PATH". */
 struct config_listen {
@@ -65,7 +65,10 @@ struct config {
 	const struct config_listen *admin; /* of the admin process */
 	size_t admin_count; /* 0: there is none */
 	enum mews_switch admin_public; /* they may be open to others */
+	const char *log_text; /* as written */
 	enum config_log log;
+	const char *log_path; /* CONFIG_LOG_FILE: absolute; else NULL */
+	unsigned log_line;    /* where it was written */
 	enum mews_log_level log_level;
 	uint32_t workers; /* resolved: never 0 */
 	uint32_t graceful_timeout; /* ms or MEWS_FOREVER */

@@ -1,5 +1,5 @@
 /*
- * log.c - logfmt lines on stderr or in syslog.
+ * log.c - logfmt lines on stderr, in syslog or in a file.
  *
  * A line is made in a buffer on the stack and leaves with one write(2): no
  * allocation, nothing shared, errno is kept. It is shorter than what a pipe
@@ -129,7 +129,8 @@ line_begin(struct line *line, const struct log *log,
 	    (long)getpid(), log->process);
 	if (log->number >= 0)
 		line_add(line, " worker=%d", log->number);
-	if (log->where == CONFIG_LOG_STDERR && !log_is_journal(STDERR_FILENO))
+	if (log->where == CONFIG_LOG_FILE || (log->where == CONFIG_LOG_STDERR &&
+		!log_is_journal(STDERR_FILENO)))
 		line_add_time(line);
 }
 
@@ -174,6 +175,22 @@ line_write(struct line *line, const struct log *log,
 	    line->text, line->used, LOG_DAEMON | levels[level].priority);
 }
 
+/* The master opened the file anew. Where this process cannot, the old one goes
+ * on, and says so. */
+static void
+follow(const struct log *log)
+{
+	const char *why;
+	struct line line;
+
+	if (log->output == NULL || output_follow(log->output, &why))
+		return;
+	line_begin(&line, log, MEWS_LOG_ERROR);
+	line_add(&line, " event=log_not_reopened path=%s error=\"%s\" "
+	    "action=old_one_goes_on", log->output->path, why);
+	line_write(&line, log, MEWS_LOG_ERROR);
+}
+
 /* Returns true if none is left untold. */
 static bool
 tell_dropped(const struct log *log)
@@ -215,6 +232,7 @@ log_tell_dropped(const struct log *log)
 {
 	const int saved = errno;
 
+	follow(log);
 	tell_dropped(log);
 	errno = saved;
 }
@@ -230,6 +248,7 @@ log_write(const struct log *log, enum mews_log_level level,
 	if (level < log->level || (size_t)level >=
 	    sizeof(levels) / sizeof(levels[0]))
 		return;
+	follow(log);
 	line_begin(&line, log, level);
 	line_add(&line, " event=%s", event);
 	line_add(&line, " ");

@@ -1,5 +1,5 @@
 /*
- * log.h - logfmt lines on stderr or in syslog.
+ * log.h - logfmt lines on stderr, in syslog or in a file.
  *
  * A process has one struct log, given to whoever needs it; a forked child
  * changes the name and number in its copy. One line is one write(2), so the
@@ -20,7 +20,8 @@ struct log {
 	struct output *output;	   /* see log_open(); NULL: plain stderr */
 };
 
-/** Open the place that @log->where names, in @output, which @log keeps. */
+/** Open the place that @log->where names, in @output, which @log keeps; for
+ * CONFIG_LOG_FILE use output_open_file(). */
 void log_open(struct log *log, struct output *output);
 
 /** Say how many lines were dropped by whom ever, if it flows again. Whoever

@@ -9,12 +9,6 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct option_choice log_choices[] = {
-	{ "stderr", CONFIG_LOG_STDERR },
-	{ "syslog", CONFIG_LOG_SYSLOG },
-	{ NULL, 0 }
-};
-
 static const struct option_choice log_level_choices[] = {
 	{ "debug", MEWS_LOG_DEBUG },
 	{ "info", MEWS_LOG_INFO },
@@ -74,8 +68,7 @@ static const struct option options[] = {
 	  .fallback = "nobody" },
 	{ FILE_KEY("runtime_dir", OPTION_PATH, runtime_dir),
 	  .fallback = "/run/mews" },
-	{ FILE_KEY("log", OPTION_CHOICE, log),
-	  .fallback = "stderr", .choices = log_choices },
+	{ FILE_KEY("log", OPTION_TEXT, log_text), .fallback = "stderr" },
 	{ FILE_KEY("log_level", OPTION_CHOICE, log_level),
 	  .fallback = "info", .choices = log_level_choices },
 	{ FILE_KEY("graceful_timeout", OPTION_DURATION, graceful_timeout),
@@ -180,8 +173,7 @@ option_path(const struct option_context *context, const char *path)
 }
 
 static_assert(sizeof(enum config_python_kind) == sizeof(uint32_t) &&
-    sizeof(enum mews_log_level) == sizeof(uint32_t) &&
-    sizeof(enum config_log) == sizeof(uint32_t),
+    sizeof(enum mews_log_level) == sizeof(uint32_t),
     "a choice is stored as a uint32_t");
 
 static bool

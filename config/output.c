@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <paths.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -53,6 +55,7 @@ count_drops(struct output *output)
 	if (output->dropped == MAP_FAILED)
 		output->dropped = output->uncounted;
 	output->lost = output->dropped + 1;
+	output->renewals = output->dropped + 2;
 }
 
 void
@@ -78,21 +81,115 @@ void
 output_open_syslog(struct output *output, const char *path)
 {
 	*output = (struct output) { .kind = OUTPUT_SYSLOG, .fd = -1,
-		.path = path != NULL ? path : _PATH_LOG };
+		.path = strdup(path != NULL ? path : _PATH_LOG) };
 	count_drops(output);
+}
+
+/* Only a regular file makes nobody wait. -1: errno, or @why. */
+static int
+open_file(const char *path, int flags, const char **why)
+{
+	struct stat status;
+	int	    fd;
+
+	*why = NULL;
+	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY |
+	    O_CLOEXEC | flags, 0640);
+	if (fd == -1)
+		*why = strerror(errno);
+	else if (fstat(fd, &status) == -1 || !S_ISREG(status.st_mode)) {
+		*why = "is no regular file";
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+bool
+output_open_file(struct output *output, const char *path, const char **why)
+{
+	*output = (struct output) { .kind = OUTPUT_NAMED,
+		.path = strdup(path) };
+	count_drops(output);
+	if (output->path == NULL) {
+		output->fd = -1;
+		*why = strerror(ENOMEM);
+	} else
+		output->fd = open_file(path, O_CREAT, why);
+	if (output->fd != -1)
+		return true;
+	output_close(output);
+	return false;
+}
+
+bool
+output_check_file(const char *path, const char **why)
+{
+	char directory[PATH_MAX];
+	int  fd = open_file(path, 0, why);
+
+	if (fd != -1) {
+		close(fd);
+		return true;
+	}
+	if (errno != ENOENT || strlcpy(directory, path, sizeof(directory)) >=
+	    sizeof(directory))
+		return false;
+	*strrchr(directory, '/') = '\0';
+	if (access(directory[0] == '\0' ? "/" : directory, W_OK | X_OK) == 0)
+		return true;
+	*why = strerror(errno);
+	return false;
+}
+
+/* The descriptor keeps its number: others may know it. */
+static bool
+open_anew(struct output *output, const char **why)
+{
+	int fd = open_file(output->path, O_CREAT, why);
+
+	if (fd == -1)
+		return false;
+	dup3(fd, output->fd, O_CLOEXEC);
+	close(fd);
+	return true;
+}
+
+bool
+output_renew(struct output *output, const char **why)
+{
+	if (!open_anew(output, why))
+		return false;
+	output->renewed = atomic_fetch_add(output->renewals, 1) + 1;
+	return true;
+}
+
+bool
+output_follow(struct output *output, const char **why)
+{
+	unsigned long renewals;
+
+	if (output->kind != OUTPUT_NAMED ||
+	    (renewals = atomic_load(output->renewals)) == output->renewed)
+		return true;
+	output->renewed = renewals;
+	return open_anew(output, why);
 }
 
 void
 output_close(struct output *output)
 {
-	if ((output->kind == OUTPUT_STREAM || output->kind == OUTPUT_SYSLOG) &&
-	    output->fd != -1)
+	if ((output->kind == OUTPUT_STREAM || output->kind == OUTPUT_SYSLOG ||
+		output->kind == OUTPUT_NAMED) && output->fd != -1)
 		close(output->fd);
 	output->fd = -1;
+	free(output->path);
+	output->path = NULL;
 	if (output->dropped != output->uncounted)
 		munmap(output->dropped, sizeof(output->uncounted));
 	output->dropped = output->uncounted;
 	output->lost = output->dropped + 1;
+	output->renewals = output->dropped + 2;
 }
 
 static ssize_t
@@ -140,7 +237,7 @@ syslog_dial(const char *path)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int		   fd;
 
-	if (strlen(path) >= sizeof(at.sun_path))
+	if (path == NULL || strlen(path) >= sizeof(at.sun_path))
 		return -1;
 	memcpy(at.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -3,6 +3,8 @@
  */
 #include "place.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -45,4 +47,25 @@ place_is_good(const char *path, char *why, size_t why_size)
 	else
 		return true;
 	return false;
+}
+
+static char *
+runtime_path(const char *runtime_dir, const char *instance, const char *suffix)
+{
+	char	*path;
+
+	return asprintf(&path, "%s/%s.%s", runtime_dir, instance,
+	    suffix) == -1 ? NULL : path;
+}
+
+char *
+config_segment_path(const char *runtime_dir, const char *instance)
+{
+	return runtime_path(runtime_dir, instance, "segment");
+}
+
+char *
+config_pid_path(const char *runtime_dir, const char *instance)
+{
+	return runtime_path(runtime_dir, instance, "pid");
 }

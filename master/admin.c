@@ -183,6 +183,7 @@ on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)ev;
 	(void)revents;
 	http_server_sweep(&admin->server, admin->server.count >= CLIENTS_MAX);
+	log_tell_dropped(&admin->args->log);
 }
 
 static void

@@ -90,6 +90,7 @@ static const char usage_text[] =
     "  TERM, INT    finish what is in flight, then end; INT again: as QUIT\n"
     "  QUIT         end now\n"
     "  HUP          reload: read the configuration anew\n"
+    "  USR1         open the log anew, where it is a file\n"
     "  TTIN, TTOU   one worker more, one less\n"
     "\n"
     "Exit status: 0; 1 it failed, and said why; 2 bad usage; 3 no\n"

@@ -46,6 +46,7 @@
 #define WANT_MORE      0x10
 #define WANT_FEWER     0x20
 #define WANT_RELOAD    0x40
+#define WANT_LOGS      0x80
 
 /* USR2 (a new binary) will get its meaning here. Nothing is wanted by those
  * that would end the master by default. */
@@ -60,7 +61,7 @@ static const struct master_signal {
 	{ SIGTTIN, WANT_MORE },
 	{ SIGTTOU, WANT_FEWER },
 	{ SIGHUP, WANT_RELOAD },
-	{ SIGUSR1, 0 },
+	{ SIGUSR1, WANT_LOGS },
 	{ SIGUSR2, 0 },
 	{ 0, 0 },
 };
@@ -97,6 +98,7 @@ master_create_fleet(struct master *m, struct mews_error *error)
 	struct generation *g = m->now;
 
 	m->slots = 2 * m->config->workers + SPARE_SLOTS;
+	g->log = m->log;
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
 	fleet.workers = m->config->workers;
@@ -149,6 +151,7 @@ master_open(struct master *m, struct mews_error *error)
 	return listeners_bind(listeners, LISTENER_TCP, patience, error) &&
 	    listeners_bind(admin, LISTENER_TCP, patience, error) &&
 	    privileges_drop(&m->user, error) &&
+	    logs_set(m, &m->log, m->config, error) &&
 	    runtime_claim(&m->runtime, error) &&
 	    listeners_bind(listeners, LISTENER_UNIX, patience, error) &&
 	    listeners_bind(admin, LISTENER_UNIX, patience, error) &&
@@ -393,6 +396,8 @@ master_loop(struct master *m)
 			master_resize(m, true);
 		if ((want & WANT_FEWER) && !m->stopping)
 			master_resize(m, false);
+		if (want & WANT_LOGS)
+			logs_renew(m);
 		if ((want & WANT_RELOAD) && !m->stopping)
 			reload_begin(m);
 		master_go_on(m);
@@ -427,16 +432,16 @@ master_run(const struct config *config, struct mews_error *error)
 		.signal_fd = -1,
 		.channel = { -1, -1 },
 	};
-	bool ended = false;
+	bool opened, ended = false;
 
 	reload_init(&m.reload);
 	TAILQ_INIT(&m.generations);
 	TAILQ_INIT(&m.monitor.list);
 	/* First of all: a later user might not be allowed to. */
-	master_set_log(&m, &m.log, config);
+	opened = logs_begin(&m, error);
 	standard_open(&m.standard);
 	notify_open(&m.notify);
-	if (master_open(&m, error)) {
+	if (opened && master_open(&m, error)) {
 		setproctitle("master (%s)", config->fleet.instance);
 		master_announce(&m);
 		master_loop(&m);
@@ -450,8 +455,6 @@ master_run(const struct config *config, struct mews_error *error)
 	master_close(&m);
 	standard_close(&m.standard);
 	notify_close(&m.notify);
-	for (size_t i = 0; i < sizeof(m.outputs) / sizeof(m.outputs[0]); i++)
-		if (m.opened[i])
-			output_close(&m.outputs[i]);
+	logs_end(&m);
 	return ended;
 }

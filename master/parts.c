@@ -1,5 +1,5 @@
 /*
- * parts.c - a child's side of the fork, and the logs of master and children.
+ * parts.c - a child's side of the fork.
  *
  * What the master blocked stays blocked until the worker can read it, so a
  * signal to a worker just born is not lost.
@@ -117,15 +117,4 @@ master_guard(struct master *m)
 	m->guard.child = master_admin_child;
 	m->guard.child_arg = m;
 	m->guard.wanted = m->now->admin.count > 0;
-}
-
-void
-master_set_log(struct master *m, struct log *log, const struct config *config)
-{
-	log->where = config->log;
-	log->level = config->log_level;
-	if (!m->opened[log->where])
-		log_open(log, &m->outputs[log->where]);
-	m->opened[log->where] = true;
-	log->output = &m->outputs[log->where];
 }

@@ -7,6 +7,7 @@
 #include "ending.h"
 #include "generation.h"
 #include "guard.h"
+#include "logs.h"
 #include "notify.h"
 #include "privileges.h"
 #include "reload.h"
@@ -16,8 +17,7 @@
 struct master {
 	const struct config   *config; /* of the generation that serves */
 	struct log	       log;    /* the master's own */
-	struct output	       outputs[2]; /* of logs, by where they go */
-	bool		       opened[2];
+	struct logs	       logs;
 	struct standard	       standard;
 	struct notify	       notify;
 	struct privileges      user;
@@ -50,9 +50,5 @@ int master_admin_child(void *master);
 
 /** Let the admin process be that of the generation that serves. */
 void master_guard(struct master *m);
-
-/** Point @log to where @config wants it; opens that if need be. */
-void master_set_log(struct master *m, struct log *log,
-    const struct config *config);
 
 #endif

@@ -229,9 +229,9 @@ prepare(struct master *m, struct config *to, struct mews_error *error)
 	/* From here on the list has it, and frees it. */
 	TAILQ_INSERT_TAIL(&m->generations, g, entry);
 	m->reload.next = g;
-	master_set_log(m, &g->log, to);
 	fleet.abi = MEWS_ABI;
-	if (!listeners_init(&g->listeners, to, error))
+	if (!logs_set(m, &g->log, to, error) ||
+	    !listeners_init(&g->listeners, to, error))
 		return false;
 	listeners_adopt(&g->listeners, &m->now->listeners);
 	if (!listeners_init_own(&g->admin, &g->admin_config, error))
@@ -343,7 +343,9 @@ switch_over(struct master *m)
 	mews_fleet_switch(g->fleet);
 	m->now = g;
 	m->config = g->config;
-	master_set_log(m, &m->log, g->config);
+	m->log.where = g->log.where;
+	m->log.level = g->log.level;
+	m->log.output = g->log.output;
 	listeners_drop(&old->listeners, &g->listeners);
 	listeners_drop(&old->admin, &g->admin);
 	workers_pass(&old->workers);
@@ -383,6 +385,7 @@ free_gone(struct master *m)
 		    workers_gone(&g->workers)) {
 			TAILQ_REMOVE(&m->generations, g, entry);
 			generation_free(&g);
+			logs_drop_unused(m);
 		}
 }
 

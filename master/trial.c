@@ -10,6 +10,7 @@
 
 #include "fail.h"
 #include "listener.h"
+#include "logs.h"
 #include "privileges.h"
 #include "runtime.h"
 #include "standard.h"
@@ -96,13 +97,14 @@ child(const struct config *config, const struct privileges *who, bool all,
 	struct mews_error error = { .message = "" };
 	FILE		 *to = fdopen(answer, "w");
 	struct standard	  standard;
-	bool		  good = true;
+	bool		  whole, good = true;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	standard_open(&standard);
 	standard_take(&standard);
 	if (to == NULL)
 		_exit(2);
+	whole = all;
 	if (all && runtime_instance_runs(config))
 		all = false;
 	if (all) {
@@ -118,6 +120,8 @@ child(const struct config *config, const struct privileges *who, bool all,
 		    &error);
 		good &= say(to, listeners_check_unix(config, &error), &error);
 	}
+	if (whole)
+		good &= say(to, logs_check(config, who->name, &error), &error);
 	fflush(to);
 	limit_time(config);
 	good &= say(to, try_application(config, &error), &error);

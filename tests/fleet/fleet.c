@@ -149,6 +149,25 @@ fleet_init(struct fleet *fleet, const char *more)
 }
 
 void
+fleet_edit(const struct fleet *fleet, const char *from, const char *to)
+{
+	char   text[8192], *at;
+	FILE  *f = fopen(fleet->config, "r");
+	size_t length;
+
+	ck_assert_ptr_nonnull(f);
+	length = fread(text, 1, sizeof(text) - 1, f);
+	text[length] = '\0';
+	fclose(f);
+	ck_assert_msg((at = strstr(text, from)) != NULL, "no %s", from);
+	f = fopen(fleet->config, "w");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "%.*s%s%s", (int)(at - text), text, to,
+	    at + strlen(from));
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+void
 fleet_launch_log(struct fleet *fleet, int log)
 {
 	if ((fleet->master = fork()) != 0) {

@@ -63,6 +63,8 @@ void fleet_init(struct fleet *fleet, const char *more);
  * the SIGSTOP by which the leak sanitizer holds the process it looks through;
  * both then wait for ever. */
 void fleet_ignore_leaks(void);
+/** Replace the first @from in its configuration by @to. */
+void fleet_edit(const struct fleet *fleet, const char *from, const char *to);
 /** Start it and wait until its workers are ready. */
 void fleet_start(struct fleet *fleet);
 /** Start it and wait for nothing. */

@@ -20,24 +20,10 @@
 static struct fleet fleet[1];
 static struct said  said;
 
-/* Replace the first @from in the configuration by @to. */
 static void
 edit(const char *from, const char *to)
 {
-	char   text[8192], *at;
-	FILE  *f = fopen(fleet->config, "r");
-	size_t length;
-
-	ck_assert_ptr_nonnull(f);
-	length = fread(text, 1, sizeof(text) - 1, f);
-	text[length] = '\0';
-	fclose(f);
-	ck_assert_msg((at = strstr(text, from)) != NULL, "no %s", from);
-	f = fopen(fleet->config, "w");
-	ck_assert_ptr_nonnull(f);
-	fprintf(f, "%.*s%s%s", (int)(at - text), text, to,
-	    at + strlen(from));
-	ck_assert_int_eq(fclose(f), 0);
+	fleet_edit(fleet, from, to);
 }
 
 static bool

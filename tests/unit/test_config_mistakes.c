@@ -52,7 +52,9 @@ static const struct {
 	  "workers takes one value, not a list" },
 	{ COMPLETE "log_level = {info,\n error}\n", 4, "takes one value" },
 	{ COMPLETE "\nlog = {}\n", 5, "log needs one value" },
-	{ COMPLETE "log = file\n", 4, "log = 'file' is none of stderr, sys" },
+	{ COMPLETE "log = file\n", 4, "log = 'file' is none of stderr, "
+	  "syslog, file:PATH" },
+	{ COMPLETE "log = 'file:'\n", 4, "log = 'file:' is none of stderr" },
 	{ COMPLETE "log_level = loud\n", 4,
 	  "none of debug, info, warning, error" },
 	{ COMPLETE "group h { autocommit = 1 }\n", 4,
