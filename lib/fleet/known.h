@@ -27,19 +27,30 @@ struct known {
 
 #define KNOWN_STALL_US	  20000	/* a stall is this long at least */
 #define KNOWN_STALL_TIMES 4.0F	/* times the p99 learned */
+#define KNOWN_LEAST_US	  500.0F /* a latency is compared with this, at least */
+#define KNOWN_OUTLIER_TIMES 8.0F /* the mean: no answer counts for more */
 #define KNOWN_HELD_US	  2000	/* a query holds others up after that */
 #define KNOWN_HELD_TIMES  3.0F	/* and so many times the mean */
 #define KNOWN_HEDGE_US	  2000	/* MEWS_HEDGE_AUTO: the least */
 #define KNOWN_HEDGE_TIMES 3	/* MEWS_HEDGE_AUTO: times the p99 */
 
-/* @count answers came at once, and took @us. */
+/*
+ * @count answers came at once, and took @us. The average learns a part of what
+ * is far above it, as of one answer: the one that a busy machine delays by a
+ * second neither costs its server its part of the reads, nor makes others wait
+ * behind the next one.
+ */
 static inline void
 known_learn(struct known *known, float us, uint32_t count)
 {
 	float	n = (float)count, step = 20 + known->p99_us * 0.1F;
 	float	more = known->p99_us + step * 0.99F * n;
+	float	most = (known->latency_us + KNOWN_LEAST_US) *
+		KNOWN_OUTLIER_TIMES;
 
-	known->latency_us += (us - known->latency_us) * n / (n + 15);
+	known->latency_us += us <= most ?
+	    (us - known->latency_us) * n / (n + 15) :
+	    (most - known->latency_us) / 16;
 	/* Up by 99 parts when exceeded, down by one when not: it rests where
 	 * one in a hundred exceeds it. */
 	if (us <= known->p99_us)

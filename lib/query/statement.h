@@ -33,6 +33,7 @@ struct mews_statement {
 };
 
 #define STATEMENT_SLOW_US    5000.0F /* slow: its mean is above this */
+#define STATEMENT_OUTLIER_TIMES 6.0F /* the mean: no run counts for more */
 #define STATEMENT_SLOW_TIMES 8.0F /* slow: and so many times the usual */
 
 /* SQL that was not registered, and took long at least once. */
@@ -87,12 +88,16 @@ mean_is_slow(float mean_us, float usual_us)
 	    mean_us > usual_us * STATEMENT_SLOW_TIMES;
 }
 
+/* One run alone, however long, makes none slow that was quick: not whoever
+ * waited for a lock, or for a busy machine. */
 static inline void
 mean_learn(float *mean_us, float *usual_us, float us)
 {
-	float	usual = *usual_us, step = 1 + usual * 0.05F;
+	float	usual = *usual_us, step = 1 + usual * 0.05F, mean = *mean_us;
+	float	most = (mean > STATEMENT_SLOW_US ? mean : STATEMENT_SLOW_US) *
+		STATEMENT_OUTLIER_TIMES;
 
-	*mean_us += (us - *mean_us) * 0.125F;
+	*mean_us += ((us < most ? us : most) - mean) * 0.125F;
 	/* Rests where a quarter of all is quicker: when everything is slow,
 	 * nothing is. */
 	*usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
