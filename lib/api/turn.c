@@ -19,6 +19,7 @@
 #include "notify/notify.h"
 #include "pool/owed.h"
 #include "wire/session.h"
+#include "pool/room.h"
 #include "pool/share.h"
 #include "wire/siblings.h"
 #include "base/status.h"
@@ -49,6 +50,8 @@ welcome(struct conn *conn)
 
 	if (!grow_wants(conn))
 		conn_retire(conn);
+	else if (group->mover == conn && group->makes_room)
+		room_made(conn);
 	else if (group->mover == conn)
 		share_moved(conn);
 }

@@ -10,6 +10,7 @@
 
 #include "fleet/endpoint.h"
 #include "pool/grow.h"
+#include "pool/room.h"
 #include "pool/share.h"
 
 bool
@@ -49,40 +50,6 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
 	return best;
 }
 
-/*
- * The group is at its limit: let a connection to an endpoint with more than
- * its share, or of a worse tier, go, so that @endpoint gets one.
- */
-static void
-make_room(struct mews_group *group, uint32_t endpoint, uint32_t from,
-    uint32_t to)
-{
-	uint32_t	 share = group->config->connection_count / (to - from);
-	struct conn	*conn, *victim = NULL;
-
-	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
-	    i++) {
-		bool	peer = false;
-
-		for (uint32_t k = from; k < to; k++)
-			peer = peer || group->route.endpoint[k] == i;
-		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
-			/* One at a time. */
-			if (conn->retiring)
-				return;
-			if (i == endpoint || conn->state != CONN_READY ||
-			    (peer && (group->on[i].count <= share ||
-				group->on[endpoint].count >= share)))
-				continue;
-			if (victim == NULL ||
-			    conn->in_flight < victim->in_flight)
-				victim = conn;
-		}
-	}
-	if (victim != NULL)
-		conn_retire(victim);
-}
-
 /* One connection more to @endpoint, of the tier from .. to - 1, unless one is
  * on its way. */
 static void
@@ -95,7 +62,7 @@ grow_on(struct mews_group *group, uint32_t endpoint, uint32_t from,
 	    on->count >= share_most(group, endpoint, from, to))
 		return;
 	if (group->terms.count >= group->config->connection_count)
-		make_room(group, endpoint, from, to);
+		room_make(group, endpoint, from, to);
 	else
 		grow_dial(group, endpoint);
 }

@@ -51,8 +51,10 @@ finish(struct conn *conn)
 
 	if (group->batch == conn)
 		group->batch = NULL;
-	if (group->mover == conn)
+	if (group->mover == conn) {
 		group->mover = NULL;
+		group->makes_room = false;
+	}
 	interrupt_forget(conn->wire, conn);
 	copy_free(conn->copy);
 	conn_close(conn);

@@ -35,6 +35,7 @@ struct mews_group {
 	int64_t share_us;  /* no look at the fleet's shares before */
 	int64_t move_us;   /* no connection moves before */
 	struct conn *mover; /* dialed in order to replace another, or NULL */
+	bool makes_room;    /* the mover is what a query needs: see room.h */
 	uint64_t hedged;
 	struct figures_group *figures;
 	uint64_t told_ok, told_resent; /* in figures already */

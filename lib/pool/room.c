@@ -1,0 +1,75 @@
+/*
+ * room.c - one connection for another, at a group's limit.
+ */
+#include "pool/room.h"
+
+#include "pool/grow.h"
+
+/* The one that goes, where @own connections are to @endpoint, of the tier
+ * from .. to - 1: with the least in flight. NULL: none may. */
+static struct conn *
+find_leaver(const struct mews_group *group, uint32_t endpoint, uint32_t own,
+    uint32_t from, uint32_t to)
+{
+	uint32_t	 share = group->config->connection_count / (to - from);
+	struct conn	*conn, *leaver = NULL;
+
+	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
+	    i++) {
+		bool	peer = false;
+
+		for (uint32_t k = from; k < to; k++)
+			peer = peer || group->route.endpoint[k] == i;
+		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
+			/* One at a time. */
+			if (conn->retiring)
+				return NULL;
+			if (i == endpoint || conn->state != CONN_READY ||
+			    (peer && (group->on[i].count <= share ||
+				own >= share)))
+				continue;
+			if (leaver == NULL ||
+			    conn->in_flight < leaver->in_flight)
+				leaver = conn;
+		}
+	}
+	return leaver;
+}
+
+void
+room_make(struct mews_group *group, uint32_t endpoint, uint32_t from,
+    uint32_t to)
+{
+	struct group_endpoint	*on = &group->on[endpoint];
+
+	if (group->mover != NULL ||
+	    group->terms.count > group->config->connection_count ||
+	    find_leaver(group, endpoint, on->count, from, to) == NULL ||
+	    !grow_dial(group, endpoint))
+		return;
+	group->mover = TAILQ_LAST(&on->conns, conn_list);
+	group->makes_room = true;
+}
+
+void
+room_made(struct conn *conn)
+{
+	struct mews_group *group = conn->group;
+	struct conn	  *leaver = NULL;
+
+	group->mover = NULL;
+	group->makes_room = false;
+	/* Others may have ended meanwhile. */
+	if (group->terms.count <= group->config->connection_count)
+		return;
+	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
+		uint32_t	to = group->route.tier_end[tier];
+
+		for (uint32_t i = from; i < to; i++)
+			if (group->route.endpoint[i] == conn->endpoint)
+				leaver = find_leaver(group, conn->endpoint,
+				    conn->on->count - 1, from, to);
+		from = to;
+	}
+	conn_retire(leaver != NULL ? leaver : conn);
+}
