@@ -100,8 +100,14 @@ endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
 	    (uint64_t)now_ms + 1 - (uint64_t)login_ms <= ENDPOINT_PROOF_MS &&
 	    atomic_load(&e->rejected_ms) == 0)
 		return true;
-	atomic_store(&e->login_wanted, 1);
+	endpoint_want_login(fleet, endpoint);
 	return false;
+}
+
+void
+endpoint_want_login(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	atomic_store(&fleet->segment.endpoints[endpoint].login_wanted, 1);
 }
 
 /*

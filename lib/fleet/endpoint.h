@@ -51,6 +51,9 @@ void endpoint_logged_in(struct mews_fleet *fleet, uint32_t endpoint);
 bool endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
     int64_t since_us);
 
+/* A worker's login was rejected: whoever probes next is asked to log in. */
+void endpoint_want_login(struct mews_fleet *fleet, uint32_t endpoint);
+
 /* Something that routes depend on changed: everybody looks again. */
 void endpoint_changed(struct mews_fleet *fleet);
 

@@ -603,6 +603,7 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	 * for workers, who would come in numbers. */
 	panic = panic || prober->held != NULL ||
 	    atomic_load(&e->login_wanted) != 0 ||
+	    atomic_load(&e->rejected_ms) != 0 ||
 	    orphan_count(&fleet->segment, endpoint) > 0;
 	/* Writes wait until it is known which primary is the newest. */
 	segment_timeline(e, &proven);

@@ -26,6 +26,9 @@ dial_failed(struct conn *conn)
 	char			quoted[FLEET_QUOTED];
 
 	name = endpoint_name(group->pool->fleet, conn->endpoint);
+	/* A probe finds out whether all are rejected, and says so to all. */
+	if (conn->loss == HEALTH_REJECTED)
+		endpoint_want_login(group->pool->fleet, conn->endpoint);
 	on->failures++;
 	if (on->failures < 7)
 		wait = (int64_t)GROUP_RETRY_FIRST_US << (on->failures - 1);

@@ -57,21 +57,29 @@ begin(void)
 	CLUSTER_WAIT(strcmp(cluster_ask("a", "show ssl"), "on") == 0);
 }
 
-/* Make a fleet of the server a alone, which gets a certificate by @ca. */
+/* Prepare a fleet of the server a alone, which gets a certificate by @ca. */
 static void
-open_fleet(const char *ca, const char *more)
+prepare_fleet(const struct mews_group_config *group, const char *ca,
+    const char *more)
 {
-	static const struct mews_group_config group = { .name = "g",
-		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 2000 };
 	static char	conninfo[900];
 	const char     *dir = getenv("MEWS_SERVERS_DIR");
 
-	cluster_prepare(&group, 1);
+	cluster_prepare(group, 1);
 	snprintf(conninfo, sizeof(conninfo), "%s sslmode=require "
 	    "sslcert='%s/by-%s.crt' sslkey='%s/by-%s.key' %s",
 	    cluster.endpoints[0].conninfo, dir, ca, dir, ca, more);
 	cluster.endpoints[0].conninfo = conninfo;
 	cluster.config.endpoint_count = 1;
+}
+
+static void
+open_fleet(const char *ca, const char *more)
+{
+	static const struct mews_group_config group = { .name = "g",
+		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 2000 };
+
+	prepare_fleet(&group, ca, more);
 	cluster_create();
 	cluster_join();
 }
@@ -101,6 +109,59 @@ START_TEST(a_certificate_that_is_refused_is_no_death)
 }
 END_TEST
 
+/* Let the server a trust certificates by @ca; sessions go on. */
+static void
+trust(const char *ca)
+{
+	char	file[40];
+
+	snprintf(file, sizeof(file), "%s.crt", ca);
+	set_file("ssl_ca_file", file);
+	cluster_ask("a", "select pg_reload_conf()");
+	CLUSTER_WAIT(strstr(cluster_ask("a", "show ssl_ca_file"), ca) != NULL);
+}
+
+/* The certificate expires, say. At its cap, on the right, the fleet cannot log
+ * in beside the sessions that work. */
+START_TEST(a_certificate_that_became_wrong_is_no_outage)
+{
+	static const struct mews_group_config group = { .name = "g",
+		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 30000,
+		.connection_count = 2, .min_connections = 2,
+		.max_lifetime = 3000, .stall_after = 60000 };
+	bool		at_cap = _i == 1;
+	const char     *told = at_cap ? "connection_kept endpoint=a group=g" :
+		"connect_failed";
+	uint64_t	opened;
+
+	prepare_fleet(&group, "ours", "");
+	if (at_cap) {
+		cluster.endpoints[0].max_connections = 2;
+		cluster.config.workers = 1;
+	}
+	cluster_create();
+	cluster_join();
+	CLUSTER_WAIT(cluster_stats("g").idle == 2);
+	trust("theirs");
+	opened = cluster_stats("g").opened;
+	/* For longer than all sessions may live. */
+	for (int64_t end = cluster_now() + (int64_t)group.max_lifetime * 2;
+	    cluster_now() < end || cluster_logged(told) == 0;)
+		cluster_value(cluster_group("g"), "select 1");
+	/* One may have been on its way. */
+	ck_assert_uint_le(cluster_stats("g").opened, opened + 1);
+	ck_assert_uint_ge(cluster_stats("g").connections, 2);
+	/* By a probe, which looks although the server is up. */
+	CLUSTER_WAIT(strstr(cluster_look("a").refusal, "unknown ca") != NULL);
+	trust("ours");
+	opened = cluster_stats("g").opened;
+	while (cluster_stats("g").opened < opened + 2)
+		cluster_value(cluster_group("g"), "select 1");
+	CLUSTER_WAIT(cluster_look("a").rejected_ms < 0);
+	ck_assert_msg(cluster_logged("to=down") == 0, "%s", cluster.log);
+}
+END_TEST
+
 static Suite *
 certificates_suite(void)
 {
@@ -111,6 +172,8 @@ certificates_suite(void)
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
 	tcase_add_loop_test(tcase, a_certificate_that_is_refused_is_no_death,
 	    0, CLUSTER_COUNT(versions));
+	tcase_add_loop_test(tcase,
+	    a_certificate_that_became_wrong_is_no_outage, 0, 2);
 	return suite;
 }
 
