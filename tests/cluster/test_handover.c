@@ -69,6 +69,33 @@ fail_it(struct mews_lease *lease)
 	    MEWS_SQL);
 }
 
+static void
+chain_it(struct mews_lease *lease)
+{
+	ck_assert_int_eq(cluster_on_lease(lease, "commit and chain").status,
+	    MEWS_OK);
+}
+
+static void
+undo_and_chain_it(struct mews_lease *lease)
+{
+	ck_assert_int_eq(cluster_on_lease(lease, "rollback and chain").status,
+	    MEWS_OK);
+}
+
+/* Where the server allows none, the transaction fails. */
+static void
+prepare_it(struct mews_lease *lease)
+{
+	struct asked	asked = cluster_on_lease(lease,
+	    "prepare transaction 'mews handover'");
+
+	if (asked.status == MEWS_OK)
+		cluster_ask("a", "rollback prepared 'mews handover'");
+	else
+		ck_assert_str_eq(asked.sqlstate, "55000");
+}
+
 static struct asked unheard[2];
 
 /* Queries in flight at the end are the last to be heard. */
@@ -99,6 +126,9 @@ static const struct {
 	{ "open", leave_it, true },
 	{ "failed", fail_it, true },
 	{ "in flight inside of one", leave_in_flight, true },
+	{ "committed and begun anew", chain_it, true },
+	{ "rolled back and begun anew", undo_and_chain_it, true },
+	{ "prepared", prepare_it, true },
 };
 
 /* Statements that change a session. */

@@ -343,7 +343,8 @@ position_by_hand(const char *begin, const char *end, bool wished)
 
 START_TEST(a_commit_by_hand_gives_its_position)
 {
-	static const char *const ends[] = { "commit", "END work", "; commit" };
+	static const char *const ends[] = { "commit", "END work", "; commit",
+		"commit and chain", "end transaction and chain" };
 
 	for (size_t i = 0; i < CLUSTER_COUNT(ends); i++)
 		for (int wished = 0; wished < 2; wished++) {
