@@ -11,7 +11,7 @@
  */
 #include "admin.h"
 
-#include "http/server.h"
+#include "feed.h"
 #include "pages.h"
 
 #include <errno.h>
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX  64 /* at once; more are closed */
@@ -31,14 +32,17 @@
 #define REQUEST_MS   5000
 #define HEADER_SIZE  16384
 #define SWEEP_S	     1.0
+#define BEAT_S	     1.0
 
 struct admin {
 	const struct admin_args *args;
 	struct pages	   pages;
+	struct feed	   feed;
 	struct ev_loop	  *ev;
 	struct http_server server;
 	ev_io		   listeners[LISTENER_MAX];
 	ev_timer	   sweep;
+	ev_timer	   beat;
 	ev_prepare	   turn;
 };
 
@@ -47,6 +51,7 @@ struct visit {
 	struct admin	   *admin;
 	struct http_client *client;
 	struct page	    page;
+	struct feed_reader  reader; /* of the feed, if it was joined */
 };
 
 /*
@@ -93,13 +98,16 @@ on_whole(void *exchange)
 	struct http_response response = { .headers = &headers };
 
 	pages_fill(&visit->admin->pages, page);
+	for (size_t i = 0; i < PAGE_HEADERS && page->headers[i].name != NULL;
+	    i++)
+		STAILQ_INSERT_TAIL(&headers, &page->headers[i], entry);
+	if (page->live && feed_join(&visit->admin->feed, &visit->reader,
+	    visit->client, &headers))
+		return;
 	if (page->body == NULL) {
 		http_client_refuse(visit->client, 503);
 		return;
 	}
-	for (size_t i = 0; i < PAGE_HEADERS && page->headers[i].name != NULL;
-	    i++)
-		STAILQ_INSERT_TAIL(&headers, &page->headers[i], entry);
 	response.status = page->status;
 	response.type = page->type;
 	response.length = page->length;
@@ -116,7 +124,9 @@ on_cut(void *exchange, unsigned status)
 static void
 on_room(void *exchange)
 {
-	(void)exchange;
+	struct visit *visit = exchange;
+
+	feed_room(&visit->reader);
 }
 
 static void
@@ -124,6 +134,7 @@ on_over(void *exchange)
 {
 	struct visit *visit = exchange;
 
+	feed_leave(&visit->admin->feed, &visit->reader);
 	free(visit->page.body);
 	free(visit);
 }
@@ -187,6 +198,16 @@ on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 }
 
 static void
+on_beat(struct ev_loop *ev, ev_timer *beat, int revents)
+{
+	struct admin *admin = beat->data;
+
+	(void)ev;
+	(void)revents;
+	feed_beat(&admin->feed);
+}
+
+static void
 on_turn(struct ev_loop *ev, ev_prepare *prepare, int revents)
 {
 	struct admin *admin = prepare->data;
@@ -215,6 +236,17 @@ set_server(struct admin *admin)
 	http_server_init(server);
 }
 
+/* From now to the middle of a second of CLOCK_MONOTONIC: looks that are a bit
+ * late still fall into seconds of their own. */
+static ev_tstamp
+until_half(void)
+{
+	struct timespec	now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return 1.5 - (double)now.tv_nsec / 1e9;
+}
+
 static void
 watch(struct admin *admin)
 {
@@ -229,6 +261,9 @@ watch(struct admin *admin)
 	ev_timer_init(&admin->sweep, on_sweep, SWEEP_S, SWEEP_S);
 	admin->sweep.data = admin;
 	ev_timer_start(admin->ev, &admin->sweep);
+	ev_timer_init(&admin->beat, on_beat, until_half(), BEAT_S);
+	admin->beat.data = admin;
+	ev_timer_start(admin->ev, &admin->beat);
 	ev_prepare_init(&admin->turn, on_turn);
 	admin->turn.data = admin;
 	ev_prepare_start(admin->ev, &admin->turn);
@@ -273,6 +308,8 @@ admin_run(const struct admin_args *args)
 		    "error=\"no event loop\"");
 		return 1;
 	}
+	feed_init(&admin.feed, admin.pages.view, args->history);
+	feed_beat(&admin.feed);
 	set_server(&admin);
 	watch(&admin);
 	ev_run(admin.ev, 0);

@@ -5,6 +5,7 @@
 #define MASTER_ADMIN_H
 
 #include "config.h"
+#include "history.h"
 #include "log.h"
 
 struct admin_args {
@@ -12,6 +13,7 @@ struct admin_args {
 	const char *segment_path;
 	const int  *listeners; /* bound, of config->admin */
 	size_t	    listener_count;
+	struct history *history; /* shared with the next; NULL: none */
 	pid_t	    master;
 	struct log  log;
 };

@@ -4,6 +4,7 @@
 #include "pages.h"
 
 #include "metrics.h"
+#include "page_html.h"
 #include "status.h"
 
 #include <arpa/inet.h>
@@ -124,19 +125,16 @@ print_status(const struct pages *pages, struct page *page, FILE *out)
 static void
 print_index(const struct pages *pages, struct page *page, FILE *out)
 {
+	(void)pages;
 	(void)page;
-	fprintf(out, "mews %s, fleet %s\n\n"
-	    "/metrics      for Prometheus\n"
-	    "/status.json  as mews status --json\n"
-	    "/healthz      200 while the master lives\n"
-	    "/readyz       200 while a worker and all groups can serve\n",
-	    mews_version(), pages->config->fleet.instance);
+	fwrite(page_html, 1, sizeof(page_html), out);
 }
 
 #define TEXT "text/plain; charset=utf-8"
 
 static const struct page_kind kinds[] = {
-	{ "/", TEXT, print_index },
+	{ "/", "text/html; charset=utf-8", print_index },
+	{ "/live", "text/event-stream", NULL },
 	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8",
 	  print_metrics },
 	{ "/healthz", TEXT, print_health },
@@ -218,6 +216,8 @@ pages_ask(struct page *page, const struct http_head *head, const char *bytes)
 		    (i == 0 && head->path.length == 0)) {
 			page->kind = &kinds[i];
 			page->status = 200;
+			page->live = kinds[i].print == NULL &&
+			    !head->is_head;
 		}
 	page->open = asks_for_openmetrics(head, bytes);
 }
@@ -235,24 +235,36 @@ refusal(unsigned status)
 	}
 }
 
+static void
+set_headers(struct page *page)
+{
+	const struct http_header headers[PAGE_HEADERS] = {
+		{ .name = "Cache-Control", .value = "no-store" },
+		{ .name = "X-Content-Type-Options", .value = "nosniff" },
+		{ .name = "Referrer-Policy", .value = "no-referrer" },
+		{ .name = "Content-Security-Policy",
+		  .value = page->kind == &kinds[0] ? PAGE_HTML_POLICY :
+		      "default-src 'none'; frame-ancestors 'none'" },
+		{ .name = page->status == 405 ? "Allow" : NULL,
+		  .value = "GET, HEAD" },
+	};
+
+	memcpy(page->headers, headers, sizeof(headers));
+}
+
 void
 pages_fill(const struct pages *pages, struct page *page)
 {
-	FILE	*out = open_memstream(&page->body, &page->length);
+	FILE	*out;
 
-	page->headers[0] = (struct http_header) {
-		.name = "Cache-Control", .value = "no-store" };
-	page->headers[1] = (struct http_header) {
-		.name = "X-Content-Type-Options", .value = "nosniff" };
-	if (page->status == 405)
-		page->headers[2] = (struct http_header) {
-			.name = "Allow", .value = "GET, HEAD" };
+	set_headers(page);
 	page->type = page->kind == NULL ? TEXT : page->kind->type;
-	if (out == NULL)
+	if (page->live || (out = open_memstream(&page->body,
+	    &page->length)) == NULL)
 		return;
 	if (page->kind == NULL)
 		fputs(refusal(page->status), out);
-	else
+	else if (page->kind->print != NULL)
 		page->kind->print(pages, page, out);
 	if (fclose(out) != 0) {
 		free(page->body);

@@ -9,7 +9,7 @@
 
 #include <mews/view.h>
 
-#define PAGE_HEADERS 4
+#define PAGE_HEADERS 6
 
 /* A kind of page. */
 struct page_kind;
@@ -18,6 +18,7 @@ struct page_kind;
 struct page {
 	const struct page_kind *kind; /* NULL: status says why not */
 	bool open;	 /* OpenMetrics was asked for */
+	bool live;	 /* its body goes on, see feed.h; there is no other */
 	unsigned status; /* 200, or why not */
 	const char *type;
 	char *body;	 /* to be freed; NULL: out of memory */
@@ -34,7 +35,7 @@ struct pages {
 /** Look at a request's head, which lives only until this returns. */
 void pages_ask(struct page *page, const struct http_head *head,
     const char *bytes);
-/** Make its answer. */
+/** Make its answer; of a live one all but the body. */
 void pages_fill(const struct pages *pages, struct page *page);
 
 #endif

@@ -91,6 +91,7 @@ master_admin_child(void *arg)
 		.segment_path = m->runtime.segment_path,
 		.listeners = now->admin.fds,
 		.listener_count = now->admin.count,
+		.history = m->history,
 		.master = m->guard.parent,
 	};
 
@@ -117,4 +118,6 @@ master_guard(struct master *m)
 	m->guard.child = master_admin_child;
 	m->guard.child_arg = m;
 	m->guard.wanted = m->now->admin.count > 0;
+	if (m->guard.wanted && m->history == NULL)
+		m->history = history_make();
 }

@@ -30,6 +30,7 @@ struct master {
 	uint32_t	       number; /* of the generation that serves */
 	struct workers	       monitor; /* a table of one */
 	struct guard	       guard;	/* of the admin process */
+	struct history	      *history; /* its; NULL: there is none */
 	int		       signal_fd;
 	unsigned long	       lost; /* lines of the log, as counted */
 	int		       channel[2];

@@ -45,17 +45,25 @@ is(const char *word, const char *other)
 	return strcmp(word, other) == 0;
 }
 
+const char *
+reasons_sight(const char *evidence)
+{
+	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++)
+		if (is(sights[i].evidence, evidence))
+			return sights[i].sentence;
+	return evidence;
+}
+
 /* "it answered a probe (probe_ok)" */
 static void
 print_sight(const struct subject *s, const char *evidence)
 {
-	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++)
-		if (is(sights[i].evidence, evidence)) {
-			fprintf(s->out, "%s (%s)", sights[i].sentence,
-			    evidence);
-			return;
-		}
-	fprintf(s->out, "%s", evidence);
+	const char	*sight = reasons_sight(evidence);
+
+	if (sight == evidence)
+		fprintf(s->out, "%s", evidence);
+	else
+		fprintf(s->out, "%s (%s)", sight, evidence);
 }
 
 /* "the monitor (pid 12)", "worker 3 (pid 15)" */

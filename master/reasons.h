@@ -18,4 +18,8 @@
 void reasons_print(const struct mews_view *view, uint32_t index,
     const struct mews_health_config *health, FILE *out);
 
+/** A sentence for a kind of evidence, "it answered a probe"; that kind itself,
+ * where it has none. */
+const char *reasons_sight(const char *evidence);
+
 #endif

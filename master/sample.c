@@ -62,6 +62,15 @@ sample_group(const struct sample *sample, const char *name,
 	return false;
 }
 
+static void
+add_times(struct mews_times *to, const struct mews_times *from)
+{
+	to->count += from->count;
+	to->sum_us += from->sum_us;
+	for (uint32_t b = 0; b < MEWS_TIMES_BUCKETS; b++)
+		to->bucket[b] += from->bucket[b];
+}
+
 void
 sample_endpoint(const struct sample *sample, const char *name,
     struct mews_times *out)
@@ -70,14 +79,22 @@ sample_endpoint(const struct sample *sample, const char *name,
 
 	memset(out, 0, sizeof(*out));
 	for (uint32_t i = 0; mews_figures_pair(sample->figures, i, &pair,
-	    sizeof(pair)); i++) {
-		if (strcmp(pair.endpoint, name) != 0)
-			continue;
-		out->count += pair.times.count;
-		out->sum_us += pair.times.sum_us;
-		for (uint32_t b = 0; b < MEWS_TIMES_BUCKETS; b++)
-			out->bucket[b] += pair.times.bucket[b];
-	}
+	    sizeof(pair)); i++)
+		if (strcmp(pair.endpoint, name) == 0)
+			add_times(out, &pair.times);
+}
+
+void
+sample_group_times(const struct sample *sample, const char *name,
+    struct mews_times *out)
+{
+	struct mews_figures_pair pair;
+
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; mews_figures_pair(sample->figures, i, &pair,
+	    sizeof(pair)); i++)
+		if (strcmp(pair.group, name) == 0)
+			add_times(out, &pair.times);
 }
 
 void

@@ -29,6 +29,9 @@ bool sample_group(const struct sample *sample, const char *name,
 /** Answers of the endpoint @name, in all groups. */
 void sample_endpoint(const struct sample *sample, const char *name,
     struct mews_times *out);
+/** Answers of the group @name, by all endpoints. */
+void sample_group_times(const struct sample *sample, const char *name,
+    struct mews_times *out);
 /** Take away from @times what was there @before. */
 void sample_since(struct mews_times *times, const struct mews_times *before);
 /** Queries of a group that ended, and those of them that failed. */

@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "instance.h"
+#include "json.h"
 #include "table.h"
 #include "words.h"
 
@@ -231,33 +232,6 @@ print_for_people(const struct mews_view *view,
 /*
  * For programs.
  */
-
-static void
-json_string(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
-
-/* A number, or null where it is not known. */
-static void
-json_known(FILE *out, const char *name, int64_t value, bool known)
-{
-	if (known)
-		fprintf(out, ",\"%s\":%" PRId64, name, value);
-	else
-		fprintf(out, ",\"%s\":null", name);
-}
 
 static void
 json_endpoint(FILE *out, const struct mews_view_endpoint *e)

@@ -22,27 +22,38 @@ start(void)
 	fleet_start(fleet);
 }
 
+/* Connect to the admin address, and send @request. Returns the socket. */
+static int
+open_request(const char *request)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/admin.sock",
+	    fleet->dir);
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    write(fd, request, strlen(request)) == (ssize_t)strlen(request))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 /* Send @request to the admin address; the whole answer. Returns its status, 0
  * if there was none. */
 static int
 ask(const char *request)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	size_t		   length = 0;
-	ssize_t		   got;
-	int		   status = 0;
+	int	fd = open_request(request), status = 0;
+	size_t	length = 0;
+	ssize_t	got;
 
-	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/admin.sock",
-	    fleet->dir);
 	answer[0] = '\0';
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-	    write(fd, request, strlen(request)) == (ssize_t)strlen(request)) {
-		while ((got = read(fd, answer + length,
-		    sizeof(answer) - 1 - length)) > 0)
-			length += (size_t)got;
-		answer[length] = '\0';
-	}
+	if (fd == -1)
+		return 0;
+	while ((got = read(fd, answer + length,
+	    sizeof(answer) - 1 - length)) > 0)
+		length += (size_t)got;
+	answer[length] = '\0';
 	close(fd);
 	sscanf(answer, "HTTP/1.1 %d", &status);
 	return status;
@@ -108,8 +119,9 @@ static const struct {
 	int status;
 	const char *text;
 } requests[] = {
-	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", 200, "/metrics" },
-	{ "GET / HTTP/1.1\r\nHost: [::1]:9187\r\n", 200, "fleet test" },
+	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", 200,
+	  "script-src 'sha256-" },
+	{ "GET / HTTP/1.1\r\nHost: [::1]:9187\r\n", 200, "<!DOCTYPE html>" },
 	{ "GET / HTTP/1.1\r\nHost: LOCALHOST:80\r\n", 200, "" },
 	{ "GET / HTTP/1.0\r\n", 200, "" },
 	{ "GET /healthz HTTP/1.1\r\nHost: [::1]\r\n", 200, "\r\n\r\nok\n" },
@@ -120,6 +132,10 @@ static const struct {
 	{ "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n", 421, "name" },
 	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:9187\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n", 421, "" },
+	{ "HEAD /live HTTP/1.1\r\nHost: localhost\r\n", 200,
+	  "text/event-stream" },
+	{ "GET /live HTTP/1.1\r\nHost: evil.example\r\n", 421,
+	  "default-src 'none'" },
 	{ "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n", 405,
 	  "Allow: GET, HEAD" },
 	{ "PUT /metrics HTTP/1.1\r\nHost: localhost\r\n", 405, "" },
@@ -179,6 +195,78 @@ START_TEST(one_that_dies_is_started_anew)
 	fleet_wait(fleet_logged(fleet, "event=admin_exited") == 1);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	fleet_wait(!fleet_is_alive(next));
+}
+END_TEST
+
+/* The first @events of what an open page is told; "" if there was no answer. */
+static void
+follow(int events)
+{
+	/* HTTP/1.0: no frames of chunks in between. */
+	int	    fd = open_request("GET /live HTTP/1.0\r\n\r\n");
+	const char *end;
+	size_t	    length = 0;
+	ssize_t	    got = fd == -1 ? 0 : 1;
+	int	    seen = 0;
+
+	answer[0] = '\0';
+	while (seen < events && got > 0) {
+		got = read(fd, answer + length, sizeof(answer) - 1 - length);
+		length += got > 0 ? (size_t)got : 0;
+		answer[length] = '\0';
+		end = answer;
+		for (seen = 0; (end = strstr(end, "]}\n\n")) != NULL; end++)
+			seen++;
+	}
+	close(fd);
+}
+
+/* The first second that a page which is opened now is told of; 0: none. */
+static unsigned
+first_second(void)
+{
+	static const char key[] = "\"history\":{\"from\":";
+	const char *at;
+
+	follow(1);
+	return (at = strstr(answer, key)) == NULL ? 0 :
+	    (unsigned)strtoul(at + sizeof(key) - 1, NULL, 10);
+}
+
+START_TEST(an_open_page_is_told_of_each_second)
+{
+	unsigned first, second;
+	const char *at;
+
+	start();
+	fleet_wait(first_second() > 0 && says("\"whole\":true"));
+	ck_assert(says("\"name\":\"a\",\"state\":\""));
+	follow(3);
+	ck_assert_msg((at = strstr(answer, "\"whole\":false")) != NULL, "%s",
+	    answer);
+	ck_assert(strstr(at + 1, "\"whole\":false") != NULL);
+	ck_assert_int_eq(sscanf(strstr(at, "\"history\":"),
+	    "\"history\":{\"from\":%u,\"to\":%u", &first, &second), 2);
+	ck_assert_uint_eq(first, second);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(what_was_seen_outlives_who_saw_it)
+{
+	unsigned first;
+	pid_t	 dead, next = 0;
+
+	start();
+	fleet_wait((dead = admin_pid()) > 0);
+	fleet_wait((first = first_second()) > 0 && says("\"waiting\":[0"));
+	ck_assert_int_eq(kill(dead, SIGKILL), 0);
+	fleet_wait((next = admin_pid()) > 0 && next != dead);
+	ck_assert_uint_eq(first_second(), first);
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait((dead = admin_pid()) > 0 && dead != next);
+	ck_assert_uint_eq(first_second(), first);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
 END_TEST
 
@@ -335,6 +423,8 @@ admin_suite(void)
 	tcase_add_test(tcase, requests_are_answered_or_refused);
 	tcase_add_test(tcase, readiness_names_what_is_missing);
 	tcase_add_test(tcase, one_that_dies_is_started_anew);
+	tcase_add_test(tcase, an_open_page_is_told_of_each_second);
+	tcase_add_test(tcase, what_was_seen_outlives_who_saw_it);
 	tcase_add_test(tcase, workers_and_a_master_that_hang_are_seen);
 	tcase_add_test(tcase, it_ends_with_its_master);
 	tcase_add_test(tcase, an_address_that_is_open_to_others_is_refused);
