@@ -1,6 +1,6 @@
 /*
  * probe.c - whether an endpoint lives, in which role, and how far its WAL is:
- * log in, ask, publish, judge.
+ * log in, ask, judge. What the answer says is stored by finding.c.
  *
  * A frozen server still accepts connections (its kernel does), and one that
  * still answers old sessions may let nobody in: so the monitor asks over the
@@ -9,7 +9,7 @@
 #include "monitor/probe.h"
 
 #include "fleet/endpoint.h"
-#include "fleet/notice.h"
+#include "monitor/finding.h"
 #include "fleet/orphan.h"
 #include "base/patience.h"
 #include "wire/pooler.h"
@@ -55,66 +55,6 @@ static struct segment_endpoint *
 record(const struct probe *probe)
 {
 	return &probe->prober->fleet->segment.endpoints[probe->endpoint];
-}
-
-static bool
-is_living_primary(const struct mews_fleet *fleet, uint32_t endpoint)
-{
-	struct health	health = endpoint_health(fleet, endpoint);
-
-	return health.role == HEALTH_ROLE_PRIMARY &&
-	    (health.state == HEALTH_UP || health.state == HEALTH_SUSPECT);
-}
-
-/*
- * Log once that a primary is below the timeline that another endpoint was
- * last seen on: two_primaries, whichever is probed, while that one claims to
- * be the primary as well; outdated_primary when it does not live any more.
- */
-static void
-compare_primaries(struct probe *probe)
-{
-	struct mews_fleet    *fleet = probe->prober->fleet;
-	struct prober	     *prober = probe->prober;
-	uint32_t	      self = probe->endpoint;
-	bool		      proven, rival = false, outdated = false;
-	uint32_t	      mine = segment_timeline(record(probe), &proven);
-
-	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
-		uint32_t	other, loser;
-
-		other = segment_timeline(&fleet->segment.endpoints[i],
-		    &proven);
-		if (!segment_knows(&fleet->segment, i) || i == self ||
-		    other == 0 || other == mine)
-			continue;
-		if (!is_living_primary(fleet, i)) {
-			if (mine > other)
-				continue;
-			outdated = true;
-			if (!prober->on[self].outdated_told)
-				fleet_log(fleet, MEWS_LOG_ERROR,
-				    "outdated_primary", "endpoint=%s "
-				    "timeline=%u newest=%s newest_timeline=%u "
-				    "writes=refused",
-				    endpoint_name(fleet, self), mine,
-				    endpoint_name(fleet, i), other);
-			prober->on[self].outdated_told = true;
-			continue;
-		}
-		loser = mine < other ? self : i;
-		rival = rival || loser == self;
-		if (!prober->on[loser].rival_told)
-			fleet_log(fleet, MEWS_LOG_ERROR, "two_primaries",
-			    "endpoint=%s timeline=%u other=%s "
-			    "other_timeline=%u used=%s",
-			    endpoint_name(fleet, self), mine,
-			    endpoint_name(fleet, i), other,
-			    endpoint_name(fleet, loser == i ? self : i));
-		prober->on[loser].rival_told = true;
-	}
-	prober->on[self].rival_told = prober->on[self].rival_told && rival;
-	prober->on[self].outdated_told = outdated;
 }
 
 static void probe_ready(void *who, int events);
@@ -224,89 +164,24 @@ session_lost(struct probe *probe, const char *why)
 		begin_afresh(probe);
 }
 
-/* The highest timeline that any endpoint was last seen on. */
-static uint32_t
-highest_timeline(const struct segment *segment)
-{
-	uint32_t	highest = 0;
-	bool		proven;
-
-	for (uint32_t i = 0; i < segment->endpoint_count; i++) {
-		uint32_t	timeline;
-
-		timeline = segment_timeline(&segment->endpoints[i], &proven);
-		if (segment_knows(segment, i) && timeline > highest)
-			highest = timeline;
-	}
-	return highest;
-}
-
-/* The monitor alone has seen enough of the primary to tell the lag. */
-static void
-publish_lag(struct probe *probe, uint64_t lsn)
-{
-	struct segment_endpoint *e = record(probe);
-	struct lag		*lag = &probe->prober->held->lag;
-	int64_t			 now;
-	uint32_t		 ms = 0, old_ms = atomic_load(&e->lag_ms);
-	uint64_t		 bytes = 0, old_bytes;
-	bool			 proven;
-
-	now = segment_ms(&probe->prober->fleet->segment, clock_now_us());
-	old_bytes = atomic_load(&e->lag_bytes);
-	if (probe->dial.role == HEALTH_ROLE_STANDBY) {
-		ms = lag_ms(lag, lsn, now);
-		bytes = lag_bytes(lag, lsn);
-	} else if (segment_timeline(e, &proven) >=
-	    highest_timeline(&probe->prober->fleet->segment)) {
-		lag_note(lag, lsn, now);
-	}
-	atomic_store(&e->lag_ms, ms);
-	atomic_store(&e->lag_bytes, bytes);
-	if (notice_crosses_limit(probe->prober->fleet->config, old_ms, ms,
-		old_bytes, bytes))
-		endpoint_changed(probe->prober->fleet);
-}
-
-/* A change of role makes the timeline doubtful, so that comes first. */
-static void
-publish_role(struct probe *probe, uint32_t timeline)
-{
-	struct segment_endpoint *e = record(probe);
-	uint32_t		 old_timeline;
-	bool			 old_proven, proven;
-
-	probe->epoch = endpoint_see_role(probe->prober->fleet, probe->endpoint,
-	    probe->dial.role, probe->epoch);
-	/* Of a mixed endpoint nothing is proven, at each turn the same. */
-	proven = probe->dial.role != HEALTH_ROLE_STANDBY ||
-	    mixed_is(&e->mixed);
-	old_timeline = segment_timeline(e, &old_proven);
-	segment_set_timeline(e, timeline, proven);
-	if (old_timeline != timeline || old_proven != proven)
-		endpoint_changed(probe->prober->fleet);
-}
-
+/* Put the figures of @answer into the segment. */
 static void
 publish(struct probe *probe, const PGresult *answer)
 {
-	struct segment_endpoint *e = record(probe);
-	uint64_t		 lsn;
+	struct finding	finding = {
+		.lsn = strtoull(PQgetvalue(answer, 0, 1), NULL, 10),
+		.timeline = (uint32_t)strtoul(PQgetvalue(answer, 0, 2), NULL,
+		    10),
+		.rtt_us = (uint32_t)(clock_now_us() - probe->asked_us),
+	};
 
-	lsn = strtoull(PQgetvalue(answer, 0, 1), NULL, 10);
 	if (PQgetvalue(answer, 0, 0)[0] == 't')
 		probe->dial.role = HEALTH_ROLE_STANDBY;
 	else if (probe->dial.role == HEALTH_ROLE_STANDBY)
 		probe->dial.role = dial_role(probe->dial.pg);
-	atomic_store(&e->rtt_us,
-	    (uint32_t)(clock_now_us() - probe->asked_us));
-	atomic_store(&e->lsn, lsn);
-	publish_role(probe,
-	    (uint32_t)strtoul(PQgetvalue(answer, 0, 2), NULL, 10));
-	if (probe->prober->held != NULL)
-		publish_lag(probe, lsn);
-	atomic_store(&e->measured_ms, segment_ms(&probe->prober->fleet->segment,
-	    clock_now_us()) | 1);
+	finding.role = probe->dial.role;
+	probe->epoch = finding_publish(probe->prober, probe->endpoint,
+	    probe->epoch, &finding);
 }
 
 static void ask_for(struct probe *probe, const char *sql);
@@ -403,7 +278,9 @@ answered(struct probe *probe)
 		}
 		/* Asked in vain: no better answer will come. */
 		if (!probe->judged)
-			publish_role(probe, 0);
+			probe->epoch = finding_role(probe->prober,
+			    probe->endpoint, probe->epoch,
+			    probe->dial.role, 0);
 		fail(probe, HEALTH_REJECTED, probe->dial.why);
 		return;
 	}
@@ -418,7 +295,7 @@ answered(struct probe *probe)
 		verdict(probe, HEALTH_PROBE_OK);
 		if (probe->dial.role == HEALTH_ROLE_PRIMARY &&
 		    !mixed_is(&record(probe)->mixed))
-			compare_primaries(probe);
+			finding_compare(probe->prober, probe->endpoint);
 		else
 			probe->prober->on[probe->endpoint].rival_told =
 			    false;
