@@ -51,16 +51,10 @@ put(char *at, const char *text)
 static char *
 put_int(char *at, int value)
 {
-	char	 digits[12], *p = digits + sizeof(digits);
-	unsigned left = value < 0 ? 0u - (unsigned)value : (unsigned)value;
+	struct mews_param	text = mews_param_int_text(value);
 
-	*--p = '\0';
-	do
-		*--p = (char)('0' + left % 10);
-	while ((left /= 10) != 0);
-	if (value < 0)
-		*--p = '-';
-	return put(at, p);
+	memcpy(at, text.inside, (size_t)text.length);
+	return at + text.length;
 }
 
 static int
