@@ -14,7 +14,6 @@
 #include "load.h"
 #include "processors.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
