@@ -170,6 +170,38 @@ print_set(const struct writer *w, const struct mews_view *view,
 				e.role, values[k]) == 0);
 }
 
+/* Connections of all workers to one endpoint, by what they do. */
+static void
+print_connections(const struct writer *w, const struct mews_view *view,
+    const struct mews_figures *figures)
+{
+	struct mews_view_endpoint e;
+	struct mews_figures_pair  pair;
+	char			  endpoint[LABEL_ROOM];
+	uint64_t		  idle, used, connecting;
+
+	begin(w, "db_client_connections", "gauge",
+	    "Connections of workers to an endpoint, by state.");
+	for (uint32_t i = 0; mews_view_endpoint(view, i, &e, sizeof(e)); i++) {
+		idle = used = connecting = 0;
+		for (uint32_t k = 0; mews_figures_pair(figures, k, &pair,
+		    sizeof(pair)); k++)
+			if (strcmp(pair.endpoint, e.name) == 0) {
+				idle += pair.idle;
+				used += pair.used;
+				connecting += pair.connecting;
+			}
+		label(endpoint, e.name);
+		fprintf(w->out, "db_client_connections{endpoint=\"%s\","
+		    "state=\"idle\"} %" PRIu64 "\n"
+		    "db_client_connections{endpoint=\"%s\","
+		    "state=\"used\"} %" PRIu64 "\n"
+		    "db_client_connections{endpoint=\"%s\","
+		    "state=\"connecting\"} %" PRIu64 "\n", endpoint, idle,
+		    endpoint, used, endpoint, connecting);
+	}
+}
+
 enum endpoint_figure { CONNECTIONS, CAP, RTT, LAG, LAG_BYTES, DRAINED,
 	REJECTED };
 
@@ -242,7 +274,7 @@ print_transitions(const struct writer *w, const struct mews_view *view)
  * Figures that were counted.
  */
 
-enum group_figure { WAITING, ROUTE, RESENT, HEDGED, OPENED };
+enum group_figure { WAITING, ROUTE, RESENT, HEDGED, OPENED, BATCHES };
 
 static void
 print_groups(const struct writer *w, const struct mews_figures *figures,
@@ -260,7 +292,8 @@ print_groups(const struct writer *w, const struct mews_figures *figures,
 		    which == WAITING ? g.waiting :
 		    which == ROUTE ? g.endpoints :
 		    which == RESENT ? g.resent :
-		    which == HEDGED ? g.hedged : g.opened);
+		    which == HEDGED ? g.hedged :
+		    which == OPENED ? g.opened : g.batches);
 }
 
 static void
@@ -382,8 +415,8 @@ print_view(const struct writer *w, const struct mews_view *view)
 	print_set(w, view, "mews_endpoint_role",
 	    "1 for the role that an endpoint has.", "role", roles,
 	    sizeof(roles) / sizeof(roles[0]));
-	print_endpoints(w, view, CONNECTIONS, "db_client_connections",
-	    "Connections of the fleet to an endpoint.");
+	print_endpoints(w, view, CONNECTIONS, "mews_endpoint_connections",
+	    "Connections to an endpoint that count against its limit.");
 	print_endpoints(w, view, CAP, "db_client_connection_max",
 	    "The most connections that are made to an endpoint.");
 	print_endpoints(w, view, RTT, "mews_endpoint_probe_rtt_seconds",
@@ -417,6 +450,9 @@ metrics_print(const struct mews_view *view, bool open, FILE *out)
 	    "Queries that were sent again.");
 	print_groups(&w, figures, HEDGED, "mews_query_hedges",
 	    "Reads that were sent to a second endpoint.");
+	print_groups(&w, figures, BATCHES, "mews_query_batches",
+	    "Batches of queries that were sent.");
+	print_connections(&w, view, figures);
 	print_groups(&w, figures, OPENED, "mews_connections_opened",
 	    "Logins that succeeded.");
 	print_ends(&w, figures);

@@ -51,7 +51,7 @@ figures_find_group(struct figures *figures, struct figures_room room,
 	return &all[at];
 }
 
-struct figures_times *
+struct figures_pair *
 figures_find_pair(struct figures *figures, struct figures_room room,
     const char *group, const char *endpoint)
 {
@@ -63,14 +63,14 @@ figures_find_pair(struct figures *figures, struct figures_room room,
 	for (at = 0; at < count; at++)
 		if (is_named(all[at].group, group) &&
 		    is_named(all[at].endpoint, endpoint))
-			return &all[at].times;
+			return &all[at];
 	at = place(&figures->pair_count, room.pairs);
 	if (at == room.pairs - 1)
 		group = endpoint = FIGURES_OTHER;
 	set_name(all[at].group, group);
 	set_name(all[at].endpoint, endpoint);
 	add(&figures->pair_count, at);
-	return &all[at].times;
+	return &all[at];
 }
 
 struct figures_statement *

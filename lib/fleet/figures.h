@@ -44,13 +44,14 @@ struct figures_pair {
 	char group[FIGURES_NAME];
 	char endpoint[FIGURES_NAME];
 	struct figures_times times;
+	uint64_t idle, used, connecting; /* gauges: connections */
 };
 
 struct figures_group {
 	char name[FIGURES_NAME];
 	uint64_t waiting;   /* a gauge */
 	uint64_t endpoints; /* a gauge: that may serve it now */
-	uint64_t resent, opened, hedged;
+	uint64_t resent, opened, hedged, batches;
 	uint64_t ends[FIGURES_ENDS]; /* by enum mews_status */
 	struct figures_times wait;   /* of those that had to wait */
 };
@@ -121,7 +122,7 @@ figures_time(struct figures_times *times, int64_t us)
 /* Entries by name, found or added; only for the holder of the slot. */
 struct figures_group *figures_find_group(struct figures *figures,
     struct figures_room room, const char *name);
-struct figures_times *figures_find_pair(struct figures *figures,
+struct figures_pair *figures_find_pair(struct figures *figures,
     struct figures_room room, const char *group, const char *endpoint);
 struct figures_statement *figures_find_statement(struct figures *figures,
     const char *name);

@@ -43,7 +43,7 @@
 #include <stddef.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   11 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   12 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */

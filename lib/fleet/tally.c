@@ -125,9 +125,22 @@ add_group(struct mews_figures_group *to, const struct figures_group *from,
 	to->resent += figures_load(&from->resent);
 	to->opened += figures_load(&from->opened);
 	to->hedged += figures_load(&from->hedged);
+	to->batches += figures_load(&from->batches);
 	for (uint32_t i = 0; i < FIGURES_ENDS; i++)
 		to->ends[i] += figures_load(&from->ends[i]);
 	add_times(&to->wait, &from->wait);
+}
+
+static void
+add_pair(struct mews_figures_pair *to, const struct figures_pair *from,
+    bool held)
+{
+	if (held) {
+		to->idle += figures_load(&from->idle);
+		to->used += figures_load(&from->used);
+		to->connecting += figures_load(&from->connecting);
+	}
+	add_times(&to->times, &from->times);
 }
 
 static void
@@ -145,7 +158,7 @@ add_slot(struct mews_figures *f, const struct segment *segment, uint32_t slot)
 		add_group(find_group(f, groups[i].name, i), &groups[i], held);
 	count = figures_valid(&own->pair_count, segment->room.pairs);
 	for (uint32_t i = 0; i < count; i++)
-		add_times(&find_pair(f, &pairs[i], i)->times, &pairs[i].times);
+		add_pair(find_pair(f, &pairs[i], i), &pairs[i], held);
 	count = figures_valid(&own->statement_count, FIGURES_STATEMENTS);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct figures_statement *from = &own->statements[i];

@@ -38,7 +38,7 @@ struct mews_group {
 	bool makes_room;    /* the mover is what a query needs: see room.h */
 	uint64_t hedged;
 	struct figures_group *figures;
-	uint64_t told_ok, told_resent; /* in figures already */
+	uint64_t told_ok, told_resent, told_batches; /* in figures already */
 	struct group_endpoint on[MEWS_ENDPOINTS_MAX];
 	struct refusal why; /* of the last call that was refused */
 };

@@ -116,6 +116,25 @@ pool_publish(struct mews_pool *pool)
 	    memory_order_relaxed);
 }
 
+/* How many of a group's connections to an endpoint do what. */
+static void
+tell_connections(const struct group_endpoint *on)
+{
+	const struct conn *conn;
+	uint64_t	   idle = 0, used = 0, connecting = 0;
+
+	if (on->figures == NULL)
+		return;
+	TAILQ_FOREACH (conn, &on->conns, link) {
+		idle += conn_is_free(conn);
+		used += conn_is_up(conn) && !conn_is_free(conn);
+		connecting += conn_logs_in(conn);
+	}
+	figures_store(&on->figures->idle, idle);
+	figures_store(&on->figures->used, used);
+	figures_store(&on->figures->connecting, connecting);
+}
+
 void
 pool_tell(struct mews_pool *pool, int64_t late_us)
 {
@@ -132,7 +151,12 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 		figures_store(&figures->endpoints, group->route.count);
 		figures->ends[MEWS_OK] += ok - group->told_ok;
 		figures->resent += group->queue.resent - group->told_resent;
+		figures->batches += group->account.batches -
+		    group->told_batches;
+		for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+			tell_connections(&group->on[i]);
 		group->told_ok = ok;
+		group->told_batches = group->account.batches;
 		group->told_resent = group->queue.resent;
 	}
 }

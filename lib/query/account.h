@@ -19,6 +19,7 @@ struct account {
 	struct figures_group *figures;
 	struct refusal *why; /* of the last call that was refused */
 	uint64_t ended, errors; /* queries, ever */
+	uint64_t batches; /* Syncs behind queries, ever */
 	int64_t slow_us; /* from there on a query is logged */
 	struct slow_rate slow_rate;
 };

@@ -192,7 +192,7 @@ count(const struct conn *conn, const struct query *query,
 {
 	int64_t	us = turn->now_us - query->sent_us;
 
-	figures_time(conn->on->times, us);
+	figures_time(&conn->on->figures->times, us);
 	if (us + query->waited_us >= conn->terms->account->slow_us)
 		slow_log(query, answer, name(conn), us, turn->now_us);
 	if (query->statement == NULL)

@@ -74,9 +74,10 @@ conn_new(struct terms *terms, uint32_t endpoint)
 	conn->terms = terms;
 	conn->wire = wire;
 	conn->on = &terms->on[endpoint];
-	if (conn->on->times == NULL)
-		conn->on->times = figures_find_pair(fleet_figures(wire->fleet),
-		    wire->fleet->segment.room, terms->config->name,
+	if (conn->on->figures == NULL)
+		conn->on->figures = figures_find_pair(
+		    fleet_figures(wire->fleet), wire->fleet->segment.room,
+		    terms->config->name,
 		    endpoint_name(wire->fleet, endpoint));
 	conn->known = &wire->known[endpoint];
 	conn->endpoint = endpoint;

@@ -44,6 +44,7 @@ conn_sync(struct conn *conn)
 	if (PQpipelineSync(conn->pg) != 1)
 		return false;
 #endif
+	conn->terms->account->batches += conn->unsynced > 0;
 	conn->unsynced = 0;
 	conn->synced = true;
 	conn_flush_later(conn);

@@ -22,7 +22,7 @@ struct group_endpoint {
 	uint32_t shared;	/* of these, in the slot's count: see share.h */
 	uint32_t sent;		/* queries, ever; wraps */
 	uint32_t answered;	/* of these; see group_in_flight() */
-	struct figures_times *times; /* set by the first connection */
+	struct figures_pair *figures; /* set by the first connection */
 	uint32_t failures;	/* logins, in a row */
 	/* The room above decides by these; a login that went well clears the
 	 * first: */

@@ -98,6 +98,61 @@ START_TEST(queries_are_counted)
 }
 END_TEST
 
+/* The connections of @group that are idle, and those that are used. */
+static void
+look_at_connections(const char *group, uint64_t *idle, uint64_t *used)
+{
+	struct mews_figures_pair pair;
+
+	look_at_group(group);
+	*idle = *used = 0;
+	for (uint32_t i = 0; mews_figures_pair(figures, i, &pair,
+	    sizeof(pair)); i++)
+		if (strcmp(pair.group, group) == 0) {
+			*idle += pair.idle;
+			*used += pair.used;
+		}
+}
+
+START_TEST(connections_are_counted_by_state)
+{
+	struct mews_lease *lease = cluster_lease(cluster_group("write"));
+	uint64_t	   idle, used;
+
+	CLUSTER_WAIT((look_at_connections("write", &idle, &used), used) == 1);
+	ck_assert_uint_eq(idle, 0);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT((look_at_connections("write", &idle, &used), idle) == 1);
+	ck_assert_uint_eq(used, 0);
+}
+END_TEST
+
+START_TEST(batches_are_counted)
+{
+	struct mews_group *read = cluster_group("read");
+	struct mews_group *write = cluster_group("write");
+	uint64_t	   before;
+	struct asked	   asked[5];
+
+	cluster_run(read, "select 1");
+	cluster_run(write, "select 1");
+	CLUSTER_WAIT(look_at_group("read").ends[MEWS_OK] == 1 &&
+	    look_at_group("write").ends[MEWS_OK] == 1);
+	before = look_at_group("write").batches;
+	/* Reads of one turn share a batch, writes do not. */
+	for (int i = 0; i < 5; i++)
+		cluster_send_sql(&asked[i], write, "select 1");
+	CLUSTER_WAIT(look_at_group("write").batches == before + 5);
+	CLUSTER_WAIT(asked[4].calls == 1);
+	before = look_at_group("read").batches;
+	for (int i = 0; i < 5; i++)
+		cluster_send_sql(&asked[i], read, "select 1");
+	CLUSTER_WAIT(look_at_group("read").ends[MEWS_OK] == 6);
+	ck_assert_uint_ge(look_at_group("read").batches, before + 1);
+	ck_assert_uint_le(look_at_group("read").batches, before + 2);
+}
+END_TEST
+
 START_TEST(a_duration_is_as_long_as_the_query)
 {
 	cluster_run(cluster_group("write"), "select pg_sleep(0.3)");
@@ -215,6 +270,8 @@ figures_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, queries_are_counted);
+	tcase_add_test(tcase, connections_are_counted_by_state);
+	tcase_add_test(tcase, batches_are_counted);
 	tcase_add_test(tcase, a_duration_is_as_long_as_the_query);
 	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
 	tcase_add_test(tcase, statements_are_counted_by_name);

@@ -91,8 +91,8 @@ fleet_take_port(const struct fleet *fleet)
 
 /* A port of 127.0.0.1 on which nobody listens. Those from 32768 on are the
  * kernel's, who would lend it to a client of another test. */
-static unsigned
-free_port(void)
+unsigned
+fleet_free_port(void)
 {
 	unsigned port;
 	int	 fd;
@@ -129,7 +129,7 @@ fleet_init(struct fleet *fleet, const char *more)
 	snprintf(fleet->log, sizeof(fleet->log), "%s/log", fleet->dir);
 	snprintf(fleet->socket, sizeof(fleet->socket), "%s/http.sock",
 	    fleet->runtime);
-	fleet->port = free_port();
+	fleet->port = fleet_free_port();
 
 	f = fopen(fleet->config, "w");
 	ck_assert_ptr_nonnull(f);
@@ -144,7 +144,7 @@ fleet_init(struct fleet *fleet, const char *more)
 	    "group \"read\" { role = any }\n"
 	    "%s",
 	    fleet->port, fleet->socket, getenv("MEWS_TEST_APP"),
-	    fleet->runtime, free_port(), more);
+	    fleet->runtime, fleet_free_port(), more);
 	fclose(f);
 }
 

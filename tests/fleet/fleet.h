@@ -95,6 +95,8 @@ int fleet_get_unix(const struct fleet *fleet, const char *path);
 /** As fleet_get(), through the port; the pid of the worker that answered. */
 pid_t fleet_get_worker(const struct fleet *fleet);
 
+/** A port of 127.0.0.1 on which nobody listens. */
+unsigned fleet_free_port(void);
 /** Listen on its port ourselves; the descriptor. */
 int fleet_take_port(const struct fleet *fleet);
 

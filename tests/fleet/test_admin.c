@@ -4,6 +4,7 @@
 #include "fleet.h"
 #include "unit.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 
 static struct fleet fleet[1];
 static char	    answer[262144];
+static unsigned	    port; /* of the admin address; 0: it is admin.sock */
 
 static void
 start(void)
 {
+	port = 0;
 	fleet_init(fleet, "admin = 'unix:admin.sock'\n");
 	fleet_start(fleet);
 }
@@ -26,12 +29,19 @@ start(void)
 static int
 open_request(const char *request)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un path = { .sun_family = AF_UNIX };
+	struct sockaddr_in loopback = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(port != 0 ? AF_INET : AF_UNIX,
+	    SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/admin.sock",
+	snprintf(path.sun_path, sizeof(path.sun_path), "%.80s/admin.sock",
 	    fleet->dir);
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	if (connect(fd, port != 0 ? (struct sockaddr *)&loopback :
+		(struct sockaddr *)&path,
+		port != 0 ? sizeof(loopback) : sizeof(path)) == 0 &&
 	    write(fd, request, strlen(request)) == (ssize_t)strlen(request))
 		return fd;
 	close(fd);
@@ -86,6 +96,9 @@ START_TEST(metrics_are_shown)
 	ck_assert(says("\nmews_workers{state=\"ready\"} 2\n"));
 	ck_assert(says("\nmews_master_up 1\n"));
 	ck_assert(says("mews_endpoint_state{endpoint=\"a\",state=\"down\"} "));
+	ck_assert(says("\ndb_client_connections{endpoint=\"a\","
+	    "state=\"idle\"} 0\n"));
+	ck_assert(says("\nmews_query_batches_total{group=\"read\"} 0\n"));
 	ck_assert(says("# TYPE mews_query_ends_total counter\n"));
 	ck_assert(!says("# EOF"));
 	for (int i = 0; i < 3; i++)
@@ -146,11 +159,12 @@ static const struct {
 	{ "nonsense\r\n", 400, "" },
 };
 
-START_TEST(requests_are_answered_or_refused)
+/* All of them, at the address that there is. */
+static void
+check_requests(void)
 {
 	char request[512];
 
-	start();
 	fleet_wait(get("/healthz") == 200);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		snprintf(request, sizeof(request), "%sConnection: close\r\n"
@@ -159,7 +173,27 @@ START_TEST(requests_are_answered_or_refused)
 		    says(requests[i].text), "%s: %.300s", requests[i].request,
 		    answer);
 	}
+}
+
+START_TEST(requests_are_answered_or_refused)
+{
+	start();
+	check_requests();
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(over_tcp_they_are_too)
+{
+	char line[64];
+
+	port = fleet_free_port();
+	snprintf(line, sizeof(line), "admin = '127.0.0.1:%u'\n", port);
+	fleet_init(fleet, line);
+	fleet_start(fleet);
+	check_requests();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(get("/healthz"), 0);
 }
 END_TEST
 
@@ -298,6 +332,44 @@ START_TEST(workers_and_a_master_that_hang_are_seen)
 }
 END_TEST
 
+static void
+reload(const char *from, const char *to)
+{
+	struct said said;
+
+	fleet_edit(fleet, from, to);
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s%s", said.err,
+	    fleet_log_text(fleet));
+}
+
+START_TEST(a_reload_moves_it_ends_it_and_begins_it)
+{
+	char  first[64], second[64];
+	pid_t admin;
+
+	port = fleet_free_port();
+	snprintf(first, sizeof(first), "admin = '127.0.0.1:%u'\n", port);
+	fleet_init(fleet, first);
+	fleet_start(fleet);
+	fleet_wait(get("/readyz") == 503);
+	reload(first, "admin = 'unix:admin.sock'\n");
+	fleet_wait(get("/readyz") == 0);
+	port = 0;
+	fleet_wait((admin = admin_pid()) > 0);
+	reload("admin = 'unix:admin.sock'\n", "# none\n");
+	fleet_wait(get("/readyz") == 0);
+	fleet_wait(!fleet_is_alive(admin));
+	port = fleet_free_port();
+	snprintf(second, sizeof(second), "admin = '127.0.0.1:%u'\n", port);
+	reload("# none\n", second);
+	fleet_wait(get("/healthz") == 200);
+	/* Nobody died. */
+	ck_assert_int_eq(fleet_logged(fleet, "event=admin_exited"), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(it_ends_with_its_master)
 {
 	pid_t	admin;
@@ -421,6 +493,8 @@ admin_suite(void)
 	tcase_add_test(tcase, metrics_are_shown);
 	tcase_add_test(tcase, openmetrics_is_shown_to_who_asks_for_it);
 	tcase_add_test(tcase, requests_are_answered_or_refused);
+	tcase_add_test(tcase, over_tcp_they_are_too);
+	tcase_add_test(tcase, a_reload_moves_it_ends_it_and_begins_it);
 	tcase_add_test(tcase, readiness_names_what_is_missing);
 	tcase_add_test(tcase, one_that_dies_is_started_anew);
 	tcase_add_test(tcase, an_open_page_is_told_of_each_second);

@@ -99,7 +99,7 @@ count_in_child(void)
 		figures_find_group(own(), room, "g")->ends[MEWS_LOST]++;
 		figures_store(&figures_find_group(own(), room, "g")->waiting,
 		    7);
-		figures_time(figures_find_pair(own(), room, "g", "b"), 40);
+		figures_time(&figures_find_pair(own(), room, "g", "b")->times, 40);
 		figures_find_statement(own(), "s")->rows += 3;
 		mews_fleet_count_time(fleet, 50);
 		_exit(0);
@@ -151,9 +151,9 @@ START_TEST(names_of_several_slots_are_one)
 
 	for (uint32_t slot = 0; slot < 2; slot++)
 		for (int i = 0; i < 2; i++)
-			figures_time(figures_find_pair(
+			figures_time(&figures_find_pair(
 			    segment_figures(&fleet->segment, slot), room, "g",
-			    endpoints[slot][i]), 10);
+			    endpoints[slot][i])->times, 10);
 	read_figures();
 	for (uint32_t i = 0; i < 2; i++) {
 		ck_assert(mews_figures_pair(figures, i, &pair, sizeof(pair)));
@@ -184,8 +184,8 @@ START_TEST(names_without_room_are_counted_as_others)
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "g%d", i);
 		figures_find_group(own(), fleet->segment.room, name);
-		figures_time(figures_find_pair(own(), fleet->segment.room,
-		    name, "a"), 1);
+		figures_time(&figures_find_pair(own(), fleet->segment.room,
+		    name, "a")->times, 1);
 	}
 	read_figures();
 }
@@ -216,7 +216,8 @@ START_TEST(figures_that_were_written_over_do_no_harm)
 	}
 	/* To count finds some place inside. */
 	figures_find_group(own(), segment->room, "g")->ends[0]++;
-	figures_time(figures_find_pair(own(), segment->room, "g", "a"), 1);
+	figures_time(&figures_find_pair(own(), segment->room, "g", "a")->times,
+	    1);
 	figures_find_statement(own(), "s")->answers++;
 	mews_fleet_note(fleet, MEWS_LOG_INFO, "event", "text");
 }

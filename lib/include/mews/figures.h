@@ -41,6 +41,7 @@ struct mews_figures_group {
 	uint64_t hedged;
 	uint64_t ends[MEWS_ENDS]; /* by enum mews_status */
 	struct mews_times wait;	  /* of those that had to, for a connection */
+	uint64_t batches; /* sent: queries that share a round trip's end */
 };
 
 /* Queries from sent to answered. */
@@ -48,6 +49,9 @@ struct mews_figures_pair {
 	char group[MEWS_NAME_MAX + 1];
 	char endpoint[MEWS_NAME_MAX + 1];
 	struct mews_times times;
+	uint64_t idle; /* connections, now */
+	uint64_t used; /* with queries in flight, or lent */
+	uint64_t connecting;
 };
 
 struct mews_figures_statement {
