@@ -185,6 +185,24 @@ mews_pool_group(struct mews_pool *pool, const char *name)
 	return NULL;
 }
 
+/* No server serves a query that waits: one that is up may be promoted soon,
+ * which the monitor looks for more often while it is asked to. */
+static void
+wish_for_role(struct mews_pool *pool, int64_t now_us)
+{
+	struct mews_fleet *fleet = pool->fleet;
+	bool		   up = false;
+
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
+		up = up || (segment_knows(&fleet->segment, i) &&
+		    pool->endpoints[i].state == HEALTH_UP);
+	if (!up)
+		return;
+	atomic_fetch_add(&fleet->segment.header->role_wishes, 1);
+	fleet_wake_monitor(fleet);
+	pool_due(pool, now_us + POOL_WISH_US);
+}
+
 /* Everything that has a time, and when the next of it comes. */
 static void
 scan(struct mews_pool *pool, int64_t now_us)
@@ -210,6 +228,8 @@ scan(struct mews_pool *pool, int64_t now_us)
 	interrupt_scan(&pool->wire, now_us);
 	forget_scan(pool);
 	panic = pool_panics(pool);
+	if (panic)
+		wish_for_role(pool, now_us);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
 		if (!segment_knows(&pool->fleet->segment, i))
 			continue;

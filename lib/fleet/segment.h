@@ -81,6 +81,9 @@ struct segment_header {
 	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
 	/* Any process that waits for a standby to catch up: measure now. */
 	_Atomic uint32_t hurries;
+	/* Any process that waits for a server of some role, and finds none:
+	 * ask those that are up whether they have it now. */
+	_Atomic uint32_t role_wishes;
 };
 
 /* A server process, all in one word, see orphan.c; 0: none. */

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define MONITOR_BEAT_US    1000000  /* at least one turn in this time */
+#define MONITOR_ROLES_US   250000   /* a wish for a role lasts so long */
 #define MONITOR_HURRY_US   50000    /* a wish for fresh figures lasts so long */
 #define MONITOR_RESOLVE_US 10000000 /* a look-up may take so long */
 #define MONITOR_END_US     2000000  /* from the word to stop to the end */
@@ -47,6 +48,7 @@ struct run {
 	struct lookup lookups[MEWS_ENDPOINTS_MAX];
 	bool drained[MEWS_ENDPOINTS_MAX]; /* as it was logged */
 	uint32_t hurries; /* of the segment, as last acted upon */
+	uint32_t role_wishes;
 	int wake_fd, stop_fd;
 	int64_t end_us; /* when to stop, whatever remains; 0: not yet told */
 	bool stopped;	/* told to end */
@@ -165,7 +167,7 @@ static void
 scan(struct run *run, int64_t now_us)
 {
 	const struct segment	*segment = &run->fleet->segment;
-	uint32_t		 hurries;
+	uint32_t		 hurries, wishes;
 
 	run->loop.due_us = now_us + MONITOR_BEAT_US;
 	atomic_store_explicit(&run->fleet->slot->beat_ms,
@@ -175,6 +177,11 @@ scan(struct run *run, int64_t now_us)
 	if (hurries != run->hurries) {
 		run->hurries = hurries;
 		run->held.hurry_until_us = now_us + MONITOR_HURRY_US;
+	}
+	wishes = atomic_load(&segment->header->role_wishes);
+	if (wishes != run->role_wishes) {
+		run->role_wishes = wishes;
+		run->held.roles_until_us = now_us + MONITOR_ROLES_US;
 	}
 	for (uint32_t i = 0; i < segment->endpoint_count; i++)
 		scan_lookup(run, i, now_us);

@@ -19,6 +19,11 @@
 #include <string.h>
 
 #define PROBE_HURRY_MS 20 /* between probes that somebody waits for */
+#define PROBE_ROLE_MS  100 /* between questions for a promotion */
+/* A probe of so many is a login, the others ask over the session kept; fewer
+ * are where a promotion is waited for. */
+#define PROBE_LOGIN	 2
+#define PROBE_ROLE_LOGIN 16
 #define PROBE_PROOF_MS 50 /* between probes for the timeline of a new primary */
 
 /*
@@ -410,6 +415,7 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 {
 	struct probe_held	*held = prober->held;
 	struct probe		*probe;
+	uint32_t		 every;
 
 	if ((probe = calloc(1, sizeof(*probe))) == NULL)
 		return;
@@ -429,11 +435,13 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 		held->pg[endpoint] = NULL;
 	}
 	/* A login and the session that is held, by turns. */
+	every = held != NULL && now_us < held->roles_until_us ?
+	    PROBE_ROLE_LOGIN : PROBE_LOGIN;
 	if (held == NULL || held->pg[endpoint] == NULL ||
 	    atomic_load(&prober->fleet->segment.endpoints[endpoint]
 		.login_wanted) != 0 ||
 	    (now_us >= held->hurry_until_us &&
-		prober->on[endpoint].begun % 2 == 0)) {
+		prober->on[endpoint].begun % every == 0)) {
 		probe->fresh = true;
 		proceed(probe, dial_start(&probe->dial, prober->fleet,
 		    endpoint));
@@ -446,6 +454,12 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	send_question(probe);
 }
 
+static uint32_t
+sooner(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 void
 probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
     int64_t now_us)
@@ -454,7 +468,8 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	const struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 	struct probe		      *probe = prober->on[endpoint].probe;
 	enum health_prober	       self = HEALTH_WORKER;
-	uint32_t		       due, now, probed;
+	uint32_t		       due, now, pace, probed;
+	struct health		       health;
 	int64_t			       now_ms;
 	bool			       proven;
 
@@ -482,20 +497,27 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	    atomic_load(&e->login_wanted) != 0 ||
 	    atomic_load(&e->rejected_ms) != 0 ||
 	    orphan_count(&fleet->segment, endpoint) > 0;
+	health = endpoint_health(fleet, endpoint);
+	pace = fleet->rules.interval;
+	/* Somebody waits for a server to be promoted. One that is down is left
+	 * its back-off: this host may be one of hundreds. */
+	if (prober->held != NULL && now_us < prober->held->roles_until_us &&
+	    health.state == HEALTH_UP)
+		pace = sooner(pace, PROBE_ROLE_MS);
 	/* Writes wait until it is known which primary is the newest. */
 	segment_timeline(e, &proven);
-	if (!proven && endpoint_health(fleet, endpoint).role ==
-	    HEALTH_ROLE_PRIMARY) {
+	if (!proven && health.role == HEALTH_ROLE_PRIMARY) {
 		panic = true;
-		probed -= fleet->rules.interval - PROBE_PROOF_MS;
+		pace = sooner(pace, PROBE_PROOF_MS);
 	}
 	/* Somebody waits for a position: as often as is decent. */
 	if (prober->held != NULL && now_us < prober->held->hurry_until_us) {
 		panic = true;
-		probed -= fleet->rules.interval - PROBE_HURRY_MS;
+		pace = sooner(pace, PROBE_HURRY_MS);
 	}
-	due = health_lease_due(endpoint_health(fleet, endpoint), self,
-	    &fleet->rules, now, panic, probed);
+	probed -= fleet->rules.interval - pace;
+	due = health_lease_due(health, self, &fleet->rules, now, panic,
+	    probed);
 	if (due == 0 && endpoint_lease(fleet, endpoint, self, panic, probed))
 		start(prober, endpoint, now_us);
 	else if (due != UINT32_MAX)

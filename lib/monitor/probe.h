@@ -20,6 +20,7 @@ struct probe_held {
 	unsigned epoch[MEWS_ENDPOINTS_MAX]; /* when it was kept */
 	struct lag lag;
 	int64_t hurry_until_us; /* somebody waits for a measurement */
+	int64_t roles_until_us; /* or for a server of another role */
 };
 
 /* The probes of one process. */

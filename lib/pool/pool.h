@@ -45,6 +45,7 @@ struct mews_pool {
 };
 
 #define POOL_NEVER	LOOP_NEVER
+#define POOL_WISH_US	100000	 /* between wishes for a role */
 #define POOL_BEAT_US	1000000	 /* at least one tick in this time */
 #define POOL_YIELD_MS	100	 /* idle, where the next generation serves */
 #define POOL_GRACE_US	1000000	 /* of the watchdog, above query_timeout */

@@ -212,6 +212,35 @@ START_TEST(a_promotion_is_found_where_nobody_reads)
 }
 END_TEST
 
+/* While writes wait the standbys are asked more often than once in interval,
+ * which is longer than the test's patience. Leaves b the primary. */
+START_TEST(a_promotion_is_found_before_the_next_steady_look)
+{
+	struct asked	asked;
+	pid_t		pid;
+
+	cluster_repair();
+	cluster_servers("follow", "b a");
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	for (uint32_t i = 0; i < cluster.config.group_count; i++)
+		cluster.groups[i].acquire_timeout = 2 * CLUSTER_PATIENCE;
+	cluster.config.health.interval = 4 * CLUSTER_PATIENCE;
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
+	CLUSTER_WAIT(is("a", "up", "primary") && is("b", "up", "standby"));
+	cluster_value(cluster_group("primary"), "select 1");
+	cluster_servers("kill", "a");
+	CLUSTER_WAIT(is("a", "down", "primary"));
+	cluster_send_sql(&asked, cluster_group("primary"), "select 1");
+	cluster_servers("promote", "b");
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+	ck_assert_str_eq(asked.endpoint, "b");
+	cluster_end(pid);
+}
+END_TEST
+
 static Suite *
 roles_suite(void)
 {
@@ -232,6 +261,8 @@ roles_suite(void)
 	tcase_add_test(routing, a_primary_that_turns_read_only_gets_no_writes);
 	tcase_add_test(promotion, writes_go_to_the_one_that_was_promoted);
 	tcase_add_test(unseen, a_promotion_is_found_where_nobody_reads);
+	tcase_add_test(unseen,
+	    a_promotion_is_found_before_the_next_steady_look);
 	return suite;
 }
 
