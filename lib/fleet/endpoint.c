@@ -4,6 +4,7 @@
 #include "fleet/endpoint.h"
 
 #include "base/clock.h"
+#include "base/trace.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -51,6 +52,10 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 	atomic_store(&e->changed_ms, now_ms | 1);
 	atomic_store(&e->changed_by, (int32_t)getpid());
 	endpoint_changed(fleet);
+	TRACE(transition, endpoint_name(fleet, endpoint),
+	    health_state_name(change->from.state),
+	    health_state_name(change->to.state),
+	    health_evidence_name(evidence));
 	/* The first sight of a role comes with its own transition. */
 	if (change->from.state == change->to.state &&
 	    change->from.role == HEALTH_ROLE_UNKNOWN &&

@@ -11,6 +11,7 @@
 #include "fleet/endpoint.h"
 #include "base/loop.h"
 #include "base/refusal.h"
+#include "base/trace.h"
 
 #include <assert.h>
 
@@ -263,6 +264,8 @@ query_end(struct query *query, enum mews_status status, PGresult *answer,
 		.endpoint = endpoint,
 		.message = message,
 	};
+	TRACE(query__end, query->id, query->account->config->name, endpoint,
+	    (int)status);
 	if ((query->original != NULL || query->twin != NULL) &&
 	    settle_twin(query, result)) {
 		answer = result->pg;

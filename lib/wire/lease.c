@@ -9,6 +9,7 @@
 #include "wire/lease.h"
 
 #include "fleet/endpoint.h"
+#include "base/trace.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ lease_become(struct mews_lease *lease, enum lease_state to)
 	    "mews: a lease is held, and ends once");
 	if (lease->state == LEASE_SHELL)
 		LIST_REMOVE(lease, link);
+	if (to == LEASE_FREE)
+		TRACE(lease__end, lease, lease->terms->config->name);
 	if (to == LEASE_HELD)
 		lease->magic = LEASE_MAGIC;
 	else if (to == LEASE_FREE)
@@ -102,6 +105,8 @@ lease_hold(struct conn *conn)
 	conn->lease = lease;
 	conn_become(conn, CONN_LEASED);
 	conn->slow_lane = false;
+	TRACE(lease__begin, lease, lease->terms->config->name,
+	    lease_endpoint(lease));
 	return lease;
 }
 

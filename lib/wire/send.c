@@ -10,9 +10,11 @@
 #include "wire/send.h"
 
 #include "wire/bulk.h"
+#include "fleet/endpoint.h"
 #include "wire/lease.h"
 #include "wire/prepared.h"
 #include "wire/ring.h"
+#include "base/trace.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -247,6 +249,9 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	query->state = QUERY_SENT;
 	query->sent_to = (int8_t)conn->endpoint;
 	query->sent_us = conn_now(conn);
+	TRACE(query__start, query->id, conn->terms->config->name,
+	    endpoint_name(conn->wire->fleet, conn->endpoint),
+	    query_sql(query));
 	if (query->memory != NULL)
 		bulk_sent(conn, query);
 	conn_flush_later(conn);

@@ -13,6 +13,7 @@
 #include "wire/send.h"
 #include "fleet/orphan.h"
 #include "wire/receive.h"
+#include "base/trace.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -59,6 +60,9 @@ become_ready(struct conn *conn)
 	terms->account->figures->opened++;
 	terms->failure[0] = '\0';
 	conn->idle_since_us = now;
+	TRACE(connected, terms->config->name,
+	    endpoint_name(conn->wire->fleet, conn->endpoint),
+	    now - conn->dialed_us);
 	if (life != MEWS_FOREVER) {
 		/* Up to a tenth less: connections born together part. */
 		conn->expires_us = now + (int64_t)life * 1000 -

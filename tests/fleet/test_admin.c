@@ -364,7 +364,7 @@ START_TEST(a_reload_moves_it_ends_it_and_begins_it)
 	snprintf(second, sizeof(second), "admin = '127.0.0.1:%u'\n", port);
 	reload("# none\n", second);
 	fleet_wait(get("/healthz") == 200);
-	/* Nobody died. */
+	/* None died unasked. */
 	ck_assert_int_eq(fleet_logged(fleet, "event=admin_exited"), 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }

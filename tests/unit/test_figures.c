@@ -99,7 +99,8 @@ count_in_child(void)
 		figures_find_group(own(), room, "g")->ends[MEWS_LOST]++;
 		figures_store(&figures_find_group(own(), room, "g")->waiting,
 		    7);
-		figures_time(&figures_find_pair(own(), room, "g", "b")->times, 40);
+		figures_time(&figures_find_pair(own(), room, "g",
+		    "b")->times, 40);
 		figures_find_statement(own(), "s")->rows += 3;
 		mews_fleet_count_time(fleet, 50);
 		_exit(0);
