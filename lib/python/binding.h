@@ -4,7 +4,8 @@
  * The GIL is held in every call of libmews, so that its callbacks may make
  * Python objects; it is released in poll(2) alone, in pool_wait(). Whatever
  * Python code runs inside a callback of the pool (a finalizer, a decoder)
- * finds depth > 0 and is refused what the pool could not bear.
+ * finds depth > 0 and is refused what the pool could not bear. Where it forked,
+ * the child does not return into its copy of libmews: see pool_left().
  *
  * Functions that return a PyObject * or a bool follow Python's convention:
  * NULL or false means that an exception is set.
@@ -16,12 +17,19 @@
 #include <Python.h>
 #include <mews.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <sys/queue.h>
 
 /* Python's slots take functions without and with keywords as one type. */
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 struct fleet;
+
+/* A call of libmews that may run callbacks. */
+struct inside {
+	jmp_buf out;	/* where the child of a fork leaves it */
+	unsigned forks; /* fork_count at its begin */
+};
 
 /* One process' and one thread's connections. */
 struct pool {
@@ -33,6 +41,7 @@ struct pool {
 	unsigned generation;	  /* +1 when the handle ends */
 	unsigned forks;		  /* fork_count of the process that opened it */
 	unsigned depth;		  /* of callbacks of libmews */
+	struct inside *inside;	  /* the call that these are of */
 	bool asynchronous;	  /* waits are futures of an event loop */
 	bool closing;
 	struct pollfd *watches; /* descriptors that libmews waits for */
@@ -168,6 +177,12 @@ bool pool_use(struct pool *pool);
 struct mews_group *pool_group(struct pool *pool, PyObject *name);
 /** Give up everything, without a word to a server where a fork copied it. */
 void pool_shut(struct pool *pool);
+/**
+ * At the end of a callback that ran Python code of the user's: where that
+ * forked, the child goes on behind the call of libmews, with what the callback
+ * had made ready, and does not return.
+ */
+void pool_left(struct pool *pool);
 /** The pool of a lease that may be used now, or NULL. */
 struct pool *lease_use(struct lease *lease);
 

@@ -134,6 +134,7 @@ void
 call_done(void *arg, const struct mews_result *result)
 {
 	struct call	*call = arg;
+	struct pool	*pool = call->pool;
 	PyObject	*value = NULL, *error = NULL;
 
 	if (mews_result_status(result) != MEWS_OK)
@@ -143,6 +144,7 @@ call_done(void *arg, const struct mews_result *result)
 	else
 		value = Py_NewRef(Py_None);
 	call_finish(call, value, error);
+	pool_left(pool);
 }
 
 /* An exception came out of the wait: the query is not wanted any more. */

@@ -21,6 +21,8 @@ on_result(void *arg, const struct mews_result *result)
 	if (script->list == NULL)
 		return;
 	rows = rows_new(call->pool, call->plan, result);
+	/* The end of the script does not come to a child of a fork in there. */
+	pool_left(call->pool);
 	if (rows != NULL && PyList_Append(script->list, rows) == 0) {
 		Py_DECREF(rows);
 		return;

@@ -77,12 +77,15 @@ on_row(void *arg, const struct mews_result *result)
 	struct stream	*stream = arg;
 	const PGresult	*pg = mews_result_pg(result);
 	size_t		 bytes = 0;
+	enum mews_flow	 flow;
 
 	if (stream->stop)
 		return MEWS_FLOW_STOP;
 	for (int i = 0; i < PQnfields(pg); i++)
 		bytes += (size_t)PQgetlength(pg, 0, i);
-	return queue(stream, make_row(stream, pg), bytes);
+	flow = queue(stream, make_row(stream, pg), bytes);
+	pool_left(stream->lease->pool);
+	return flow;
 }
 
 static enum mews_flow

@@ -6,6 +6,9 @@
  */
 #include "binding.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 bool
 fleet_join(struct fleet *fleet)
 {
@@ -62,19 +65,51 @@ pool_use(struct pool *pool)
 	return !PyErr_Occurred();
 }
 
+/* A child that was forked inside of a callback must not touch the copy of the
+ * pool, but for the sockets: they would keep the parent's sessions alive. */
+static void
+leave_behind(struct pool *pool)
+{
+	struct stat	about;
+
+	for (size_t i = 0; i < pool->watch_count; i++)
+		if (fstat(pool->watches[i].fd, &about) == 0 &&
+		    S_ISSOCK(about.st_mode))
+			close(pool->watches[i].fd);
+	pool->depth = 0;
+}
+
+void
+pool_left(struct pool *pool)
+{
+	struct inside	*inside = pool->inside;
+
+	if (inside == NULL || inside->forks == fork_count)
+		return;
+	/* Python may not have been told of the fork. */
+	if (pool->forks != fork_count)
+		pool_shut(pool);
+	longjmp(inside->out, 1);
+}
+
 void
 pool_shut(struct pool *pool)
 {
+	bool	copied = pool->inside != NULL && pool->depth > 0 &&
+		    pool->inside->forks != fork_count;
+
 	pool->forks = fork_count;
 	if (pool->handle == NULL)
 		return;
 	pool->closing = true;
 	pool->generation++;
 	pool->depth++;
-	if (pool->fleet != NULL)
+	if (pool->fleet != NULL && !copied)
 		mews_pool_close(&pool->handle);
 	pool->handle = NULL;
 	pool->depth--;
+	if (copied)
+		leave_behind(pool);
 	pool->watch_count = 0;
 	pool->plan_count = 0;
 	pool->tick_soon = false;

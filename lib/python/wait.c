@@ -115,30 +115,56 @@ pool_watch(void *arg, int fd, int watch)
 		tell_loop(pool, fd, events, events ^ before);
 }
 
+/* Steps of inside(). */
+
+static int
+step_tick(struct pool *pool, int unused, int unused_too)
+{
+	(void)unused;
+	(void)unused_too;
+	return mews_pool_tick(pool->handle);
+}
+
+static int
+step_ready(struct pool *pool, int fd, int events)
+{
+	mews_pool_ready(pool->handle, fd, events);
+	return 0;
+}
+
+/* Run a step of the pool, whose callbacks may run Python code. */
+static int
+inside(struct pool *pool, int (*step)(struct pool *, int, int), int first,
+    int second)
+{
+	struct inside	 mine = { .forks = fork_count };
+	struct inside	*outer = pool->inside;
+	unsigned	 depth = pool->depth;
+	volatile int	 result = 0; /* of a child that pool_left() brings */
+
+	pool->inside = &mine;
+	pool->depth++;
+	if (setjmp(mine.out) == 0)
+		result = step(pool, first, second);
+	pool->depth = depth;
+	pool->inside = outer;
+	if (pool->notices != NULL)
+		notice_tell(pool);
+	return result;
+}
+
 static int
 tick(struct pool *pool)
 {
-	int	due;
-
-	pool->depth++;
-	due = mews_pool_tick(pool->handle);
-	pool->depth--;
-	if (pool->notices != NULL)
-		notice_tell(pool);
-	return due;
+	return inside(pool, step_tick, 0, 0);
 }
 
 static void
 ready(struct pool *pool, int fd, int events)
 {
 	/* A callback for another descriptor may have closed the pool. */
-	if (pool->handle == NULL)
-		return;
-	pool->depth++;
-	mews_pool_ready(pool->handle, fd, events);
-	pool->depth--;
-	if (pool->notices != NULL)
-		notice_tell(pool);
+	if (pool->handle != NULL)
+		inside(pool, step_ready, fd, events);
 }
 
 static void
@@ -168,25 +194,29 @@ poll_adopted(void *arg, struct pollfd *fds, nfds_t count, int timeout_ms)
 	return found;
 }
 
-/* The pool waits for its descriptors itself: its watches are the host's. */
-static bool
-turn_adopted(struct pool *pool, int timeout_ms)
+static int
+step_turn(struct pool *pool, int timeout_ms, int unused)
 {
 	enum mews_status	status;
 
-	pool->depth++;
+	(void)unused;
 	mews_pool_set_poll(pool->handle, poll_adopted, NULL);
 	status = mews_pool_turn(pool->handle, timeout_ms);
 	/* The host turns its pool without the GIL, too. */
 	if (pool->handle != NULL)
 		mews_pool_set_poll(pool->handle, NULL, NULL);
-	pool->depth--;
-	if (pool->notices != NULL)
-		notice_tell(pool);
-	if (status == MEWS_INVALID)
-		error_raise(status, "the worker's pool is of no use in a "
-		    "child of the worker");
-	return status != MEWS_INVALID;
+	return (int)status;
+}
+
+/* The pool waits for its descriptors itself: its watches are the host's. */
+static bool
+turn_adopted(struct pool *pool, int timeout_ms)
+{
+	if (inside(pool, step_turn, timeout_ms, 0) != (int)MEWS_INVALID)
+		return true;
+	error_raise(MEWS_INVALID, "the worker's pool is of no use in a "
+	    "child of the worker");
+	return false;
 }
 
 /*

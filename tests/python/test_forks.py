@@ -254,3 +254,54 @@ def test_a_log_hears_of_events():
 			fleet.pool().query("read", "select 1", wait=0.5)
 	assert any(event == "endpoint" and "to=down" in text
 	    for _, event, text in lines)
+
+
+def ask(pool, sql):
+	return pool.query("write", sql)
+
+
+def stream(pool, sql):
+	with pool.lease("write") as lease:
+		return list(lease.rows(sql))
+
+
+def script(pool, sql):
+	with pool.lease("write") as lease:
+		return lease.script(sql)[0]
+
+
+# An answer that is whole is the child's, too; what goes on on a connection is
+# the parent's alone.
+@pytest.mark.parametrize("way, given", [(ask, True), (stream, False),
+    (script, False)])
+def test_a_decoder_may_fork(fleet, pool, way, given):
+	parent = os.getpid()
+	children = []
+
+	def decode(text):
+		if not children:
+			children.append(os.fork())
+			# Already here it has a pool of its own.
+			if children == [0]:
+				assert pool.query("write", "select 1::int") == [(1,)]
+		return text
+	mews.register_type(829, decode)
+	try:
+		before = backend(pool)
+		try:
+			rows = way(pool, "select '00:00:00:00:00:01'::macaddr")
+		except mews.Error:
+			rows = None
+		right = (rows == [("00:00:00:00:00:01",)]) == (
+		    given or os.getpid() == parent)
+		mine = backend(pool)
+	finally:
+		if os.getpid() != parent:
+			os._exit(0 if right and mine != before else 1)
+		mews.register_type(829, str)
+	pid, = children
+	assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+	assert fleet.reap(pid) and right
+	assert pool.query("write", "select 1 from pg_stat_activity "
+	    "where pid = $1", before)
+	assert [backend(pool) for _ in range(20)]
