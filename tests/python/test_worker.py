@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import venv
 
 import pytest
 
@@ -345,6 +346,47 @@ def test_webapp(directory):
 		assert json.loads(ask(b"\xff")[1])["payload"] == "b'\\xff'"
 		assert ask("{", "application/json")[0] == 500
 		assert served.logged("JSONDecodeError")
+
+
+def write_code(path, answer):
+	"""A file put in place at once: the worker may import it now."""
+	fresh = path.with_suffix(".new")
+	fresh.write_text(f"""
+def application(environ, start_response):
+	start_response("200 OK", [("Content-Type", "text/plain")])
+	return [{answer}]
+""")
+	fresh.rename(path)
+
+
+def test_a_reload_reloads_code(directory):
+	code = directory / "changing.py"
+	write_code(code, "b'first'")
+	with serve(directory, module="changing", path=directory) as served:
+		assert served.text("/") == "first"
+		code.write_text("raise RuntimeError('half written')\n")
+		served.process.send_signal(signal.SIGHUP)
+		until(lambda: served.logged("half written"), "its traceback")
+		assert served.text("/") == "first"
+		write_code(code, "b'second, and longer'")
+		served.process.send_signal(signal.SIGHUP)
+		until(lambda: served.text("/") == "second, and longer",
+		    "an answer of the new code")
+
+
+def test_a_virtualenv(directory):
+	venv.create(directory / "venv", symlinks=True)
+	packages, = (directory / "venv" / "lib").glob("python*/site-packages")
+	(packages / "only_there.py").write_text("import sys\nwhere = sys.prefix\n")
+	write_code(directory / "inside.py",
+	    "__import__('only_there').where.encode()")
+	with serve(directory, module="inside", path=directory,
+	    virtualenv=directory / "venv") as served:
+		assert served.text("/") == str(directory / "venv")
+	# Elsewhere it is not found.
+	result = check(configuration(directory, 1, module="only_there",
+	    path=directory))
+	assert "No module named 'only_there'" in result.stderr
 
 
 def check(path):
