@@ -128,6 +128,7 @@ struct lease {
 	struct mews_lease *handle;
 	struct mews_group *group;
 	PyObject *on_notice; /* (pool, callable), or NULL: the pool's */
+	struct stream *stream; /* what was begun last and goes on, or NULL */
 	unsigned generation; /* of the pool, when it was borrowed */
 };
 
@@ -185,6 +186,8 @@ void pool_shut(struct pool *pool);
 void pool_left(struct pool *pool);
 /** The pool of a lease that may be used now, or NULL. */
 struct pool *lease_use(struct lease *lease);
+/** As lease_use(), for what waits behind a stream that goes on. */
+struct pool *lease_ask(struct lease *lease);
 
 /* fleet.c */
 
@@ -385,6 +388,11 @@ PyObject *stream_rows(struct lease *lease, PyObject *const *args,
     Py_ssize_t count, PyObject *names);
 PyObject *stream_copy(struct lease *lease, enum stream_kind kind,
     PyObject *sql);
+/**
+ * Have @stream wait for nobody, as somebody waits for its end. False: it is a
+ * COPY whose data is still to come.
+ */
+bool stream_hurry(struct stream *stream);
 PyObject *listen_new(struct pool *pool, const char *channel);
 
 #endif

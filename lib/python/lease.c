@@ -7,6 +7,8 @@
  */
 #include "binding.h"
 
+#include <strings.h>
+
 static PyObject *
 lease_new(struct pool *pool, struct mews_group *group,
     struct mews_lease *handle)
@@ -21,6 +23,7 @@ lease_new(struct pool *pool, struct mews_group *group,
 	lease->handle = handle;
 	lease->group = group;
 	lease->on_notice = NULL;
+	lease->stream = NULL;
 	lease->generation = pool->generation;
 	return (PyObject *)lease;
 }
@@ -89,7 +92,7 @@ run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
     enum call_want want)
 {
 	struct lease	*lease = (struct lease *)self;
-	struct pool	*pool = lease_use(lease);
+	struct pool	*pool = lease_ask(lease);
 
 	if (pool == NULL)
 		return NULL;
@@ -130,7 +133,7 @@ isolation_of(const char *name, enum mews_isolation *out)
 	};
 
 	for (int i = 0; i < 4; i++)
-		if (strcmp(name, names[i]) == 0) {
+		if (strcasecmp(name, names[i]) == 0) {
 			*out = (enum mews_isolation)i;
 			return true;
 		}
@@ -173,7 +176,7 @@ static PyObject *
 finish(PyObject *self, plain_fn *plain, named_fn *named, PyObject *name)
 {
 	struct lease		*lease = (struct lease *)self;
-	struct pool		*pool = lease_use(lease);
+	struct pool		*pool = lease_ask(lease);
 	const char		*text = NULL;
 	struct call		*call;
 	enum mews_status	 status;
@@ -229,7 +232,7 @@ lease_rows(PyObject *self, PyObject *const *args, Py_ssize_t count,
 {
 	struct lease	*lease = (struct lease *)self;
 
-	if (lease_use(lease) == NULL)
+	if (lease_ask(lease) == NULL)
 		return NULL;
 	if (count < 1) {
 		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");

@@ -54,7 +54,7 @@ PyObject *
 script_run(PyObject *self, PyObject *sql)
 {
 	struct lease	*lease = (struct lease *)self;
-	struct pool	*pool = lease_use(lease);
+	struct pool	*pool = lease_ask(lease);
 	struct script	*script;
 	struct call	*call;
 	enum mews_status status;
@@ -129,7 +129,7 @@ PyObject *
 describe_lease(PyObject *self, PyObject *sql)
 {
 	struct lease	*lease = (struct lease *)self;
-	struct pool	*pool = lease_use(lease);
+	struct pool	*pool = lease_ask(lease);
 
 	return pool == NULL ? NULL :
 	    describe(pool, lease->group, lease, sql);

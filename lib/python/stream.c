@@ -24,6 +24,7 @@ struct stream {
 	int64_t affected;
 	bool room;   /* COPY IN: the server is ready for data */
 	bool paused;
+	bool hurry;  /* a call waits behind it: no pause */
 	bool stop;   /* nothing more is wanted */
 	bool ended;
 };
@@ -31,6 +32,14 @@ struct stream {
 /*
  * Callbacks
  */
+
+/* No call has to wait for its end any more. */
+static void
+over(struct stream *stream)
+{
+	if (stream->lease->stream == stream)
+		stream->lease->stream = NULL;
+}
 
 /* Queue an item, which is taken; NULL: an exception is set. */
 static enum mews_flow
@@ -50,8 +59,8 @@ queue(struct stream *stream, PyObject *item, size_t bytes)
 	waiter_wake(&stream->waiter);
 	if (stream->stop)
 		return MEWS_FLOW_STOP;
-	stream->paused = stream->bytes >= QUEUE_BYTES ||
-	    PyList_GET_SIZE(stream->queue) >= QUEUE_ITEMS;
+	stream->paused = !stream->hurry && (stream->bytes >= QUEUE_BYTES ||
+	    PyList_GET_SIZE(stream->queue) >= QUEUE_ITEMS);
 	return stream->paused ? MEWS_FLOW_PAUSE : MEWS_FLOW_GO;
 }
 
@@ -113,6 +122,7 @@ on_end(void *arg, const struct mews_result *result)
 {
 	struct stream	*stream = arg;
 
+	over(stream);
 	stream->ended = true;
 	stream->room = stream->paused = false;
 	if (mews_result_status(result) == MEWS_OK)
@@ -153,6 +163,7 @@ begun(struct stream *stream, enum mews_status status)
 
 	if (status == MEWS_OK) {
 		Py_INCREF(stream); /* on_end()'s */
+		lease->stream = stream;
 		if (pool_schedule(lease->pool))
 			return (PyObject *)stream;
 	} else {
@@ -193,7 +204,7 @@ stream_copy(struct lease *lease, enum stream_kind kind, PyObject *sql)
 		PyErr_SetString(PyExc_TypeError, "SQL is a str");
 		return NULL;
 	}
-	if (lease_use(lease) == NULL ||
+	if (lease_ask(lease) == NULL ||
 	    (text = PyUnicode_AsUTF8(sql)) == NULL ||
 	    (stream = stream_new(lease, kind)) == NULL)
 		return NULL;
@@ -218,6 +229,16 @@ resume(struct stream *stream)
 	mews_lease_resume(stream->lease->handle);
 	if (!pool_schedule(stream->lease->pool))
 		PyErr_WriteUnraisable((PyObject *)stream);
+}
+
+bool
+stream_hurry(struct stream *stream)
+{
+	if (stream->kind == STREAM_COPY_IN)
+		return false;
+	stream->hurry = true;
+	resume(stream);
+	return true;
 }
 
 /* take(): a list of what came; None: that was all. */
@@ -308,6 +329,7 @@ stream_finish(PyObject *self, PyObject *reason)
 	    (text = PyUnicode_AsUTF8(reason)) == NULL) ||
 	    lease_use(stream->lease) == NULL)
 		return NULL;
+	over(stream);
 	mews_copy_end(stream->lease->handle, text);
 	stream->room = false;
 	if (!pool_schedule(stream->lease->pool))
@@ -323,6 +345,7 @@ stream_stop(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	stream->stop = true;
+	over(stream);
 	resume(stream);
 	Py_RETURN_NONE;
 }
@@ -350,6 +373,7 @@ stream_dealloc(PyObject *self)
 	Py_CLEAR(stream->error);
 	Py_CLEAR(stream->columns);
 	Py_CLEAR(stream->plan);
+	over(stream);
 	Py_CLEAR(stream->lease);
 	PyObject_Free(self);
 }

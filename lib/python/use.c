@@ -155,3 +155,16 @@ lease_use(struct lease *lease)
 		return pool;
 	return NULL;
 }
+
+struct pool *
+lease_ask(struct lease *lease)
+{
+	struct pool	*pool = lease_use(lease);
+
+	if (pool == NULL || lease->stream == NULL ||
+	    stream_hurry(lease->stream))
+		return pool;
+	error_raise(MEWS_INVALID, "the lease is busy: a copy_in() is waiting "
+	    "for its source");
+	return NULL;
+}

@@ -166,6 +166,22 @@ async def test_leases_and_streams(pool, table):
 
 
 @asynchronous
+async def test_a_call_while_rows_are_read_waits_for_the_rest(pool, table):
+	async with pool.transaction("write") as t:
+		count = 0
+		async for row in t.rows("select generate_series(1, 20000)"):
+			if count == 0:
+				assert await t.query("select 5::int") == [(5,)]
+			count += 1
+		assert count == 20000
+		async for row in t.rows("select generate_series(1, 20000)"):
+			break
+		assert await t.query("select 5::int") == [(5,)]
+	with pytest.raises(RuntimeError, match="async with"):
+		pool.transaction("write").execute("select 1")
+
+
+@asynchronous
 async def test_more_tasks_than_connections_take_turns(pool, table):
 	active = []
 	most = []

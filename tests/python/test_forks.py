@@ -190,6 +190,8 @@ def test_the_monitor_ends_with_its_fleet():
 	fleet.close()
 	with pytest.raises(ProcessLookupError):
 		os.kill(pid, 0)
+	with pytest.raises(mews.Invalid, match="closed"):
+		fleet.monitor()
 	os.kill(child, signal.SIGKILL)
 	end()
 

@@ -110,7 +110,7 @@ def test_mistakes_of_the_caller(pool):
 		pool.query("read", "select $1", "a\0b")
 	with pytest.raises(TypeError, match="register_type"):
 		pool.query("read", "select $1", object())
-	with pytest.raises(mews.SQLError, match="requires 2"):
+	with pytest.raises(mews.ProgrammingError, match="requires 2"):
 		pool.query("read", "select $1::int + $2::int", 1)
 
 
@@ -141,6 +141,9 @@ def test_a_configuration_is_refused_with_its_reason():
 			mews.Fleet(settings(**wrong))
 	with pytest.raises(ValueError, match="colour"):
 		mews.Fleet(settings(colour="red"))
+	for wrong in ({"groups": ["read"]}, {"endpoints": {"a": 5}}):
+		with pytest.raises(TypeError, match="dict"):
+			mews.Fleet(settings(**wrong))
 
 
 def test_a_file_needs_no_application(tmp_path):

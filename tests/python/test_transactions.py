@@ -64,7 +64,7 @@ def test_savepoints_nest(pool, table):
 def test_options(pool):
 	show = ("select current_setting('transaction_isolation'), "
 	    "current_setting('transaction_read_only')")
-	with pool.transaction("write", isolation="serializable",
+	with pool.transaction("write", isolation="SERIALIZABLE",
 	    read_only=True) as t:
 		assert t.query(show) == [("serializable", "on")]
 	with pytest.raises(ValueError, match="isolation"):
@@ -169,6 +169,44 @@ def test_rows_may_be_left(pool):
 			if row.i == 5:
 				break
 		assert lease.query("select 1::int") == [(1,)]
+
+
+def test_a_call_while_rows_are_read_waits_for_the_rest(pool):
+	with pool.transaction("write") as t:
+		rows = t.rows("select generate_series(1, 50000)::int")
+		next(rows)
+		assert t.query("select 5::int") == [(5,)]
+		assert sum(1 for _ in rows) == 49999
+		more = t.rows("select generate_series(1, 50000)")
+		next(more)
+		with pytest.raises(KeyError):
+			with t.savepoint() as s:
+				left = s.rows("select generate_series(1, 50000)")
+				next(left)
+				raise KeyError
+		assert sum(1 for _ in more) == sum(1 for _ in left) == 49999
+		last = t.rows("select generate_series(1, 50000)")
+		next(last)
+	assert sum(1 for _ in last) == 49999
+
+
+def test_a_source_cannot_use_the_connection(pool, table):
+	with pool.lease("write") as lease:
+		def source():
+			yield "1\tx\n"
+			lease.query("select 1")
+		with pytest.raises(mews.Invalid, match="copy_in"):
+			lease.copy_in(f"copy {table} from stdin", source())
+		assert lease.query(f"select * from {table}") == []
+
+
+def test_a_transaction_begins_with_its_block(pool):
+	for kind in (pool.transaction("write"), pool.transaction(
+	    "write").savepoint()):
+		with pytest.raises(RuntimeError, match="`with`"):
+			kind.execute("select 1")
+		with pytest.raises(AttributeError, match="commit"):
+			kind.commit()
 
 
 def test_rows_end_with_their_error(pool):

@@ -39,6 +39,12 @@ class AsyncSession:
         """await it: as query(), for how many rows were affected."""
         return self._lease.execute(sql, *parameters, **options)
 
+    def __getattr__(self, name):
+        if name == "_lease":
+            raise RuntimeError(f"this {type(self).__name__} has not begun: "
+                               "it does so in an `async with`")
+        raise AttributeError(f"a {type(self).__name__} has no {name!r}")
+
     def _use(self, lease):
         self._lease = lease
         # query() and execute() above, without a call in between.
@@ -62,7 +68,11 @@ class AsyncSession:
             stream.stop()
 
     def rows(self, sql, *parameters):
-        """async for row in lease.rows(...), in constant memory."""
+        """async for row in lease.rows(...), in constant memory.
+
+        Another call on this connection meanwhile waits for the rest of the
+        rows, and has it kept in memory.
+        """
         return self._stream(self._lease.rows(sql, *parameters))
 
     def script(self, sql):

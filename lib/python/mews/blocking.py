@@ -30,6 +30,12 @@ class Session:
         """As query(), but return how many rows were affected."""
         return self._lease.execute(sql, *parameters, **options)
 
+    def __getattr__(self, name):
+        if name == "_lease":
+            raise RuntimeError(f"this {type(self).__name__} has not begun: "
+                               "it does so in a `with`")
+        raise AttributeError(f"a {type(self).__name__} has no {name!r}")
+
     def _use(self, lease):
         self._lease = lease
         # query() and execute() above, without a call in between.
@@ -47,7 +53,9 @@ class Session:
 
         for row in lease.rows("select ..."): ...
 
-        Leaving the loop early reads the rest and throws it away.
+        Leaving the loop early reads the rest and throws it away. Another
+        call on this connection meanwhile waits for the rest, and has it kept
+        in memory.
         """
         stream = self._lease.rows(sql, *parameters)
         try:
@@ -102,7 +110,8 @@ class Session:
         """COPY ... FROM STDIN from an iterable of bytes or str.
 
         Pieces need not end where rows do. An exception in the source aborts
-        the COPY: nothing is stored. Returns the number of rows.
+        the COPY: nothing is stored. The source cannot use this connection.
+        Returns the number of rows.
         """
         stream = self._lease.copy_in(sql)
         try:

@@ -8,7 +8,7 @@ Error
     SQLError              the server said no: see sqlstate
         IntegrityError        class 23
         DataError             class 22
-        ProgrammingError      class 42
+        ProgrammingError      class 42; 08P01: a number of parameters
         TransactionConflict   class 40: run the transaction again
         ReadOnlyError         25006
     NotSent               certainly not run by any server
@@ -68,7 +68,8 @@ class DataError(SQLError):
 
 
 class ProgrammingError(SQLError):
-    """Class 42: the SQL is wrong, or not allowed."""
+    """Class 42: the SQL is wrong, or not allowed; or it has other parameters
+    than were given (08P01)."""
 
 
 class TransactionConflict(SQLError):
@@ -187,6 +188,8 @@ def make(status, sqlstate, message, undone, endpoint, detail, hint,
         cls = _by_class.get(sqlstate[:2], SQLError)
         if sqlstate == "25006":
             cls = ReadOnlyError
+        elif sqlstate == "08P01":
+            cls = ProgrammingError
     error = cls(message)
     error.status = status
     error.sqlstate = sqlstate

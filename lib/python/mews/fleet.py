@@ -84,6 +84,7 @@ class Fleet(_mews.Fleet):
         this again. Without one the processes of the fleet probe what failed among themselves; but
         nobody measures how far standbys are behind.
         """
+        self.status()  # a closed fleet refuses
         if self._monitor is not None and self._monitor_lives():
             raise RuntimeError("this fleet has a monitor")
         wait, stop = os.pipe()

@@ -46,10 +46,15 @@ def text(settings):
     """The file that says the same."""
     lines = []
     for key, value in settings.items():
+        if key in ("endpoints", "groups") and not isinstance(value, dict):
+            raise TypeError(f"{key} is a dict of them by name, not {value!r}")
         if key == "endpoints":
             for name, endpoint in value.items():
                 if isinstance(endpoint, str):
                     endpoint = {"conninfo": endpoint}
+                elif not isinstance(endpoint, dict):
+                    raise TypeError(f"endpoint {name!r} is a conninfo or a "
+                                    f"dict, not {endpoint!r}")
                 _section(lines, f"endpoint {_quote(str(name))}", endpoint)
         elif key == "groups":
             for name, group in value.items():
