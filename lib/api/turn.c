@@ -285,10 +285,9 @@ static void
 woken(void *who, int events)
 {
 	struct mews_pool	*pool = who;
-	uint64_t		 count;
 
 	(void)events;
-	if (read(pool->wake_fd, &count, sizeof(count)) == sizeof(count))
+	if (wake_take(pool->wake_fd))
 		pool_notice(pool);
 	pool_due(pool, pool_now(pool));
 }

@@ -6,6 +6,7 @@
 #include "fleet/budget.h"
 #include "fleet/endpoint.h"
 #include "fleet/record.h"
+#include "fleet/slots.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -62,8 +63,9 @@ mend_record(struct mews_fleet *fleet, uint32_t i)
 		atomic_load(known) == fleet->segment.known) ||
 	    mews_fleet_turn(fleet) != MEWS_TURN_CURRENT)
 		return false;
-	/* A turn that has just begun is not yet settled. */
-	if (!fleet->settled)
+	/* A turn that has just begun is not yet settled. A guest need not know
+	 * all of its endpoints. */
+	if (!fleet->settled || fleet->line->attached)
 		return false;
 	atomic_store(&e->max_connections, cap);
 	atomic_store(&e->place, fleet->place[i]);
@@ -144,6 +146,12 @@ mend_own_slot(struct mews_fleet *fleet)
 		    (int32_t)fleet->slot_pid);
 	if (atomic_load(&slot->pid) != (int32_t)fleet->slot_pid)
 		return found;
+	/* With its lock, no other can have it. */
+	if (fleet->lock != -1 &&
+	    atomic_load(&slot->holder) != slots_holder(fleet)) {
+		atomic_store(&slot->holder, slots_holder(fleet));
+		found = true;
+	}
 	if (atomic_load(&slot->generation) != fleet->generation ||
 	    atomic_load(&slot->groups) != fleet->groups) {
 		atomic_store(&slot->generation, fleet->generation);
@@ -198,6 +206,9 @@ mend_slot(struct mews_fleet *fleet, struct segment_slot *slot)
 {
 	int32_t	pid = atomic_load(&slot->pid);
 
+	/* Others are cleared by who has their lock. */
+	if (atomic_load(&slot->holder) != 0)
+		return false;
 	if (slot == fleet->slot || !is_implausible(fleet, slot, pid == 0) ||
 	    (pid != 0 && !is_nobody(pid)) || atomic_load(&slot->pid) != pid)
 		return false;

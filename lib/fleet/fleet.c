@@ -1,8 +1,8 @@
 /*
- * fleet.c - the life of a fleet: create, fork, join, leave, reap, destroy.
+ * fleet.c - the life of a fleet: created, renewed, destroyed.
  *
- * Writers of a slot: the process that joined with it; after its death
- * whoever reaps it (the parent, alone). Nobody else.
+ * How a process takes part is slots.c; one that nobody of the fleet forked
+ * begins in attach.c.
  */
 #include "fleet/fleet.h"
 
@@ -10,7 +10,7 @@
 #include "base/config.h"
 #include "base/environment.h"
 #include "fleet/endpoint.h"
-#include "fleet/orphan.h"
+#include "fleet/hold.h"
 #include "fleet/resolve.h"
 #include "fleet/record.h"
 #include "base/status.h"
@@ -49,9 +49,8 @@ first_mistake(void *arg, const struct mews_config_mistake *mistake)
 		    mistake->text);
 }
 
-/* The first mistake of a configuration becomes @error. */
-static enum mews_status
-check(const struct mews_config *config, struct mews_error *error)
+enum mews_status
+fleet_check(const struct mews_config *config, struct mews_error *error)
 {
 	struct first	first = { config, error };
 
@@ -81,27 +80,19 @@ hash_groups(const struct mews_config *config)
 	return h;
 }
 
-/* Make @fleet, whose segment and line are there, a generation of its own. */
-static enum mews_status
-configure(struct mews_fleet *fleet, const struct mews_config *config,
-    struct mews_error *error)
+bool
+fleet_configure(struct mews_fleet *fleet, const struct mews_config *config,
+    const uint8_t *index)
 {
-	uint8_t			index[MEWS_ENDPOINTS_MAX];
-	uint32_t		known = 0;
-	enum mews_status	status;
+	uint32_t	known = 0;
 
-	fleet->generation = ++fleet->line->newest;
-	status = record_claim(&fleet->segment, config, fleet->generation,
-	    index, error);
-	if (status != MEWS_OK)
-		return status;
 	for (size_t i = 0; i < config->endpoint_count; i++)
 		known |= UINT32_C(1) << index[i];
 	segment_set_known(&fleet->segment, known);
 	fleet->config = config_copy_at(config, index,
 	    fleet->segment.endpoint_count);
 	if (fleet->config == NULL)
-		return status_set(error, MEWS_NOMEM, "out of memory");
+		return false;
 	fleet->groups = hash_groups(config);
 	fleet->rules = (struct health_rules) {
 		.interval = fleet->config->health.interval,
@@ -109,12 +100,29 @@ configure(struct mews_fleet *fleet, const struct mews_config *config,
 		.fall = fleet->config->health.fall,
 		.rise = fleet->config->health.rise,
 	};
+	return true;
+}
+
+/* Make @fleet, whose segment and line are there, a generation of its own. */
+static enum mews_status
+configure(struct mews_fleet *fleet, const struct mews_config *config,
+    struct mews_error *error)
+{
+	uint8_t			index[MEWS_ENDPOINTS_MAX];
+	enum mews_status	status;
+
+	fleet->generation = ++fleet->line->newest;
+	status = record_claim(&fleet->segment, config, fleet->generation,
+	    index, error);
+	if (status != MEWS_OK)
+		return status;
+	if (!fleet_configure(fleet, config, index))
+		return status_set(error, MEWS_NOMEM, "out of memory");
 	return MEWS_OK;
 }
 
-/* Keep what must stay as it is in the segment; damage.h. */
-static void
-learn_records(struct mews_fleet *fleet)
+void
+fleet_learn(struct mews_fleet *fleet)
 {
 	const struct segment *segment = &fleet->segment;
 
@@ -126,26 +134,70 @@ learn_records(struct mews_fleet *fleet)
 	}
 }
 
-/* Whether an endpoint has a host name is known once all were looked up. */
+/* Show what a process that attaches compares its configuration with. */
 static void
-learn_names(struct mews_fleet *fleet)
+publish(struct mews_fleet *fleet)
 {
-	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
-		fleet->named[i] =
-		    atomic_load(&fleet->segment.endpoints[i].named);
-	fleet->names_known = true;
+	struct segment_header	*header = fleet->segment.header;
+	char			 server[SEGMENT_SERVER_MAX + 1];
+
+	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
+		if (!segment_knows(&fleet->segment, i))
+			continue;
+		resolve_server(fleet->config->endpoints[i].conninfo, server);
+		segment_set_server(&fleet->segment.endpoints[i], server);
+	}
+	for (size_t i = 0; i < fleet->config->group_count; i++) {
+		const struct mews_group_config *g = &fleet->config->groups[i];
+
+		strcpy(header->groups[i].name, g->name);
+		atomic_store(&header->groups[i].role, (uint32_t)g->role);
+	}
+	atomic_store(&header->group_count,
+	    (uint32_t)fleet->config->group_count);
 }
 
 /* The caps of @fleet are in force, and its endpoints are shown. */
 static void
 settle(struct mews_fleet *fleet)
 {
+	publish(fleet);
 	record_settle(&fleet->segment, fleet->generation);
 	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
 		if (segment_knows(&fleet->segment, i))
 			atomic_store(
 			    &fleet->segment.endpoints[i].max_connections,
 			    fleet->config->endpoints[i].max_connections);
+}
+
+/* The slots of a new segment. Where it has a file, others may attach. */
+static uint32_t
+count_slots(const struct mews_config *config)
+{
+	uint32_t	slots = config->slots;
+
+	if (slots == 0)
+		slots = config->workers +
+		    (config->runtime_file == NULL ? 0 : FLEET_GUESTS);
+	return slots + 1;
+}
+
+/* Make the directory of the locks and FIFOs; this process has its lock. */
+static enum mews_status
+open_line(struct mews_fleet *fleet, struct mews_error *error)
+{
+	struct fleet_line	*line = fleet->line;
+
+	if (line->path != NULL) {
+		if ((line->dir = hold_make_directory(line->path)) == -1 ||
+		    (line->lock = hold_lock(line->dir, HOLD_CREATOR,
+			true)) == -1)
+			return status_set(error, MEWS_SYSTEM,
+			    "cannot make the directory %s.d: %s", line->path,
+			    strerror(errno));
+		atomic_store(&fleet->segment.header->made_by, hold_self());
+	}
+	return wake_make(line, fleet->segment.slot_count, error);
 }
 
 enum mews_status
@@ -159,7 +211,7 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	*out = NULL;
 	assert(config != NULL &&
 	    "mews: a configuration is there after mews_config_new()");
-	if ((status = check(config, error)) != MEWS_OK)
+	if ((status = fleet_check(config, error)) != MEWS_OK)
 		return status;
 	status = MEWS_NOMEM;
 	status_set(error, status, "out of memory");
@@ -167,11 +219,11 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
 		goto done;
 	fleet->log_least = MEWS_LOG_INFO;
+	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
 	fleet->line->generations = 1;
 	fleet->line->creator = getpid();
 	status = segment_make(&fleet->segment, config->runtime_file,
-	    config->instance, MEWS_ENDPOINTS_MAX,
-	    (config->slots == 0 ? config->workers : config->slots) + 1,
+	    config->instance, MEWS_ENDPOINTS_MAX, count_slots(config),
 	    figures_room_for(config->group_count, config->endpoint_count),
 	    error);
 	if (status != MEWS_OK)
@@ -184,13 +236,12 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 		goto done;
 	}
 	if ((status = configure(fleet, config, error)) != MEWS_OK ||
-	    (status = wake_make(fleet->line, fleet->segment.slot_count,
-		error)) != MEWS_OK)
+	    (status = open_line(fleet, error)) != MEWS_OK)
 		goto done;
 	mews_fleet_resolve(fleet);
 	settle(fleet);
-	learn_records(fleet);
-	learn_names(fleet);
+	fleet_learn(fleet);
+	fleet_learn_names(fleet);
 	if (error != NULL)
 		status_set(error, MEWS_OK, "%s", "");
 	*out = fleet;
@@ -211,7 +262,7 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	*out = NULL;
 	assert(from != NULL && config != NULL &&
 	    "mews: a fleet and a configuration are there");
-	if ((status = check(config, error)) != MEWS_OK)
+	if ((status = fleet_check(config, error)) != MEWS_OK)
 		return status;
 	if (from->line->creator != getpid())
 		return status_set(error, MEWS_INVALID,
@@ -226,6 +277,7 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	status_set(error, MEWS_NOMEM, "out of memory");
 	if ((fleet = calloc(1, sizeof(*fleet))) == NULL)
 		return MEWS_NOMEM;
+	fleet->lock = -1;
 	fleet->line = from->line;
 	fleet->line->generations++;
 	fleet->segment = from->segment;
@@ -234,7 +286,7 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	fleet->log_least = from->log_least;
 	fleet->environment_told = from->environment_told;
 	if ((status = configure(fleet, config, error)) == MEWS_OK) {
-		learn_records(fleet);
+		fleet_learn(fleet);
 		if (error != NULL)
 			status_set(error, MEWS_OK, "%s", "");
 		*out = fleet;
@@ -271,6 +323,8 @@ mews_fleet_turn(const struct mews_fleet *fleet)
 {
 	uint32_t	turn = record_turn(fleet->segment.header);
 
+	if (fleet->replaced)
+		return MEWS_TURN_PAST;
 	/* In doubt nothing changes. */
 	if (turn == fleet->generation || turn == 0)
 		return MEWS_TURN_CURRENT;
@@ -281,13 +335,15 @@ mews_fleet_turn(const struct mews_fleet *fleet)
 static void
 end_line(struct fleet_line *line, struct segment *segment)
 {
-	if (line->path != NULL && line->creator == getpid())
+	if (line->path != NULL && line->creator == getpid()) {
 		unlink(line->path);
-	for (uint32_t i = 0; line->wakes != NULL && i < segment->slot_count;
-	    i++)
-		if (line->wakes[i] != -1)
-			close(line->wakes[i]);
-	free(line->wakes);
+		hold_remove_directory(line->path);
+	}
+	wake_close(line, segment->slot_count);
+	if (line->lock != -1)
+		close(line->lock);
+	if (line->dir != -1)
+		close(line->dir);
 	free(line->path);
 	free(line);
 	segment_close(segment);
@@ -335,191 +391,12 @@ mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg)
 		    "variables=%s fill_in=endpoints", names);
 }
 
-struct segment_slot *
-fleet_slot(const struct mews_fleet *fleet)
-{
-	assert(fleet != NULL &&
-	    "mews: a fleet is there after mews_fleet_create()");
-	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
-}
-
-/* Take one of the slots from .. to - 1. */
-static enum mews_status
-join(struct mews_fleet *fleet, uint32_t from, uint32_t to,
-    struct mews_error *error)
-{
-	int64_t now = segment_ms(&fleet->segment, clock_now_us());
-
-	if (fleet_slot(fleet) != NULL)
-		return status_set(error, MEWS_INVALID,
-		    "this process joined the fleet already");
-	for (uint32_t i = from; i < to; i++) {
-		struct segment_slot *slot = &fleet->segment.slots[i];
-		int32_t		     nobody = 0;
-
-		if (!atomic_compare_exchange_strong(&slot->pid, &nobody,
-			(int32_t)getpid()))
-			continue;
-		atomic_store(&slot->joined_ms, now);
-		atomic_store(&slot->beat_ms, now);
-		atomic_store(&slot->groups, fleet->groups);
-		atomic_store(&slot->generation, fleet->generation);
-		if (!record_all_hold(&fleet->segment, fleet->generation)) {
-			segment_clear_slot(&fleet->segment, slot);
-			return status_set(error, MEWS_INVALID,
-			    "the configuration of this process is given up");
-		}
-		atomic_store(&slot->state, MEWS_WORKER_STARTING);
-		fleet->state = MEWS_WORKER_STARTING;
-		if (!fleet->names_known)
-			learn_names(fleet);
-		memset(fleet->connections, 0, sizeof(fleet->connections));
-		memset(fleet->dialing, 0, sizeof(fleet->dialing));
-		memset(fleet->group_connections, 0,
-		    sizeof(fleet->group_connections));
-		fleet->slot = slot;
-		fleet->slot_pid = getpid();
-		fleet->pools = 0;
-		return MEWS_OK;
-	}
-	return status_set(error, MEWS_INVALID, "all %u slots of the fleet are "
-	    "taken: configure more workers, or mews_fleet_reap() those "
-	    "that ended", to - from);
-}
-
-enum mews_status
-mews_fleet_join(struct mews_fleet *fleet, struct mews_error *error)
-{
-	assert(fleet != NULL &&
-	    "mews: a fleet is there after mews_fleet_create()");
-	return join(fleet, 0, fleet->segment.slot_count - 1, error);
-}
-
-enum mews_status
-fleet_join_monitor(struct mews_fleet *fleet, struct mews_error *error)
-{
-	uint32_t		last = fleet->segment.slot_count - 1;
-	enum mews_status	status = join(fleet, last, last + 1, error);
-
-	if (status == MEWS_OK)
-		atomic_store(&fleet->segment.header->monitor_pid,
-		    (int32_t)getpid());
-	else if (fleet_slot(fleet) == NULL)
-		status_set(error, status, "the fleet has a monitor: pid %d",
-		    (int)atomic_load(&fleet->segment.header->monitor_pid));
-	return status;
-}
-
-bool
-fleet_has_monitor(const struct mews_fleet *fleet)
-{
-	return atomic_load_explicit(&fleet->segment.header->monitor_pid,
-	    memory_order_relaxed) != 0;
-}
-
-void
-mews_fleet_leave(struct mews_fleet *fleet)
-{
-	struct segment_slot *slot = fleet_slot(fleet);
-
-	assert((slot == NULL || fleet->pools == 0) &&
-	    "mews: close the pool before the fleet is left or destroyed");
-	fleet->slot = NULL;
-	fleet->slot_pid = 0;
-	if (slot != NULL)
-		segment_clear_slot(&fleet->segment, slot);
-}
-
-static struct segment_slot *
-slot_of(const struct mews_fleet *fleet, pid_t pid)
-{
-	assert(fleet != NULL &&
-	    "mews: a fleet is there after mews_fleet_create()");
-	/* 0 is in the free ones. */
-	for (uint32_t i = 0; pid > 0 && i < fleet->segment.slot_count; i++)
-		if (atomic_load(&fleet->segment.slots[i].pid) == (int32_t)pid)
-			return &fleet->segment.slots[i];
-	return NULL;
-}
-
-bool
-mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
-{
-	struct segment_slot *slot = slot_of(fleet, pid);
-	int		     saved = errno;
-
-	if (slot == NULL)
-		return false;
-	orphan_adopt(&fleet->segment, slot);
-	segment_clear_slot(&fleet->segment, slot);
-	fleet_wake_monitor(fleet);
-	/* Called from a handler of SIGCHLD, perhaps. */
-	errno = saved;
-	return true;
-}
-
-void
-mews_fleet_set_state(struct mews_fleet *fleet, enum mews_worker_state state)
-{
-	struct segment_slot *slot = fleet_slot(fleet);
-
-	if (slot == NULL)
-		return;
-	fleet->state = state;
-	atomic_store(&slot->state, (uint32_t)state);
-}
-
-void
-mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
-{
-	struct segment_slot *slot = fleet_slot(fleet);
-
-	/* One writer: no need for a locked add. */
-	if (slot != NULL)
-		atomic_store_explicit(&slot->requests,
-		    atomic_load_explicit(&slot->requests,
-			memory_order_relaxed) + count,
-		    memory_order_relaxed);
-}
-
-void
-mews_fleet_beat(struct mews_fleet *fleet)
-{
-	struct segment_slot *slot = fleet_slot(fleet);
-
-	if (slot != NULL)
-		atomic_store_explicit(&slot->beat_ms,
-		    segment_ms(&fleet->segment, clock_now_us()),
-		    memory_order_relaxed);
-}
-
-int64_t
-mews_fleet_beat_age(const struct mews_fleet *fleet, pid_t pid)
-{
-	const struct segment_slot *slot = slot_of(fleet, pid);
-	int64_t			   age;
-
-	if (slot == NULL)
-		return -1;
-	/* Wrapping, as what another process wrote may be anything. */
-	age = (int64_t)((uint64_t)segment_ms(&fleet->segment, clock_now_us()) -
-	    (uint64_t)atomic_load(&slot->beat_ms));
-	return age > 0 ? age : 0;
-}
-
-enum mews_worker_state
-mews_fleet_state(const struct mews_fleet *fleet, pid_t pid)
-{
-	const struct segment_slot *slot = slot_of(fleet, pid);
-
-	return slot == NULL ? MEWS_WORKER_FREE :
-	    (enum mews_worker_state)atomic_load(&slot->state);
-}
-
 void
 mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
     uint32_t generation)
 {
+	if (fleet->line->attached)
+		return;
 	atomic_store(&fleet->segment.header->master_pid, (int32_t)pid);
 	atomic_store(&fleet->segment.header->generation, generation);
 }
@@ -530,7 +407,11 @@ mews_fleet_chown(struct mews_fleet *fleet, uid_t uid, gid_t gid,
 {
 	const char	*path = fleet->line->path;
 
-	if (path != NULL && chown(path, uid, gid) == -1)
+	if (fleet->line->attached)
+		return status_set(error, MEWS_INVALID, "the file is that of "
+		    "the process which made the fleet");
+	if (path != NULL && (chown(path, uid, gid) == -1 ||
+		hold_chown(fleet->line->dir, uid, gid) == -1))
 		return status_set(error, MEWS_SYSTEM, "cannot give %s to the "
 		    "user %u: %s", path, (unsigned)uid,
 		    strerror(errno));

@@ -14,14 +14,19 @@
 #include <mews/fleet.h>
 #include <mews/settings.h>
 
+#define FLEET_GUESTS 32 /* slots for processes that attach, at least */
+
 /* A fleet, as all its generations in this process have it; freed with the last
  * one. */
 struct fleet_line {
 	unsigned generations; /* that this process holds */
 	uint32_t newest;      /* the last number given to one */
 	char *path;	      /* of the runtime file, or NULL */
-	pid_t creator;
-	int *wakes;	      /* one eventfd per slot */
+	int dir;	      /* FILE.d, see hold.h; -1: none */
+	int lock;	      /* the creator's; -1: none */
+	pid_t creator;	      /* 0: some other process; it is attached */
+	bool attached;
+	int *wakes;	      /* one descriptor per slot, see wake.h */
 };
 
 struct mews_fleet {
@@ -36,6 +41,10 @@ struct mews_fleet {
 	uint32_t leases[MEWS_ENDPOINTS_MAX]; /* to probe, as last taken by
 						this process: their ends */
 	pid_t slot_pid;		    /* the process that took the slot */
+	int lock;		    /* of the slot; -1: none */
+	uint32_t tended;	    /* slots, so far; wraps */
+	bool ended;	/* attached: the runtime file is gone */
+	bool replaced;	/* attached: and another fleet's is in its place */
 	unsigned pools;		    /* open, of slot_pid */
 	/* The contents of the segment that this process knows; damage.h. */
 	struct segment_header fixed; /* as it was made */
@@ -77,6 +86,18 @@ fleet_figures(const struct mews_fleet *fleet)
 	return segment_figures(&fleet->segment,
 	    (uint32_t)(fleet->slot - fleet->segment.slots));
 }
+
+/* Make @config the one of @fleet, endpoint i at record @index[i]; false: out of
+ * memory. */
+bool fleet_configure(struct mews_fleet *fleet,
+    const struct mews_config *config, const uint8_t *index);
+/* Keep what must stay as it is in the segment; damage.h. */
+void fleet_learn(struct mews_fleet *fleet);
+/* Whether an endpoint has a host name is known once all were looked up. */
+void fleet_learn_names(struct mews_fleet *fleet);
+/* Check a host's configuration: the first mistake becomes @error. */
+enum mews_status fleet_check(const struct mews_config *config,
+    struct mews_error *error);
 
 /* Take the slot that is kept for the monitor. */
 enum mews_status fleet_join_monitor(struct mews_fleet *fleet,

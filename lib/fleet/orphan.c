@@ -81,14 +81,25 @@ orphan_add(struct segment *segment, uint32_t endpoint, uint32_t pid,
 	put(segment, pack(endpoint, pid, since_ms));
 }
 
+static bool
+is_listed(const struct segment *segment, uint64_t word)
+{
+	for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++)
+		if (atomic_load(&segment->orphans->backends[i].word) == word)
+			return true;
+	return false;
+}
+
 void
-orphan_adopt(struct segment *segment, const struct segment_slot *slot)
+orphan_adopt(struct segment *segment, struct segment_slot *slot)
 {
 	for (uint32_t i = 0; i < SEGMENT_BACKENDS; i++) {
 		uint64_t word = atomic_load(&slot->backends[i].word);
 
-		if ((uint32_t)word != 0)
+		/* One who was killed at this may have listed it already. */
+		if ((uint32_t)word != 0 && !is_listed(segment, word))
 			put(segment, word);
+		atomic_store(&slot->backends[i].word, 0);
 	}
 }
 

@@ -27,7 +27,7 @@ void orphan_add(struct segment *segment, uint32_t endpoint, uint32_t pid,
     int64_t since_ms);
 
 /* The reaper: keep what @slot recorded. Async signal safe. */
-void orphan_adopt(struct segment *segment, const struct segment_slot *slot);
+void orphan_adopt(struct segment *segment, struct segment_slot *slot);
 
 /* On @endpoint; and on any. */
 uint32_t orphan_count(const struct segment *segment, uint32_t endpoint);

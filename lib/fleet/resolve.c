@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,30 +75,64 @@ hash(uint64_t h, const char *text)
 	return h;
 }
 
+/* Keywords that tell servers apart; the last of them, databases. */
+static const struct part {
+	const char *keyword, *variable, *fallback;
+} parts[] = {
+	{ "host", "PGHOST", "" }, { "hostaddr", "PGHOSTADDR", "" },
+	{ "port", "PGPORT", "5432" }, { "service", "PGSERVICE", "" },
+	{ "dbname", "PGDATABASE", "" },
+};
+
+#define PARTS	     (sizeof(parts) / sizeof(parts[0]))
+#define SERVER_PARTS (PARTS - 1)
+
+/* As it is written, or else as the environment has it. */
+static const char *
+part_of(const PQconninfoOption *options, const struct part *part)
+{
+	const char	*value = getenv(part->variable);
+
+	for (const PQconninfoOption *o = options;
+	    o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, part->keyword) == 0 &&
+		    o->val != NULL && o->val[0] != '\0')
+			value = o->val;
+	return value == NULL ? part->fallback : value;
+}
+
 uint64_t
 resolve_place(const char *conninfo)
 {
-	static const struct {
-		const char *keyword, *variable, *fallback;
-	} parts[] = {
-		{ "host", "PGHOST", "" }, { "hostaddr", "PGHOSTADDR", "" },
-		{ "port", "PGPORT", "5432" }, { "service", "PGSERVICE", "" },
-	};
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 	uint64_t	  h = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		const char	*value = getenv(parts[i].variable);
-
-		for (const PQconninfoOption *o = options;
-		    o != NULL && o->keyword != NULL; o++)
-			if (strcmp(o->keyword, parts[i].keyword) == 0 &&
-			    o->val != NULL && o->val[0] != '\0')
-				value = o->val;
-		h = hash(h, value == NULL ? parts[i].fallback : value);
-	}
+	for (size_t i = 0; i < SERVER_PARTS; i++)
+		h = hash(h, part_of(options, &parts[i]));
 	PQconninfoFree(options);
 	return h;
+}
+
+void
+resolve_server(const char *conninfo, char server[SEGMENT_SERVER_MAX + 1])
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	size_t		  used = 0;
+
+	server[0] = '\0';
+	for (size_t i = 0; i < PARTS; i++) {
+		const char	*value = part_of(options, &parts[i]);
+		int		 length;
+
+		if (value[0] == '\0')
+			continue;
+		length = snprintf(server + used, SEGMENT_SERVER_MAX + 1 - used,
+		    "%s%s=%s", used == 0 ? "" : " ", parts[i].keyword, value);
+		if (length < 0 || (size_t)length > SEGMENT_SERVER_MAX - used)
+			break;
+		used += (size_t)length;
+	}
+	PQconninfoFree(options);
 }
 
 void

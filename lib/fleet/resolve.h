@@ -16,6 +16,12 @@
 uint64_t resolve_place(const char *conninfo);
 
 /*
+ * Which server and database a conninfo means, with what the environment adds:
+ * "host=10.0.0.1 port=5432 dbname=shop". It holds no secret; cut.
+ */
+void resolve_server(const char *conninfo, char server[SEGMENT_SERVER_MAX + 1]);
+
+/*
  * Look up and publish the address; blocks. What was published stays while it
  * is one of the name's addresses, in whatever order they come, and where the
  * look-up fails. @dead: nobody answers there; then the next one's turn comes.

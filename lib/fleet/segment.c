@@ -64,6 +64,7 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 	    room);
 	struct segment_header  *header;
 	void		       *memory = MAP_FAILED;
+	struct stat		st = { 0 };
 	int			fd;
 
 	memset(segment, 0, sizeof(*segment));
@@ -78,7 +79,8 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 		    "cannot create the segment %s: %s",
 		    path == NULL ? "in memory" : path, strerror(errno));
 	/* Allocated now: a full tmpfs must fail here, not as SIGBUS later. */
-	if ((errno = posix_fallocate(fd, 0, (off_t)size)) == 0)
+	if ((errno = posix_fallocate(fd, 0, (off_t)size)) == 0 &&
+	    fstat(fd, &st) == 0)
 		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    fd, 0);
 	if (memory == MAP_FAILED) {
@@ -105,6 +107,8 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 	header->made_us = clock_now_us();
 	snprintf(header->instance, sizeof(header->instance), "%s", instance);
 	segment_point(segment, memory, endpoint_space, slot_count, room);
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
 	/* Last: who sees the magic sees the rest. */
 	atomic_store(&header->magic, SEGMENT_MAGIC);
 	return MEWS_OK;
@@ -180,6 +184,8 @@ segment_open(struct segment *segment, const char *path, bool writable,
 	segment_point(segment, memory, header->endpoint_space,
 	    header->slot_count, room_of(header));
 	segment->size = size;
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
 	return MEWS_OK;
 }
 
@@ -223,6 +229,7 @@ segment_clear_slot(struct segment *segment, struct segment_slot *slot)
 		atomic_store(&slot->backends[i].word, 0);
 	atomic_store(&slot->generation, 0);
 	atomic_store(&slot->pid, 0);
+	atomic_store(&slot->holder, 0);
 }
 
 uint32_t
@@ -278,6 +285,22 @@ load_text(char *text, const _Atomic uint64_t *words, size_t bytes)
 		memcpy(text + 8 * i, &word, 8);
 	}
 	text[bytes - 1] = '\0';
+}
+
+void
+segment_get_server(const struct segment_endpoint *endpoint,
+    char server[SEGMENT_SERVER_MAX + 1])
+{
+	load_text(server, endpoint->server, SEGMENT_SERVER_MAX + 1);
+}
+
+void
+segment_set_server(struct segment_endpoint *endpoint, const char *server)
+{
+	char	text[SEGMENT_SERVER_MAX + 1] = "";
+
+	memcpy(text, server, strnlen(server, SEGMENT_SERVER_MAX));
+	store_text(endpoint->server, text, sizeof(text));
 }
 
 void

@@ -41,9 +41,10 @@
 #include <mews/config.h>
 #include <mews/fleet.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   12 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   13 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */
@@ -51,8 +52,15 @@
 #define SEGMENT_LAG_UNKNOWN  UINT32_MAX
 #define SEGMENT_STAYS	     UINT32_MAX /* no generation is the last yet */
 #define SEGMENT_REFUSAL_MAX  127 /* bytes of a server's message */
+#define SEGMENT_SERVER_MAX   255 /* bytes of what a conninfo means */
 /* The timeline was measured since the server is a primary. */
 #define SEGMENT_PROVEN	     (UINT64_C(1) << 32)
+
+/* A group of the generation that serves. */
+struct segment_group {
+	char name[MEWS_NAME_MAX + 1];
+	_Atomic uint32_t role; /* enum mews_group_role */
+};
 
 struct segment_header {
 	/* Written before the fork, the magic last. */
@@ -84,6 +92,10 @@ struct segment_header {
 	/* Any process that waits for a server of some role, and finds none:
 	 * ask those that are up whether they have it now. */
 	_Atomic uint32_t role_wishes;
+	/* The creator of the fleet, for processes that attach. */
+	alignas(SEGMENT_LINE) _Atomic uint64_t made_by; /* hold_self() */
+	_Atomic uint32_t group_count;
+	struct segment_group groups[MEWS_GROUPS_MAX];
 };
 
 /* A server process, all in one word, see orphan.c; 0: none. */
@@ -143,11 +155,17 @@ struct segment_endpoint {
 	_Atomic uint32_t last;	/* generation that knows it; SEGMENT_STAYS */
 	_Atomic uint64_t place;	/* where the server is, as a hash */
 	char name[MEWS_NAME_MAX + 1];
+	/* The creator of the fleet, for processes that attach: which server and
+	 * database; see resolve_server(). */
+	_Atomic uint64_t server[(SEGMENT_SERVER_MAX + 1) / 8];
 };
 
-/* Written by the worker that holds it; cleared by whoever reaps that. */
+/* Written by the worker that holds it; cleared by whoever reaps that, or by who
+ * has its lock once it is dead: slots.h. */
 struct segment_slot {
 	alignas(SEGMENT_LINE) _Atomic int32_t pid; /* 0: free; CAS to take */
+	_Atomic uint64_t holder; /* the process whose lock proves that it
+				    lives, by CAS; 0: its parent reaps it */
 	_Atomic uint32_t state; /* enum mews_worker_state */
 	_Atomic uint32_t generation; /* 0: not yet known, it may be any */
 	_Atomic uint64_t groups; /* their names, in order, as a hash */
@@ -191,6 +209,8 @@ struct segment {
 	uint32_t slot_count;
 	struct figures_room room; /* of each slot's figures */
 	size_t size; /* of the mapping */
+	dev_t dev;   /* the file that is mapped */
+	ino_t ino;
 };
 
 static_assert(MEWS_ENDPOINTS_MAX <= 32, "a bit for each endpoint");
@@ -235,7 +255,7 @@ void segment_close(struct segment *segment);
  * it, which wrap after 49 days. */
 int64_t segment_ms(const struct segment *segment, int64_t now_us);
 
-/* Clear a slot whose worker ended, the pid last. */
+/* Clear a slot whose worker ended: the pid last, then who held it. */
 void segment_clear_slot(struct segment *segment, struct segment_slot *slot);
 
 /* The timeline that an endpoint was last seen on; 0: not known. *@proven: it
@@ -260,6 +280,12 @@ void segment_set_refusal(struct segment_endpoint *endpoint,
 /* Since when they are; 0: they are not, and @message is "". */
 int64_t segment_get_refusal(const struct segment_endpoint *endpoint,
     char message[SEGMENT_REFUSAL_MAX + 1]);
+
+/* Which server and database the endpoint is, without a secret. */
+void segment_get_server(const struct segment_endpoint *endpoint,
+    char server[SEGMENT_SERVER_MAX + 1]);
+void segment_set_server(struct segment_endpoint *endpoint,
+    const char *server);
 
 /* The address of an endpoint's host name; "": none is known. */
 void segment_get_address(const struct segment_endpoint *endpoint,

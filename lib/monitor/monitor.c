@@ -15,6 +15,7 @@
 #include "monitor/probe.h"
 #include "fleet/record.h"
 #include "fleet/resolve.h"
+#include "fleet/slots.h"
 #include "base/status.h"
 
 #include <assert.h>
@@ -173,6 +174,7 @@ scan(struct run *run, int64_t now_us)
 	atomic_store_explicit(&run->fleet->slot->beat_ms,
 	    segment_ms(segment, now_us), memory_order_relaxed);
 	damage_mend(run->fleet, now_us);
+	slots_tend(run->fleet, true);
 	hurries = atomic_load(&segment->header->hurries);
 	if (hurries != run->hurries) {
 		run->hurries = hurries;
@@ -207,10 +209,9 @@ static void
 monitor_woken(void *who, int events)
 {
 	struct run	*run = who;
-	uint64_t	 count;
 
 	(void)events;
-	if (read(run->wake_fd, &count, sizeof(count)) == sizeof(count))
+	if (wake_take(run->wake_fd))
 		loop_due(&run->loop, loop_now(&run->loop));
 }
 

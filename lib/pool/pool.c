@@ -8,9 +8,11 @@
 #include "pool/pool.h"
 
 #include "wire/conn.h"
+#include "fleet/attach.h"
 #include "fleet/damage.h"
 #include "fleet/endpoint.h"
 #include "pool/group.h"
+#include "fleet/slots.h"
 #include "notify/notify.h"
 #include "wire/ring.h"
 
@@ -73,6 +75,8 @@ pool_compare(struct mews_pool *pool, int64_t now_us)
 		return;
 	pool->noticed.compared_us = now_us;
 	damage_mend(pool->fleet, now_us);
+	attach_look(pool->fleet);
+	slots_tend(pool->fleet, !fleet_has_monitor(pool->fleet));
 	notice_read(&now, &pool->fleet->segment);
 	if (notice_differs(&pool->noticed, &now, &pool->fleet->segment,
 		pool->fleet->config))

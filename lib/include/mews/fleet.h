@@ -1,9 +1,10 @@
 /*
  * mews/fleet.h - the processes that share one segment.
  *
- * Create before the first fork; join in each child; reap in the parent. The
- * segment holds one health record per endpoint and one slot per worker; it
- * has no lock, so a process may be killed between any two instructions.
+ * Create before the first fork; join in each child; reap in the parent. A
+ * process that was not forked by the fleet's attaches. The segment holds one
+ * health record per endpoint and one slot per worker; it has no lock, so a
+ * process may be killed between any two instructions.
  */
 #ifndef MEWS_FLEET_H
 #define MEWS_FLEET_H
@@ -50,7 +51,9 @@ enum mews_worker_state {
  *
  * A runtime_file that exists already is refused, as its fleet may be running.
  * A host that crashed leaves it behind: one that knows that it is the only
- * host removes it first.
+ * host removes it first. Beside it is a directory, runtime_file with ".d"
+ * behind it, that needs no care. With a runtime_file there are slots for
+ * processes that attach, 32 at least.
  *
  * @out    set on MEWS_OK, else NULL; end it with mews_fleet_destroy().
  * @error  says which field or call; may be NULL, as everywhere.
@@ -59,6 +62,36 @@ enum mews_worker_state {
  * MEWS_SYSTEM.
  */
 enum mews_status mews_fleet_create(struct mews_fleet **out,
+    const struct mews_config *config, struct mews_error *error);
+
+/**
+ * Take part in a fleet that another process made with mews_fleet_create(), or
+ * `mews run`, or `mews monitor`: for one whose parent did not. Then join, open
+ * a pool and query as a child does. What was found of a server is known here at
+ * once, and what is found here is known to all; caps hold for all together.
+ *
+ * Each thread that opens a pool attaches, joins and opens its own: a slot is
+ * one thread's. A forked child of an attached process joins with the copy that
+ * it has. A slot is given back by mews_fleet_leave(), and by the others of the
+ * fleet within a second or two where its process ended otherwise, however.
+ *
+ * Where the fleet ends the process goes on with its servers alone. Where
+ * another fleet, or the next generation, takes the place of its own,
+ * mews_fleet_turn() tells MEWS_TURN_PAST: attach again, open a pool there, and
+ * close the old one.
+ *
+ * @config  with the runtime_file of the fleet, of the same user, and its
+ *          instance. Each endpoint is one of the fleet's, by name; server,
+ *          database and max_connections are the same there, and the role of a
+ *          group of the same name. workers says nothing here.
+ * @out     set on MEWS_OK, else NULL; end it with mews_fleet_destroy().
+ *
+ * Returns MEWS_OK; MEWS_UNAVAILABLE: no fleet runs, or not yet; MEWS_INVALID:
+ * the configuration, a conflict with the fleet's (@error names what it is here
+ * and there), no segment or one of another ABI; MEWS_NOMEM; or MEWS_SYSTEM, as
+ * where the file belongs to another user.
+ */
+enum mews_status mews_fleet_attach(struct mews_fleet **out,
     const struct mews_config *config, struct mews_error *error);
 
 /**
@@ -100,7 +133,8 @@ enum mews_turn {
 	MEWS_TURN_PAST = 2     /* no longer: finish what was begun */
 };
 
-/** Ask for the generation that this process was forked from; one load. */
+/** Ask for the generation that this process was forked from, or attached to;
+ * one load. */
 enum mews_turn mews_fleet_turn(const struct mews_fleet *fleet);
 
 /**
@@ -138,7 +172,7 @@ enum mews_status mews_fleet_join(struct mews_fleet *fleet,
 void mews_fleet_leave(struct mews_fleet *fleet);
 
 /**
- * Clear the slot of a process that ended, and with it all that was counted
+ * Clear the slots of a process that ended, and with them all that was counted
  * there. Call it after waitpid(2) returned @pid, in the parent only. Async
  * signal safe. Returns true if @pid had a slot.
  */
