@@ -96,7 +96,7 @@ fleet_learn_names(struct mews_fleet *fleet)
 	fleet->names_known = true;
 }
 
-/* What this process says of itself, in a slot that it took. */
+/* Say in a slot that this process took who it is. */
 static bool
 fill(struct mews_fleet *fleet, struct segment_slot *slot)
 {

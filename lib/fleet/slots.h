@@ -18,7 +18,7 @@
 #define SLOTS_GRACE_MS 5000 /* since the last beat */
 #define SLOTS_LOOKS    16   /* slots that a worker looks at on each beat */
 
-/* What the process of @fleet writes into the slot that it takes. */
+/* A holder as the process of @fleet writes it into the slot that it takes. */
 uint64_t slots_holder(const struct mews_fleet *fleet);
 
 /* Give back slots of the dead: some of them, on each beat; @all of them, as the

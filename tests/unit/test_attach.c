@@ -212,7 +212,7 @@ refuse(enum mews_status status, const char *part)
 	ck_assert_int_eq(slots_taken(), 0);
 }
 
-/* What is different in the configuration, and how it is refused. */
+/* Parts of a configuration that are different, and how that is refused. */
 static const struct {
 	struct mews_endpoint_config endpoint;
 	struct mews_group_config group;
@@ -253,7 +253,7 @@ START_TEST(a_conflict_is_refused_by_name)
 }
 END_TEST
 
-/* What no conflict is. */
+/* Differences that are no conflict. */
 static const char *const alike[] = {
 	"host=127.0.0.1 port=1 user=me password=secret sslmode=disable",
 	"postgresql://127.0.0.1:1",
@@ -300,7 +300,7 @@ START_TEST(a_fleet_that_crashed_is_none)
 	ck_assert_int_eq(mews_fleet_attach(&guest, &mine.config, &error),
 	    MEWS_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(error.message, "was left behind"));
-	/* Its successor needs to remove the file only. */
+	/* A successor needs to remove the file only. */
 	unlink(file);
 	fleet = fleet_of(file, WORKERS, CAP);
 	guest = attach_and_join();

@@ -363,7 +363,7 @@ tend(void)
 	slots_tend(guest, true);
 }
 
-/* Who gives back is killed meanwhile, or stopped: another one goes on, and a
+/* The process that gives back is killed meanwhile, or stopped: another does, and a
  * third one that joins has a slot of its own. */
 START_TEST(killed_anywhere_who_gives_back_leaves_it_to_the_next)
 {
