@@ -53,6 +53,7 @@ struct command {
 
 static const char usage_text[] =
     "usage: mews run -c FILE\n"
+    "       mews monitor -c FILE\n"
     "       mews check -c FILE\n"
     "       mews reload -c FILE\n"
     "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
@@ -69,6 +70,7 @@ static const char usage_text[] =
     "\n"
     "  run      serve an application with a fleet of workers, in the "
     "foreground\n"
+    "  monitor  watch the servers without serving, for processes that attach\n"
     "  check    say what is wrong with a configuration, and do nothing else\n"
     "  reload   make a running fleet read its configuration anew\n"
     "  status   show a running fleet; works while it hangs\n"
@@ -150,6 +152,27 @@ command_run(const struct options *options)
 	if (!load(&config, options, false))
 		return EXIT_FAILURE;
 	if (!(ran = master_run(config, &error)))
+		report_failure(options, &error);
+	config_free(&config);
+	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The fleet's part of a configuration is all that counts here. */
+static int
+command_monitor(const struct options *options)
+{
+	struct complaints *complaints = options->complaints;
+	struct config	  *config;
+	struct mews_error  error;
+	bool		   ran;
+
+	complaints->patience_ms = 0;
+	if (!config_load_fleet(&config, options->config, complaints_line,
+		complaints))
+		return EXIT_FAILURE;
+	for (size_t i = 0; i < config->warning_count; i++)
+		complaints_line(complaints, config->warnings[i]);
+	if (!(ran = master_keep(config, &error)))
 		report_failure(options, &error);
 	config_free(&config);
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -318,6 +341,7 @@ command_enable(const struct options *options)
 
 static const struct command commands[] = {
 	{ "run", "c", command_run, NAMES_NONE },
+	{ "monitor", "c", command_monitor, NAMES_NONE },
 	{ "check", "c", command_check, NAMES_NONE },
 	{ "reload", "c", command_reload, NAMES_NONE },
 	{ "status", "crijw", command_status, NAMES_NONE },
@@ -458,7 +482,8 @@ main(int argc, char **argv)
 	struct complaints     complaints;
 	struct options	      options = { .complaints = &complaints };
 
-	if (argc > 1 && strcmp(argv[1], "run") == 0)
+	if (argc > 1 && (strcmp(argv[1], "run") == 0 ||
+		strcmp(argv[1], "monitor") == 0))
 		signals_begin();
 	open_standard_descriptors();
 	complaints_open(&complaints, PATIENCE_MS);

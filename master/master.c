@@ -120,7 +120,8 @@ master_create_fleet(struct master *m, struct mews_error *error)
 		.count = 1,
 	};
 	if (!generation_make_workers(g, &m->generations, master_child,
-		m->runtime.segment_path, m->config->workers, m->slots) ||
+		m->runtime.segment_path, m->keeps ? 0 : m->config->workers,
+		m->slots) ||
 	    !workers_init(&m->monitor))
 		return fail(error, "out of memory");
 	master_guard(m);
@@ -140,7 +141,8 @@ master_open(struct master *m, struct mews_error *error)
 	if (!master_open_signals(m, error) ||
 	    !privileges_find(&m->user, config, error) ||
 	    !runtime_prepare(&m->runtime, config, &m->user, error) ||
-	    !listeners_init(&m->now->listeners, config, error) ||
+	    (!m->keeps &&
+		!listeners_init(&m->now->listeners, config, error)) ||
 	    !listeners_init_own(&m->now->admin, &m->now->admin_config, error))
 		return false;
 	patience = m->runtime.inherited ? INHERITED_MS : 0;
@@ -174,7 +176,7 @@ master_announce(struct master *m)
 	char		     listen[512] = "", endpoints[1024] = "";
 	char		     path[512], quoted[2][1024];
 
-	for (size_t i = 0; i < config->listen_count; i++)
+	for (size_t i = 0; i < config->listen_count && !m->keeps; i++)
 		list_add(listen, sizeof(listen), config->listen[i].text);
 	for (size_t i = 0; i < config->fleet.endpoint_count; i++)
 		list_add(endpoints, sizeof(endpoints),
@@ -182,7 +184,8 @@ master_announce(struct master *m)
 	log_write(&m->log, MEWS_LOG_INFO, "started",
 	    "version=%s instance=%s listen=%s workers=%u endpoints=%s "
 	    "user=%s config=%s", MEWS_VERSION, config->fleet.instance,
-	    log_quote(quoted[0], sizeof(quoted[0]), listen), config->workers,
+	    log_quote(quoted[0], sizeof(quoted[0]), listen),
+	    m->keeps ? 0 : config->workers,
 	    endpoints, m->user.name,
 	    log_quote(path, sizeof(path), config->path));
 }
@@ -375,8 +378,9 @@ master_go_on(struct master *m)
 static void
 master_loop(struct master *m)
 {
-	unsigned want;
-	bool	 quit, stop;
+	const struct workers *serve;
+	unsigned	      want;
+	bool		      quit, stop;
 
 	while (!master_is_empty(m) || !workers_gone(&m->monitor)) {
 		want = master_wait(m);
@@ -392,6 +396,9 @@ master_loop(struct master *m)
 			    places_patience(&m->now->workers));
 		if ((want & WANT_REAP) || m->held_until != 0)
 			master_reap(m);
+		if (m->keeps)
+			want &= ~(unsigned)(WANT_MORE | WANT_FEWER |
+			    WANT_RELOAD);
 		if ((want & WANT_MORE) && !m->stopping)
 			master_resize(m, true);
 		if ((want & WANT_FEWER) && !m->stopping)
@@ -402,8 +409,9 @@ master_loop(struct master *m)
 			reload_begin(m);
 		master_go_on(m);
 		notify_reloading(&m->notify, m->reload.next != NULL);
-		notify_serving(&m->notify, workers_serving(&m->now->workers),
-		    m->now->workers.count);
+		serve = m->keeps ? &m->monitor : &m->now->workers;
+		notify_serving(&m->notify, serve->noun, workers_serving(serve),
+		    serve->count);
 	}
 }
 
@@ -423,11 +431,12 @@ master_close(struct master *m)
 	close(m->channel[1]);
 }
 
-bool
-master_run(const struct config *config, struct mews_error *error)
+static bool
+master_live(const struct config *config, bool keeps, struct mews_error *error)
 {
 	struct master m = {
 		.config = config,
+		.keeps = keeps,
 		.log = { config->log, config->log_level, "master", -1 },
 		.signal_fd = -1,
 		.channel = { -1, -1 },
@@ -457,4 +466,16 @@ master_run(const struct config *config, struct mews_error *error)
 	notify_close(&m.notify);
 	logs_end(&m);
 	return ended;
+}
+
+bool
+master_run(const struct config *config, struct mews_error *error)
+{
+	return master_live(config, false, error);
+}
+
+bool
+master_keep(const struct config *config, struct mews_error *error)
+{
+	return master_live(config, true, error);
 }

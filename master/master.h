@@ -16,4 +16,9 @@
  */
 bool master_run(const struct config *config, struct mews_error *error);
 
+/** As master_run(), of a fleet without workers: its segment, the monitor and
+ * the admin process, for processes that attach. Such a master loads no
+ * application, listens for no clients and is not reloaded. */
+bool master_keep(const struct config *config, struct mews_error *error);
+
 #endif

@@ -97,7 +97,8 @@ tell(const struct notify *notify, const char *format, ...)
 }
 
 void
-notify_serving(struct notify *notify, unsigned serving, unsigned count)
+notify_serving(struct notify *notify, const char *noun, unsigned serving,
+    unsigned count)
 {
 	const int64_t now = process_now();
 
@@ -106,7 +107,7 @@ notify_serving(struct notify *notify, unsigned serving, unsigned count)
 		notify->ready = true;
 	}
 	if (serving != notify->serving) {
-		tell(notify, "STATUS=%u of %u workers serve", serving, count);
+		tell(notify, "STATUS=%u of %u %ss serve", serving, count, noun);
 		notify->serving = serving;
 	}
 	if (notify->every_ms != 0 && now >= notify->beat_at) {

@@ -25,10 +25,11 @@ void notify_close(struct notify *notify);
 /** In a child: it is not the child that systemd watches. */
 void notify_disown(struct notify *notify);
 
-/** @serving of @count workers are ready; told when it changes, and the first
- * one that is ready makes the service ready. Also a sign of life, where one is
- * due. */
-void notify_serving(struct notify *notify, unsigned serving, unsigned count);
+/** @serving of @count processes, each a @noun, are ready; told when it changes,
+ * and the first one that is ready makes the service ready. Also a sign of life,
+ * where one is due. */
+void notify_serving(struct notify *notify, const char *noun, unsigned serving,
+    unsigned count);
 /** Is a reload under way? Told when that changes, and never before the service
  * is ready. */
 void notify_reloading(struct notify *notify, bool reloading);

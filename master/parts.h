@@ -34,6 +34,7 @@ struct master {
 	int		       signal_fd;
 	unsigned long	       lost; /* lines of the log, as counted */
 	int		       channel[2];
+	bool		       keeps; /* segment and monitor, no worker */
 	bool		       stopping;
 	int64_t		       held_until; /* a death; 0: none is held */
 };

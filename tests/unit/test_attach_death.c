@@ -363,8 +363,8 @@ tend(void)
 	slots_tend(guest, true);
 }
 
-/* The process that gives back is killed meanwhile, or stopped: another does, and a
- * third one that joins has a slot of its own. */
+/* The process that gives back is killed meanwhile, or stopped: another one does
+ * it, and a third one that joins has a slot of its own. */
 START_TEST(killed_anywhere_who_gives_back_leaves_it_to_the_next)
 {
 	bool	more = true;

@@ -1,0 +1,269 @@
+/*
+ * test_keep.c - `mews monitor`: segment and monitor as a service of their own,
+ * and processes that attach to it.
+ *
+ * All of a test runs as the user who serves: who attaches is the same one.
+ */
+#include "fleet.h"
+#include "unit.h"
+
+#include <mews.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static struct fleet	   the_fleet;
+static struct fleet *const fleet = &the_fleet;
+
+static struct mews_fleet *guest;
+static struct mews_pool	 *pool;
+static struct mews_error  error;
+
+/* Start `mews monitor`, and wait until the monitor is ready. */
+static void
+keep(void)
+{
+	unlink(fleet->log);
+	if ((fleet->master = fork()) == 0) {
+		int log = open(fleet->log, O_WRONLY | O_CREAT, 0644);
+
+		dup2(log, STDOUT_FILENO);
+		dup2(log, STDERR_FILENO);
+		execl(getenv("MEWS"), "mews", "monitor", "-c", fleet->config,
+		    NULL);
+		_exit(127);
+	}
+	ck_assert_int_gt(fleet->master, 0);
+	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 1);
+}
+
+static void
+begin(const char *more)
+{
+	fleet_init(fleet, more);
+	ck_assert_int_eq(setuid(fleet_user()), 0);
+}
+
+/* The endpoint's line of the configuration, for the attached process. */
+static void
+conninfo(char *text, size_t size)
+{
+	char  line[512], *from;
+	FILE *f = fopen(fleet->config, "re");
+
+	ck_assert_ptr_nonnull(f);
+	text[0] = '\0';
+	while (fgets(line, sizeof(line), f) != NULL)
+		if ((from = strstr(line, "conninfo = \"")) != NULL) {
+			from += strlen("conninfo = \"");
+			from[strcspn(from, "\"")] = '\0';
+			snprintf(text, size, "%s", from);
+		}
+	fclose(f);
+	ck_assert_str_ne(text, "");
+}
+
+static enum mews_status
+try_attach(struct mews_fleet **out)
+{
+	struct mews_config *config = mews_config_new(MEWS_ABI);
+	char		    text[512], path[400];
+	enum mews_status    status;
+
+	conninfo(text, sizeof(text));
+	snprintf(path, sizeof(path), "%s/test.segment", fleet->runtime);
+	mews_config_set(config, "instance", "test", NULL);
+	mews_config_set(config, "runtime_file", path, NULL);
+	mews_config_set(config, "endpoint.a.conninfo", text, NULL);
+	mews_config_set(config, "group.read.role", "any", NULL);
+	status = mews_fleet_attach(out, config, &error);
+	mews_config_free(&config);
+	return status;
+}
+
+static void
+join(void)
+{
+	ck_assert_msg(try_attach(&guest) == MEWS_OK, "%s", error.message);
+	ck_assert_msg(mews_fleet_join(guest, &error) == MEWS_OK, "%s",
+	    error.message);
+	ck_assert_msg(mews_pool_open(&pool, guest, NULL, NULL, &error) ==
+	    MEWS_OK, "%s", error.message);
+	mews_pool_turn(pool, 0);
+}
+
+static void
+leave(void)
+{
+	mews_pool_close(&pool);
+	mews_fleet_destroy(&guest);
+}
+
+static enum mews_turn
+turn(void)
+{
+	mews_pool_turn(pool, 10);
+	return mews_fleet_turn(guest);
+}
+
+/* Is the pid in what status shows? */
+static bool
+shows(const char *key, pid_t pid)
+{
+	struct said said;
+	char	    text[60];
+
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	snprintf(text, sizeof(text), "\"%s\":%jd", key, (intmax_t)pid);
+	return said.status == 0 && strstr(said.out, text) != NULL;
+}
+
+static bool
+is_replaced(pid_t before)
+{
+	pid_t now = fleet_monitor(fleet);
+
+	return now != before && shows("pid", now);
+}
+
+START_TEST(processes_attach_to_a_monitor_of_its_own)
+{
+	pid_t workers[FLEET_WORKERS_MAX], monitor;
+
+	begin("");
+	ck_assert_int_eq(try_attach(&guest), MEWS_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(error.message, "no fleet runs"));
+	keep();
+	ck_assert_int_eq(fleet_workers(fleet, workers), 0);
+	ck_assert_int_eq(fleet_get(fleet, "/"), 0);
+	join();
+	fleet_wait(shows("pid", getpid()));
+	/* Workers would be reloaded or resized: there are none. */
+	fleet_signal(fleet, SIGHUP);
+	fleet_signal(fleet, SIGTTIN);
+	/* A monitor is replaced, and nobody notices. */
+	monitor = fleet_monitor(fleet);
+	ck_assert_int_eq(kill(monitor, SIGKILL), 0);
+	fleet_wait(is_replaced(monitor));
+	ck_assert_int_eq(fleet_workers(fleet, workers), 0);
+	ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_ne(access(fleet->runtime, F_OK), 0);
+}
+END_TEST
+
+static void
+be_killed(void)
+{
+	join();
+	fleet_wait(shows("pid", getpid()));
+	raise(SIGKILL);
+}
+
+START_TEST(the_monitor_gives_back_the_slots_of_the_dead)
+{
+	pid_t child;
+	int   status;
+
+	begin("");
+	keep();
+	if ((child = fork()) == 0)
+		be_killed();
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status));
+	fleet_wait(fleet_logged(fleet, "event=slot_given_back") == 1);
+	ck_assert(!shows("pid", child));
+	ck_assert_int_eq(fleet_end(fleet, SIGINT), 0);
+}
+END_TEST
+
+/* How a monitor's service ends, while a process is attached. */
+static const int ends[] = { SIGTERM, SIGKILL };
+
+START_TEST(the_next_service_is_attached_to_again)
+{
+	fleet_ignore_leaks();
+	begin("");
+	keep();
+	join();
+	fleet_end(fleet, ends[_i]);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
+	keep();
+	fleet_wait(turn() == MEWS_TURN_PAST);
+	leave();
+	join();
+	fleet_wait(shows("pid", getpid()));
+	ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(one_instance_has_one_service)
+{
+	struct said said;
+
+	begin("");
+	keep();
+	mews(&said, "monitor", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "is running already"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	mews(&said, "monitor", NULL);
+	ck_assert_int_eq(said.status, 2);
+	ck_assert_ptr_nonnull(strstr(said.err, "-c FILE is missing"));
+}
+END_TEST
+
+START_TEST(systemd_is_told_when_the_monitor_is_ready)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int		   fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	char		   told[512] = "";
+	size_t		   used = 0;
+	ssize_t		   got;
+
+	begin("");
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.90s/notify", fleet->dir);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", at.sun_path, 1);
+	keep();
+	while (strstr(told, "monitors serve") == NULL) {
+		got = recv(fd, told + used, sizeof(told) - used - 1, 0);
+		ck_assert_int_gt(got, 0);
+		used += (size_t)got;
+	}
+	ck_assert_ptr_nonnull(strstr(told, "READY=1"));
+	ck_assert_ptr_nonnull(strstr(told, "STATUS=1 of 1 monitors serve"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	close(fd);
+}
+END_TEST
+
+static Suite *
+keep_suite(void)
+{
+	Suite *suite = suite_create("keep");
+	TCase *tcase = unit_case(suite, "keep");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_test(tcase, processes_attach_to_a_monitor_of_its_own);
+	tcase_add_test(tcase, the_monitor_gives_back_the_slots_of_the_dead);
+	tcase_add_loop_test(tcase, the_next_service_is_attached_to_again, 0,
+	    sizeof(ends) / sizeof(ends[0]));
+	tcase_add_test(tcase, one_instance_has_one_service);
+	tcase_add_test(tcase, systemd_is_told_when_the_monitor_is_ready);
+	return suite;
+}
+
+UNIT_MAIN(keep_suite)
