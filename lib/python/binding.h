@@ -37,6 +37,8 @@ struct pool {
 	LIST_ENTRY(pool) link; /* of the fleet's */
 	struct fleet *fleet;   /* strong; NULL: the pool is adopted */
 	struct mews_pool *handle; /* NULL: opened at the next use */
+	struct mews_fleet *home;  /* on which it was opened */
+	unsigned listeners;
 	unsigned long thread;	  /* whose it is while it is open */
 	unsigned generation;	  /* +1 when the handle ends */
 	unsigned forks;		  /* fork_count of the process that opened it */
@@ -68,6 +70,11 @@ struct fleet {
 	pid_t creator;
 	pid_t joined;		   /* the process that holds a slot */
 	LIST_HEAD(, pool) pools;
+	/* Of a fleet that another process made; NULL otherwise: */
+	struct config *config;
+	char *runtime_file; /* or NULL: that of the configuration */
+	struct mews_fleet *past; /* some pools are still open on it */
+	time_t again_s;		 /* monotonic: no try to attach before */
 };
 
 /* One text of SQL, its statement and what its columns were last time. */
@@ -189,8 +196,31 @@ struct pool *lease_use(struct lease *lease);
 /** As lease_use(), for what waits behind a stream that goes on. */
 struct pool *lease_ask(struct lease *lease);
 
+/* attach.c */
+
+struct config;
+
+/**
+ * Make a fleet, or attach to one.
+ *
+ * @runtime_file  NULL: none, or where to attach that of the configuration.
+ */
+enum mews_status attach_make(struct mews_fleet **out,
+    const struct config *config, const char *runtime_file, bool attach,
+    struct mews_error *error);
+/** Another fleet may have followed the one of this open pool: if nothing is
+ * under way the pool is shut, to be opened on that one. */
+void attach_follow(struct pool *pool);
+/** Free what belongs to attaching. */
+void attach_end(struct fleet *fleet);
+
 /* fleet.c */
 
+/** Tell the host's log. */
+void fleet_tell(struct fleet *fleet, enum mews_log_level level,
+    const char *event, const char *text);
+/** Let the host's log, if there is one, hear the fleet. */
+void fleet_listen(struct fleet *fleet);
 /** For os.register_at_fork(): before it, and after it in the child. */
 PyObject *fleet_forking(PyObject *module, PyObject *unused);
 PyObject *fleet_forked(PyObject *module, PyObject *unused);

@@ -10,7 +10,8 @@
 #include "binding.h"
 
 #include "config.h"
-#include "session.h"
+
+#include <string.h>
 
 static LIST_HEAD(, fleet) fleets = LIST_HEAD_INITIALIZER(fleets);
 
@@ -52,22 +53,21 @@ on_mistake(void *arg, const char *line)
 	Py_SETREF(*text, more);
 }
 
-static enum mews_status
-create(struct mews_fleet **out, const struct mews_config *from,
-    const char *runtime_file, struct mews_error *error)
+void
+fleet_tell(struct fleet *fleet, enum mews_log_level level, const char *event,
+    const char *text)
 {
-	struct mews_config config = *from;
-	struct memory	  *memory = NULL;
-	enum mews_status   status = MEWS_NOMEM;
-
-	config.runtime_file = runtime_file;
-	if (session_for_python(&config, &memory))
-		status = mews_fleet_create(out, &config, error);
-	memory_free(&memory);
-	return status;
+	log_line(fleet, level, event, text);
 }
 
-/* Fleet(path, runtime_file, log) */
+void
+fleet_listen(struct fleet *fleet)
+{
+	if (fleet->log != NULL)
+		mews_fleet_set_log(fleet->handle, log_line, fleet);
+}
+
+/* Fleet(path, runtime_file, log, attach) */
 static int
 fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -77,9 +77,11 @@ fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	struct config	*config;
 	struct mews_error error = { .message = "out of memory" };
 	enum mews_status status;
+	int		 attach;
 
 	(void)kwargs;
-	if (!PyArg_ParseTuple(args, "szO", &path, &runtime_file, &log))
+	if (!PyArg_ParseTuple(args, "szOp", &path, &runtime_file, &log,
+		&attach))
 		return -1;
 	if (fleet->handle != NULL) {
 		error_raise(MEWS_INVALID, "this fleet is there already");
@@ -94,18 +96,25 @@ fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 		return -1;
 	}
 	Py_XDECREF(mistakes);
-	status = create(&fleet->handle, &config->fleet, runtime_file, &error);
-	config_free(&config);
+	status = attach_make(&fleet->handle, config, runtime_file, attach,
+	    &error);
 	if (status != MEWS_OK) {
+		config_free(&config);
 		error_raise(status, error.message);
 		return -1;
 	}
 	LIST_INSERT_HEAD(&fleets, fleet, link);
-	fleet->creator = getpid();
-	if (log != Py_None) {
-		fleet->log = Py_NewRef(log);
-		mews_fleet_set_log(fleet->handle, log_line, fleet);
+	if (attach) {
+		fleet->config = config;
+		if (runtime_file != NULL)
+			fleet->runtime_file = strdup(runtime_file);
+	} else {
+		fleet->creator = getpid();
+		config_free(&config);
 	}
+	if (log != Py_None)
+		fleet->log = Py_NewRef(log);
+	fleet_listen(fleet);
 	return 0;
 }
 
@@ -149,6 +158,7 @@ fleet_shut(struct fleet *fleet)
 	mews_fleet_set_log(fleet->handle, NULL, NULL);
 	LIST_REMOVE(fleet, link);
 	mews_fleet_destroy(&fleet->handle);
+	attach_end(fleet);
 	fleet->joined = 0;
 	return true;
 }

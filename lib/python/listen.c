@@ -55,6 +55,7 @@ listen_new(struct pool *pool, const char *channel)
 	}
 	status = mews_listen(&listener->handle, pool->handle, channel,
 	    on_notify, listener, &error);
+	pool->listeners += status == MEWS_OK;
 	if (status != MEWS_OK || !pool_schedule(pool)) {
 		if (status != MEWS_OK)
 			error_raise(status, error.message);
@@ -127,6 +128,8 @@ give_up(struct listener *listener)
 		Py_INCREF(listener); /* its callback may still run */
 		return;
 	}
+	if (listener->generation == pool->generation)
+		pool->listeners--;
 	mews_unlisten(&listener->handle);
 	waiter_wake(&listener->waiter);
 }

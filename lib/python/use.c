@@ -39,6 +39,8 @@ pool_use(struct pool *pool)
 
 	if (pool->forks != fork_count)
 		pool_shut(pool);
+	if (pool->handle != NULL)
+		attach_follow(pool);
 	if (pool->handle != NULL) {
 		if (pool->thread == PyThread_get_thread_ident())
 			return true;
@@ -55,6 +57,7 @@ pool_use(struct pool *pool)
 		return false;
 	pool->thread = PyThread_get_thread_ident();
 	pool->forks = fork_count;
+	pool->home = pool->fleet->handle;
 	status = mews_pool_open(&pool->handle, pool->fleet->handle,
 	    pool_watch, pool, &error);
 	if (status != MEWS_OK) {
@@ -110,6 +113,7 @@ pool_shut(struct pool *pool)
 	pool->depth--;
 	if (copied)
 		leave_behind(pool);
+	pool->listeners = 0;
 	pool->watch_count = 0;
 	pool->plan_count = 0;
 	pool->tick_soon = false;

@@ -18,7 +18,7 @@ _fleets = weakref.WeakSet()
 class Fleet(_mews.Fleet):
     """The processes that share one segment, and the servers they know.
 
-    Make it before the first fork. A child takes its slot, and opens its own
+    Make it before the first fork, or attach to one that others made. A child takes its slot, and opens its own
     connections, at its first use of a pool; nothing but the segment is
     shared with others. The slot of a child that ended is given back when the
     parent forks the next one, or calls reap().
@@ -27,33 +27,42 @@ class Fleet(_mews.Fleet):
                   help(mews.settings)
     runtime_file  path of the segment, so that `mews status` can read it;
                   without it the segment has no name
+    attach        take part in a fleet that another process made, such as
+                  `mews monitor -c FILE`, and share what it knows: for
+                  processes whose parent cannot make one. It is found by
+                  runtime_file, or else by the configuration's runtime_dir and
+                  instance, of the same user. Endpoints and roles of groups
+                  must be those of the fleet. Raises Unavailable if no fleet
+                  runs. Where that ends this process goes on alone, and joins
+                  the one that follows it at the next use of a pool that has
+                  nothing under way.
     log           called as log(level, event, text) for each event; must not
                   use the fleet
     """
 
-    def __init__(self, config, *, runtime_file=None, log=None):
+    def __init__(self, config, *, runtime_file=None, log=None, attach=False):
         if runtime_file is not None:
             runtime_file = os.fspath(runtime_file)
         if isinstance(config, dict):
-            self._from_dict(config, runtime_file, log)
+            self._from_dict(config, runtime_file, log, attach)
         else:
-            super().__init__(os.fspath(config), runtime_file, log)
+            super().__init__(os.fspath(config), runtime_file, log, attach)
         self._pools = threading.local()
         self._creator = os.getpid()
         self._monitor = None  # (pid, the end of its pipe that is open)
         _fleets.add(self)
 
-    def _from_dict(self, config, runtime_file, log):
+    def _from_dict(self, config, runtime_file, log, attach):
         with open(os.memfd_create("mews.conf"), "w") as file:
             file.write(settings.text(config))
             file.flush()
             path = f"/proc/self/fd/{file.fileno()}"
             try:
-                super().__init__(path, runtime_file, log)
+                super().__init__(path, runtime_file, log, attach)
             except Error as error:
                 # The lines of a file that nobody wrote help nobody.
                 error.args = ("\n".join(
-                    line.split(": ", 1)[-1]
+                    line.split(": ", 1)[-1] if line.startswith(path) else line
                     for line in error.message.splitlines()),)
                 raise
 
