@@ -133,7 +133,7 @@ def test_the_next_fleet_is_joined_by_itself(conf):
 		lease = pool.lease("write")
 		until(lambda: pool.query("read", "select 1") and
 		    "fleet_replaced" in events)
-		# What is under way stays where it began.
+		# A pool with something under way stays where it began.
 		assert pids(fleet) == [os.getpid()] or not pids(fleet)
 		lease.query("select 1")
 		lease.end()
