@@ -582,6 +582,34 @@ primary_frozen(struct judge *judge, bool full)
 	end(&run);
 }
 
+/* Run a fault with workers that are nobody's children. */
+static void
+attached(struct judge *judge, bool full,
+    void (*run)(struct judge *judge, bool full))
+{
+	host_attaches = true;
+	run(judge, full);
+	host_attaches = false;
+}
+
+static void
+attached_standby_killed(struct judge *judge, bool full)
+{
+	attached(judge, full, standby_killed);
+}
+
+static void
+attached_standby_frozen(struct judge *judge, bool full)
+{
+	attached(judge, full, standby_frozen);
+}
+
+static void
+attached_killed(struct judge *judge, bool full)
+{
+	attached(judge, full, workers_killed);
+}
+
 const struct fault faults[] = {
 	{ "standby_killed", "reads failed: 0; last pick at most 10 ms after "
 	    "the first report", standby_killed },
@@ -596,6 +624,12 @@ const struct fault faults[] = {
 	    "ended by its deadline or served", all_down },
 	{ "workers_killed", "other workers' requests failed: 0; sums exact "
 	    "within 1 s; no health update lost", workers_killed },
+	{ "attached_standby_killed", "as standby_killed, with processes that "
+	    "attached", attached_standby_killed },
+	{ "attached_standby_frozen", "as standby_frozen",
+	    attached_standby_frozen },
+	{ "attached_killed", "as workers_killed, and nobody reaps them",
+	    attached_killed },
 	{ "primary_frozen", "acknowledged writes lost: 0; every status true; "
 	    "writes flow within 1 s of the promotion", primary_frozen },
 };

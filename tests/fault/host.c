@@ -25,8 +25,12 @@
 #define STOP_US	   (15 * 1000000LL)
 #define SERVED	   20 /* requests of each worker until it is settled */
 
-static void
-make_fleet(struct host *host, uint32_t hedge_after)
+bool host_attaches;
+
+/* Of the fleet, or as a worker that attaches has it. */
+static enum mews_status
+make(struct mews_fleet **fleet, const struct host *host, uint32_t hedge_after,
+    bool attach, struct mews_error *error)
 {
 	struct mews_endpoint_config endpoints[LEDGER_ENDPOINTS];
 	struct mews_group_config groups[] = {
@@ -36,16 +40,15 @@ make_fleet(struct host *host, uint32_t hedge_after)
 		{ .name = "write", .role = MEWS_GROUP_PRIMARY,
 		    .connection_count = 2, .acquire_timeout = HOST_ACQUIRE },
 	};
-	char path[300];
 	struct mews_config config = {
-		.abi = MEWS_ABI, .instance = "fault", .runtime_file = path,
+		.abi = MEWS_ABI, .instance = "fault",
+		.runtime_file = host->path,
 		.workers = LEDGER_WORKERS,
 		.endpoints = endpoints, .endpoint_count = LEDGER_ENDPOINTS,
 		.groups = groups, .group_count = 2,
 		.health = { .interval = HOST_INTERVAL,
 		    .timeout = HOST_TIMEOUT },
 	};
-	struct mews_error error;
 
 	for (unsigned i = 0; i < LEDGER_ENDPOINTS; i++)
 		endpoints[i] = (struct mews_endpoint_config) {
@@ -54,12 +57,36 @@ make_fleet(struct host *host, uint32_t hedge_after)
 			.max_connections = HOST_CAP,
 			.connect_burst = HOST_BURST,
 		};
-	snprintf(path, sizeof(path), "%s/fault.%ld", servers_dir(),
-	    (long)getpid());
-	if (mews_fleet_create(&host->fleet, &config, &error) != MEWS_OK ||
-	    mews_view_open(&host->view, path, &error) != MEWS_OK)
+	return attach ? mews_fleet_attach(fleet, &config, error) :
+	    mews_fleet_create(fleet, &config, error);
+}
+
+static void
+make_fleet(struct host *host, uint32_t hedge_after)
+{
+	struct mews_error error;
+
+	snprintf(host->path, sizeof(host->path), "%s/fault.%ld",
+	    servers_dir(), (long)getpid());
+	host->hedge_after = hedge_after;
+	if (make(&host->fleet, host, hedge_after, false, &error) != MEWS_OK ||
+	    mews_view_open(&host->view, host->path, &error) != MEWS_OK)
 		errx(1, "fleet: %s", error.message);
 	mews_fleet_set_log(host->fleet, witness_log, &host->log);
+}
+
+/* In a child: with a fleet of its own, as if it were nobody's. */
+static int
+work_attached(struct host *host, unsigned process)
+{
+	struct mews_fleet *fleet;
+	struct mews_error  error;
+
+	if (make(&fleet, host, host->hedge_after, true, &error) != MEWS_OK)
+		errx(1, "attach: %s", error.message);
+	mews_fleet_set_log(fleet, witness_log, &host->log);
+	return worker_run(fleet, host->ledger, process,
+	    host->children[process].life);
 }
 
 static void
@@ -76,6 +103,8 @@ fork_child(struct host *host, unsigned process)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(host->stop[1]);
 	witness_be(host->ledger, process);
+	if (process != LEDGER_MONITOR && host->attached)
+		exit(work_attached(host, process));
 	if (process != LEDGER_MONITOR)
 		exit(worker_run(host->fleet, host->ledger, process,
 		    child->life));
@@ -91,6 +120,7 @@ host_start(struct host *host, uint32_t hedge_after)
 
 	memset(host, 0, sizeof(*host));
 	host->ledger = ledger_map();
+	host->attached = host_attaches;
 	snprintf(path, sizeof(path), "%s/fault.log", servers_dir());
 	host->log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
 	    O_CLOEXEC, 0644);
@@ -113,7 +143,9 @@ buried(struct host *host, unsigned process, int status)
 		    (unsigned)status);
 	}
 	witness_bury(host->ledger, process);
-	mews_fleet_reap(host->fleet, child->pid);
+	/* The others give it back. */
+	if (process == LEDGER_MONITOR || !host->attached)
+		mews_fleet_reap(host->fleet, child->pid);
 	child->pid = 0;
 	if (host->leaving)
 		return;

@@ -25,6 +25,9 @@ struct child {
 };
 
 struct host {
+	char path[300];	    /* of the segment */
+	uint32_t hedge_after;
+	bool attached;	    /* workers are, and nobody reaps their slots */
 	struct ledger *ledger;
 	struct mews_fleet *fleet;
 	struct mews_view *view;
@@ -39,6 +42,10 @@ struct host {
 	int64_t unequal_us; /* sums over slots differ since a reap; 0: equal */
 	int64_t unequal_most_us;
 };
+
+/** Do workers attach, from the next host_start() on? Otherwise they join as
+ * children do. */
+extern bool host_attaches;
 
 /** Start a fleet; hedge_after in ms, 0: off. Ends the program if it cannot. */
 void host_start(struct host *host, uint32_t hedge_after);
