@@ -5,12 +5,14 @@ import contextlib
 import http.client
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
 import socket
 import subprocess
 
+import mews
 import pytest
 
 from conftest import settings, until
@@ -76,12 +78,15 @@ OF_LOGGING = re.compile(r"^--- Logging error ---$.*?^Arguments: .*?$",
 
 
 @contextlib.contextmanager
-def serve(directory, *command, **environment):
-	"""Serve by @command, in which PORT stands for a free port."""
+def serve(directory, *command, text_of=None, **environment):
+	"""Serve by @command, in which PORT stands for a free port.
+
+	text_of  the configuration, if it is not that of all others
+	"""
 	if shutil.which(command[0]) is None:
 		pytest.skip(f"{command[0]} is not installed")
 	port = free_port()
-	(directory / "mews.conf").write_text(text(settings()))
+	(directory / "mews.conf").write_text(text_of or text(settings()))
 	log = directory / "log"
 	with open(log, "w") as file:
 		process = subprocess.Popen([word.replace("PORT", str(port))
@@ -131,6 +136,29 @@ def serve_kind(kind, directory, module="shop", asynchronous=None):
 	return serve(directory, *command, MEWS_BEGUN=str(directory / "begun"),
 	    PYTHONPATH=os.pathsep.join([HERE, str(EXAMPLES),
 		os.environ.get("PYTHONPATH", "")]))
+
+
+def test_workers_without_a_common_parent_attach(tmp_path):
+	conf = tmp_path / "mews.conf"
+	user = pwd.getpwuid(os.getuid()).pw_name
+	more = f'runtime_dir = "{tmp_path}/run"\nuser = {user}\n'
+	conf.write_text(text(settings(instance="attached")) + more)
+	with subprocess.Popen([os.environ["MEWS_COMMAND"], "monitor", "-c",
+	    conf], stderr=open(tmp_path / "monitor.log", "w")) as monitor:
+		until(lambda: "event=ready" in
+		    (tmp_path / "monitor.log").read_text(), "the monitor")
+		command = (*GUNICORN, "-c", "gunicorn_attach.conf.py")
+		with serve(tmp_path, *command, text_of=conf.read_text()) as server, \
+		    mews.Fleet(conf, attach=True) as fleet:
+			def pids():
+				return {w["pid"] for w in fleet.status()["workers"]}
+			until(lambda: server.ask() and len(pids()) == 4,
+			    "four slots")
+			victim = until(server.ask)
+			os.kill(victim, signal.SIGKILL)
+			until(lambda: server.ask() and len(pids()) == 4 and
+			    victim not in pids(), "another worker in its place")
+		monitor.terminate()
 
 
 @pytest.fixture(params=KINDS)

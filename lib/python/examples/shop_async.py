@@ -2,14 +2,16 @@
 
 Hundreds of requests at a time share few connections, and what they ask in one
 turn of the loop leaves together. uvicorn --workers makes its processes anew, so
-that each has a fleet of its own.
+that each has a fleet of its own; or, where MEWS_ATTACH is set, it attaches to
+that of `mews monitor -c $MEWS_CONF`.
 """
 
 import os
 
 import mews
 
-fleet = mews.Fleet(os.environ["MEWS_CONF"])
+fleet = mews.Fleet(os.environ["MEWS_CONF"],
+                   attach="MEWS_ATTACH" in os.environ)
 
 
 async def application(scope, receive, send):
