@@ -114,6 +114,32 @@ START_TEST(a_promotion_stops_the_writes_to_the_old_primary)
 }
 END_TEST
 
+/* The new primary is dead before the fleet begins: a standby of it tells. */
+START_TEST(a_fleet_that_begins_late_finds_the_primary_outdated)
+{
+	struct asked	asked;
+
+	cluster_servers("promote", "b");
+	cluster_servers("follow", "c b");
+	cluster_servers("kill", "b");
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	if (_i == 0)
+		monitor = cluster_monitor();
+	cluster_join();
+	do {
+		asked = cluster_run(cluster_group("write"), "select 1");
+		ck_assert_int_eq(asked.status, MEWS_UNAVAILABLE);
+	} while (strstr(asked.message, "a is an outdated primary: c was seen "
+	    "on a later timeline") == NULL);
+	ck_assert(cluster_look("a").outdated);
+	cluster_servers("follow", "b a");
+	cluster_servers("follow", "c a");
+	CLUSTER_WAIT(cluster_run(cluster_group("write"), "select 1")
+	    .status == MEWS_OK);
+}
+END_TEST
+
 static Suite *
 timelines_suite(void)
 {
@@ -127,6 +153,8 @@ timelines_suite(void)
 	    0, 2);
 	tcase_add_loop_test(tcase,
 	    a_promotion_stops_the_writes_to_the_old_primary, 0, 2);
+	tcase_add_loop_test(tcase,
+	    a_fleet_that_begins_late_finds_the_primary_outdated, 0, 2);
 	return suite;
 }
 

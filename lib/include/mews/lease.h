@@ -3,10 +3,12 @@
  * state, anything that must not be shared. What can be done with one is also
  * in mews/transaction.h.
  *
- * What a lease leaves behind never reaches the next user of its connection:
+ * What a lease leaves behind does not reach the next user of its connection:
  * when the lease ends an open transaction is rolled back, session state is
  * reset, and the group's settings are made again, before anybody else is
- * served on that connection.
+ * served on that connection. A statement that only reads or writes rows, by
+ * its text, makes no reset: what a view, a trigger or an operator of it does
+ * to the session in a function stays.
  *
  * A lease with nothing in flight for longer than its group's query_timeout
  * was forgotten: it is rolled back and taken away, with a warning, up to a
