@@ -278,6 +278,9 @@ live_and_fork(void *arg, int number)
 	}
 	while (atomic_load(&both->ready) == 0)
 		usleep(1000);
+	/* Another one that does not join has copies of all descriptors. */
+	if (fork() == 0)
+		pause();
 	atomic_fetch_add(&both->ready, 1);
 	pause();
 }
@@ -397,6 +400,27 @@ START_TEST(killed_anywhere_who_gives_back_leaves_it_to_the_next)
 }
 END_TEST
 
+/* A session is listed before its slot forgets it: killed in between, whoever
+ * gives back leaves it in both. */
+START_TEST(a_session_is_listed_once)
+{
+	pid_t	child, dead = start_guest(live, 1);
+	bool	more = true;
+
+	kill(dead, SIGKILL);
+	ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
+	child = step_child(&both->step, prepare_guest, tend);
+	while (more && orphan_count(&fleet->segment, 0) == 0)
+		more = step_on(&both->step, child, 1);
+	ck_assert(more);
+	ck_assert_uint_eq(slots_taken(), 1);
+	step_kill(child);
+	slots_tend(fleet, true);
+	ck_assert_uint_eq(orphan_count(&fleet->segment, 0), 1);
+	judge(0, 1);
+}
+END_TEST
+
 /* The locks of a slot that was written over still tell who lives. */
 START_TEST(a_slot_of_garbage_is_cleared_or_kept)
 {
@@ -432,6 +456,7 @@ attach_death_suite(void)
 	tcase_add_test(tcase, a_fork_of_a_guest_does_not_keep_its_slot);
 	tcase_add_test(tcase, a_slot_of_garbage_is_cleared_or_kept);
 	if (step_possible()) {
+		tcase_add_test(tcase, a_session_is_listed_once);
 		tcase_add_test(tcase, killed_anywhere_a_guest_leaves_nothing);
 		tcase_add_loop_test(tcase,
 		    killed_anywhere_who_gives_back_leaves_it_to_the_next, 0,
