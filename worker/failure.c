@@ -115,20 +115,24 @@ void
 mews_request_query(struct mews_request *request, const char *name,
     const struct mews_query_args *args, mews_query_fn *fn)
 {
+	struct mews_query_args traced = *args;
 	struct mews_group *group;
 	enum mews_status status;
 
+	if (args->traceparent == NULL)
+		traced.traceparent = mews_request_header(request,
+		    "traceparent");
 	if (args->statement != NULL)
 		doing_statement(mews_statement_name(args->statement));
 	else if (args->sql != NULL)
 		doing_statement(args->sql);
 	if (name == NULL) {
-		query_inside(request, args, fn);
+		query_inside(request, &traced, fn);
 		return;
 	}
 	if ((group = find_group(request, name)) == NULL)
 		return;
-	status = mews_query_send(group, args, fn, request, NULL);
+	status = mews_query_send(group, &traced, fn, request, NULL);
 	if (status != MEWS_OK)
 		mews_reply_status(request, status, mews_group_message(group));
 }

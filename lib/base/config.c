@@ -302,6 +302,9 @@ check_group(struct check *check, const struct mews_group_config *g)
 	if ((unsigned)g->slow_query_parameters > MEWS_SWITCH_OFF)
 		mistake(check, "slow_query_parameters",
 		    "slow_query_parameters is on or off");
+	if ((unsigned)g->trace_comments > MEWS_SWITCH_OFF)
+		mistake(check, "trace_comments",
+		    "trace_comments is on or off");
 	if (g->retry_budget != MEWS_FOREVER)
 		check_range(check, "retry_budget", g->retry_budget, 0, 100);
 	if (g->query_timeout != MEWS_FOREVER)

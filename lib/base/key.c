@@ -130,6 +130,8 @@ static const struct option keys[] = {
 	  .choices = slow_words },
 	{ GROUP_KEY(slow_query_parameters, OPTION_CHOICE),
 	  .fallback = "false", .choices = switch_choices },
+	{ GROUP_KEY(trace_comments, OPTION_CHOICE),
+	  .fallback = "false", .choices = switch_choices },
 	{ GROUP_KEY(max_result_size, OPTION_SIZE),
 	  .fallback = "1GB", .low = KEY_MB, .high = KEY_TB },
 	{ GROUP_KEY(session_tmp_buffer, OPTION_SIZE),

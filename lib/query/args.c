@@ -44,8 +44,7 @@ args_mistake(const struct statements *statements,
 		return "the flags of a query are MEWS_QUERY_BINARY, "
 		       "MEWS_QUERY_ALONE, MEWS_QUERY_POSITION and "
 		       "MEWS_QUERY_DESCRIBE";
-	if ((args->reserved[0] | args->reserved[1] | args->reserved[2] |
-	    args->reserved[3]) != 0)
+	if ((args->reserved[0] | args->reserved[1] | args->reserved[2]) != 0)
 		return "the reserved members of a query are zero: this "
 		       "library knows none of them";
 	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)

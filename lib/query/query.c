@@ -14,6 +14,7 @@
 #include "base/trace.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* One of @kind without SQL. */
 static inline struct query *
@@ -68,6 +69,14 @@ has_deadline(const struct mews_query_args *args)
 	return args->deadline_ms != 0 && args->deadline_ms != MEWS_FOREVER;
 }
 
+static void __attribute__((noinline))
+set_parent(struct query *query, const char *traceparent)
+{
+	query->has_parent = parent_is_valid(traceparent);
+	if (query->has_parent)
+		memcpy(query->parent, traceparent, sizeof(query->parent));
+}
+
 enum mews_status
 query_new(struct query **out, struct account *account, enum query_kind kind,
     const struct mews_query_args *args)
@@ -89,6 +98,8 @@ query_new(struct query **out, struct account *account, enum query_kind kind,
 		store_give(store, query);
 		return refuse_args(account, args_no_memory);
 	}
+	if (args->traceparent != NULL)
+		set_parent(query, args->traceparent);
 	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
 		query->describes = query->plain = true;
 	*out = query;
@@ -133,6 +144,8 @@ query_twin(struct query *query)
 	twin->slow = query->slow;
 	twin->alone = true;
 	twin->fn.query = NULL;
+	if (query->has_parent)
+		set_parent(twin, query->parent);
 	twin->original = query;
 	query->twin = twin;
 	return twin;

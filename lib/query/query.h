@@ -11,6 +11,7 @@
 #ifndef LIB_QUERY_QUERY_H
 #define LIB_QUERY_QUERY_H
 
+#include "query/parent.h"
 #include "query/result.h"
 #include "base/sql.h"
 #include "query/statement.h"
@@ -81,6 +82,7 @@ struct query {
 	bool stopped;	  /* with on_row: no more of them */
 	bool overtaken;	  /* of it and its twin, the other was answered */
 	bool outgrown;	  /* if overtaken: by one that was too large */
+	bool has_parent;  /* its request's traceparent is known */
 	uint64_t lsn;	  /* the position, once known */
 	int64_t waited_us; /* in the queue, before it was sent */
 	struct query *twin;	/* its copy, hedged, on another endpoint */
@@ -113,6 +115,7 @@ struct query {
 	int inline_formats[QUERY_INLINE_PARAMS];
 	Oid inline_types[QUERY_INLINE_PARAMS];
 	char inline_bytes[QUERY_INLINE_BYTES + QUERY_SLACK];
+	char parent[PARENT_LENGTH + 1]; /* if has_parent */
 };
 
 TAILQ_HEAD(query_list, query);

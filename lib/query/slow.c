@@ -99,11 +99,13 @@ slow_log(const struct query *query, const PGresult *answer,
 		    (unsigned long long)query->hash);
 	fleet_say(account->store->fleet, MEWS_LOG_WARNING, "slow_query",
 	    "group=%s %s=%s endpoint=%s wait_ms=%.1f run_ms=%.1f rows=%d "
-	    "suppressed=%u%s%s%s%s", account->config->name,
+	    "suppressed=%u%s%s%s%s%s%s", account->config->name,
 	    query->statement != NULL ? "statement" : "text", name, endpoint,
 	    (double)query->waited_us / 1e3, (double)run_us / 1e3,
 	    PQntuples(answer), account->slow_rate.suppressed,
 	    state == NULL ? "" : " sqlstate=", state == NULL ? "" : state,
+	    query->has_parent ? " traceparent=" : "",
+	    query->has_parent ? query->parent : "",
 	    asked[0] == '\0' ? "" : " ", asked + (asked[0] == ' '));
 	account->slow_rate.suppressed = 0;
 }

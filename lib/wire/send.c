@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -163,6 +164,20 @@ send_describe(struct conn *conn, const struct query *query)
 	    PQsendDescribePrepared(conn->pg, "") == 1;
 }
 
+/* With the request's traceparent as a comment. The statement is unnamed, and
+ * what is known of its text goes by the text that the host gave. */
+static bool __attribute__((noinline))
+send_commented(struct conn *conn, const struct query *query)
+{
+	char	*sql = parent_comment(query->sql, query->parent);
+	bool	 sent = sql != NULL && PQsendQueryParams(conn->pg, sql,
+	    query->param_count, query->types, query->values, query->lengths,
+	    query->formats, query->format) == 1;
+
+	free(sql);
+	return sent;
+}
+
 static inline bool
 send_query(struct conn *conn, const struct query *query)
 {
@@ -172,6 +187,9 @@ send_query(struct conn *conn, const struct query *query)
 
 	if (query->describes)
 		return send_describe(conn, query);
+	if (statement == NULL && query->has_parent &&
+	    conn->terms->config->trace_comments == MEWS_SWITCH_ON)
+		return send_commented(conn, query);
 	if (statement == NULL)
 		return PQsendQueryParams(conn->pg, query->sql,
 		    query->param_count, query->types, values, query->lengths,

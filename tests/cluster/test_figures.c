@@ -244,6 +244,69 @@ START_TEST(a_slow_query_is_logged)
 }
 END_TEST
 
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+START_TEST(a_slow_query_names_its_request)
+{
+	struct mews_query_args	args = { .sql = "select pg_sleep(0.3)",
+		.traceparent = PARENT };
+
+	open_slow();
+	cluster_run_args(cluster_group("read"), &args);
+	ck_assert_int_eq(cluster_logged(" traceparent=" PARENT), 1);
+	args.traceparent = "00-x sqlstate=00000";
+	cluster_run_args(cluster_group("read"), &args);
+	ck_assert_int_eq(cluster_logged("slow_query"), 2);
+	ck_assert_int_eq(cluster_logged("traceparent="), 1);
+}
+END_TEST
+
+static const struct mews_group_config traced_groups[] = {
+	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1,
+	  .acquire_timeout = 45000 },
+	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
+	  .acquire_timeout = 45000, .trace_comments = MEWS_SWITCH_ON },
+};
+
+/* The text that the server got when @args were run in @group. */
+static const char *
+heard(const char *group, const struct mews_query_args *args)
+{
+	static char	    text[200];
+	struct mews_result *result;
+
+	ck_assert_int_eq(mews_query_run(cluster_group(group), args, &result),
+	    MEWS_OK);
+	snprintf(text, sizeof(text), "%s",
+	    PQgetvalue(mews_result_pg(result), 0, 0));
+	mews_result_free(&result);
+	return text;
+}
+
+START_TEST(the_server_hears_of_a_request_where_it_may)
+{
+	struct mews_query_args	args = { .sql = "select current_query()",
+		.traceparent = PARENT };
+	struct mews_statement  *statement;
+
+	cluster_close();
+	cluster_open(traced_groups, CLUSTER_COUNT(traced_groups));
+	ck_assert_str_eq(heard("write", &args), "select current_query() "
+	    "/*traceparent='" PARENT "'*/");
+	ck_assert_str_eq(heard("read", &args), "select current_query()");
+	args.traceparent = "*/ drop table t";
+	ck_assert_str_eq(heard("write", &args), "select current_query()");
+	args.traceparent = "00-00000000000000000000000000000000-"
+	    "00f067aa0ba902b7-01";
+	ck_assert_str_eq(heard("write", &args), "select current_query()");
+	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
+	    "own", "select current_query()", 0, NULL), MEWS_OK);
+	args = (struct mews_query_args) { .statement = statement,
+		.traceparent = PARENT };
+	ck_assert_str_eq(heard("write", &args), "select current_query()");
+}
+END_TEST
+
 START_TEST(a_wait_makes_a_query_slow)
 {
 	struct mews_lease *lease;
@@ -276,6 +339,8 @@ figures_suite(void)
 	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
 	tcase_add_test(tcase, statements_are_counted_by_name);
 	tcase_add_test(tcase, a_slow_query_is_logged);
+	tcase_add_test(tcase, a_slow_query_names_its_request);
+	tcase_add_test(tcase, the_server_hears_of_a_request_where_it_may);
 	tcase_add_test(tcase, a_wait_makes_a_query_slow);
 	return suite;
 }

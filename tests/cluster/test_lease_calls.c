@@ -233,7 +233,7 @@ static const struct {
 	{ .what = "wait", .args.wait_ms = 1000 },
 	{ .what = "deadline", .args.deadline_ms = 700,
 	  .sql = "select 7 from pg_sleep(1.5)", .status = MEWS_CANCELED },
-	{ .what = "reserved", .args.reserved = { [3] = 1 },
+	{ .what = "reserved", .args.reserved = { [2] = 1 },
 	  .refused = { true, true } },
 };
 

@@ -461,7 +461,7 @@ START_TEST(bad_arguments_are_invalid)
 		{ .sql = "SELECT 1", .param_count = 1 },
 		{ .sql = "SELECT 1", .param_count = MEWS_PARAMS_MAX + 1 },
 		{ .sql = "SELECT 1", .flags = 0x10 },
-		{ .sql = "SELECT 1", .reserved = { 0, 0, 0, 1 } },
+		{ .sql = "SELECT 1", .reserved = { 0, 0, 1 } },
 		{ .sql = "SELECT $1", .params = &too_short,
 		    .param_count = 1 },
 		{ .sql = "SELECT $1", .params = &nowhere, .param_count = 1 },

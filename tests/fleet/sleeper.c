@@ -129,8 +129,8 @@ sleeper_request(void *state, struct mews_request *request)
 
 	(void)state;
 	if (strcmp(path, "/nap") == 0)
-		mews_query_send(group, &(struct mews_query_args) {
-		    .statement = nap }, on_nap, request, NULL);
+		mews_request_query(request, "write", &(struct mews_query_args) {
+		    .statement = nap }, on_nap);
 	else if (strcmp(path, "/work") == 0)
 		begin_work(request);
 	else if (strcmp(path, "/sleep") == 0)

@@ -26,7 +26,8 @@ start(void)
 
 	setenv("MEWS_TEST_APP", getenv("MEWS_TEST_SLEEPER"), 1);
 	snprintf(more, sizeof(more), "endpoint \"s\" { conninfo = \"%s\" }\n"
-	    "group \"write\" { role = primary query_timeout = never }\n"
+	    "group \"write\" { role = primary query_timeout = never "
+	    "slow_query = 100ms }\n"
 	    "graceful_timeout = 500ms\n", getenv("MEWS_A"));
 	fleet_init(fleet, more);
 	fleet_start(fleet);
@@ -57,6 +58,20 @@ ask(const char *path)
 	if (fork() == 0)
 		_exit(fleet_get(fleet, path));
 }
+
+START_TEST(a_slow_query_names_the_request_that_asked)
+{
+	start();
+	fleet_send(fleet, "GET /nap HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\nTraceparent: 00-4bf92f3577b34da6a3ce929d0e0e"
+	    "4736-00f067aa0ba902b7-01\r\n\r\n");
+	fleet_wait(fleet_logged(fleet, "event=slow_query") == 1);
+	ck_assert_int_eq(fleet_logged(fleet, "statement=nap"), 1);
+	ck_assert_int_eq(fleet_logged(fleet, " traceparent=00-4bf92f3577b34da6"
+	    "a3ce929d0e0e4736-00f067aa0ba902b7-01"), 1);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
 
 START_TEST(a_stop_leaves_no_statement_running)
 {
@@ -200,6 +215,7 @@ statements_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
+	tcase_add_test(tcase, a_slow_query_names_the_request_that_asked);
 	tcase_add_loop_test(tcase, a_stop_leaves_no_statement_running, 0, 3);
 	tcase_add_loop_test(tcase,
 	    a_monitor_that_fails_at_the_end_is_followed_by_another, 0, 2);

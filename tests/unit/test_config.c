@@ -155,6 +155,7 @@ static const struct {
 	{ SECTION_GROUP, "slow_query", "250ms", "250" },
 	{ SECTION_GROUP, "slow_query", "off", "0" },
 	{ SECTION_GROUP, "slow_query_parameters", "true", "1" },
+	{ SECTION_GROUP, "trace_comments", "true", "1" },
 	{ SECTION_GROUP, "stall_after", "30ms", "30" },
 	{ SECTION_GROUP, "stall_after", "auto", "0" },
 	{ SECTION_GROUP, "hedge_after", "2ms", "2" },

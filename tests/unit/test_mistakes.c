@@ -192,6 +192,8 @@ static const struct {
 	{ { .slow_query = 3600001 }, "slow_query", "3600001" },
 	{ { .slow_query_parameters = (enum mews_switch)3 },
 	  "slow_query_parameters", "on or off" },
+	{ { .trace_comments = (enum mews_switch)3 },
+	  "trace_comments", "on or off" },
 	{ { .stall_after = 60000 }, NULL, NULL },
 	{ { .stall_after = 60001 }, "stall_after", "60001" },
 	{ { .hedge_after = MEWS_HEDGE_AUTO }, NULL, NULL },

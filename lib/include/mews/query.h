@@ -130,7 +130,13 @@ struct mews_query_args {
 				that was sent ends MEWS_CANCELED, names the
 				endpoint, and the server still finishes
 				it */
-	uint64_t reserved[4]; /* zero: room for what is added later */
+	const char *traceparent; /* of the request that asks, as in W3C Trace
+				Context: "00-<32>-<16>-<2>" in lower-case
+				hex. The log of slow queries names it, and
+				the server hears it where the group has
+				trace_comments. NULL: none; anything else is
+				ignored */
+	uint64_t reserved[3]; /* zero: room for what is added later */
 };
 
 /**

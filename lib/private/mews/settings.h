@@ -96,6 +96,9 @@ struct mews_group_config {
 					logged; 0: never */
 	enum mews_switch slow_query_parameters; /* and what it asked for;
 					default off */
+	enum mews_switch trace_comments; /* tell the server the traceparent of
+					SQL that was not registered; default
+					off */
 	uint64_t max_result_size;    /* bytes of one answer, about */
 	uint64_t session_tmp_buffer; /* bytes of temp_buffers; 0: server's */
 	const char *const *init;     /* SQL run on each new connection */

@@ -149,7 +149,8 @@ bool mews_request_gone(const struct mews_request *request);
  *
  * @group  its name; of version 4: NULL, for the request's transaction.
  * If the query is not accepted the request is answered as by
- * mews_reply_status(), and @fn never runs.
+ * mews_reply_status(), and @fn never runs. Where @args has no traceparent, the
+ * request's own goes along; on a lease that is @args' business.
  */
 void mews_request_query(struct mews_request *request, const char *group,
     const struct mews_query_args *args, mews_query_fn *fn);
