@@ -275,7 +275,9 @@ look(struct top *top, struct mews_error *error)
 static bool
 begin(struct top *top, struct mews_error *error)
 {
-	return look(top, error) && look(top, error);
+	if (!look(top, error))
+		return false;
+	return look(top, error);
 }
 
 static bool
