@@ -8,7 +8,7 @@
  */
 #include "log.h"
 
-#include "character.h"
+#include <mews/character.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -41,25 +41,6 @@ struct line {
 	char text[OUTPUT_LINE_MAX];
 };
 
-/* The length up to which @text is whole UTF-8 characters. */
-static size_t
-whole_characters(const char *text, size_t length)
-{
-	size_t	back = 1;
-
-	/* The last character's first byte says how long it should be. */
-	while (back <= 4 && back <= length) {
-		unsigned char first = (unsigned char)text[length - back];
-		size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 :
-		    first >= 0xc0 ? 2 : 1;
-
-		if (first < 0x80 || first >= 0xc0)
-			return size > back ? length - back : length;
-		back++;
-	}
-	return length;
-}
-
 static void line_add(struct line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -79,7 +60,7 @@ line_add_list(struct line *line, const char *format, va_list args)
 		return;
 	}
 	line->full = true;
-	line->used = whole_characters(line->text, line->used + room - 1);
+	line->used = character_whole(line->text, line->used + room - 1);
 }
 
 static void
@@ -268,71 +249,4 @@ log_sink(void *log, enum mews_log_level level, const char *event,
     const char *text)
 {
 	log_write(log, level, event, "%s", text);
-}
-
-static bool
-is_plain(const char *text)
-{
-	if (text[0] == '\0')
-		return false;
-	for (size_t length; *text != '\0'; text += length) {
-		length = character_length(text);
-		if (length == 0 || strchr(" \"=\\", *text) != NULL)
-			return false;
-	}
-	return true;
-}
-
-/* The first character of @text as it stands in a quoted value: its length, and
- * how many bytes of @text that took. */
-static size_t
-escape(char out[8], const char *text, size_t *taken)
-{
-	const size_t length = character_length(text);
-	const char   c = *text;
-
-	*taken = length > 0 ? length : 1;
-	switch (c) {
-	case '"':
-	case '\\':
-		return (size_t)snprintf(out, 8, "\\%c", c);
-	case '\n':
-		return (size_t)snprintf(out, 8, "\\n");
-	case '\r':
-		return (size_t)snprintf(out, 8, "\\r");
-	case '\t':
-		return (size_t)snprintf(out, 8, "\\t");
-	default:
-		if (length == 0)
-			return (size_t)snprintf(out, 8, "\\u%04x",
-			    (unsigned char)c);
-		memcpy(out, text, length);
-		return length;
-	}
-}
-
-const char *
-log_quote(char *buffer, size_t size, const char *text)
-{
-	size_t	used = 0, length, taken;
-	char	one[8];
-
-	if (size < sizeof("\"\""))
-		return "";
-	if (is_plain(text) && strlen(text) < size)
-		return strcpy(buffer, text);
-
-	buffer[used++] = '"';
-	for (; *text != '\0'; text += taken) {
-		length = escape(one, text, &taken);
-		if (used + length + sizeof("\"") > size) {
-			used = whole_characters(buffer, used);
-			break;
-		}
-		memcpy(buffer + used, one, length);
-		used += length;
-	}
-	buffer[used++] = '"';
-	buffer[used] = '\0';
-	return buffer;
 }

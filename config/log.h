@@ -12,6 +12,8 @@
 #include "config.h"
 #include "output.h"
 
+#include <mews/logfmt.h>
+
 struct log {
 	enum config_log where;
 	enum mews_log_level level; /* nothing below it is written */
@@ -38,7 +40,7 @@ bool log_is_journal(int fd);
  * level=info pid=71 process=worker worker=3 event=EVENT TEXT
  *
  * @format  logfmt pairs, printf style; quote what may hold a blank with
- *          log_quote().
+ *          logfmt_value().
  */
 void log_write(const struct log *log, enum mews_log_level level,
     const char *event, const char *format, ...)
@@ -47,8 +49,5 @@ void log_write(const struct log *log, enum mews_log_level level,
 /** A mews_log_fn; @log is the struct log. */
 void log_sink(void *log, enum mews_log_level level, const char *event,
     const char *text);
-
-/** @text as a logfmt value in @buffer: quoted and escaped where needed. */
-const char *log_quote(char *buffer, size_t size, const char *text);
 
 #endif

@@ -299,7 +299,7 @@ admin_run(const struct admin_args *args)
 	if (mews_view_open(&admin.pages.view, args->segment_path, &error) !=
 	    MEWS_OK) {
 		log_write(&args->log, MEWS_LOG_ERROR, "admin_failed",
-		    "error=%s", log_quote(why, sizeof(why), error.message));
+		    "error=%s", logfmt_value(why, sizeof(why), error.message));
 		return 1;
 	}
 	admin.pages.config = args->config;

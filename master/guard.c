@@ -33,7 +33,7 @@ guard_start(struct guard *guard)
 	}
 	process_ended(p, now);
 	log_write(guard->log, MEWS_LOG_ERROR, "admin_fork_failed", "error=%s",
-	    log_quote(why, sizeof(why), strerror(errno)));
+	    logfmt_value(why, sizeof(why), strerror(errno)));
 }
 
 bool

@@ -101,7 +101,7 @@ logs_renew(struct master *m)
 	LIST_FOREACH(place, &m->logs, entry) {
 		if (place->where != CONFIG_LOG_FILE)
 			continue;
-		log_quote(path, sizeof(path), place->output.path);
+		logfmt_value(path, sizeof(path), place->output.path);
 		if (output_renew(&place->output, &why))
 			log_write(&m->log, MEWS_LOG_INFO, "log_reopened",
 			    "path=%s", path);

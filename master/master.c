@@ -184,10 +184,10 @@ master_announce(struct master *m)
 	log_write(&m->log, MEWS_LOG_INFO, "started",
 	    "version=%s instance=%s listen=%s workers=%u endpoints=%s "
 	    "user=%s config=%s", MEWS_VERSION, config->fleet.instance,
-	    log_quote(quoted[0], sizeof(quoted[0]), listen),
+	    logfmt_value(quoted[0], sizeof(quoted[0]), listen),
 	    m->keeps ? 0 : config->workers,
 	    endpoints, m->user.name,
-	    log_quote(path, sizeof(path), config->path));
+	    logfmt_value(path, sizeof(path), config->path));
 }
 
 /*

@@ -54,6 +54,6 @@ monitor_run(struct mews_fleet *fleet, const char *instance, int channel,
 	else if (mews_monitor_run(fleet, stop, &error) == MEWS_OK)
 		return 0;
 	log_write(log, MEWS_LOG_ERROR, "monitor_failed", "error=%s",
-	    log_quote(why, sizeof(why), error.message));
+	    logfmt_value(why, sizeof(why), error.message));
 	return 1;
 }

@@ -41,7 +41,7 @@ say(void *arg, const char *line)
 	if (m->reload.saying != NULL)
 		fprintf(m->reload.saying, "%s\n", line);
 	log_write(&m->log, MEWS_LOG_ERROR, "reload_mistake", "mistake=%s",
-	    log_quote(quoted, sizeof(quoted), line));
+	    logfmt_value(quoted, sizeof(quoted), line));
 }
 
 /* Leave the outcome for mews reload; nobody may be waiting for it. */
@@ -108,7 +108,7 @@ reload_give_up(struct master *m, const char *outcome, const char *why)
 	end_trial(r);
 	log_write(&m->log, MEWS_LOG_ERROR, "reload_refused",
 	    "mistakes=%u why=%s serves=%s", r->mistakes,
-	    log_quote(quoted, sizeof(quoted), why), "as_before");
+	    logfmt_value(quoted, sizeof(quoted), why), "as_before");
 	tell(m, outcome, why);
 	if (r->next != NULL)
 		drop(m, r->next);
@@ -262,14 +262,14 @@ reload_begin(struct master *m)
 	r->mistakes = 0;
 	r->saying = open_memstream(&r->said, &r->said_size);
 	log_write(&m->log, MEWS_LOG_INFO, "reload", "config=%s",
-	    log_quote(path, sizeof(path), m->config->path));
+	    logfmt_value(path, sizeof(path), m->config->path));
 	if (!config_load(&to, m->config->path, say, m)) {
 		reload_give_up(m, RELOAD_REFUSED, "the configuration is wrong");
 		return;
 	}
 	for (size_t i = 0; i < to->warning_count; i++)
 		log_write(&m->log, MEWS_LOG_WARNING, "reload_warning",
-		    "warning=%s", log_quote(path, sizeof(path),
+		    "warning=%s", logfmt_value(path, sizeof(path),
 		    to->warnings[i]));
 	/* Both say all that is wrong. */
 	if (!check_fixed(m, to) || !check_room(m, to)) {

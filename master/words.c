@@ -3,7 +3,7 @@
  */
 #include "words.h"
 
-#include "character.h"
+#include <mews/character.h>
 
 #include <ctype.h>
 #include <inttypes.h>

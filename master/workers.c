@@ -97,7 +97,7 @@ workers_fork(struct workers *workers, struct process *p)
 		    "started", "%s", "");
 		return;
 	}
-	log_quote(why, sizeof(why), strerror(errno));
+	logfmt_value(why, sizeof(why), strerror(errno));
 	process_ended(p, process_now());
 	workers_log(workers, MEWS_LOG_ERROR, p, "fork_failed", "error=%s", why);
 }

@@ -118,9 +118,9 @@ on_question(int signal, siginfo_t *info, void *context)
 	log_write(&doing.log, MEWS_LOG_ERROR, "worker_stuck",
 	    "in=%s for_ms=%jd method=%s path=%s statement=%s stack=%s",
 	    doing.what != NULL ? doing.what : "loop", (intmax_t)since_ms(),
-	    doing.method, log_quote(path, sizeof(path), doing.path),
-	    log_quote(statement, sizeof(statement), doing.statement),
-	    log_quote(quoted, sizeof(quoted), stack(text, sizeof(text))));
+	    doing.method, logfmt_value(path, sizeof(path), doing.path),
+	    logfmt_value(statement, sizeof(statement), doing.statement),
+	    logfmt_value(quoted, sizeof(quoted), stack(text, sizeof(text))));
 	errno = saved;
 }
 

@@ -40,8 +40,8 @@ tell(struct mews_request *request, unsigned http, enum mews_status status,
 	    "path=%s suppressed=%u error=%s", http, mews_status_name(status),
 	    sqlstate, request->endpoint.value == NULL ?
 	    "" : request->endpoint.value,
-	    log_quote(path, sizeof(path), request->path), suppressed,
-	    log_quote(text, sizeof(text), message));
+	    logfmt_value(path, sizeof(path), request->path), suppressed,
+	    logfmt_value(text, sizeof(text), message));
 }
 
 static void

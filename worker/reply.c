@@ -52,7 +52,7 @@ drop_header(struct mews_request *request, const char *name)
 	if (rate_allow(&request->desk->dropped, &suppressed))
 		log_write(request->desk->log, MEWS_LOG_WARNING,
 		    "reply_header_dropped", "name=%s suppressed=%u",
-		    log_quote(quoted, sizeof(quoted), name), suppressed);
+		    logfmt_value(quoted, sizeof(quoted), name), suppressed);
 }
 
 void

@@ -74,7 +74,7 @@ mews_worker_log(struct mews_worker *worker, enum mews_log_level level,
 	char	quoted[1024];
 
 	log_write(&worker->args.log, level, event, "text=%s",
-	    log_quote(quoted, sizeof(quoted), text));
+	    logfmt_value(quoted, sizeof(quoted), text));
 }
 
 uint64_t
@@ -344,7 +344,7 @@ fail(struct mews_worker *worker, const char *what,
 
 	log_write(&worker->args.log, MEWS_LOG_ERROR, "worker_start_failed",
 	    "step=%s status=%s error=%s", what, mews_status_name(error->status),
-	    log_quote(quoted, sizeof(quoted), error->message));
+	    logfmt_value(quoted, sizeof(quoted), error->message));
 	return false;
 }
 

@@ -215,7 +215,8 @@ mews_fleet_report(struct mews_fleet *fleet, const char *endpoint,
 		    "MEWS_REPORT_FAILED or MEWS_REPORT_WORKED");
 	if (how == MEWS_REPORT_FAILED)
 		fleet_log(fleet, MEWS_LOG_INFO, "reported",
-		    "endpoint=%s error=%s", endpoint, fleet_quote(quoted,
+		    "endpoint=%s error=%s", endpoint,
+		    logfmt_text(quoted, sizeof(quoted),
 			message == NULL ? "" : message));
 	endpoint_report(fleet, i, how == MEWS_REPORT_FAILED ?
 	    HEALTH_REPORTED : HEALTH_CONNECTED,

@@ -9,22 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *
-fleet_quote(char buffer[FLEET_QUOTED], const char *text)
-{
-	char	*to = buffer, *end = buffer + FLEET_QUOTED - 3;
-
-	*to++ = '"';
-	for (; *text != '\0' && to < end; text++) {
-		if (*text == '"' || *text == '\\')
-			*to++ = '\\';
-		*to++ = (unsigned char)*text < ' ' ? ' ' : *text;
-	}
-	*to++ = '"';
-	*to = '\0';
-	return buffer;
-}
-
 void
 fleet_log(const struct mews_fleet *fleet, enum mews_log_level level,
     const char *event, const char *format, ...)

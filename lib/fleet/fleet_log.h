@@ -5,10 +5,9 @@
 #define LIB_FLEET_FLEET_LOG_H
 
 #include <mews/fleet.h>
+#include <mews/logfmt.h>
 
-/* @text as a value of logfmt: in quotes, its own escaped. */
-#define FLEET_QUOTED 400
-const char *fleet_quote(char buffer[FLEET_QUOTED], const char *text);
+#define FLEET_QUOTED 400 /* room for a text in quotes: logfmt_text() */
 
 /* As fleet_log(), without an event: what comes often would push those that
  * matter out of the ring. */

@@ -126,7 +126,7 @@ verdict(struct probe *probe, enum health_evidence evidence)
 		    "endpoint=%s evidence=%s error=%s",
 		    endpoint_name(fleet, probe->endpoint),
 		    health_evidence_name(evidence),
-		    fleet_quote(quoted, probe->dial.why));
+		    logfmt_text(quoted, sizeof(quoted), probe->dial.why));
 	endpoint_verdict(fleet, probe->endpoint, evidence, probe->epoch);
 	probe->judged = true;
 	/* When is the next one due? */

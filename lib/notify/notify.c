@@ -131,7 +131,7 @@ lose(struct notify *notify)
 	    "listen_failed", "endpoint=%s evidence=%s error=%s",
 	    endpoint_name(notify->fleet, notify->endpoint),
 	    health_evidence_name(notify->loss),
-	    fleet_quote(quoted, notify->why));
+	    logfmt_text(quoted, sizeof(quoted), notify->why));
 	endpoint_report(notify->fleet, notify->endpoint, notify->loss,
 	    notify->epoch);
 	name = endpoint_name(notify->fleet, notify->endpoint);

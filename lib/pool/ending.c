@@ -43,7 +43,8 @@ dial_failed(struct conn *conn)
 	    "endpoint=%s group=%s evidence=%s sqlstate=%s retry_ms=%lld "
 	    "error=%s", name, group->config->name,
 	    health_evidence_name(conn->loss), conn->dial.sqlstate,
-	    (long long)(wait / 1000), fleet_quote(quoted, conn->why));
+	    (long long)(wait / 1000),
+	    logfmt_text(quoted, sizeof(quoted), conn->why));
 }
 
 /* Part @conn from what still names it, and close it. */
@@ -109,7 +110,8 @@ conn_lose(struct conn *conn)
 		    "in_flight=%u error=%s",
 		    endpoint_name(group->pool->fleet, conn->endpoint),
 		    group->config->name, health_evidence_name(conn->loss),
-		    conn->in_flight, fleet_quote(quoted, conn->why));
+		    conn->in_flight,
+		    logfmt_text(quoted, sizeof(quoted), conn->why));
 	if (conn->lease != NULL)
 		lease_lost(conn->lease);
 	if (conn->loss == HEALTH_LOST || conn->loss == HEALTH_SHUTDOWN)

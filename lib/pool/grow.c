@@ -61,7 +61,7 @@ give_place(struct conn *conn)
 	fleet_log(fleet, MEWS_LOG_WARNING, "connection_kept",
 	    "endpoint=%s group=%s error=%s", endpoint_name(fleet,
 		conn->endpoint), group->config->name,
-	    fleet_quote(quoted, why));
+	    logfmt_text(quoted, sizeof(quoted), why));
 }
 
 void

@@ -48,7 +48,7 @@ add_quoted(char *buffer, size_t size, const char *name, const char *text,
 	memcpy(cut, text, length);
 	cut[length] = '\0';
 	snprintf(buffer + used, size - used, "%s%s%s%s",
-	    used > 0 ? " " : "", name, fleet_quote(quoted, cut),
+	    used > 0 ? " " : "", name, logfmt_text(quoted, sizeof(quoted), cut),
 	    text[length] == '\0' ? "" : "+");
 }
 

@@ -78,7 +78,7 @@ give_up(struct interrupt *interrupt, const char *why)
 	    &interrupt->dial.fd, interrupt);
 	dial_message(line, sizeof(line), why);
 	fleet_log(fleet, MEWS_LOG_WARNING, "interrupt_failed", "error=%s",
-	    fleet_quote(quoted, line));
+	    logfmt_text(quoted, sizeof(quoted), line));
 	/* The server may still do what it was asked for. */
 	if (interrupt->asking && interrupt->conn != NULL &&
 	    !interrupt->conn->retiring)

@@ -135,7 +135,7 @@ START_TEST(long_lines_are_cut)
 	if (_i % 2 == 1)
 		memset(value, '"', sizeof(value) - 1);
 	log_write(&master, MEWS_LOG_INFO, "x", "%.*s a=%s b=c", _i,
-	    "0123456789", log_quote(quoted, sizeof(quoted), value));
+	    "0123456789", logfmt_value(quoted, sizeof(quoted), value));
 	length = strlen(written());
 	ck_assert_uint_gt(length, 1900);
 	ck_assert_uint_lt(length, 4096);
@@ -337,7 +337,7 @@ START_TEST(values_are_quoted_where_needed)
 {
 	/* Exactly as long, so that a sanitizer sees one byte too many. */
 	char		*buffer = malloc(quotes[_i].room);
-	const char	*value = log_quote(buffer, quotes[_i].room,
+	const char	*value = logfmt_value(buffer, quotes[_i].room,
 			    quotes[_i].text);
 
 	ck_assert_str_eq(value, quotes[_i].quoted);

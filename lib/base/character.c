@@ -1,7 +1,7 @@
 /*
  * character.c - which bytes are characters that a terminal only shows.
  */
-#include "character.h"
+#include <mews/character.h>
 
 /* Unicode 15, table 3-7, without the control characters U+0080 to U+009F. */
 size_t
@@ -31,4 +31,22 @@ character_length(const char *from)
 	while (n < forms[i].length && (text[n] & 0xc0) == 0x80)
 		n++;
 	return n == forms[i].length ? n : 0;
+}
+
+size_t
+character_whole(const char *text, size_t length)
+{
+	size_t	back = 1;
+
+	/* The last character's first byte says how long it should be. */
+	while (back <= 4 && back <= length) {
+		unsigned char first = (unsigned char)text[length - back];
+		size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 :
+		    first >= 0xc0 ? 2 : 1;
+
+		if (first < 0x80 || first >= 0xc0)
+			return size > back ? length - back : length;
+		back++;
+	}
+	return length;
 }
