@@ -487,6 +487,9 @@ START_TEST(notifications_do_not_pile_up)
 
 	cluster_on_lease(lease, "listen piled");
 	cluster_on_lease(lease, "set statement_timeout = 0");
+	/* The lease is held, or it has ended. */
+	if (_i == 1)
+		mews_lease_end(&lease);
 	before = resident();
 	for (int i = 0; i < 8; i++) {
 		/* Each differs, or the server tells one of them only. */
@@ -495,8 +498,9 @@ START_TEST(notifications_do_not_pile_up)
 		    "as n");
 		for (int k = 0; k < 20; k++)
 			cluster_turn();
-		ck_assert_str_eq(cluster_on_lease(lease, "select 1").value,
-		    "1");
+		ck_assert_str_eq(_i == 1 ?
+		    cluster_run(cluster_group("auto"), "select 1").value :
+		    cluster_on_lease(lease, "select 1").value, "1");
 	}
 	ck_assert_int_lt(resident() - before, 24000);
 	mews_lease_end(&lease);
@@ -570,7 +574,7 @@ lease_calls_suite(void)
 	tcase_add_test(calls,
 	    a_lease_after_what_no_monitor_measures_is_refused);
 	tcase_add_loop_test(calls, time_counts_from_the_call, 0, 3);
-	tcase_add_test(calls, notifications_do_not_pile_up);
+	tcase_add_loop_test(calls, notifications_do_not_pile_up, 0, 2);
 	tcase_add_test(calls, a_turn_serves_who_waited_at_its_beginning);
 	return suite;
 }
