@@ -267,13 +267,15 @@ START_TEST(a_read_that_hears_of_a_crash_is_no_suspect)
 }
 END_TEST
 
-static pid_t frozen;
+static pid_t frozen, frozen_too;
 
 static void
 thaw(void)
 {
 	if (frozen != 0)
 		kill(frozen, SIGCONT);
+	if (frozen_too != 0)
+		kill(frozen_too, SIGCONT);
 	cluster_close();
 }
 
@@ -346,6 +348,56 @@ START_TEST(no_read_waits_for_a_connection_that_is_deaf)
 }
 END_TEST
 
+/* A read and its twin may both be unheard; query_timeout bounds their wait,
+ * and the connections are lost with it. */
+START_TEST(two_deaf_connections_of_three_hold_nobody_for_ever)
+{
+	static const struct mews_group_config group = { .name = "deaf",
+		.connection_count = 3, .min_connections = 3,
+		.query_timeout = 6000, .stall_after = 60000,
+		.retry_budget = 100 };
+	static const char find[] = "select pid from pg_stat_activity where "
+	    "state = 'idle' and backend_type = 'client backend' and "
+	    "pid <> pg_backend_pid() order by pid offset";
+	struct asked	asked[12];
+	char		sql[300];
+	int		well = 0;
+
+	cluster_prepare(&group, 1);
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	CLUSTER_WAIT(cluster_stats("deaf").idle == 3);
+	snprintf(sql, sizeof(sql), "%s 0 limit 1", find);
+	frozen = cluster_ask_int("a", sql);
+	snprintf(sql, sizeof(sql), "%s 1 limit 1", find);
+	frozen_too = cluster_ask_int("a", sql);
+	ck_assert(frozen > 0 && frozen_too > 0 && frozen != frozen_too);
+	ck_assert_int_eq(kill(frozen, SIGSTOP), 0);
+	ck_assert_int_eq(kill(frozen_too, SIGSTOP), 0);
+	/* One after the other, so that each connection has its turn. */
+	for (int i = 0; i < (int)CLUSTER_COUNT(asked); i++) {
+		cluster_send_sql(&asked[i], cluster_group("deaf"), "select 7");
+		for (int k = 0; k < 5; k++)
+			cluster_turn();
+	}
+	for (int i = 0; i < (int)CLUSTER_COUNT(asked); i++) {
+		CLUSTER_WAIT(asked[i].calls == 1);
+		ck_assert_msg(asked[i].status == MEWS_OK ||
+		    asked[i].status == MEWS_TIMEOUT ||
+		    asked[i].status == MEWS_LOST, "%s", asked[i].message);
+		well += asked[i].status == MEWS_OK;
+	}
+	ck_assert_int_gt(well, 0);
+	/* Both are replaced. */
+	CLUSTER_WAIT(cluster_stats("deaf").connections == 3);
+	for (int i = 0; i < 10; i++)
+		CLUSTER_WAIT(cluster_run(cluster_group("deaf"), "select 7")
+		    .status == MEWS_OK);
+	ck_assert_str_eq(cluster_state("a"), "up");
+}
+END_TEST
+
 static Suite *
 resends_suite(void)
 {
@@ -357,6 +409,8 @@ resends_suite(void)
 	tcase_add_checked_fixture(deaf_case, settle, thaw);
 	tcase_add_loop_test(deaf_case,
 	    no_read_waits_for_a_connection_that_is_deaf, 0, 4);
+	tcase_add_test(deaf_case,
+	    two_deaf_connections_of_three_hold_nobody_for_ever);
 
 	tcase_set_timeout(death_case, 100);
 	tcase_add_checked_fixture(death_case, settle, cluster_close);
