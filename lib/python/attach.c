@@ -83,9 +83,8 @@ follow(struct fleet *fleet)
 	fleet_listen(fleet);
 }
 
-/* End the past once no pool is open on it. */
-static void
-forget(struct fleet *fleet)
+void
+attach_forget(struct fleet *fleet)
 {
 	struct pool	*pool;
 
@@ -95,20 +94,17 @@ forget(struct fleet *fleet)
 	mews_fleet_destroy(&fleet->past);
 }
 
-void
+bool
 attach_follow(struct pool *pool)
 {
 	struct fleet	*fleet = pool->fleet;
 
 	if (fleet == NULL || fleet->config == NULL || fleet->handle == NULL)
-		return;
+		return false;
 	if (pool->home == fleet->handle &&
 	    mews_fleet_turn(fleet->handle) == MEWS_TURN_PAST)
 		follow(fleet);
-	if (pool->home == fleet->handle || !is_idle(pool))
-		return;
-	pool_shut(pool);
-	forget(fleet);
+	return pool->home != fleet->handle && is_idle(pool);
 }
 
 void

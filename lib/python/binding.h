@@ -136,6 +136,9 @@ struct lease {
 	struct mews_group *group;
 	PyObject *on_notice; /* (pool, callable), or NULL: the pool's */
 	struct stream *stream; /* what was begun last and goes on, or NULL */
+	/* Have the stream wait for nobody, as somebody waits for its end.
+	 * False: it is a COPY whose data is still to come. */
+	bool (*hurry)(struct stream *stream);
 	unsigned generation; /* of the pool, when it was borrowed */
 };
 
@@ -208,19 +211,24 @@ struct config;
 enum mews_status attach_make(struct mews_fleet **out,
     const struct config *config, const char *runtime_file, bool attach,
     struct mews_error *error);
-/** Another fleet may have followed the one of this open pool: if nothing is
- * under way the pool is shut, to be opened on that one. */
-void attach_follow(struct pool *pool);
+/** Another fleet may have followed the one of this open pool. True: nothing is
+ * under way, so shut the pool, call attach_forget(), and open it there. */
+bool attach_follow(struct pool *pool);
+/** End the former fleet once no pool is open on it. */
+void attach_forget(struct fleet *fleet);
 /** Free what belongs to attaching. */
 void attach_end(struct fleet *fleet);
 
-/* fleet.c */
+/* tell.c */
 
 /** Tell the host's log. */
 void fleet_tell(struct fleet *fleet, enum mews_log_level level,
     const char *event, const char *text);
 /** Let the host's log, if there is one, hear the fleet. */
 void fleet_listen(struct fleet *fleet);
+
+/* fleet.c */
+
 /** For os.register_at_fork(): before it, and after it in the child. */
 PyObject *fleet_forking(PyObject *module, PyObject *unused);
 PyObject *fleet_forked(PyObject *module, PyObject *unused);
@@ -418,11 +426,6 @@ PyObject *stream_rows(struct lease *lease, PyObject *const *args,
     Py_ssize_t count, PyObject *names);
 PyObject *stream_copy(struct lease *lease, enum stream_kind kind,
     PyObject *sql);
-/**
- * Have @stream wait for nobody, as somebody waits for its end. False: it is a
- * COPY whose data is still to come.
- */
-bool stream_hurry(struct stream *stream);
 PyObject *listen_new(struct pool *pool, const char *channel);
 
 #endif

@@ -155,6 +155,30 @@ stream_new(struct lease *lease, enum stream_kind kind)
 	return stream;
 }
 
+/* Go on, where a pause was for the queue's sake. */
+static void
+resume(struct stream *stream)
+{
+	if (!stream->paused || lease_use(stream->lease) == NULL) {
+		PyErr_Clear();
+		return;
+	}
+	stream->paused = false;
+	mews_lease_resume(stream->lease->handle);
+	if (!pool_schedule(stream->lease->pool))
+		PyErr_WriteUnraisable((PyObject *)stream);
+}
+
+static bool
+hurry(struct stream *stream)
+{
+	if (stream->kind == STREAM_COPY_IN)
+		return false;
+	stream->hurry = true;
+	resume(stream);
+	return true;
+}
+
 /* Return @stream, or raise the error of the call that began it. */
 static PyObject *
 begun(struct stream *stream, enum mews_status status)
@@ -164,6 +188,7 @@ begun(struct stream *stream, enum mews_status status)
 	if (status == MEWS_OK) {
 		Py_INCREF(stream); /* on_end()'s */
 		lease->stream = stream;
+		lease->hurry = hurry;
 		if (pool_schedule(lease->pool))
 			return (PyObject *)stream;
 	} else {
@@ -216,30 +241,6 @@ stream_copy(struct lease *lease, enum stream_kind kind, PyObject *sql)
 }
 
 /* Methods that Python calls */
-
-/* Go on, where a pause was for the queue's sake. */
-static void
-resume(struct stream *stream)
-{
-	if (!stream->paused || lease_use(stream->lease) == NULL) {
-		PyErr_Clear();
-		return;
-	}
-	stream->paused = false;
-	mews_lease_resume(stream->lease->handle);
-	if (!pool_schedule(stream->lease->pool))
-		PyErr_WriteUnraisable((PyObject *)stream);
-}
-
-bool
-stream_hurry(struct stream *stream)
-{
-	if (stream->kind == STREAM_COPY_IN)
-		return false;
-	stream->hurry = true;
-	resume(stream);
-	return true;
-}
 
 /* take(): a list of what came; None: that was all. */
 static PyObject *

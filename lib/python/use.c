@@ -39,8 +39,10 @@ pool_use(struct pool *pool)
 
 	if (pool->forks != fork_count)
 		pool_shut(pool);
-	if (pool->handle != NULL)
-		attach_follow(pool);
+	if (pool->handle != NULL && attach_follow(pool)) {
+		pool_shut(pool);
+		attach_forget(pool->fleet);
+	}
 	if (pool->handle != NULL) {
 		if (pool->thread == PyThread_get_thread_ident())
 			return true;
@@ -166,7 +168,7 @@ lease_ask(struct lease *lease)
 	struct pool	*pool = lease_use(lease);
 
 	if (pool == NULL || lease->stream == NULL ||
-	    stream_hurry(lease->stream))
+	    lease->hurry(lease->stream))
 		return pool;
 	error_raise(MEWS_INVALID, "the lease is busy: a copy_in() is waiting "
 	    "for its source");
