@@ -113,6 +113,9 @@ def application(environ, start_response):
 		start_response("200 OK", [("Content-Type", "text/plain"),
 		    ("Content-Length", "10")])
 		return Body([b"hello", b"", b"world"])
+	if path == "/uncounted":
+		start_response("200 OK", [("Content-Length", "many")])
+		return [b"some", b"thing"]
 	if path == "/empty":
 		start_response("204 No Content", [])
 		return []

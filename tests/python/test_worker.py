@@ -204,7 +204,8 @@ def test_an_exception_is_500_and_a_traceback_in_the_log(wsgi):
 	assert wsgi.logged("ValueError: a text of")
 
 
-@pytest.mark.parametrize("path", ["/exit", "/nothing", "/close"])
+@pytest.mark.parametrize("path", ["/exit", "/nothing", "/close",
+    "/uncounted"])
 def test_what_an_application_must_not_do_is_500(wsgi, path):
 	assert wsgi.ask(path)[0] == 500
 	assert wsgi.text("/query") == "42"

@@ -128,6 +128,12 @@ is_ours(const char *name)
 	return false;
 }
 
+static bool
+is_number(const char *text)
+{
+	return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
 /* Give the headers to the reply; *type and *length are what they say, in the
  * request's memory. */
 static bool
@@ -144,9 +150,14 @@ give_headers(struct answer *answer, const char **type, uint64_t *length)
 		    (bytes = PyUnicode_AsLatin1String(value)) == NULL)
 			return false;
 		text = PyBytes_AS_STRING(bytes);
-		if (strcasecmp(key, "Content-Length") == 0)
+		if (strcasecmp(key, "Content-Length") == 0) {
+			if (!is_number(text)) {
+				Py_DECREF(bytes);
+				return refuse(PyExc_ValueError,
+				    "Content-Length is a number") != NULL;
+			}
 			*length = strtoull(text, NULL, 10);
-		else if (strcasecmp(key, "Content-Type") == 0) {
+		} else if (strcasecmp(key, "Content-Type") == 0) {
 			copy = mews_request_alloc(answer->request,
 			    (size_t)PyBytes_GET_SIZE(bytes) + 1);
 			if (copy != NULL)
