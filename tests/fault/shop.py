@@ -49,6 +49,12 @@ def make_forked():
 	return wsgi_of(fleet.pool)
 
 
+def make_attached():
+	"""Each worker takes part in the fleet of `mews monitor`."""
+	import mews
+	return wsgi_of(mews.Fleet(os.environ["MEWS_CONF"], attach=True).pool)
+
+
 def make_run():
 	import mews
 	return wsgi_of(mews.pool)

@@ -47,6 +47,8 @@ Where the fleet is made decides who shares what is known of the servers:
     multiprocessing, forkserver         in a module of
                                         set_forkserver_preload(): all
     multiprocessing, spawn              each process has its own
+    processes without a common parent   Fleet(.., attach=True): those of the
+                                        fleet of `mews monitor` share it
     threads                             one fleet; each thread has its pool
     a host in C that embeds Python      where the interpreter is started before
                                         the fork, all, whether Python is told of

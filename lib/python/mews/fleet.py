@@ -18,10 +18,10 @@ _fleets = weakref.WeakSet()
 class Fleet(_mews.Fleet):
     """The processes that share one segment, and the servers they know.
 
-    Make it before the first fork, or attach to one that others made. A child takes its slot, and opens its own
-    connections, at its first use of a pool; nothing but the segment is
-    shared with others. The slot of a child that ended is given back when the
-    parent forks the next one, or calls reap().
+    Make it before the first fork, or attach to one that others made. A child
+    takes its slot, and opens its own connections, at its first use of a pool;
+    nothing but the segment is shared with others. The slot of a child that
+    ended is given back when the parent forks the next one, or calls reap().
 
     config        the path of a file, see mews.conf(5), or a dict, see
                   help(mews.settings)
@@ -90,8 +90,8 @@ class Fleet(_mews.Fleet):
         """Fork the process that probes the servers; returns its pid.
 
         It ends with this process, or with close(); if it was killed, call
-        this again. Without one the processes of the fleet probe what failed among themselves; but
-        nobody measures how far standbys are behind.
+        this again. Without one the processes of the fleet probe what failed
+        among themselves; but nobody measures how far standbys are behind.
         """
         self.status()  # a closed fleet refuses
         if self._monitor is not None and self._monitor_lives():
