@@ -1,5 +1,6 @@
 /*
- * ask.c - mews reload: ask a running fleet, and wait for what comes of it.
+ * ask.c - mews reload and upgrade: ask a running fleet, and wait for what comes
+ * of it.
  *
  * The master leaves the outcome in a file, with the time at which it began. One
  * that began before we asked is none of ours; see reload.h.
@@ -59,11 +60,14 @@ wait_for(const char *path, pid_t master, int64_t asked,
     config_report_fn *report, void *arg, struct mews_error *error)
 {
 	enum ask_outcome outcome;
+	bool		 ended;
 
 	while (process_now() - asked < ASK_MS) {
+		ended = kill(master, 0) != 0 && errno == ESRCH;
+		/* One that was replaced may end as soon as it has told. */
 		if (look(path, asked, &outcome, report, arg, error))
 			return outcome;
-		if (kill(master, 0) != 0 && errno == ESRCH) {
+		if (ended) {
 			fail(error, "the master, pid %jd, ended",
 			    (intmax_t)master);
 			return ASK_NOTHING;
@@ -76,8 +80,8 @@ wait_for(const char *path, pid_t master, int64_t asked,
 }
 
 enum ask_outcome
-ask_reload(const struct config *config, config_report_fn *report, void *arg,
-    struct mews_error *error)
+ask_master(const struct config *config, int signal, config_report_fn *report,
+    void *arg, struct mews_error *error)
 {
 	const char	*instance = config->fleet.instance;
 	char		*pid_path, *path;
@@ -92,7 +96,7 @@ ask_reload(const struct config *config, config_report_fn *report, void *arg,
 	else if ((master = runtime_owner(pid_path)) <= 0)
 		fail(error, "instance %s does not run, says %s", instance,
 		    pid_path);
-	else if (kill(master, SIGHUP) != 0)
+	else if (kill(master, signal) != 0)
 		fail(error, "instance %s: cannot signal pid %jd: %s", instance,
 		    (intmax_t)master, strerror(errno));
 	else

@@ -1,5 +1,6 @@
 /*
- * ask.h - mews reload: ask a running fleet, and wait for what comes of it.
+ * ask.h - mews reload and upgrade: ask a running fleet, and wait for what comes
+ * of it.
  */
 #ifndef MASTER_ASK_H
 #define MASTER_ASK_H
@@ -15,12 +16,14 @@ enum ask_outcome {
 };
 
 /**
- * Make the master of @config's instance read its configuration anew.
+ * Make the master of @config's instance read its configuration anew, or let
+ * another binary take over.
  *
+ * @signal  HUP or USR2.
  * @report  gets a line for each mistake.
  * @error   one sentence, unless ASK_READY is returned.
  */
-enum ask_outcome ask_reload(const struct config *config,
+enum ask_outcome ask_master(const struct config *config, int signal,
     config_report_fn *report, void *arg, struct mews_error *error);
 
 #endif

@@ -239,6 +239,28 @@ listeners_bind(struct listeners *set, enum listener_kind kind,
 }
 
 void
+listeners_take(struct listeners *set, struct passed *passed)
+{
+	for (size_t i = 0; i < set->count; i++)
+		set->fds[i] = passed_take(passed, &set->config->listen[i]);
+}
+
+void
+listeners_own(struct listeners *set)
+{
+	const char *path;
+	struct stat st;
+
+	for (size_t i = 0; i < set->count; i++) {
+		path = set->config->listen[i].path;
+		if (path == NULL || lstat(path, &st) != 0)
+			continue;
+		set->files[i].dev = st.st_dev;
+		set->files[i].ino = st.st_ino;
+	}
+}
+
+void
 listeners_adopt(struct listeners *set, const struct listeners *from)
 {
 	for (size_t i = 0; i < set->count; i++)

@@ -46,6 +46,11 @@ bool listeners_init_own(struct listeners *set, const struct config *config,
 bool listeners_bind(struct listeners *set, enum listener_kind kind,
     uint32_t patience_ms, struct mews_error *error);
 
+/** Take those that another master passed on; its files are not ours yet. */
+void listeners_take(struct listeners *set, struct passed *passed);
+/** The files of all unix sockets are ours to remove. */
+void listeners_own(struct listeners *set);
+
 /** Take over from @from what both listen on. */
 void listeners_adopt(struct listeners *set, const struct listeners *from);
 /** Close what @kept does not listen on, files of unix sockets included. */

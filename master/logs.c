@@ -4,6 +4,7 @@
 #include "logs.h"
 
 #include "fail.h"
+#include "handover.h"
 #include "parts.h"
 
 #include <stdlib.h>
@@ -98,6 +99,9 @@ logs_renew(struct master *m)
 	const char	  *why;
 	char		   path[512];
 
+	/* Workers of a master that we replaced may still drain. */
+	if (m->handover != NULL)
+		handover_send(m->handover->channel, "logs");
 	LIST_FOREACH(place, &m->logs, entry) {
 		if (place->where != CONFIG_LOG_FILE)
 			continue;

@@ -11,6 +11,7 @@
 #include "events.h"
 #include "explain.h"
 #include "fail.h"
+#include "handover.h"
 #include "master.h"
 #include "signals.h"
 #include "status.h"
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,8 @@ struct options {
 	const char *runtime_dir;
 	const char *instance;
 	const char *endpoint;
+	const char *name; /* of the command itself */
+	struct handover *handover; /* NULL: no master is replaced */
 	bool	    json;
 	struct complaints *complaints;
 	bool	    watch;
@@ -47,7 +51,7 @@ struct options {
 struct command {
 	const char *name;
 	const char *takes; /* short names of the options it knows */
-	int (*run)(const struct options *options);
+	int (*run)(struct options *options);
 	enum { NAMES_NONE, NAMES_MAY, NAMES_MUST } names; /* an endpoint */
 };
 
@@ -56,6 +60,7 @@ static const char usage_text[] =
     "       mews monitor -c FILE\n"
     "       mews check -c FILE\n"
     "       mews reload -c FILE\n"
+    "       mews upgrade -c FILE\n"
     "       mews status (-c FILE | --runtime-dir DIR [--instance NAME]) "
     "[--json] [--watch]\n"
     "       mews top (-c FILE | --runtime-dir DIR [--instance NAME])\n"
@@ -73,6 +78,7 @@ static const char usage_text[] =
     "  monitor  watch the servers without serving, for processes that attach\n"
     "  check    say what is wrong with a configuration, and do nothing else\n"
     "  reload   make a running fleet read its configuration anew\n"
+    "  upgrade  replace a running fleet by what is installed now\n"
     "  status   show a running fleet; works while it hangs\n"
     "  top      show it live, in a terminal\n"
     "  events   show the last things that happened to it\n"
@@ -92,12 +98,13 @@ static const char usage_text[] =
     "  TERM, INT    finish what is in flight, then end; INT again: as QUIT\n"
     "  QUIT         end now\n"
     "  HUP          reload: read the configuration anew\n"
+    "  USR2         upgrade: let another binary take over\n"
     "  USR1         open the log anew, where it is a file\n"
     "  TTIN, TTOU   one worker more, one less\n"
     "\n"
     "Exit status: 0; 1 it failed, and said why; 2 bad usage; 3 no\n"
-    "outcome in time (reload). status and explain: 1 also if the fleet's\n"
-    "master is dead.\n";
+    "outcome in time (reload, upgrade). status and explain: 1 also if the\n"
+    "fleet's master is dead.\n";
 
 static void usage_error(struct complaints *complaints, const char *format,
     ...) __attribute__((noreturn, format(printf, 2, 3)));
@@ -115,51 +122,73 @@ usage_error(struct complaints *complaints, const char *format, ...)
 	exit(EXIT_USAGE);
 }
 
+/* A config_report_fn: a master that we are to replace is told as well. */
+static void
+report_line(void *arg, const char *line)
+{
+	const struct options *options = arg;
+
+	complaints_line(options->complaints, line);
+	if (options->handover != NULL)
+		handover_send(options->handover->channel, "mistake %s", line);
+}
+
 /* A mistake in the configuration looks like all the others. */
 static void
-report_failure(const struct options *options, const struct mews_error *error)
+report_failure(struct options *options, const struct mews_error *error)
 {
-	complaints_add(options->complaints, "%s%s",
+	char line[sizeof(error->message) + 8];
+
+	snprintf(line, sizeof(line), "%s%s",
 	    error->status == MEWS_INVALID ? "" : "mews: ", error->message);
+	report_line(options, line);
 }
 
 /* Load the configuration; report each mistake that can be seen before a fleet
  * is made. @all: also what a start would find by itself. */
 static bool
-load(struct config **config, const struct options *options, bool all)
+load(struct config **config, struct options *options, bool all)
 {
-	struct complaints *complaints = options->complaints;
-
-	if (!config_load(config, options->config, complaints_line, complaints))
+	if (!config_load(config, options->config, report_line, options))
 		return false;
 	for (size_t i = 0; i < (*config)->warning_count; i++)
-		complaints_line(complaints, (*config)->warnings[i]);
-	if (trial_run(*config, all, complaints_line, complaints))
+		complaints_line(options->complaints, (*config)->warnings[i]);
+	if (trial_run(*config, all, report_line, options))
 		return true;
 	config_free(config);
 	return false;
 }
 
 static int
-command_run(const struct options *options)
+command_run(struct options *options)
 {
 	struct config	 *config;
+	struct handover	  handover;
 	struct mews_error error;
-	bool		  ran;
+	bool		  ran = false;
 
 	/* A service has to start, whoever reads what it says. */
 	options->complaints->patience_ms = 0;
-	if (!load(&config, options, false))
-		return EXIT_FAILURE;
-	if (!(ran = master_run(config, &error)))
+	if (!handover_find(&handover, &error)) {
 		report_failure(options, &error);
-	config_free(&config);
+		return EXIT_FAILURE;
+	}
+	if (handover.channel != -1)
+		options->handover = &handover;
+	if (load(&config, options, false)) {
+		ran = master_run(config, options->name, options->handover,
+		    &error);
+		if (!ran)
+			report_failure(options, &error);
+		config_free(&config);
+	}
+	handover_free(&handover);
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* The fleet's part of a configuration is all that counts here. */
 static int
-command_monitor(const struct options *options)
+command_monitor(struct options *options)
 {
 	struct complaints *complaints = options->complaints;
 	struct config	  *config;
@@ -178,8 +207,9 @@ command_monitor(const struct options *options)
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Have a running fleet do what @signal means, and wait for the outcome. */
 static int
-command_reload(const struct options *options)
+ask(struct options *options, int signal)
 {
 	struct config	 *config;
 	struct mews_error error;
@@ -188,8 +218,8 @@ command_reload(const struct options *options)
 	if (!config_load(&config, options->config, complaints_line,
 		options->complaints))
 		return EXIT_FAILURE;
-	outcome = ask_reload(config, complaints_line, options->complaints,
-	    &error);
+	outcome = ask_master(config, signal, complaints_line,
+	    options->complaints, &error);
 	if (outcome == ASK_READY)
 		printf("%s: serves\n", options->config);
 	else
@@ -200,7 +230,19 @@ command_reload(const struct options *options)
 }
 
 static int
-command_check(const struct options *options)
+command_reload(struct options *options)
+{
+	return ask(options, SIGHUP);
+}
+
+static int
+command_upgrade(struct options *options)
+{
+	return ask(options, SIGUSR2);
+}
+
+static int
+command_check(struct options *options)
 {
 	struct config *config;
 
@@ -235,7 +277,7 @@ find_fleet(const struct options *options, struct config **config,
 }
 
 static int
-command_status(const struct options *options)
+command_status(struct options *options)
 {
 	struct config	  *config;
 	struct status_args args = { .json = options->json };
@@ -257,7 +299,7 @@ command_status(const struct options *options)
 }
 
 static int
-command_top(const struct options *options)
+command_top(struct options *options)
 {
 	struct config	 *config;
 	struct top_args	  args = { 0 };
@@ -273,7 +315,7 @@ command_top(const struct options *options)
 }
 
 static int
-command_events(const struct options *options)
+command_events(struct options *options)
 {
 	struct config	  *config;
 	struct events_args args = { .follow = options->follow };
@@ -289,7 +331,7 @@ command_events(const struct options *options)
 }
 
 static int
-command_explain(const struct options *options)
+command_explain(struct options *options)
 {
 	struct config	   *config;
 	struct explain_args args = { .endpoint = options->endpoint };
@@ -307,7 +349,7 @@ command_explain(const struct options *options)
 }
 
 static int
-set_drained(const struct options *options, bool drained)
+set_drained(struct options *options, bool drained)
 {
 	struct config	 *config;
 	struct mews_error error;
@@ -328,13 +370,13 @@ set_drained(const struct options *options, bool drained)
 }
 
 static int
-command_drain(const struct options *options)
+command_drain(struct options *options)
 {
 	return set_drained(options, true);
 }
 
 static int
-command_enable(const struct options *options)
+command_enable(struct options *options)
 {
 	return set_drained(options, false);
 }
@@ -344,6 +386,7 @@ static const struct command commands[] = {
 	{ "monitor", "c", command_monitor, NAMES_NONE },
 	{ "check", "c", command_check, NAMES_NONE },
 	{ "reload", "c", command_reload, NAMES_NONE },
+	{ "upgrade", "c", command_upgrade, NAMES_NONE },
 	{ "status", "crijw", command_status, NAMES_NONE },
 	{ "top", "cri", command_top, NAMES_NONE },
 	{ "events", "crif", command_events, NAMES_NONE },
@@ -488,6 +531,7 @@ main(int argc, char **argv)
 	open_standard_descriptors();
 	complaints_open(&complaints, PATIENCE_MS);
 	argv = make_title_room(&complaints, argc, argv);
+	options.name = argv[0];
 	if (argc < 2)
 		usage_error(&complaints, "a command is missing");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {

@@ -16,10 +16,12 @@
 
 #include "ending.h"
 #include "fail.h"
+#include "handover.h"
 #include "leftover.h"
 #include "monitor.h"
 #include "parts.h"
 #include "places.h"
+#include "takeover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,9 +49,8 @@
 #define WANT_FEWER     0x20
 #define WANT_RELOAD    0x40
 #define WANT_LOGS      0x80
+#define WANT_UPGRADE   0x100
 
-/* USR2 (a new binary) will get its meaning here. Nothing is wanted by those
- * that would end the master by default. */
 static const struct master_signal {
 	int	 number;
 	unsigned want;
@@ -62,7 +63,7 @@ static const struct master_signal {
 	{ SIGTTOU, WANT_FEWER },
 	{ SIGHUP, WANT_RELOAD },
 	{ SIGUSR1, WANT_LOGS },
-	{ SIGUSR2, 0 },
+	{ SIGUSR2, WANT_UPGRADE },
 	{ 0, 0 },
 };
 
@@ -95,20 +96,29 @@ static bool
 master_create_fleet(struct master *m, struct mews_error *error)
 {
 	struct mews_config fleet = m->config->fleet;
-	struct generation *g = m->now;
 
+	m->start_workers = m->config->workers;
 	m->slots = 2 * m->config->workers + SPARE_SLOTS;
-	g->log = m->log;
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
 	fleet.workers = m->config->workers;
 	fleet.slots = m->slots;
-	if (mews_fleet_create(&g->fleet, &fleet, error) != MEWS_OK)
+	if (mews_fleet_create(&m->now->fleet, &fleet, error) != MEWS_OK)
 		return false;
+	m->number = 1;
+	mews_fleet_set_master(m->now->fleet, getpid(), m->number);
+	return true;
+}
+
+/* The tables of the first generation; its fleet is there. */
+static bool
+master_make_tables(struct master *m, struct mews_error *error)
+{
+	struct generation *g = m->now;
+
+	g->log = m->log;
 	mews_fleet_set_log(g->fleet, log_sink, &g->log);
 	mews_fleet_set_log_level(g->fleet, g->log.level);
-	m->number = 1;
-	mews_fleet_set_master(g->fleet, getpid(), m->number);
 	m->monitor = (struct workers) {
 		.noun = "monitor",
 		.config = m->config,
@@ -120,7 +130,7 @@ master_create_fleet(struct master *m, struct mews_error *error)
 		.count = 1,
 	};
 	if (!generation_make_workers(g, &m->generations, master_child,
-		m->runtime.segment_path, m->keeps ? 0 : m->config->workers,
+		m->runtime.segment_path, m->keeps ? 0 : m->start_workers,
 		m->slots) ||
 	    !workers_init(&m->monitor))
 		return fail(error, "out of memory");
@@ -129,18 +139,13 @@ master_create_fleet(struct master *m, struct mews_error *error)
 }
 
 static bool
-master_open(struct master *m, struct mews_error *error)
+master_bind(struct master *m, struct mews_error *error)
 {
 	const struct config *config = m->config;
 	struct listeners    *listeners, *admin;
 	uint32_t	     patience;
 
-	if ((m->now = generation_new(m, config, NULL, &m->log)) == NULL)
-		return fail(error, "out of memory");
-	TAILQ_INSERT_TAIL(&m->generations, m->now, entry);
-	if (!master_open_signals(m, error) ||
-	    !privileges_find(&m->user, config, error) ||
-	    !runtime_prepare(&m->runtime, config, &m->user, error) ||
+	if (!runtime_prepare(&m->runtime, config, &m->user, error) ||
 	    (!m->keeps &&
 		!listeners_init(&m->now->listeners, config, error)) ||
 	    !listeners_init_own(&m->now->admin, &m->now->admin_config, error))
@@ -153,11 +158,25 @@ master_open(struct master *m, struct mews_error *error)
 	return listeners_bind(listeners, LISTENER_TCP, patience, error) &&
 	    listeners_bind(admin, LISTENER_TCP, patience, error) &&
 	    privileges_drop(&m->user, error) &&
-	    logs_set(m, &m->log, m->config, error) &&
 	    runtime_claim(&m->runtime, error) &&
 	    listeners_bind(listeners, LISTENER_UNIX, patience, error) &&
 	    listeners_bind(admin, LISTENER_UNIX, patience, error) &&
 	    master_create_fleet(m, error);
+}
+
+static bool
+master_open(struct master *m, struct mews_error *error)
+{
+	m->now = generation_new(m, m->config, NULL, &m->log);
+	if (m->now == NULL)
+		return fail(error, "out of memory");
+	TAILQ_INSERT_TAIL(&m->generations, m->now, entry);
+	return master_open_signals(m, error) &&
+	    privileges_find(&m->user, m->config, error) &&
+	    (m->handover != NULL ? takeover_open(m, error) :
+				   master_bind(m, error)) &&
+	    logs_set(m, &m->log, m->config, error) &&
+	    master_make_tables(m, error);
 }
 
 /* Lists what listens and what is served, each as one word of @buffer. */
@@ -199,7 +218,7 @@ static int
 master_due(const struct master *m)
 {
 	const struct generation *g;
-	int64_t			 reload = reload_due(m);
+	int64_t			 reload = MIN(reload_due(m), upgrade_due(m));
 	int			 due = workers_due(&m->monitor);
 
 	TAILQ_FOREACH(g, &m->generations, entry)
@@ -218,6 +237,9 @@ master_wait(struct master *m)
 	struct pollfd pfds[] = {
 		{ .fd = m->signal_fd, .events = POLLIN },
 		{ .fd = m->reload.answers, .events = POLLIN },
+		{ .fd = m->upgrade.channel, .events = POLLIN },
+		{ .fd = m->handover == NULL ? -1 : m->handover->channel,
+		    .events = POLLIN },
 	};
 	const struct master_signal *s;
 	struct signalfd_siginfo	    got;
@@ -229,7 +251,7 @@ master_wait(struct master *m)
 	if (lost != m->lost)
 		mews_fleet_count_dropped(m->now->fleet, lost - m->lost);
 	m->lost = lost;
-	poll(pfds, 2, master_due(m));
+	poll(pfds, 4, master_due(m));
 	while (read(m->signal_fd, &got, sizeof(got)) == sizeof(got)) {
 		for (s = master_signals; s->number != 0; s++)
 			if (s->number == (int)got.ssi_signo)
@@ -250,6 +272,7 @@ master_stop(struct master *m, int signal, int64_t patience_ms)
 	struct generation *g;
 
 	notify_stopping(&m->notify, patience_ms);
+	upgrade_give_up(m, "the fleet stops");
 	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
 	m->stopping = m->monitor.stopping = true;
 	guard_end(&m->guard);
@@ -325,7 +348,8 @@ master_bury(struct master *m, pid_t pid, int wait_status)
 		if (workers_bury(&g->workers, pid, wait_status))
 			return;
 	}
-	if (guard_bury(&m->guard, pid, wait_status))
+	if (guard_bury(&m->guard, pid, wait_status) ||
+	    upgrade_bury(m, pid, wait_status))
 		return;
 	if ((monitor = process_find(&m->monitor.list, pid)) != NULL)
 		ending_bury(m, monitor->retired, wait_status);
@@ -362,17 +386,40 @@ master_go_on(struct master *m)
 {
 	struct generation *g;
 
-	/* The monitor watches over the workers until the last has ended. */
-	if (m->stopping && master_is_empty(m))
+	/* The monitor watches over the workers until the last has ended; the
+	 * monitor of another master goes on. */
+	if (m->stopping && takeover_waits(m) && master_is_empty(m))
+		workers_stop(&m->monitor, SIGTERM, 0);
+	else if (m->stopping && !m->upgrade.passed && master_is_empty(m))
 		ending_go_on(m);
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_watch(&g->workers);
 	workers_watch(&m->monitor);
 	reload_go_on(m);
+	takeover_go_on(m);
+	upgrade_go_on(m);
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_start(&g->workers);
-	workers_start(&m->monitor);
-	guard_start(&m->guard);
+	if (takeover_lets_monitor(m))
+		workers_start(&m->monitor);
+	if (!takeover_waits(m))
+		guard_start(&m->guard);
+}
+
+/* Signals change only a fleet that goes on. */
+static void
+master_change(struct master *m, unsigned want)
+{
+	if (want & WANT_MORE)
+		master_resize(m, true);
+	if (want & WANT_FEWER)
+		master_resize(m, false);
+	if (want & WANT_RELOAD) {
+		upgrade_give_up(m, "a reload began");
+		reload_begin(m);
+	}
+	if (want & WANT_UPGRADE)
+		upgrade_begin(m);
 }
 
 static void
@@ -398,17 +445,16 @@ master_loop(struct master *m)
 			master_reap(m);
 		if (m->keeps)
 			want &= ~(unsigned)(WANT_MORE | WANT_FEWER |
-			    WANT_RELOAD);
-		if ((want & WANT_MORE) && !m->stopping)
-			master_resize(m, true);
-		if ((want & WANT_FEWER) && !m->stopping)
-			master_resize(m, false);
+			    WANT_RELOAD | WANT_UPGRADE);
 		if (want & WANT_LOGS)
 			logs_renew(m);
-		if ((want & WANT_RELOAD) && !m->stopping)
-			reload_begin(m);
+		if (!m->stopping && !m->upgrade.passed && !takeover_waits(m))
+			master_change(m, want);
 		master_go_on(m);
-		notify_reloading(&m->notify, m->reload.next != NULL);
+		if (takeover_waits(m))
+			continue;
+		notify_reloading(&m->notify, m->reload.next != NULL ||
+		    (m->upgrade.pid != 0 && !m->upgrade.given_up));
 		serve = m->keeps ? &m->monitor : &m->now->workers;
 		notify_serving(&m->notify, serve->noun, workers_serving(serve),
 		    serve->count);
@@ -432,10 +478,12 @@ master_close(struct master *m)
 }
 
 static bool
-master_live(const struct config *config, bool keeps, struct mews_error *error)
+master_live(const struct config *config, const char *name,
+    struct handover *handover, bool keeps, struct mews_error *error)
 {
 	struct master m = {
 		.config = config,
+		.handover = handover,
 		.keeps = keeps,
 		.log = { config->log, config->log_level, "master", -1 },
 		.signal_fd = -1,
@@ -444,12 +492,16 @@ master_live(const struct config *config, bool keeps, struct mews_error *error)
 	bool opened, ended = false;
 
 	reload_init(&m.reload);
+	upgrade_init(&m.upgrade, name);
 	TAILQ_INIT(&m.generations);
 	TAILQ_INIT(&m.monitor.list);
 	/* First of all: a later user might not be allowed to. */
 	opened = logs_begin(&m, error);
 	standard_open(&m.standard);
-	notify_open(&m.notify);
+	if (handover != NULL)
+		notify_adopt(&m.notify, handover->notify);
+	else
+		notify_open(&m.notify);
 	if (opened && master_open(&m, error)) {
 		setproctitle("master (%s)", config->fleet.instance);
 		master_announce(&m);
@@ -458,7 +510,11 @@ master_live(const struct config *config, bool keeps, struct mews_error *error)
 		    fail(error, "instance %s: stopped, but statements of its "
 			"workers may still run; see the log for orphans_left",
 			config->fleet.instance);
-		log_write(&m.log, MEWS_LOG_INFO, "stopped", "instance=%s",
+		if (m.takeover.failed)
+			ended = fail(error, "a worker of the new master ended "
+			    "before all were ready; the log says why");
+		log_write(&m.log, MEWS_LOG_INFO,
+		    m.upgrade.passed ? "replaced" : "stopped", "instance=%s",
 		    config->fleet.instance);
 	}
 	master_close(&m);
@@ -469,13 +525,14 @@ master_live(const struct config *config, bool keeps, struct mews_error *error)
 }
 
 bool
-master_run(const struct config *config, struct mews_error *error)
+master_run(const struct config *config, const char *name,
+    struct handover *handover, struct mews_error *error)
 {
-	return master_live(config, false, error);
+	return master_live(config, name, handover, false, error);
 }
 
 bool
 master_keep(const struct config *config, struct mews_error *error)
 {
-	return master_live(config, true, error);
+	return master_live(config, "", NULL, true, error);
 }

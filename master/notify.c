@@ -62,6 +62,14 @@ notify_open(struct notify *notify)
 }
 
 void
+notify_adopt(struct notify *notify, int fd)
+{
+	*notify = (struct notify) { .fd = fd };
+	if (fd != -1)
+		notify->every_ms = sign_of_life_ms();
+}
+
+void
 notify_close(struct notify *notify)
 {
 	if (notify->fd != -1)
@@ -127,6 +135,14 @@ notify_reloading(struct notify *notify, bool reloading)
 		    (intmax_t)process_now() * 1000);
 	else
 		tell(notify, "READY=1");
+}
+
+void
+notify_pass(struct notify *notify, pid_t pid)
+{
+	tell(notify, "MAINPID=%jd", (intmax_t)pid);
+	notify_close(notify);
+	notify->every_ms = 0;
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct notify {
 	int	 fd;	   /* -1: nobody listens */
@@ -21,6 +22,8 @@ struct notify {
 
 /** Find whom to tell, while this user may. */
 void notify_open(struct notify *notify);
+/** As notify_open(), with what the master that we replace had opened. */
+void notify_adopt(struct notify *notify, int fd);
 void notify_close(struct notify *notify);
 /** In a child: it is not the child that systemd watches. */
 void notify_disown(struct notify *notify);
@@ -33,6 +36,8 @@ void notify_serving(struct notify *notify, const char *noun, unsigned serving,
 /** Is a reload under way? Told when that changes, and never before the service
  * is ready. */
 void notify_reloading(struct notify *notify, bool reloading);
+/** Another process is the service from now on, and tells. */
+void notify_pass(struct notify *notify, pid_t pid);
 /** The service ends, within @patience_ms; PROCESS_NEVER: some time. */
 void notify_stopping(struct notify *notify, int64_t patience_ms);
 /** Milliseconds until the next sign of life, at most @ms. */

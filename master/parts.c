@@ -7,6 +7,7 @@
 #include "parts.h"
 
 #include "admin.h"
+#include "handover.h"
 #include "monitor.h"
 
 #include <unistd.h>
@@ -19,6 +20,10 @@ master_disown(struct master *m, struct log *log, const char *process,
 	close(m->signal_fd);
 	if (m->reload.answers != -1)
 		close(m->reload.answers);
+	if (m->upgrade.channel != -1)
+		close(m->upgrade.channel);
+	if (m->handover != NULL && m->handover->channel != -1)
+		close(m->handover->channel);
 	runtime_disown(&m->runtime);
 	standard_take(&m->standard);
 	notify_disown(&m->notify);

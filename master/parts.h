@@ -13,6 +13,7 @@
 #include "reload.h"
 #include "runtime.h"
 #include "standard.h"
+#include "upgrade.h"
 
 struct master {
 	const struct config   *config; /* of the generation that serves */
@@ -25,6 +26,13 @@ struct master {
 	struct generation_list generations; /* oldest first */
 	struct generation     *now;	    /* serves */
 	struct reload	       reload;
+	struct upgrade	       upgrade;
+	struct handover	      *handover; /* NULL: we replace nobody */
+	struct {
+		bool ready, go, done, monitor; /* as handover.h says */
+		bool failed;		       /* a worker ended before */
+	} takeover;
+	unsigned	       start_workers; /* at a start */
 	struct ending	       ending;
 	unsigned	       slots; /* of the segment, for workers */
 	uint32_t	       number; /* of the generation that serves */

@@ -30,9 +30,8 @@ reload_init(struct reload *reload)
 	*reload = (struct reload) { .answers = -1 };
 }
 
-/* One mistake: FILE:LINE, and what is wrong there. */
-static void
-say(void *arg, const char *line)
+void
+reload_say(void *arg, const char *line)
 {
 	struct master *m = arg;
 	char	       quoted[1024];
@@ -44,9 +43,8 @@ say(void *arg, const char *line)
 	    logfmt_value(quoted, sizeof(quoted), line));
 }
 
-/* Leave the outcome for mews reload; nobody may be waiting for it. */
-static void
-tell(struct master *m, const char *outcome, const char *text)
+void
+reload_tell(struct master *m, const char *outcome, const char *text)
 {
 	struct reload *r = &m->reload;
 	const char    *path = m->runtime.outcome_path;
@@ -73,6 +71,17 @@ tell(struct master *m, const char *outcome, const char *text)
 	free(r->said);
 	r->saying = NULL;
 	r->said = NULL;
+	r->began = 0;
+}
+
+void
+reload_ask(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	r->began = process_now();
+	r->mistakes = 0;
+	r->saying = open_memstream(&r->said, &r->said_size);
 }
 
 static void
@@ -109,11 +118,10 @@ reload_give_up(struct master *m, const char *outcome, const char *why)
 	log_write(&m->log, MEWS_LOG_ERROR, "reload_refused",
 	    "mistakes=%u why=%s serves=%s", r->mistakes,
 	    logfmt_value(quoted, sizeof(quoted), why), "as_before");
-	tell(m, outcome, why);
+	reload_tell(m, outcome, why);
 	if (r->next != NULL)
 		drop(m, r->next);
 	r->next = NULL;
-	r->began = 0;
 }
 
 static bool
@@ -147,7 +155,7 @@ check_fixed(struct master *m, const struct config *to)
 		    fixed[i].was == NULL ? "not set" : "\"",
 		    fixed[i].was == NULL ? "" : fixed[i].was,
 		    fixed[i].was == NULL ? "" : "\"");
-		say(m, line);
+		reload_say(m, line);
 	}
 	return good;
 }
@@ -174,7 +182,7 @@ check_room(struct master *m, const struct config *to)
 	snprintf(line, sizeof(line), "%s: workers: no room for %u beside %u "
 	    "that live: the segment has %u slots; try again when fewer drain, "
 	    "or restart", to->path, count_of(m, to), living, m->slots);
-	say(m, line);
+	reload_say(m, line);
 	return false;
 }
 
@@ -252,18 +260,15 @@ prepare(struct master *m, struct config *to, struct mews_error *error)
 void
 reload_begin(struct master *m)
 {
-	struct reload	 *r = &m->reload;
 	struct config	 *to;
 	struct mews_error error = { .message = "" };
 	char		  path[512];
 
 	reload_give_up(m, RELOAD_REPLACED, "another reload began");
-	r->began = process_now();
-	r->mistakes = 0;
-	r->saying = open_memstream(&r->said, &r->said_size);
+	reload_ask(m);
 	log_write(&m->log, MEWS_LOG_INFO, "reload", "config=%s",
 	    logfmt_value(path, sizeof(path), m->config->path));
-	if (!config_load(&to, m->config->path, say, m)) {
+	if (!config_load(&to, m->config->path, reload_say, m)) {
 		reload_give_up(m, RELOAD_REFUSED, "the configuration is wrong");
 		return;
 	}
@@ -278,7 +283,7 @@ reload_begin(struct master *m)
 		return;
 	}
 	if (!prepare(m, to, &error)) {
-		say(m, error.message);
+		reload_say(m, error.message);
 		reload_give_up(m, RELOAD_REFUSED, "it cannot be done");
 	}
 }
@@ -302,7 +307,7 @@ hear_trial(struct master *m)
 
 	while (getline(&line, &size, m->reload.in) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		say(m, line);
+		reload_say(m, line);
 	}
 	clearerr(m->reload.in);
 	free(line);
@@ -357,9 +362,8 @@ switch_over(struct master *m)
 	snprintf(text, sizeof(text), "generation=%u workers=%u ms=%" PRId64,
 	    m->number, g->workers.count, process_now() - r->began);
 	log_write(&m->log, MEWS_LOG_INFO, "reloaded", "%s", text);
-	tell(m, RELOAD_READY, text);
+	reload_tell(m, RELOAD_READY, text);
 	r->next = NULL;
-	r->began = 0;
 }
 
 /* Did one of them end before all were ready? */

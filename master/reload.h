@@ -39,6 +39,14 @@ struct reload {
 
 void reload_init(struct reload *reload);
 
+/** Somebody asks for something whose outcome is told: mistakes are kept from
+ * now on. */
+void reload_ask(struct master *m);
+/** One mistake: FILE:LINE, and what is wrong there. A config_report_fn. */
+void reload_say(void *master, const char *line);
+/** Leave the outcome, with the mistakes, for who asked. */
+void reload_tell(struct master *m, const char *outcome, const char *text);
+
 /** HUP: begin; one that is under way is given up for it. */
 void reload_begin(struct master *m);
 /** Go on, as far as that is possible now. */

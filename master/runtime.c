@@ -138,13 +138,12 @@ directory_make(struct runtime *runtime, const struct privileges *who,
 	return true;
 }
 
-bool
-runtime_prepare(struct runtime *runtime, const struct config *config,
+static bool
+set_names(struct runtime *runtime, const struct config *config,
     const struct privileges *who, struct mews_error *error)
 {
-	pid_t owner;
-
 	memset(runtime, 0, sizeof(*runtime));
+	runtime->pid_fd = -1;
 	runtime->dir = config->runtime_dir;
 	runtime->instance = config->fleet.instance;
 	runtime->user = who->name;
@@ -153,9 +152,18 @@ runtime_prepare(struct runtime *runtime, const struct config *config,
 	    config_segment_path(runtime->dir, runtime->instance);
 	runtime->outcome_path =
 	    runtime_outcome_path(runtime->dir, runtime->instance);
-	if (runtime->pid_path == NULL || runtime->segment_path == NULL ||
-	    runtime->outcome_path == NULL)
-		return fail(error, "out of memory");
+	return (runtime->pid_path != NULL && runtime->segment_path != NULL &&
+	    runtime->outcome_path != NULL) || fail(error, "out of memory");
+}
+
+bool
+runtime_prepare(struct runtime *runtime, const struct config *config,
+    const struct privileges *who, struct mews_error *error)
+{
+	pid_t owner;
+
+	if (!set_names(runtime, config, who, error))
+		return false;
 	if (!directory_is_ours(runtime->dir, who, error))
 		return false;
 	owner = runtime_owner(runtime->pid_path);
@@ -293,11 +301,55 @@ runtime_claim(struct runtime *runtime, struct mews_error *error)
 	return true;
 }
 
+bool
+runtime_adopt(struct runtime *runtime, const struct config *config,
+    const struct privileges *who, int pid_fd, bool made_dir,
+    struct mews_error *error)
+{
+	bool done = set_names(runtime, config, who, error);
+
+	runtime->pid_fd = pid_fd;
+	runtime->made_dir = made_dir;
+	return done;
+}
+
+void
+runtime_own(struct runtime *runtime)
+{
+	char text[16];
+	int  length = snprintf(text, sizeof(text), "%jd",
+	    (intmax_t)getpid());
+
+	/* Never empty: somebody may read it meanwhile. */
+	if (pwrite(runtime->pid_fd, text, (size_t)length, 0) == length &&
+	    ftruncate(runtime->pid_fd, length) != 0)
+		return;
+	runtime->owned = true;
+}
+
+int
+runtime_pid_fd(const struct runtime *runtime)
+{
+	return runtime->pid_file != NULL ? pidfile_fileno(runtime->pid_file) :
+					   runtime->pid_fd;
+}
+
 void
 runtime_disown(struct runtime *runtime)
 {
 	pidfile_close(runtime->pid_file);
 	runtime->pid_file = NULL;
+	if (runtime->pid_fd != -1)
+		close(runtime->pid_fd);
+	runtime->pid_fd = -1;
+	runtime->owned = false;
+}
+
+void
+runtime_pass(struct runtime *runtime)
+{
+	runtime_disown(runtime);
+	runtime->made_dir = false;
 }
 
 void
@@ -306,7 +358,13 @@ runtime_release(struct runtime *runtime)
 	if (runtime->pid_file != NULL) {
 		unlink(runtime->outcome_path);
 		pidfile_remove(runtime->pid_file);
-	}
+	} else if (runtime->owned) {
+		unlink(runtime->outcome_path);
+		unlink(runtime->pid_path);
+	} else if (runtime->pid_fd != -1)
+		runtime->made_dir = false; /* it was not passed */
+	if (runtime->pid_fd > 0)
+		close(runtime->pid_fd);
 	if (runtime->made_dir)
 		rmdir(runtime->dir);
 	free(runtime->pid_path);

@@ -28,6 +28,8 @@ struct runtime {
 	char	     *segment_path;
 	char	     *outcome_path;
 	struct pidfh *pid_file;
+	int	      pid_fd; /* of another master's; -1: ours is above */
+	bool	      owned;  /* the files are ours to remove */
 	bool	      made_dir;
 	bool	      inherited; /* a killed master left its files here */
 };
@@ -61,6 +63,20 @@ bool runtime_check_rights(const struct config *config,
 
 /** Take the pid file and remove a stale segment. Not for root. */
 bool runtime_claim(struct runtime *runtime, struct mews_error *error);
+
+/**
+ * Take over from a master that lives, and holds the pid file as @pid_fd: the
+ * lock is one, as it came by inheritance. Changes nothing; see runtime_own().
+ */
+bool runtime_adopt(struct runtime *runtime, const struct config *config,
+    const struct privileges *who, int pid_fd, bool made_dir,
+    struct mews_error *error);
+/** From now on the pid file names us, and we remove all of it. */
+void runtime_own(struct runtime *runtime);
+/** Another master has all of it. */
+void runtime_pass(struct runtime *runtime);
+/** The descriptor that holds the lock. */
+int runtime_pid_fd(const struct runtime *runtime);
 
 /** In a child: give the pid file's descriptor up, leave the file alone. */
 void runtime_disown(struct runtime *runtime);

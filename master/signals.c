@@ -19,17 +19,30 @@ static const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 /* Signals that a running master obeys. Who sends one too early has to wait. */
 static const int early[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU };
 
+static void
+block_early(int how)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(early) / sizeof(int); i++)
+		sigaddset(&mask, early[i]);
+	sigprocmask(how, &mask, NULL);
+}
+
 void
 signals_begin(void)
 {
-	sigset_t mask;
 
 	for (size_t i = 0; i < sizeof(meaningless) / sizeof(int); i++)
 		signal(meaningless[i], SIG_IGN);
 	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
 		signal(number, SIG_IGN);
-	sigemptyset(&mask);
-	for (size_t i = 0; i < sizeof(early) / sizeof(int); i++)
-		sigaddset(&mask, early[i]);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
+	block_early(SIG_BLOCK);
+}
+
+void
+signals_reset(void)
+{
+	block_early(SIG_SETMASK);
 }

@@ -7,5 +7,8 @@
 /** First of all in `mews run`: from here on none that is not meant to end the
  * master does so by a mere default. */
 void signals_begin(void);
+/** As a process has them that is started; but those that come too early wait.
+ */
+void signals_reset(void);
 
 #endif

@@ -80,6 +80,26 @@ hash_groups(const struct mews_config *config)
 	return h;
 }
 
+/* The highest number that any generation has, or had lately. */
+static uint32_t
+newest(const struct mews_fleet *fleet)
+{
+	const struct segment *segment = &fleet->segment;
+	uint32_t	      most = fleet->line->newest, its;
+
+	its = record_turn(segment->header);
+	most = its > most ? its : most;
+	for (uint32_t i = 0; i < segment->endpoint_space; i++) {
+		its = atomic_load(&segment->endpoints[i].first);
+		most = its > most ? its : most;
+	}
+	for (uint32_t i = 0; i < segment->slot_count; i++) {
+		its = atomic_load(&segment->slots[i].generation);
+		most = its > most ? its : most;
+	}
+	return most;
+}
+
 bool
 fleet_configure(struct mews_fleet *fleet, const struct mews_config *config,
     const uint8_t *index)
@@ -103,14 +123,16 @@ fleet_configure(struct mews_fleet *fleet, const struct mews_config *config,
 	return true;
 }
 
-/* Make @fleet, whose segment and line are there, a generation of its own. */
-static enum mews_status
-configure(struct mews_fleet *fleet, const struct mews_config *config,
+enum mews_status
+fleet_claim(struct mews_fleet *fleet, const struct mews_config *config,
     struct mews_error *error)
 {
 	uint8_t			index[MEWS_ENDPOINTS_MAX];
 	enum mews_status	status;
 
+	/* Another process may have tried, and died. */
+	fleet->line->newest = newest(fleet);
+	record_disclaim(&fleet->segment, fleet->line->newest);
 	fleet->generation = ++fleet->line->newest;
 	status = record_claim(&fleet->segment, config, fleet->generation,
 	    index, error);
@@ -235,7 +257,7 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 		status = MEWS_NOMEM;
 		goto done;
 	}
-	if ((status = configure(fleet, config, error)) != MEWS_OK ||
+	if ((status = fleet_claim(fleet, config, error)) != MEWS_OK ||
 	    (status = open_line(fleet, error)) != MEWS_OK)
 		goto done;
 	mews_fleet_resolve(fleet);
@@ -285,7 +307,7 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	fleet->log_arg = from->log_arg;
 	fleet->log_least = from->log_least;
 	fleet->environment_told = from->environment_told;
-	if ((status = configure(fleet, config, error)) == MEWS_OK) {
+	if ((status = fleet_claim(fleet, config, error)) == MEWS_OK) {
 		fleet_learn(fleet);
 		if (error != NULL)
 			status_set(error, MEWS_OK, "%s", "");
@@ -314,6 +336,10 @@ mews_fleet_resolve(struct mews_fleet *fleet)
 void
 mews_fleet_switch(struct mews_fleet *fleet)
 {
+	if (fleet->line->adopted != NULL) {
+		fleet->line->path = fleet->line->adopted;
+		fleet->line->adopted = NULL;
+	}
 	settle(fleet);
 	endpoint_changed(fleet);
 }
@@ -345,6 +371,7 @@ end_line(struct fleet_line *line, struct segment *segment)
 	if (line->dir != -1)
 		close(line->dir);
 	free(line->path);
+	free(line->adopted);
 	free(line);
 	segment_close(segment);
 }
@@ -391,12 +418,29 @@ mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg)
 		    "variables=%s fill_in=endpoints", names);
 }
 
+/* A fleet that was adopted: its lock is that of the process before us, as long
+ * as that one lives. */
+static void
+take_lock(struct mews_fleet *fleet)
+{
+	struct fleet_line *line = fleet->line;
+
+	if (line->dir == -1 || line->lock != -1 || line->creator != getpid())
+		return;
+	hold_begin(true);
+	line->lock = hold_lock(line->dir, HOLD_CREATOR, true);
+	hold_end();
+	if (line->lock != -1)
+		atomic_store(&fleet->segment.header->made_by, hold_self());
+}
+
 void
 mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
     uint32_t generation)
 {
 	if (fleet->line->attached)
 		return;
+	take_lock(fleet);
 	atomic_store(&fleet->segment.header->master_pid, (int32_t)pid);
 	atomic_store(&fleet->segment.header->generation, generation);
 }

@@ -24,6 +24,7 @@ struct fleet_line {
 	char *path;	      /* of the runtime file, or NULL */
 	int dir;	      /* FILE.d, see hold.h; -1: none */
 	int lock;	      /* the creator's; -1: none */
+	char *adopted;	      /* path, of another process until we switch */
 	pid_t creator;	      /* 0: some other process; it is attached */
 	bool attached;
 	int *wakes;	      /* one descriptor per slot, see wake.h */
@@ -75,6 +76,15 @@ fleet_is_past(const struct mews_fleet *fleet)
 {
 	return mews_fleet_turn(fleet) == MEWS_TURN_PAST;
 }
+
+/* The first mistake of a configuration becomes @error. */
+enum mews_status fleet_check(const struct mews_config *config,
+    struct mews_error *error);
+/* Make @fleet, whose segment and line are there, a generation of its own. */
+enum mews_status fleet_claim(struct mews_fleet *fleet,
+    const struct mews_config *config, struct mews_error *error);
+/* Keep what must stay as it is in the segment; damage.h. */
+void fleet_learn(struct mews_fleet *fleet);
 
 /* The slot of this process, or NULL: a child does not inherit one. */
 struct segment_slot *fleet_slot(const struct mews_fleet *fleet);

@@ -177,7 +177,8 @@ fleet_launch_log(struct fleet *fleet, int log)
 	}
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
-	execl(getenv("MEWS"), "mews", "run", "-c", fleet->config, NULL);
+	execl(getenv("MEWS"), getenv("MEWS"), "run", "-c", fleet->config,
+	    NULL);
 	_exit(127);
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -91,6 +92,36 @@ START_TEST(systemd_is_told_when_it_serves_and_when_it_ends)
 	ck_assert_int_eq(hear(fd, "STOPPING=1\n"), 1);
 	ck_assert_int_eq(hear(fd, "EXTEND_TIMEOUT_USEC=21000000\n"), 1);
 	ck_assert_int_eq(hear(fd, "READY=1\n"), 2);
+	close(fd);
+}
+END_TEST
+
+/* The old master names the new one, which tells from then on. */
+START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
+{
+	struct said said;
+	char	    pid[32], *end;
+	int	    fd, status;
+
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	fleet_init(fleet, "");
+	fd = listen_notify(false);
+	fleet_start(fleet);
+	fleet_wait(hear(fd, "READY=1\n") == 1);
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	fleet_wait(hear(fd, "READY=1\n") == 2);
+	ck_assert_int_eq(hear(fd, "RELOADING=1\nMONOTONIC_USEC="), 1);
+	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
+	/* By the old one, and by itself. */
+	end = strstr(fleet_log_text(fleet), "new_master_pid=");
+	ck_assert_ptr_nonnull(end);
+	fleet->master = atoi(end + strlen("new_master_pid="));
+	snprintf(pid, sizeof(pid), "MAINPID=%d\n", fleet->master);
+	ck_assert_int_eq(hear(fd, pid), 2);
+	ck_assert_int_eq(hear(fd, "STOPPING=1"), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(hear(fd, "STOPPING=1"), 1);
 	close(fd);
 }
 END_TEST
@@ -228,6 +259,8 @@ systemd_suite(void)
 	    fleet_remove_base);
 	tcase_add_loop_test(tcase,
 	    systemd_is_told_when_it_serves_and_when_it_ends, 0, 2);
+	tcase_add_test(tcase,
+	    systemd_is_told_which_process_an_upgrade_made_the_master);
 	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
 	tcase_add_loop_test(tcase, who_listens_to_nothing_stops_no_fleet, 0,
 	    2);

@@ -113,6 +113,31 @@ enum mews_status mews_fleet_renew(struct mews_fleet **out,
     struct mews_error *error);
 
 /**
+ * Make the next generation of a fleet that another process created, in that
+ * process' successor: one that it forked, and that executed another program.
+ * It serves, and the fleet is this process' to remove, once mews_fleet_switch()
+ * was called; from then on the other one may fork, renew and switch no more.
+ * Generations are made by one process at a time. As mews_fleet_renew() else.
+ *
+ * @config      with the runtime_file of the fleet, whose segment has to be one
+ *              of this version's.
+ * @wakes       what mews_fleet_wakes() gave, inherited; closed at the end.
+ *
+ * Returns MEWS_OK, MEWS_INVALID, MEWS_SYSTEM or MEWS_NOMEM.
+ */
+enum mews_status mews_fleet_adopt(struct mews_fleet **out,
+    const struct mews_config *config, const int *wakes, size_t wake_count,
+    struct mews_error *error);
+
+/** The descriptors by which processes of the fleet are woken, to be inherited
+ * by a successor; returns how many, 0: there is no @room for them. They stay
+ * the library's. */
+size_t mews_fleet_wakes(const struct mews_fleet *fleet, int *fds, size_t room);
+
+/** The successor serves: the runtime file is no longer ours to remove. */
+void mews_fleet_hand_over(struct mews_fleet *fleet);
+
+/**
  * Look up the host names of endpoints that have no address yet; may block on
  * DNS. For a child forked from a renewed fleet, or for its host if that may
  * wait. An endpoint without an address is not dialed.
@@ -198,7 +223,9 @@ int64_t mews_fleet_beat_age(const struct mews_fleet *fleet, pid_t pid);
 enum mews_worker_state mews_fleet_state(const struct mews_fleet *fleet,
     pid_t pid);
 
-/** Publish the parent's pid and generation (binary upgrades) for status. */
+/** Publish the parent's pid and generation (binary upgrades) for status. A
+ * parent that adopted the fleet calls it again when the process before it has
+ * ended, and is then the one that attached processes look for. */
 void mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
     uint32_t generation);
 

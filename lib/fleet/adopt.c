@@ -1,0 +1,93 @@
+/*
+ * adopt.c - a fleet that goes from one process to its successor.
+ */
+#include "fleet/fleet.h"
+
+#include "fleet/hold.h"
+#include "base/status.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The segment and the line of @fleet are another process' so far. */
+static enum mews_status
+open_line(struct mews_fleet *fleet, const struct mews_config *config,
+    const int *wakes, size_t wake_count, struct mews_error *error)
+{
+	enum mews_status status;
+
+	status = segment_open(&fleet->segment, config->runtime_file, true,
+	    error);
+	if (status != MEWS_OK)
+		return status;
+	if (wake_count != fleet->segment.slot_count ||
+	    strncmp(fleet->segment.header->instance, config->instance,
+		sizeof(fleet->segment.header->instance)) != 0)
+		return status_set(error, MEWS_INVALID, "%s: is another fleet's",
+		    config->runtime_file);
+	fleet->line->adopted = strdup(config->runtime_file);
+	fleet->line->wakes = malloc(wake_count * sizeof(int));
+	if (fleet->line->adopted == NULL || fleet->line->wakes == NULL)
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	memcpy(fleet->line->wakes, wakes, wake_count * sizeof(int));
+	fleet->line->dir = hold_open_directory(config->runtime_file);
+	if (fleet->line->dir == -1)
+		return status_set(error, MEWS_SYSTEM, "%s.d: %s",
+		    config->runtime_file, strerror(errno));
+	return MEWS_OK;
+}
+
+enum mews_status
+mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
+    const int *wakes, size_t wake_count, struct mews_error *error)
+{
+	struct mews_fleet *fleet;
+	enum mews_status   status;
+
+	STATUS_NEED_OUT(out);
+	*out = NULL;
+	assert(config != NULL && config->runtime_file != NULL &&
+	    "mews: a configuration and its runtime file are there");
+	if ((status = fleet_check(config, error)) != MEWS_OK)
+		return status;
+	status = MEWS_NOMEM;
+	status_set(error, status, "out of memory");
+	if ((fleet = calloc(1, sizeof(*fleet))) == NULL ||
+	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
+		goto done;
+	fleet->log_least = MEWS_LOG_INFO;
+	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
+	fleet->line->generations = 1;
+	fleet->line->creator = getpid();
+	if ((status = open_line(fleet, config, wakes, wake_count, error)) !=
+	    MEWS_OK || (status = fleet_claim(fleet, config, error)) != MEWS_OK)
+		goto done;
+	fleet_learn(fleet);
+	if (error != NULL)
+		status_set(error, MEWS_OK, "%s", "");
+	*out = fleet;
+	fleet = NULL;
+done:
+	mews_fleet_destroy(&fleet);
+	return status;
+}
+
+size_t
+mews_fleet_wakes(const struct mews_fleet *fleet, int *fds, size_t room)
+{
+	if (room < fleet->segment.slot_count)
+		return 0;
+	memcpy(fds, fleet->line->wakes,
+	    fleet->segment.slot_count * sizeof(*fds));
+	return fleet->segment.slot_count;
+}
+
+void
+mews_fleet_hand_over(struct mews_fleet *fleet)
+{
+	free(fleet->line->path);
+	fleet->line->path = NULL;
+}

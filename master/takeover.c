@@ -1,0 +1,185 @@
+/*
+ * takeover.c - the new master's side of an upgrade.
+ */
+#include "takeover.h"
+
+#include "fail.h"
+#include "handover.h"
+#include "parts.h"
+#include "places.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static bool
+check_fixed(const struct master *m, struct mews_error *error)
+{
+	const struct handover *h = m->handover;
+	const struct config   *to = m->config;
+	const struct {
+		const char *key, *was, *is;
+	} fixed[] = {
+		{ "instance", h->instance, to->fleet.instance },
+		{ "runtime_dir", h->runtime_dir, to->runtime_dir },
+		{ "user", h->user, to->user },
+		{ "group", h->group, to->group == NULL ? "" : to->group },
+	};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (strcmp(fixed[i].was, fixed[i].is) != 0)
+			return fail(error, "%s: %s cannot change while the "
+			    "fleet runs: it is \"%s\"", to->path, fixed[i].key,
+			    fixed[i].was);
+	return true;
+}
+
+static bool
+check_room(struct master *m, unsigned count, struct mews_error *error)
+{
+	const struct handover *h = m->handover;
+
+	m->slots = h->slots;
+	return h->living + count <= h->slots ||
+	    fail(error, "%s: workers: no room for %u beside %u that live: the "
+		"segment has %u slots; try again when fewer drain, or restart",
+		m->config->path, count, h->living, h->slots);
+}
+
+bool
+takeover_open(struct master *m, struct mews_error *error)
+{
+	struct handover	  *h = m->handover;
+	struct generation *g = m->now;
+	struct mews_config fleet = m->config->fleet;
+
+	m->start_workers = m->config->workers == h->configured ? h->workers :
+	    m->config->workers;
+	if (!check_fixed(m, error) ||
+	    !check_room(m, m->start_workers, error) ||
+	    !runtime_adopt(&m->runtime, m->config, &m->user, h->pid_file,
+		h->made_dir, error) ||
+	    !listeners_init_own(&g->listeners, m->config, error) ||
+	    !listeners_init_own(&g->admin, &g->admin_config, error))
+		return false;
+	listeners_take(&g->listeners, &h->sockets);
+	listeners_take(&g->admin, &h->sockets);
+	fleet.abi = MEWS_ABI;
+	fleet.runtime_file = m->runtime.segment_path;
+	if (!listeners_bind(&g->listeners, LISTENER_TCP, 0, error) ||
+	    !listeners_bind(&g->admin, LISTENER_TCP, 0, error) ||
+	    !privileges_drop(&m->user, error) ||
+	    !listeners_bind(&g->listeners, LISTENER_UNIX, 0, error) ||
+	    !listeners_bind(&g->admin, LISTENER_UNIX, 0, error) ||
+	    mews_fleet_adopt(&g->fleet, &fleet, h->wakes, h->wake_count,
+		error) != MEWS_OK)
+		return false;
+	/* The old master serves meanwhile, and has a limit for us. */
+	mews_fleet_resolve(g->fleet);
+	return true;
+}
+
+/* Sockets that were passed, and that our configuration does not name. */
+static void
+drop_others(struct handover *h)
+{
+	struct sockaddr_un at;
+	socklen_t	   length;
+
+	for (int i = 0; i < h->sockets.count; i++) {
+		if (h->sockets.fds[i] == -1)
+			continue;
+		memset(&at, 0, sizeof(at));
+		length = sizeof(at) - 1;
+		if (getsockname(h->sockets.fds[i], (struct sockaddr *)&at,
+			&length) == 0 && at.sun_family == AF_UNIX)
+			unlink(at.sun_path);
+		close(h->sockets.fds[i]);
+		h->sockets.fds[i] = -1;
+	}
+}
+
+static void
+commit(struct master *m)
+{
+	struct generation *g = m->now;
+
+	m->number = m->handover->number + 1;
+	mews_fleet_set_master(g->fleet, getpid(), m->number);
+	mews_fleet_switch(g->fleet);
+	runtime_own(&m->runtime);
+	listeners_own(&g->listeners);
+	listeners_own(&g->admin);
+	drop_others(m->handover);
+	m->takeover.done = true;
+	log_write(&m->log, MEWS_LOG_INFO, "took_over",
+	    "generation=%u workers=%u", m->number, g->workers.count);
+	handover_send(m->handover->channel, "serves generation=%u workers=%u",
+	    m->number, g->workers.count);
+}
+
+static void
+hear(struct master *m)
+{
+	struct handover *h = m->handover;
+	char		 text[HANDOVER_TEXT];
+	int		 got;
+
+	while (h->channel != -1 &&
+	    (got = handover_receive(h->channel, text)) != 0)
+		if (got == -1) {
+			close(h->channel);
+			h->channel = -1;
+			/* The lock of the fleet's maker is free. */
+			if (m->takeover.done && !m->upgrade.passed)
+				mews_fleet_set_master(m->now->fleet, getpid(),
+				    m->number);
+		} else if (strcmp(text, "go") == 0)
+			m->takeover.go = true;
+		else if (strcmp(text, "monitor") == 0)
+			m->takeover.monitor = true;
+}
+
+void
+takeover_go_on(struct master *m)
+{
+	const struct process *p;
+
+	if (m->handover == NULL)
+		return;
+	hear(m);
+	if (m->takeover.done || m->stopping)
+		return;
+	TAILQ_FOREACH(p, &m->now->workers.list, entry)
+		if (p->deaths > 0) {
+			m->takeover.failed = true;
+			kill(getpid(), SIGTERM);
+			return;
+		}
+	if (!m->now->workers.all_ready)
+		return;
+	if (!m->takeover.ready)
+		handover_send(m->handover->channel, "ready");
+	m->takeover.ready = true;
+	/* The old master may have died meanwhile. */
+	if (m->takeover.go || m->handover->channel == -1)
+		commit(m);
+}
+
+bool
+takeover_waits(const struct master *m)
+{
+	return m->handover != NULL && !m->takeover.done;
+}
+
+bool
+takeover_lets_monitor(const struct master *m)
+{
+	return m->handover == NULL || (m->takeover.done &&
+	    (m->takeover.monitor || m->handover->channel == -1));
+}

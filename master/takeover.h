@@ -1,0 +1,23 @@
+/*
+ * takeover.h - the new master's side of an upgrade.
+ *
+ * It makes the next generation of the fleet whose segment it finds, and waits
+ * with everything that is seen from outside until the old master lets go.
+ */
+#ifndef MASTER_TAKEOVER_H
+#define MASTER_TAKEOVER_H
+
+#include <mews/status.h>
+
+struct master;
+
+/** Take what was passed, in place of a start's binding and making. */
+bool takeover_open(struct master *m, struct mews_error *error);
+/** Go on, as far as that is possible now. */
+void takeover_go_on(struct master *m);
+/** Are we waiting for the old master to let go? */
+bool takeover_waits(const struct master *m);
+/** May our monitor begin? */
+bool takeover_lets_monitor(const struct master *m);
+
+#endif

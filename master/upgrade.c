@@ -1,0 +1,321 @@
+/*
+ * upgrade.c - the old master's side of an upgrade.
+ */
+#include "upgrade.h"
+
+#include "handover.h"
+#include "parts.h"
+#include "places.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READY_MS   50000 /* from USR2 until each new worker is ready */
+#define END_MS	   5000	 /* from TERM to KILL of one that is given up */
+#define MONITOR_MS 5000	 /* from TERM to KILL of our monitor */
+
+void
+upgrade_init(struct upgrade *u, const char *name)
+{
+	size_t room = sizeof(u->binary);
+	int    length;
+
+	*u = (struct upgrade) { .channel = -1 };
+	/* A link may lead to another version by then. */
+	if (name[0] == '/')
+		strlcpy(u->binary, name, room);
+	else if (strchr(name, '/') != NULL &&
+	    getcwd(u->binary, room) != NULL) {
+		strlcat(u->binary, "/", room);
+		strlcat(u->binary, name, room);
+	} else {
+		length = (int)readlink("/proc/self/exe", u->binary, room - 1);
+		u->binary[length < 0 ? 0 : length] = '\0';
+	}
+}
+
+/* In the child: let the next program have it. */
+static void
+keep(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+}
+
+static void
+add_fds(FILE *to, const int *fds, size_t count, const char **between)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= 0) {
+			keep(fds[i]);
+			fprintf(to, "%s%d", *between, fds[i]);
+			*between = ",";
+		}
+}
+
+static void
+add_text(FILE *to, const char *key, const char *text)
+{
+	fprintf(to, "%s=%s\n", key, text == NULL ? "" : text);
+}
+
+static void
+add_wakes(FILE *to, const struct master *m)
+{
+	int	   *fds = calloc(HANDOVER_WAKES, sizeof(*fds));
+	const char *between = "wakes=";
+
+	if (fds != NULL)
+		add_fds(to, fds, mews_fleet_wakes(m->now->fleet, fds,
+		    HANDOVER_WAKES), &between);
+	fputc('\n', to);
+	free(fds);
+}
+
+/* In the child: what is passed, as text. NULL: no memory. */
+static char *
+describe(const struct master *m, int channel)
+{
+	const struct generation *g, *now = m->now;
+	const char		*between = "sockets=";
+	unsigned		 living = 0;
+	char			*text = NULL;
+	size_t			 size;
+	FILE			*to = open_memstream(&text, &size);
+
+	if (to == NULL)
+		return NULL;
+	TAILQ_FOREACH(g, &m->generations, entry)
+		living += workers_living(&g->workers);
+	keep(channel);
+	keep(runtime_pid_fd(&m->runtime));
+	fprintf(to, "channel=%d\npid_file=%d\n", channel,
+	    runtime_pid_fd(&m->runtime));
+	if (m->notify.fd != -1) {
+		keep(m->notify.fd);
+		fprintf(to, "notify=%d\n", m->notify.fd);
+	}
+	add_fds(to, now->listeners.fds, now->listeners.count, &between);
+	add_fds(to, now->admin.fds, now->admin.count, &between);
+	fputc('\n', to);
+	add_wakes(to, m);
+	add_text(to, "instance", m->config->fleet.instance);
+	add_text(to, "runtime_dir", m->config->runtime_dir);
+	add_text(to, "user", m->config->user);
+	add_text(to, "group", m->config->group);
+	fprintf(to, "configured=%u\nworkers=%u\nslots=%u\nliving=%u\n"
+	    "generation=%u\nmade_dir=%d\n", m->config->workers,
+	    now->workers.count, m->slots, living, m->number,
+	    m->runtime.made_dir);
+	return fclose(to) == 0 ? text : NULL;
+}
+
+/* In the child. Does not return. */
+static void
+execute(const struct master *m, int channel)
+{
+	char  binary[sizeof(m->upgrade.binary)], run[] = "run", c[] = "-c";
+	char  config[PATH_MAX], pid[16];
+	char *arguments[] = { binary, run, c, config, NULL };
+	char *text = describe(m, channel);
+
+	strlcpy(binary, m->upgrade.binary, sizeof(binary));
+	strlcpy(config, m->config->path, sizeof(config));
+	snprintf(pid, sizeof(pid), "%jd", (intmax_t)getpid());
+	if (getenv("WATCHDOG_PID") != NULL)
+		setenv("WATCHDOG_PID", pid, 1);
+	signals_reset();
+	if (text != NULL && setenv("MEWS_UPGRADE", text, 1) == 0)
+		execv(binary, arguments);
+	handover_send(channel, "mistake mews: cannot run %s: %s", binary,
+	    strerror(errno));
+	_exit(127);
+}
+
+static void
+close_channel(struct upgrade *u)
+{
+	if (u->channel != -1)
+		close(u->channel);
+	u->channel = -1;
+}
+
+static void
+refuse(struct master *m, const char *why)
+{
+	struct reload *r = &m->reload;
+	char	       quoted[600];
+
+	log_write(&m->log, MEWS_LOG_ERROR, "upgrade_refused",
+	    "mistakes=%u why=%s serves=as_before", r->mistakes,
+	    logfmt_value(quoted, sizeof(quoted), why));
+	reload_tell(m, RELOAD_REFUSED, why);
+	notify_reloading(&m->notify, false);
+}
+
+void
+upgrade_give_up(struct master *m, const char *why)
+{
+	struct upgrade *u = &m->upgrade;
+
+	if (u->pid == 0 || u->given_up || u->passed)
+		return;
+	u->given_up = true;
+	u->due = process_after(END_MS);
+	close_channel(u);
+	kill(u->pid, SIGTERM);
+	refuse(m, why);
+	/* The new master may have been about to take over. */
+	mews_fleet_switch(m->now->fleet);
+}
+
+void
+upgrade_begin(struct master *m)
+{
+	struct upgrade *u = &m->upgrade;
+	int		ends[2];
+	char		path[512];
+
+	reload_give_up(m, RELOAD_REFUSED, "an upgrade began");
+	if (u->pid != 0 && !u->given_up) {
+		log_write(&m->log, MEWS_LOG_WARNING, "upgrade_under_way",
+		    "new_master_pid=%jd", (intmax_t)u->pid);
+		return;
+	}
+	reload_ask(m);
+	log_write(&m->log, MEWS_LOG_INFO, "upgrade", "binary=%s",
+	    logfmt_value(path, sizeof(path), u->binary));
+	if (getpid() == 1) {
+		refuse(m, "the master is process 1, which cannot be replaced: "
+		    "start another container");
+		return;
+	}
+	if (u->pid != 0) {
+		refuse(m, "the one before has not ended yet");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+		refuse(m, strerror(errno));
+		return;
+	}
+	if ((u->pid = fork()) == 0) {
+		close(ends[0]);
+		execute(m, ends[1]);
+	}
+	close(ends[1]);
+	if (u->pid == -1) {
+		u->pid = 0;
+		close(ends[0]);
+		refuse(m, strerror(errno));
+		return;
+	}
+	u->channel = ends[0];
+	u->given_up = false;
+	u->due = process_after(READY_MS);
+	notify_reloading(&m->notify, true);
+}
+
+/* The new master serves: what is left is to drain. */
+static void
+pass(struct master *m, const char *text)
+{
+	struct generation *g;
+	char		   said[HANDOVER_TEXT + 32];
+
+	m->upgrade.passed = true;
+	notify_pass(&m->notify, m->upgrade.pid);
+	log_write(&m->log, MEWS_LOG_INFO, "upgraded",
+	    "new_master_pid=%jd %s", (intmax_t)m->upgrade.pid, text);
+	snprintf(said, sizeof(said), "%s ms=%jd", text,
+	    (intmax_t)(process_now() - m->reload.began));
+	reload_tell(m, RELOAD_READY, said);
+	runtime_pass(&m->runtime);
+	mews_fleet_hand_over(m->now->fleet);
+	guard_end(&m->guard);
+	TAILQ_FOREACH(g, &m->generations, entry) {
+		listeners_disown(&g->listeners);
+		listeners_disown(&g->admin);
+		workers_pass(&g->workers);
+	}
+	m->monitor.stopping = true;
+	workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+}
+
+static void
+hear(struct master *m)
+{
+	struct upgrade *u = &m->upgrade;
+	char		text[HANDOVER_TEXT];
+	int		got;
+
+	while (u->channel != -1 &&
+	    (got = handover_receive(u->channel, text)) != 0)
+		if (got == -1) {
+			close_channel(u);
+			/* A stop of the new master means us as well. */
+			if (u->passed && !m->stopping)
+				kill(getpid(), SIGTERM);
+		} else if (strncmp(text, "mistake ", 8) == 0)
+			reload_say(m, text + 8);
+		else if (strcmp(text, "ready") == 0)
+			handover_send(u->channel, "go");
+		else if (strncmp(text, "serves ", 7) == 0)
+			pass(m, text + 7);
+		else if (strcmp(text, "logs") == 0)
+			logs_renew(m);
+}
+
+void
+upgrade_go_on(struct master *m)
+{
+	struct upgrade *u = &m->upgrade;
+
+	hear(m);
+	if (u->passed && !u->told && workers_gone(&m->monitor)) {
+		handover_send(u->channel, "monitor");
+		u->told = true;
+	}
+	if (u->pid == 0 || u->passed || process_now() < u->due)
+		return;
+	if (u->given_up) {
+		kill(u->pid, SIGKILL);
+		u->due = process_after(END_MS);
+	} else
+		upgrade_give_up(m, "the new master was not ready in time");
+}
+
+bool
+upgrade_bury(struct master *m, pid_t pid, int wait_status)
+{
+	struct upgrade *u = &m->upgrade;
+	char		end[64], why[128];
+
+	if (u->pid == 0 || pid != u->pid)
+		return false;
+	hear(m); /* its last words */
+	close_channel(u);
+	if (!u->passed && !u->given_up) {
+		snprintf(why, sizeof(why), "the new master ended with %s%s",
+		    process_end_text(end, sizeof(end), wait_status),
+		    m->reload.mistakes > 0 ? "" : "; the log says why");
+		refuse(m, why);
+		mews_fleet_switch(m->now->fleet);
+	}
+	u->pid = 0;
+	return true;
+}
+
+int64_t
+upgrade_due(const struct master *m)
+{
+	return m->upgrade.pid == 0 || m->upgrade.passed ? INT64_MAX :
+	    m->upgrade.due;
+}

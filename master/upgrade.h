@@ -1,0 +1,44 @@
+/*
+ * upgrade.h - USR2: another binary takes over, without a connection lost.
+ *
+ * Steps of the old master: fork, and execute the file that it was started from
+ * with what handover.h names; once the new master says that each of its workers
+ * is ready, let it take over; then let its own workers drain, and end with the
+ * last of them. If the new one ends before, or takes too long, the old master
+ * goes on as it was, and says why.
+ *
+ * How it ended is said as that of a reload is: reload.h.
+ */
+#ifndef MASTER_UPGRADE_H
+#define MASTER_UPGRADE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct master;
+
+struct upgrade {
+	char	binary[4096]; /* what we were started from; "": unknown */
+	pid_t	pid;	      /* the new master; 0: none is under way */
+	int	channel;      /* to it; -1: none */
+	int64_t due;	      /* to be ready, or to have ended */
+	bool	given_up;     /* it was told to end */
+	bool	passed;	      /* it serves: all that is left is to drain */
+	bool	told;	      /* that our monitor ended */
+};
+
+/** Find out what was started; @name is the command's first word. */
+void upgrade_init(struct upgrade *upgrade, const char *name);
+/** USR2: begin. */
+void upgrade_begin(struct master *m);
+/** Go on, as far as that is possible now. */
+void upgrade_go_on(struct master *m);
+/** A child ended. False: it is not the new master. */
+bool upgrade_bury(struct master *m, pid_t pid, int wait_status);
+/** Give up; a no-op if none is under way. */
+void upgrade_give_up(struct master *m, const char *why);
+/** When it has to go on at the latest; INT64_MAX: never. */
+int64_t upgrade_due(const struct master *m);
+
+#endif

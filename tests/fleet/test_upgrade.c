@@ -1,0 +1,341 @@
+/*
+ * test_upgrade.c - USR2 and mews upgrade: another binary takes over.
+ */
+#include "fleet.h"
+#include "load.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define UPGRADES 10
+
+static struct fleet fleet[1];
+static struct said  said;
+static char	    binary[300]; /* a link to what is installed now */
+
+/* From now on @path is what is installed; NULL: mews. */
+static void
+install(const char *path)
+{
+	static char mews_path[600];
+
+	if (mews_path[0] == '\0')
+		strcpy(mews_path, getenv("MEWS"));
+	unlink(binary);
+	ck_assert_int_eq(symlink(path == NULL ? mews_path : path, binary), 0);
+	setenv("MEWS", binary, 1);
+}
+
+/* A new master becomes our child when the one that forked it ends. */
+static void
+init(const char *more)
+{
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	fleet_init(fleet, more);
+	strcpy(binary, fleet->dir);
+	strcat(binary, "/mews");
+	install(NULL);
+}
+
+/* The pid of the master, as its file says. */
+static pid_t
+master(void)
+{
+	char  path[400];
+	FILE *f;
+	int   pid = 0;
+
+	strcpy(path, fleet->runtime);
+	strcat(path, "/test.pid");
+	if ((f = fopen(path, "r")) == NULL)
+		return 0;
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	fclose(f);
+	return pid;
+}
+
+/* The old master's end; the fleet is the new one's from then on. */
+static void
+follow(void)
+{
+	pid_t got;
+	int   status;
+
+	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
+	ck_assert_int_eq(got, fleet->master);
+	ck_assert_int_eq(status, 0);
+	fleet->master = master();
+}
+
+static void
+upgrade(void)
+{
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%d %s%s", said.status, said.err,
+	    fleet_log_text(fleet));
+}
+
+START_TEST(another_master_takes_over)
+{
+	pid_t	    before[FLEET_WORKERS_MAX], now[FLEET_WORKERS_MAX];
+	pid_t	    old;
+	char	    path[400];
+	struct stat segment, same;
+	int	    count;
+
+	init("");
+	fleet_start(fleet);
+	old = fleet->master;
+	count = fleet_workers(fleet, before);
+	strcpy(path, fleet->runtime);
+	strcat(path, "/test.segment");
+	ck_assert_int_eq(stat(path, &segment), 0);
+	mews(&said, "drain", "a", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 0);
+	upgrade();
+	ck_assert_ptr_nonnull(strstr(said.out, "serves"));
+	ck_assert_int_eq(fleet_logged(fleet, "event=took_over generation=2 "
+	    "workers=2"), 1);
+	ck_assert_int_ne(master(), old);
+	follow();
+	for (int i = 0; i < count; i++)
+		ck_assert(!fleet_is_alive(before[i]));
+	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 2);
+	ck_assert_int_eq(fleet_workers(fleet, now), 2);
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	ck_assert(fleet_is_alive(fleet_monitor(fleet)));
+
+	/* The segment is the same one, with what it knows. */
+	ck_assert_int_eq(stat(path, &same), 0);
+	ck_assert_uint_eq(same.st_ino, segment.st_ino);
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	ck_assert_int_eq(said.status, 0);
+	ck_assert_ptr_nonnull(strstr(said.out, "\"drained\""));
+
+	/* The new one does all that the old one did. */
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_int_eq(access(fleet->socket, F_OK), -1);
+	ck_assert_int_eq(master(), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "level=error"), 0);
+}
+END_TEST
+
+/* Fails unless all is as it was, and an upgrade can still be made. */
+static void
+assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
+{
+	pid_t now[FLEET_WORKERS_MAX];
+	int   same = 0;
+
+	ck_assert_int_eq(master(), fleet->master);
+	fleet_wait(fleet_workers(fleet, now) == count);
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < count; k++)
+			same += now[i] == before[k];
+	ck_assert_int_eq(same, count);
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	upgrade();
+	follow();
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+
+START_TEST(a_binary_that_does_not_run_changes_nothing)
+{
+	static const struct {
+		const char *path, *why;
+	} binaries[] = {
+		{ "/nowhere", "cannot run" },
+		{ "/bin/false", "the new master ended with status=1" },
+	};
+	pid_t before[FLEET_WORKERS_MAX];
+	int   count;
+
+	init("");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	install(binaries[_i].path);
+	fleet_signal(fleet, SIGUSR2);
+	fleet_wait(fleet_logged(fleet, "event=upgrade_refused") == 1);
+	ck_assert_msg(fleet_logged(fleet, binaries[_i].why) == 1, "%s",
+	    fleet_log_text(fleet));
+	install(NULL);
+	assert_goes_on(before, count);
+}
+END_TEST
+
+/* As the new binary reads it, and says to who asked. */
+START_TEST(a_configuration_that_is_refused_changes_nothing)
+{
+	static const struct {
+		const char *from, *to, *why;
+	} edits[] = {
+		{ "app = \"", "app = \"/etc/passwd\" # \"", "mews.conf:2: " },
+		{ "instance = \"test\"", "user = \"games\" instance = \"test\"",
+		  "user cannot change" },
+		{ "127.0.0.1:", "127.0.0.1:1\", \"127.0.0.1:",
+		  "mews.conf:1: cannot listen" },
+	};
+	pid_t before[FLEET_WORKERS_MAX];
+	int   count;
+
+	init("");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	fleet_edit(fleet, edits[_i].from, edits[_i].to);
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_msg(strstr(said.err, edits[_i].why) != NULL, "%s%s",
+	    said.err, fleet_log_text(fleet));
+	fleet_edit(fleet, edits[_i].to, edits[_i].from);
+	assert_goes_on(before, count);
+}
+END_TEST
+
+START_TEST(an_application_that_does_not_start_changes_nothing)
+{
+	pid_t before[FLEET_WORKERS_MAX];
+	char  flag[300];
+	int   count;
+
+	init("");
+	strcpy(flag, fleet->dir);
+	strcat(flag, "/fail");
+	setenv("MEWS_TEST_FAIL", flag, 1);
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "before all were ready"));
+	unlink(flag);
+	assert_goes_on(before, count);
+}
+END_TEST
+
+/* Addresses that come with it, and one that goes. */
+START_TEST(the_new_master_reads_the_configuration_anew)
+{
+	char from[400], to[400], other[340];
+
+	init("");
+	fleet_start(fleet);
+	strcpy(other, fleet->runtime);
+	strcat(other, "/other.sock");
+	snprintf(from, sizeof(from), "\"unix:%s\"", fleet->socket);
+	snprintf(to, sizeof(to), "\"unix:%s\"", other);
+	fleet_edit(fleet, from, to);
+	fleet_edit(fleet, "workers = 2", "workers = 3");
+	upgrade();
+	ck_assert_int_eq(fleet_logged(fleet, "event=took_over generation=2 "
+	    "workers=3"), 1);
+	ck_assert_int_eq(access(fleet->socket, F_OK), -1);
+	strcpy(fleet->socket, other);
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	follow();
+	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(access(other, F_OK), -1);
+}
+END_TEST
+
+/* At each instant either the old master goes on, or the new one took over. */
+START_TEST(a_new_master_may_be_killed_at_any_time)
+{
+	pid_t pids[FLEET_WORKERS_MAX];
+	char  text[32], line[64];
+	pid_t new = 0;
+	const char *at;
+
+	fleet_ignore_leaks();
+	init("");
+	fleet_start(fleet);
+	fleet_signal(fleet, SIGUSR2);
+	fleet_wait(fleet_logged(fleet, "event=upgrade ") == 1);
+	usleep((useconds_t)_i * 10000);
+	snprintf(line, sizeof(line), "/proc/%jd/task/%jd/children",
+	    (intmax_t)fleet->master, (intmax_t)fleet->master);
+	for (FILE *f = fopen(line, "r"); f != NULL; f = NULL) {
+		/* The youngest is last. */
+		while (fscanf(f, "%31s", text) == 1)
+			new = atoi(text);
+		fclose(f);
+	}
+	at = strstr(fleet_log_text(fleet), "event=took_over");
+	if (at != NULL || new == 0)
+		return; /* too late */
+	kill(new, SIGKILL);
+	fleet_wait(fleet_logged(fleet, "event=upgrade_refused") == 1 ||
+	    fleet_logged(fleet, "event=took_over") == 1 ||
+	    fleet_logged(fleet, "event=worker_exited") > 0 ||
+	    fleet_logged(fleet, "event=monitor_exited") > 0);
+	fleet_wait(fleet_get(fleet, "/") == 200 ||
+	    fleet_logged(fleet, "event=took_over") == 1);
+	if (fleet_logged(fleet, "event=took_over") == 0) {
+		fleet_wait(fleet_workers(fleet, pids) == 2);
+		ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	}
+}
+END_TEST
+
+START_TEST(no_request_is_lost_in_ten_upgrades)
+{
+	struct load *load;
+	int64_t	     took, most = 0;
+
+	init("graceful_timeout = 20s\n");
+	fleet_start(fleet);
+	load = load_begin(fleet);
+	for (int i = 0; i < UPGRADES; i++) {
+		took = fleet_now();
+		upgrade();
+		took = fleet_now() - took;
+		most = took > most ? took : most;
+		follow();
+	}
+	fprintf(stderr, "# an upgrade took %jd ms at most\n", (intmax_t)most);
+	load_end(fleet, load, "10 upgrades");
+	ck_assert_int_eq(fleet_logged(fleet, "event=drain_timeout"), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "level=error"), 0);
+}
+END_TEST
+
+static Suite *
+upgrade_suite(void)
+{
+	Suite *suite = suite_create("upgrade");
+	TCase *tcase = unit_case(suite, "upgrade");
+
+	tcase_set_timeout(tcase, 180);
+	tcase_add_unchecked_fixture(tcase, fleet_make_base,
+	    fleet_remove_base);
+	tcase_add_test(tcase, another_master_takes_over);
+	tcase_add_loop_test(tcase, a_binary_that_does_not_run_changes_nothing,
+	    0, 2);
+	tcase_add_loop_test(tcase,
+	    a_configuration_that_is_refused_changes_nothing, 0, 3);
+	tcase_add_test(tcase,
+	    an_application_that_does_not_start_changes_nothing);
+	tcase_add_test(tcase, the_new_master_reads_the_configuration_anew);
+	tcase_add_loop_test(tcase, a_new_master_may_be_killed_at_any_time, 0,
+	    6);
+	tcase_add_test(tcase, no_request_is_lost_in_ten_upgrades);
+	return suite;
+}
+
+UNIT_MAIN(upgrade_suite)
