@@ -179,7 +179,7 @@ START_TEST(a_failure_makes_a_suspect_a_last_resort)
 	ck_assert_int_eq(mews_fleet_report(fleet, "b", MEWS_REPORT_FAILED,
 	    "timeout\nexpired", &error), MEWS_OK);
 	ck_assert_int_eq(endpoint_health(fleet, B).state, HEALTH_SUSPECT);
-	ck_assert_str_eq(logged, "1 endpoint=b error=\"timeout expired\"");
+	ck_assert_str_eq(logged, "1 endpoint=b error=\"timeout\\nexpired\"");
 	for (int i = 0; i < 10; i++) {
 		ck_assert_int_eq(choose("standby", 0), MEWS_OK);
 		ck_assert_str_eq(choice.endpoint, "c");
