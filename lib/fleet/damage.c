@@ -204,14 +204,15 @@ is_implausible(const struct mews_fleet *fleet,
 static bool
 mend_slot(struct mews_fleet *fleet, struct segment_slot *slot)
 {
-	int32_t	pid = atomic_load(&slot->pid);
+	int32_t		pid = atomic_load(&slot->pid);
+	uint64_t	holder = atomic_load(&slot->holder);
 
-	/* Others are cleared by who has their lock. */
-	if (atomic_load(&slot->holder) != 0)
-		return false;
 	if (slot == fleet->slot || !is_implausible(fleet, slot, pid == 0) ||
 	    (pid != 0 && !is_nobody(pid)) || atomic_load(&slot->pid) != pid)
 		return false;
+	/* Noise, or one that died: its lock can be had. */
+	if (holder != 0 && fleet->line->dir != -1)
+		return slots_discard(fleet, slot, holder);
 	segment_clear_slot(&fleet->segment, slot);
 	return true;
 }

@@ -257,6 +257,28 @@ give_back(struct mews_fleet *fleet, uint32_t index, uint64_t holder)
 }
 
 bool
+slots_discard(struct mews_fleet *fleet, struct segment_slot *slot,
+    uint64_t holder)
+{
+	uint32_t index = (uint32_t)(slot - fleet->segment.slots);
+	bool	 discarded = false;
+	int	 lock;
+
+	if (hold_is_self(holder) || !hold_begin(false))
+		return false;
+	/* Noise has no lock file. */
+	lock = hold_lock(fleet->line->dir, index, true);
+	if (lock != -1 && atomic_load(&slot->holder) == holder) {
+		segment_clear_slot(&fleet->segment, slot);
+		discarded = true;
+	}
+	if (lock != -1)
+		close(lock);
+	hold_end();
+	return discarded;
+}
+
+bool
 mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 {
 	int	saved = errno;

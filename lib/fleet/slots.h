@@ -25,4 +25,9 @@ uint64_t slots_holder(const struct mews_fleet *fleet);
  * monitor does. */
 void slots_tend(struct mews_fleet *fleet, bool all);
 
+/* Clear a slot that was written over, with nothing of it to be believed, if its
+ * lock can be had. */
+bool slots_discard(struct mews_fleet *fleet, struct segment_slot *slot,
+    uint64_t holder);
+
 #endif
