@@ -39,6 +39,7 @@ begin(struct account *account, enum query_kind kind)
 	query->adrift = false;
 	query->plain = false;
 	query->describes = false;
+	query->has_parent = false;
 	query->partly = false;
 	query->streaming = false;
 	query->stopped = false;

@@ -277,6 +277,7 @@ START_TEST(nothing_waits_for_syslog)
 	daemon = listen_syslog(path);
 	log.where = CONFIG_LOG_SYSLOG;
 	log_open(&log, &output);
+	output_close(&output);
 	output_open_syslog(&output, path);
 	log_write(&log, MEWS_LOG_ERROR, "first", "%s", "");
 	drain(daemon);
