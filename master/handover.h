@@ -6,14 +6,15 @@
  *
  *	new: mistake TEXT	it cannot; TEXT is for who asked
  *	new: ready		each of its workers is
- *	old: go			take over
+ *	old: go			take over; from here on nobody gives up
+ *	old: no			given up: end, and touch nothing
  *	new: serves TEXT	it did: pid file, addresses, segment are its own
  *	old: monitor		our monitor ended: start yours
  *	new: logs		open the logs anew, for those who still drain
  *
- * Its end before "go" means to the new master that the old one died, and to the
- * old one nothing, as it hears of its child's end; after that, to either, that
- * the other ended.
+ * Its end without a "no" means to the new master that the old one died, and to
+ * the old one nothing before "serves", as it hears of its child's end; after
+ * that, to either, that the other ended.
  */
 #ifndef MASTER_HANDOVER_H
 #define MASTER_HANDOVER_H

@@ -50,6 +50,7 @@
 #define WANT_RELOAD    0x40
 #define WANT_LOGS      0x80
 #define WANT_UPGRADE   0x100
+#define WANT_CHANGE    (WANT_MORE | WANT_FEWER | WANT_RELOAD | WANT_UPGRADE)
 
 static const struct master_signal {
 	int	 number;
@@ -272,6 +273,8 @@ master_stop(struct master *m, int signal, int64_t patience_ms)
 	struct generation *g;
 
 	notify_stopping(&m->notify, patience_ms);
+	if (upgrade_is_going(m))
+		kill(m->upgrade.pid, signal);
 	upgrade_give_up(m, "the fleet stops");
 	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
 	m->stopping = m->monitor.stopping = true;
@@ -422,6 +425,16 @@ master_change(struct master *m, unsigned want)
 		upgrade_begin(m);
 }
 
+/* Signals that came while another master took over are for that one. */
+static void
+pass_signals(const struct master *m, unsigned want)
+{
+	for (const struct master_signal *s = master_signals; s->number != 0;
+	    s++)
+		if (want & s->want)
+			kill(m->upgrade.pid, s->number);
+}
+
 static void
 master_loop(struct master *m)
 {
@@ -429,7 +442,8 @@ master_loop(struct master *m)
 	unsigned	      want;
 	bool		      quit, stop;
 
-	while (!master_is_empty(m) || !workers_gone(&m->monitor)) {
+	while (!master_is_empty(m) || !workers_gone(&m->monitor) ||
+	    upgrade_lives(m)) {
 		want = master_wait(m);
 		quit = (want & WANT_QUIT) != 0 ||
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);
@@ -444,12 +458,17 @@ master_loop(struct master *m)
 		if ((want & WANT_REAP) || m->held_until != 0)
 			master_reap(m);
 		if (m->keeps)
-			want &= ~(unsigned)(WANT_MORE | WANT_FEWER |
-			    WANT_RELOAD | WANT_UPGRADE);
+			want &= ~(unsigned)WANT_CHANGE;
 		if (want & WANT_LOGS)
 			logs_renew(m);
-		if (!m->stopping && !m->upgrade.passed && !takeover_waits(m))
-			master_change(m, want);
+		m->wanted |= want & WANT_CHANGE;
+		if (!upgrade_is_going(m)) {
+			if (m->upgrade.passed)
+				pass_signals(m, m->wanted);
+			else if (!m->stopping && !takeover_waits(m))
+				master_change(m, m->wanted);
+			m->wanted = 0;
+		}
 		master_go_on(m);
 		if (takeover_waits(m))
 			continue;

@@ -22,8 +22,14 @@ master_disown(struct master *m, struct log *log, const char *process,
 		close(m->reload.answers);
 	if (m->upgrade.channel != -1)
 		close(m->upgrade.channel);
-	if (m->handover != NULL && m->handover->channel != -1)
-		close(m->handover->channel);
+	if (m->handover != NULL) {
+		if (m->handover->channel != -1)
+			close(m->handover->channel);
+		/* Addresses that are taken away end with their last holder. */
+		for (int i = 0; i < m->handover->sockets.count; i++)
+			if (m->handover->sockets.fds[i] != -1)
+				close(m->handover->sockets.fds[i]);
+	}
 	runtime_disown(&m->runtime);
 	standard_take(&m->standard);
 	notify_disown(&m->notify);

@@ -44,6 +44,7 @@ struct master {
 	int		       channel[2];
 	bool		       keeps; /* segment and monitor, no worker */
 	bool		       stopping;
+	unsigned wanted; /* by signals, while another master takes over */
 	int64_t		       held_until; /* a death; 0: none is held */
 };
 

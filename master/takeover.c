@@ -141,6 +141,8 @@ hear(struct master *m)
 				    m->number);
 		} else if (strcmp(text, "go") == 0)
 			m->takeover.go = true;
+		else if (strcmp(text, "no") == 0)
+			m->takeover.failed = true;
 		else if (strcmp(text, "monitor") == 0)
 			m->takeover.monitor = true;
 }
@@ -153,7 +155,7 @@ takeover_go_on(struct master *m)
 	if (m->handover == NULL)
 		return;
 	hear(m);
-	if (m->takeover.done || m->stopping)
+	if (m->takeover.done || m->takeover.failed || m->stopping)
 		return;
 	TAILQ_FOREACH(p, &m->now->workers.list, entry)
 		if (p->deaths > 0) {

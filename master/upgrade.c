@@ -168,10 +168,14 @@ upgrade_give_up(struct master *m, const char *why)
 
 	if (u->pid == 0 || u->given_up || u->passed)
 		return;
+	/* One that was told to take over may own everything by now: it is
+	 * waited for, or killed, and removes no file then. */
+	if (u->going && process_now() < u->due)
+		return;
 	u->given_up = true;
+	handover_send(u->channel, "no");
+	kill(u->pid, u->going ? SIGKILL : SIGTERM);
 	u->due = process_after(END_MS);
-	close_channel(u);
-	kill(u->pid, SIGTERM);
 	refuse(m, why);
 	/* The new master may have been about to take over. */
 	mews_fleet_switch(m->now->fleet);
@@ -184,12 +188,14 @@ upgrade_begin(struct master *m)
 	int		ends[2];
 	char		path[512];
 
-	reload_give_up(m, RELOAD_REFUSED, "an upgrade began");
 	if (u->pid != 0 && !u->given_up) {
+		/* The outcome is that of both. */
+		m->reload.began = process_now();
 		log_write(&m->log, MEWS_LOG_WARNING, "upgrade_under_way",
 		    "new_master_pid=%jd", (intmax_t)u->pid);
 		return;
 	}
+	reload_give_up(m, RELOAD_REFUSED, "an upgrade began");
 	reload_ask(m);
 	log_write(&m->log, MEWS_LOG_INFO, "upgrade", "binary=%s",
 	    logfmt_value(path, sizeof(path), u->binary));
@@ -218,7 +224,7 @@ upgrade_begin(struct master *m)
 		return;
 	}
 	u->channel = ends[0];
-	u->given_up = false;
+	u->given_up = u->going = false;
 	u->due = process_after(READY_MS);
 	notify_reloading(&m->notify, true);
 }
@@ -265,9 +271,10 @@ hear(struct master *m)
 				kill(getpid(), SIGTERM);
 		} else if (strncmp(text, "mistake ", 8) == 0)
 			reload_say(m, text + 8);
-		else if (strcmp(text, "ready") == 0)
+		else if (strcmp(text, "ready") == 0 && !u->given_up) {
+			u->going = true;
 			handover_send(u->channel, "go");
-		else if (strncmp(text, "serves ", 7) == 0)
+		} else if (strncmp(text, "serves ", 7) == 0)
 			pass(m, text + 7);
 		else if (strcmp(text, "logs") == 0)
 			logs_renew(m);
@@ -293,6 +300,18 @@ upgrade_go_on(struct master *m)
 }
 
 bool
+upgrade_lives(const struct master *m)
+{
+	return m->upgrade.pid != 0 && !m->upgrade.passed;
+}
+
+bool
+upgrade_is_going(const struct master *m)
+{
+	return m->upgrade.going && !m->upgrade.given_up && !m->upgrade.passed;
+}
+
+bool
 upgrade_bury(struct master *m, pid_t pid, int wait_status)
 {
 	struct upgrade *u = &m->upgrade;
@@ -310,6 +329,7 @@ upgrade_bury(struct master *m, pid_t pid, int wait_status)
 		mews_fleet_switch(m->now->fleet);
 	}
 	u->pid = 0;
+	u->going = false;
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct upgrade {
 	int	channel;      /* to it; -1: none */
 	int64_t due;	      /* to be ready, or to have ended */
 	bool	given_up;     /* it was told to end */
+	bool	going;	      /* it was told to take over */
 	bool	passed;	      /* it serves: all that is left is to drain */
 	bool	told;	      /* that our monitor ended */
 };
@@ -38,6 +39,10 @@ void upgrade_go_on(struct master *m);
 bool upgrade_bury(struct master *m, pid_t pid, int wait_status);
 /** Give up; a no-op if none is under way. */
 void upgrade_give_up(struct master *m, const char *why);
+/** Was the new master told to take over, and has not done it yet? It will. */
+bool upgrade_is_going(const struct master *m);
+/** Is there a new master that has not taken over? */
+bool upgrade_lives(const struct master *m);
 /** When it has to go on at the latest; INT64_MAX: never. */
 int64_t upgrade_due(const struct master *m);
 

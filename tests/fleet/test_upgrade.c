@@ -5,6 +5,8 @@
 #include "load.h"
 #include "unit.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -292,6 +294,110 @@ START_TEST(a_new_master_may_be_killed_at_any_time)
 }
 END_TEST
 
+/* One of both wins, and there is one master, which owns the files. */
+START_TEST(a_reload_in_the_middle_leaves_one_master)
+{
+	char path[400];
+
+	init("");
+	fleet_start(fleet);
+	strcpy(path, fleet->runtime);
+	strcat(path, "/test.segment");
+	for (int i = 0; i < 6; i++) {
+		int refused = fleet_logged(fleet, "event=upgrade_refused");
+		int took = fleet_logged(fleet, "event=took_over");
+		int done = fleet_logged(fleet, "event=reloaded");
+
+		fleet_signal(fleet, SIGUSR2);
+		usleep((useconds_t)(i * 6 + _i) * 2000);
+		fleet_signal(fleet, SIGHUP);
+		fleet_wait(fleet_logged(fleet, "event=upgrade_refused") >
+		    refused || fleet_logged(fleet, "event=took_over") > took);
+		ck_assert_int_eq(fleet_logged(fleet, "event=took_over") > took,
+		    fleet_logged(fleet, "event=upgrade_refused") == refused);
+		if (fleet_logged(fleet, "event=took_over") > took)
+			follow();
+		else
+			fleet_wait(fleet_logged(fleet, "event=reloaded") >
+			    done);
+		ck_assert_int_eq(access(path, F_OK), 0);
+		ck_assert_int_eq(master(), fleet->master);
+		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	}
+	mews(&said, "status", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+START_TEST(two_who_ask_hear_the_same)
+{
+	char	   *real, script[400];
+	pid_t	first;
+	FILE   *file;
+	int	status;
+
+	init("");
+	ck_assert_ptr_nonnull(real = realpath(binary, NULL));
+	fleet_start(fleet);
+	strcpy(script, fleet->dir);
+	strcat(script, "/slow");
+	ck_assert_ptr_nonnull(file = fopen(script, "we"));
+	fprintf(file, "#!/bin/sh\nsleep 1\nexec %s \"$@\"\n", real);
+	ck_assert_int_eq(fchmod(fileno(file), 0755), 0);
+	fclose(file);
+	install(script);
+	if ((first = fork()) == 0) {
+		execl(real, "mews", "upgrade", "-c", fleet->config,
+		    (char *)NULL);
+		_exit(127);
+	}
+	fleet_wait(fleet_logged(fleet, "event=upgrade ") == 1);
+	install(NULL);
+	upgrade();
+	ck_assert_int_eq(waitpid(first, &status, 0), first);
+	ck_assert_int_eq(status, 0);
+	follow();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	free(real);
+}
+END_TEST
+
+static bool
+is_refused(unsigned port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_port = htons((in_port_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool		   refused;
+
+	refused = connect(fd, (struct sockaddr *)&at, sizeof(at)) == -1 &&
+	    errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+START_TEST(an_address_that_is_taken_away_refuses)
+{
+	unsigned port = fleet_free_port();
+	char	 both[64];
+
+	init("");
+	snprintf(both, sizeof(both), "listen = {\"127.0.0.1:%u\", ", port);
+	fleet_edit(fleet, "listen = {", both);
+	fleet_start(fleet);
+	ck_assert(!is_refused(port));
+	fleet_edit(fleet, both, "listen = {");
+	upgrade();
+	follow();
+	fleet_wait(is_refused(port));
+	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(no_request_is_lost_in_ten_upgrades)
 {
 	struct load *load;
@@ -334,6 +440,10 @@ upgrade_suite(void)
 	tcase_add_test(tcase, the_new_master_reads_the_configuration_anew);
 	tcase_add_loop_test(tcase, a_new_master_may_be_killed_at_any_time, 0,
 	    6);
+	tcase_add_loop_test(tcase, a_reload_in_the_middle_leaves_one_master, 0,
+	    6);
+	tcase_add_test(tcase, two_who_ask_hear_the_same);
+	tcase_add_test(tcase, an_address_that_is_taken_away_refuses);
 	tcase_add_test(tcase, no_request_is_lost_in_ten_upgrades);
 	return suite;
 }
