@@ -14,7 +14,7 @@
 
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY,
-	  .connection_count = 2, .acquire_timeout = 300 },
+	  .connection_count = 2, .acquire_timeout = 1500 },
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 2,
 	  .stall_after = 60000 },
 };

@@ -26,6 +26,13 @@ def settings(**more):
 	return result
 
 
+def plain():
+	"""The environment of a program: a sanitizer's runtime, which Python's
+	interpreter is given, is a part of our own."""
+	return {key: value for key, value in os.environ.items()
+	    if key != "LD_PRELOAD"}
+
+
 def until(condition, what="the condition"):
 	"""Return what condition() returns, as soon as that is true."""
 	end = time.monotonic() + PATIENCE

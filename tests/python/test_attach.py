@@ -10,7 +10,7 @@ import threading
 
 import mews
 import pytest
-from conftest import settings, until
+from conftest import plain, settings, until
 
 CONF = """
 instance = "attach"
@@ -38,7 +38,7 @@ def conf(tmp_path):
 def a_service(conf):
 	"""`mews monitor`, until it ends."""
 	with subprocess.Popen([os.environ["MEWS_COMMAND"], "monitor", "-c", conf],
-	    stderr=subprocess.PIPE, text=True) as service:
+	    stderr=subprocess.PIPE, text=True, env=plain()) as service:
 		for line in service.stderr:
 			if "event=ready" in line:
 				break

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from conftest import PATIENCE, settings, until
+from conftest import PATIENCE, plain, settings, until
 from mews.settings import text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -38,8 +38,7 @@ class Host:
 def host(request, tmp_path):
 	kind, _, warm = request.param.partition(" ")
 	(tmp_path / "mews.conf").write_text(text(settings()))
-	environment = {key: value for key, value in os.environ.items()
-	    if key != "LD_PRELOAD"}
+	environment = plain()
 	environment.update(PYTHONPATH=HERE + os.pathsep +
 	    os.environ.get("PYTHONPATH", ""),
 	    MEWS_CONF=str(tmp_path / "mews.conf"))

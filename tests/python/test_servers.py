@@ -15,7 +15,7 @@ import subprocess
 import mews
 import pytest
 
-from conftest import settings, until
+from conftest import plain, settings, until
 from mews.settings import text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -144,7 +144,8 @@ def test_workers_without_a_common_parent_attach(tmp_path):
 	more = f'runtime_dir = "{tmp_path}/run"\nuser = {user}\n'
 	conf.write_text(text(settings(instance="attached")) + more)
 	with subprocess.Popen([os.environ["MEWS_COMMAND"], "monitor", "-c",
-	    conf], stderr=open(tmp_path / "monitor.log", "w")) as monitor:
+	    conf], stderr=open(tmp_path / "monitor.log", "w"),
+	    env=plain()) as monitor:
 		until(lambda: "event=ready" in
 		    (tmp_path / "monitor.log").read_text(), "the monitor")
 		command = (*GUNICORN, "-c", "gunicorn_attach.conf.py")

@@ -14,7 +14,7 @@ import venv
 
 import pytest
 
-from conftest import until
+from conftest import plain, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,11 +45,9 @@ class Served:
 
 
 def command(*arguments):
-	"""mews, and the environment it runs in: a sanitizer's runtime, which
-	Python's interpreter is given, is a part of it."""
-	return {"args": [os.environ["MEWS_COMMAND"], *arguments], "env": {
-	    key: value for key, value in os.environ.items()
-	    if key != "LD_PRELOAD"}}
+	"""mews, and the environment it runs in."""
+	return {"args": [os.environ["MEWS_COMMAND"], *arguments],
+	    "env": plain()}
 
 
 def configuration(directory, port, workers=1, **python):
