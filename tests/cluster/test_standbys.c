@@ -102,7 +102,8 @@ START_TEST(a_standby_of_a_standby_is_one_as_any_other)
 	}
 	/* Without b it has no news: too old for some, and no reason to be
 	 * down. */
-	load_start(load, "recent", "select $1::int");
+	load_start(load, "recent",
+	    "select $1::int from pg_sleep(0.002)");
 	CLUSTER_WAIT(load->on[2] > 20);
 	cluster_servers("freeze", "b");
 	while (cluster_look("c").lag_ms <= 1000) {
@@ -132,8 +133,9 @@ START_TEST(a_delayed_standby_serves_whoever_takes_old_rows)
 		cluster_ask("a", "insert into standbys values (1)");
 		cluster_turn();
 	} while (cluster_look("c").lag_ms <= 1000);
-	load_start(load, "recent", "select $1::int");
-	CLUSTER_WAIT(load->on[1] > 1000);
+	load_start(load, "recent",
+	    "select $1::int from pg_sleep(0.002)");
+	CLUSTER_WAIT(load->on[1] > 500);
 	ck_assert_int_eq(load->on[2], 0);
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);

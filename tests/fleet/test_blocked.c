@@ -84,7 +84,7 @@ START_TEST(a_blocked_log_stops_neither_service_nor_end)
 	pid_t old;
 
 	start_blocked();
-	ck_assert_int_eq(fleet_workers(fleet, workers), 3);
+	fleet_wait(fleet_workers(fleet, workers) == 3);
 	old = fleet_get_worker(fleet);
 	ck_assert_int_eq(kill(old, SIGKILL), 0);
 	fleet_wait(!fleet_is_alive(old));
