@@ -127,6 +127,8 @@ START_TEST(a_fleet_that_begins_late_finds_the_primary_outdated)
 	if (_i == 0)
 		monitor = cluster_monitor();
 	cluster_join();
+	/* Nothing can be decided by what was never seen. */
+	CLUSTER_WAIT(cluster_look("c").timeline > 1);
 	do {
 		asked = cluster_run(cluster_group("write"), "select 1");
 		ck_assert_int_eq(asked.status, MEWS_UNAVAILABLE);
