@@ -55,12 +55,8 @@ mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
 		return status;
 	status = MEWS_NOMEM;
 	status_set(error, status, "out of memory");
-	if ((fleet = calloc(1, sizeof(*fleet))) == NULL ||
-	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
+	if ((fleet = fleet_new()) == NULL)
 		goto done;
-	fleet->log_least = MEWS_LOG_INFO;
-	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
-	fleet->line->generations = 1;
 	fleet->line->creator = getpid();
 	if ((status = open_line(fleet, config, wakes, wake_count, error)) !=
 	    MEWS_OK || (status = fleet_claim(fleet, config, error)) != MEWS_OK)

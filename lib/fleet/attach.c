@@ -220,12 +220,8 @@ mews_fleet_attach(struct mews_fleet **out, const struct mews_config *from,
 		return status;
 	status = MEWS_NOMEM;
 	status_set(error, status, "out of memory");
-	if ((fleet = calloc(1, sizeof(*fleet))) == NULL ||
-	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
+	if ((fleet = fleet_new()) == NULL)
 		goto done;
-	fleet->log_least = MEWS_LOG_INFO;
-	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
-	fleet->line->generations = 1;
 	fleet->line->attached = true;
 	if ((fleet->line->path = strdup(config.runtime_file)) == NULL ||
 	    (status = segment_open(&fleet->segment, config.runtime_file, true,

@@ -222,6 +222,22 @@ open_line(struct mews_fleet *fleet, struct mews_error *error)
 	return wake_make(line, fleet->segment.slot_count, error);
 }
 
+struct mews_fleet *
+fleet_new(void)
+{
+	struct mews_fleet *fleet = calloc(1, sizeof(*fleet));
+
+	if (fleet == NULL ||
+	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL) {
+		free(fleet);
+		return NULL;
+	}
+	fleet->log_least = MEWS_LOG_INFO;
+	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
+	fleet->line->generations = 1;
+	return fleet;
+}
+
 enum mews_status
 mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
     struct mews_error *error)
@@ -237,12 +253,8 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 		return status;
 	status = MEWS_NOMEM;
 	status_set(error, status, "out of memory");
-	if ((fleet = calloc(1, sizeof(*fleet))) == NULL ||
-	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL)
+	if ((fleet = fleet_new()) == NULL)
 		goto done;
-	fleet->log_least = MEWS_LOG_INFO;
-	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
-	fleet->line->generations = 1;
 	fleet->line->creator = getpid();
 	status = segment_make(&fleet->segment, config->runtime_file,
 	    config->instance, MEWS_ENDPOINTS_MAX, count_slots(config),

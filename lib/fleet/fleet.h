@@ -77,6 +77,8 @@ fleet_is_past(const struct mews_fleet *fleet)
 	return mews_fleet_turn(fleet) == MEWS_TURN_PAST;
 }
 
+/* A fleet with a line of its own, and no segment yet. NULL: no memory. */
+struct mews_fleet *fleet_new(void);
 /* The first mistake of a configuration becomes @error. */
 enum mews_status fleet_check(const struct mews_config *config,
     struct mews_error *error);
@@ -105,9 +107,6 @@ bool fleet_configure(struct mews_fleet *fleet,
 void fleet_learn(struct mews_fleet *fleet);
 /* Whether an endpoint has a host name is known once all were looked up. */
 void fleet_learn_names(struct mews_fleet *fleet);
-/* Check a host's configuration: the first mistake becomes @error. */
-enum mews_status fleet_check(const struct mews_config *config,
-    struct mews_error *error);
 
 /* Take the slot that is kept for the monitor. */
 enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
