@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SETTLE_US  (30 * 1000000LL)
@@ -81,12 +82,15 @@ work_attached(struct host *host, unsigned process)
 {
 	struct mews_fleet *fleet;
 	struct mews_error  error;
+	int		   result;
 
 	if (make(&fleet, host, host->hedge_after, true, &error) != MEWS_OK)
 		errx(1, "attach: %s", error.message);
 	mews_fleet_set_log(fleet, witness_log, &host->log);
-	return worker_run(fleet, host->ledger, process,
+	result = worker_run(fleet, host->ledger, process,
 	    host->children[process].life);
+	mews_fleet_destroy(&fleet);
+	return result;
 }
 
 static void
@@ -340,21 +344,13 @@ host_servers(struct host *host, const char *command, const char *names)
 int64_t
 host_cpu_us(const struct host *host)
 {
-	unsigned long	ticks = 0, user, system;
-	char		path[40], line[512], *p;
-	FILE	       *f;
+	struct timespec	used;
+	clockid_t	clock;
+	int64_t		sum = 0;
 
-	for (unsigned i = 0; i < LEDGER_PROCESSES; i++) {
-		snprintf(path, sizeof(path), "/proc/%ld/stat",
-		    (long)host->children[i].pid);
-		if ((f = fopen(path, "re")) == NULL)
-			continue;
-		if (fgets(line, sizeof(line), f) != NULL &&
-		    (p = strrchr(line, ')')) != NULL &&
-		    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u "
-			"%*u %lu %lu", &user, &system) == 2)
-			ticks += user + system;
-		fclose(f);
-	}
-	return (int64_t)ticks * (1000000 / sysconf(_SC_CLK_TCK));
+	for (unsigned i = 0; i < LEDGER_PROCESSES; i++)
+		if (clock_getcpuclockid(host->children[i].pid, &clock) == 0 &&
+		    clock_gettime(clock, &used) == 0)
+			sum += used.tv_sec * 1000000LL + used.tv_nsec / 1000;
+	return sum;
 }
