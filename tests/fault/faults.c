@@ -415,7 +415,13 @@ all_down(struct judge *judge, bool full)
 	run.scope.from_us = ledger_now();
 	host_run(&run.host, 1000);
 	finish(&run, run.primary);
-	judge_figure(judge, JUDGE_TIME, "cpu_while_down_percent", share, 5);
+	/*
+	 * The price of a wake-up is the machine's business: an idle virtual
+	 * one takes the most for it. A process that spins uses a whole core.
+	 */
+	judge_figure(judge, JUDGE_GOAL, "cpu_while_down_percent", share, 5);
+	judge_figure(judge, JUDGE_LOGIC, "processes_spinning",
+	    (int)(share / 50), 0);
 	judge_figure(judge, JUDGE_TIME, "overdue_ms", overdue_ms(&run), 100);
 	judge_figure(judge, JUDGE_TIME, "served_after_ms", served,
 	    2 * HOST_INTERVAL);
