@@ -48,8 +48,8 @@ struct mews_config *mews_config_new(uint32_t abi);
  * Set one key, or add one value to a list.
  *
  * @key    "endpoint.NAME.KEY", "group.NAME.KEY" or "health.KEY", with the
- *         keys of these sections of mews.conf; what is named first exists from
- *         then on. Besides:
+ *         keys of these sections of mews.conf. The first key of an endpoint or
+ *         a group makes it. Besides:
  *         "instance", the fleet's name; "mews" if it is not set;
  *         "workers", slots of the segment, 1 to MEWS_WORKERS_MAX; required;
  *         "runtime_file", the path of the segment; without one it has no file;
@@ -59,13 +59,14 @@ struct mews_config *mews_config_new(uint32_t abi);
  *         Copied.
  *
  * Returns MEWS_OK; MEWS_INVALID: @error says what is wrong and what is
- * allowed, and nothing was set; or MEWS_NOMEM. After either mews_fleet_create()
- * fails with the first of their sentences: a host need not look at each.
+ * allowed, and nothing was set; or MEWS_NOMEM. After a call that failed
+ * mews_fleet_create() fails too, with the first call's sentence: a host need
+ * not look at each.
  */
 enum mews_status mews_config_set(struct mews_config *config, const char *key,
     const char *value, struct mews_error *error);
 
-/** Free it and set *config to NULL; NULL *config is a no-op. */
+/** Free the configuration and set *config to NULL; NULL *config is a no-op. */
 void mews_config_free(struct mews_config **config);
 
 #pragma GCC visibility pop

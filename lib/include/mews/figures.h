@@ -2,8 +2,8 @@
  * mews/figures.h - what a fleet counted: durations, ends, events.
  *
  * Sums of all processes since the fleet was made, also of those that ended.
- * Read through a view (mews/view.h), so also while the fleet hangs: nobody is
- * asked, nobody is disturbed.
+ * Read through a view (mews/view.h), which asks no process, so also while the
+ * fleet hangs.
  */
 #ifndef MEWS_FIGURES_H
 #define MEWS_FIGURES_H
@@ -24,8 +24,8 @@ extern "C" {
 #define MEWS_EVENT_NAME	   32
 #define MEWS_EVENT_TEXT	   200
 
-/* Durations: bucket i holds those below 32 << i microseconds that are in none
- * before it, the last one all others. */
+/* Durations: bucket i counts those below 32 << i microseconds and not below the
+ * bucket before it; the last one counts all that are longer. */
 struct mews_times {
 	uint64_t count;
 	uint64_t sum_us;
@@ -33,15 +33,17 @@ struct mews_times {
 };
 
 struct mews_figures_group {
-	char name[MEWS_NAME_MAX + 1]; /* "(other)": found no room */
+	char name[MEWS_NAME_MAX + 1]; /* "(other)": groups beyond the room */
 	uint64_t waiting;   /* now */
-	uint64_t endpoints; /* that may serve it now, as a worker sees it */
+	uint64_t endpoints; /* that may serve the group now, as a worker sees
+			       it */
 	uint64_t resent;
 	uint64_t opened; /* connections */
 	uint64_t hedged;
 	uint64_t ends[MEWS_ENDS]; /* by enum mews_status */
-	struct mews_times wait;	  /* of those that had to, for a connection */
-	uint64_t batches; /* sent: queries that share a round trip's end */
+	struct mews_times wait;	  /* for a connection, of those that had to
+				     wait */
+	uint64_t batches; /* sent; queries of one batch share a Sync */
 };
 
 /* Queries from sent to answered. */
@@ -66,7 +68,7 @@ struct mews_figures_statement {
 enum mews_process_end {
 	MEWS_END_STOPPED = 0,  /* told to */
 	MEWS_END_EXITED = 1,   /* by itself */
-	MEWS_END_KILLED = 2,   /* by a signal of somebody else's */
+	MEWS_END_KILLED = 2,   /* by a signal that its parent did not send */
 	MEWS_END_HUNG = 3,     /* by its parent, as it gave no sign of life */
 	MEWS_END_RECYCLED = 4  /* replaced: max_requests, max_memory */
 };
@@ -92,18 +94,18 @@ struct mews_figures;
 /**
  * Sum up what the processes of a fleet counted.
  *
- * @out  set on MEWS_OK, else NULL; end it with mews_figures_free(). It does not
- *	 need the view any more.
+ * @out  set on MEWS_OK, else NULL; end it with mews_figures_free(). The view
+ *	 may be closed before.
  *
  * Returns MEWS_OK or MEWS_NOMEM.
  */
 enum mews_status mews_figures_read(struct mews_figures **out,
     const struct mews_view *view, struct mews_error *error);
-/** Free it and set *figures to NULL; NULL *figures is a no-op. */
+/** Free the figures and set *figures to NULL; NULL *figures is a no-op. */
 void mews_figures_free(struct mews_figures **figures);
 
-/* @size of those below is sizeof(*out), so that they can grow. False: @index
- * is out of range. */
+/* In the functions below @size is sizeof(*out), so that structures can grow.
+ * False: @index is out of range. */
 void mews_figures_fleet(const struct mews_figures *figures,
     struct mews_figures_fleet *out, size_t size);
 bool mews_figures_group(const struct mews_figures *figures, uint32_t index,
@@ -113,27 +115,28 @@ bool mews_figures_pair(const struct mews_figures *figures, uint32_t index,
 bool mews_figures_statement(const struct mews_figures *figures,
     uint32_t index, struct mews_figures_statement *out, size_t size);
 
-/** The duration, in microseconds, that the part @part (0 to 1) of @times does
- * not exceed, estimated within its bucket; 0: there are none. */
+/** Microseconds that the share @part (0 to 1) of @times does not exceed,
+ * estimated within one bucket; 0: @times is empty. */
 double mews_times_quantile(const struct mews_times *times, double part);
 
 /**
- * The first event behind @after, the ticket of the last one that was read; 0:
- * the oldest that is kept, of some 250. Returns false if there is none.
+ * The first event after the one whose ticket is @after; 0: the oldest that is
+ * kept, of some 250. Returns false if there is none.
  */
 bool mews_view_event(const struct mews_view *view, uint64_t after,
     struct mews_event *out, size_t size);
 
 /* For processes of the fleet. */
 
-/** Count a request of this worker that took @us. Needs a slot. */
+/** Count a request of this worker that took @us microseconds. Needs a slot. */
 void mews_fleet_count_time(struct mews_fleet *fleet, int64_t us);
 /** Count the end of a process: in its parent, once. */
 void mews_fleet_count_end(struct mews_fleet *fleet, enum mews_process_end end);
-/** Count lines of the log that were dropped: once in the fleet. */
+/** Add @lines of the log that were dropped; one process of the fleet does
+ * so. */
 void mews_fleet_count_dropped(struct mews_fleet *fleet, uint64_t lines);
-/** Add an event: @name is one word, @text logfmt pairs. The library does so for
- * what it logs from MEWS_LOG_INFO on. */
+/** Add an event: @name is one word, @text logfmt pairs. The library adds one
+ * for each line that it logs at MEWS_LOG_INFO or above. */
 void mews_fleet_note(struct mews_fleet *fleet, enum mews_log_level level,
     const char *name, const char *text);
 

@@ -2,7 +2,7 @@
  * mews/fleet.h - the processes that share one segment.
  *
  * Create before the first fork; join in each child; reap in the parent. A
- * process that was not forked by the fleet's attaches. The segment holds one
+ * process that the fleet's creator did not fork attaches. The segment holds one
  * health record per endpoint and one slot per worker; it has no lock, so a
  * process may be killed between any two instructions.
  */
@@ -47,13 +47,13 @@ enum mews_worker_state {
 
 /**
  * Make the segment, and look up the endpoints' addresses once (this may
- * block on DNS; nothing is logged in). Call it before the first fork.
+ * block on DNS; no server is contacted). Call it before the first fork.
  *
  * A runtime_file that exists already is refused, as its fleet may be running.
- * A host that crashed leaves it behind: one that knows that it is the only
- * host removes it first. Beside it is a directory, runtime_file with ".d"
- * behind it, that needs no care. With a runtime_file there are slots for
- * processes that attach, 32 at least.
+ * A host that crashed leaves it behind; if no other host uses that path, remove
+ * it first. The directory beside it, runtime_file with ".d" added, needs no
+ * care. With a runtime_file there are slots for processes that attach, 32 at
+ * least.
  *
  * @out    set on MEWS_OK, else NULL; end it with mews_fleet_destroy().
  * @error  says which field or call; may be NULL, as everywhere.
@@ -66,45 +66,48 @@ enum mews_status mews_fleet_create(struct mews_fleet **out,
 
 /**
  * Take part in a fleet that another process made with mews_fleet_create(), or
- * `mews run`, or `mews monitor`: for one whose parent did not. Then join, open
- * a pool and query as a child does. What was found of a server is known here at
- * once, and what is found here is known to all; caps hold for all together.
+ * `mews run`, or `mews monitor`: for a process whose parent made none. Then
+ * join, open a pool and query as a child does. The process shares at once what
+ * the fleet knows of the servers, and what it finds is shared with all; caps
+ * hold for all together.
  *
  * Each thread that opens a pool attaches, joins and opens its own: a slot is
  * one thread's. A forked child of an attached process joins with the copy that
- * it has. A slot is given back by mews_fleet_leave(), and by the others of the
- * fleet within a second or two where its process ended otherwise, however.
+ * it has. mews_fleet_leave() gives a slot back. If the process ends without
+ * that call, another process of the fleet clears its slot within two seconds.
  *
- * Where the fleet ends the process goes on with its servers alone. Where
- * another fleet, or the next generation, takes the place of its own,
- * mews_fleet_turn() tells MEWS_TURN_PAST: attach again, open a pool there, and
- * close the old one.
+ * If the fleet ends, the process goes on alone with the same servers. If
+ * another fleet, or the next generation, takes its place, mews_fleet_turn()
+ * returns MEWS_TURN_PAST: attach again, open a pool there, and close the old
+ * one.
  *
- * @config  with the runtime_file of the fleet, of the same user, and its
- *          instance. Each endpoint is one of the fleet's, by name; server,
- *          database and max_connections are the same there, and the role of a
- *          group of the same name. workers says nothing here.
+ * @config  has the runtime_file and the instance of the fleet, whose file
+ *          belongs to the same user. Each endpoint is one of the fleet's by
+ *          name, with the same server, database and max_connections; a group of
+ *          the same name has the same role. workers is ignored.
  * @out     set on MEWS_OK, else NULL; end it with mews_fleet_destroy().
  *
  * Returns MEWS_OK; MEWS_UNAVAILABLE: no fleet runs, or not yet; MEWS_INVALID:
- * the configuration, a conflict with the fleet's (@error names what it is here
- * and there), no segment or one of another ABI; MEWS_NOMEM; or MEWS_SYSTEM, as
- * where the file belongs to another user.
+ * a mistake in the configuration, a conflict with the fleet's (@error names
+ * both values), no segment or one of another ABI; MEWS_NOMEM; or MEWS_SYSTEM,
+ * for example if the file belongs to another user.
  */
 enum mews_status mews_fleet_attach(struct mews_fleet **out,
     const struct mews_config *config, struct mews_error *error);
 
 /**
  * Make the next generation of a fleet, with another configuration, on the same
- * segment: in the process that created it, to fork processes from it beside
- * those that live. It serves once mews_fleet_switch() was called; destroyed
- * before, it never was. There may be one such generation at a time.
+ * segment. Called in the process that created the fleet, which then forks
+ * processes of the new generation beside the old ones. The generation serves
+ * after mews_fleet_switch(); if it is destroyed before that, nothing has
+ * changed. There may be one such generation at a time.
  *
- * The instance stays. workers, slots and runtime_file say nothing here: the
- * segment keeps its size and place. Endpoints are matched by name, host and
- * port. A host name that is new is not looked up: see mews_fleet_resolve().
+ * The instance stays. workers, slots and runtime_file are ignored: the segment
+ * keeps its size and place. Endpoints are matched by name, host and port. A
+ * host name that is new is not looked up: see mews_fleet_resolve().
  *
- * @out  set on MEWS_OK, else NULL; end it with mews_fleet_destroy(), as @fleet.
+ * @out  set on MEWS_OK, else NULL; end it with mews_fleet_destroy(), as well as
+ *       @fleet.
  *
  * Returns MEWS_OK, MEWS_INVALID or MEWS_NOMEM.
  */
@@ -113,15 +116,15 @@ enum mews_status mews_fleet_renew(struct mews_fleet **out,
     struct mews_error *error);
 
 /**
- * Make the next generation of a fleet that another process created, in that
- * process' successor: one that it forked, and that executed another program.
- * It serves, and the fleet is this process' to remove, once mews_fleet_switch()
- * was called; from then on the other one may fork, renew and switch no more.
- * Generations are made by one process at a time. As mews_fleet_renew() else.
+ * As mews_fleet_renew(), but in a successor: a process that the fleet's creator
+ * forked and that executed another program. After mews_fleet_switch() the new
+ * generation serves, the successor owns the fleet and its file, and the creator
+ * may no longer fork, renew or switch. Only one of the two makes generations at
+ * a time.
  *
  * @config      with the runtime_file of the fleet, whose segment has to be one
  *              of this version's.
- * @wakes       what mews_fleet_wakes() gave, inherited; closed at the end.
+ * @wakes       what mews_fleet_wakes() gave, inherited; closed with the fleet.
  *
  * Returns MEWS_OK, MEWS_INVALID, MEWS_SYSTEM or MEWS_NOMEM.
  */
@@ -129,9 +132,9 @@ enum mews_status mews_fleet_adopt(struct mews_fleet **out,
     const struct mews_config *config, const int *wakes, size_t wake_count,
     struct mews_error *error);
 
-/** The descriptors by which processes of the fleet are woken, to be inherited
- * by a successor; returns how many, 0: there is no @room for them. They stay
- * the library's. */
+/** Fill @fds with the descriptors that wake processes of the fleet, for a
+ * successor to inherit; the library still owns them. Returns how many; 0:
+ * @room, a count, is too small. */
 size_t mews_fleet_wakes(const struct mews_fleet *fleet, int *fds, size_t room);
 
 /** The successor serves: the runtime file is no longer ours to remove. */
@@ -139,15 +142,15 @@ void mews_fleet_hand_over(struct mews_fleet *fleet);
 
 /**
  * Look up the host names of endpoints that have no address yet; may block on
- * DNS. For a child forked from a renewed fleet, or for its host if that may
- * wait. An endpoint without an address is not dialed.
+ * DNS. For a child forked from a renewed fleet, or for a host that may wait. An
+ * endpoint without an address is not dialed.
  */
 void mews_fleet_resolve(struct mews_fleet *fleet);
 
 /**
  * A renewed fleet becomes the one that serves: its caps are in force, and
- * every process is woken to learn it from mews_fleet_turn(). Those of the
- * generation before go on as they are until their host ends them.
+ * every process is woken to learn it from mews_fleet_turn(). Processes of the
+ * generation before go on until their host ends them.
  */
 void mews_fleet_switch(struct mews_fleet *fleet);
 
@@ -163,9 +166,9 @@ enum mews_turn {
 enum mews_turn mews_fleet_turn(const struct mews_fleet *fleet);
 
 /**
- * Unmap the segment and set *fleet to NULL; NULL *fleet is a no-op. In the
- * process that created it the file is removed too, with the last generation.
- * A pool of this process that is still open is refused by an assertion.
+ * Unmap the segment and set *fleet to NULL; NULL *fleet is a no-op. The process
+ * that created the fleet removes its file with the last generation. An
+ * assertion fails if a pool of this process is still open.
  */
 void mews_fleet_destroy(struct mews_fleet **fleet);
 
@@ -177,9 +180,9 @@ void mews_fleet_destroy(struct mews_fleet **fleet);
 void mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg);
 
 /**
- * Tell the log nothing below @least; at first that is MEWS_LOG_INFO. Inherited
- * by later forks. MEWS_LOG_DEBUG adds each change of a connection's state, but
- * for a lease's begin and end.
+ * Log nothing below @least; the default is MEWS_LOG_INFO. Inherited by later
+ * forks. MEWS_LOG_DEBUG adds each change of a connection's state except the
+ * begin and end of a lease.
  */
 void mews_fleet_set_log_level(struct mews_fleet *fleet,
     enum mews_log_level least);
@@ -192,25 +195,26 @@ void mews_fleet_set_log_level(struct mews_fleet *fleet,
 enum mews_status mews_fleet_join(struct mews_fleet *fleet,
     struct mews_error *error);
 
-/** Give the slot back; close the pool first, as above. A no-op where this
- * process holds none. */
+/** Give the slot back; an assertion fails if a pool is still open. A no-op if
+ * this process holds no slot. */
 void mews_fleet_leave(struct mews_fleet *fleet);
 
 /**
- * Clear the slots of a process that ended, and with them all that was counted
- * there. Call it after waitpid(2) returned @pid, in the parent only. Async
- * signal safe. Returns true if @pid had a slot.
+ * Clear the slots of a process that ended: its connections no longer count in
+ * the caps. What it counted for mews/figures.h stays. Call it after waitpid(2)
+ * returned @pid, in the parent only. Async signal safe. Returns true if @pid
+ * had a slot.
  */
 bool mews_fleet_reap(struct mews_fleet *fleet, pid_t pid);
 
-/** Say how this worker is; shown by mews status. Needs a slot. */
+/** Publish this worker's state, as mews status shows it. Needs a slot. */
 void mews_fleet_set_state(struct mews_fleet *fleet,
     enum mews_worker_state state);
 
 /** Count requests that this worker answered. Needs a slot. */
 void mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count);
 
-/** Say that this worker is alive; mews_pool_tick() does it too. */
+/** Record that this worker is alive now; mews_pool_tick() does it too. */
 void mews_fleet_beat(struct mews_fleet *fleet);
 
 /** Milliseconds since @pid last beat; -1 if it has no slot. */
@@ -223,9 +227,10 @@ int64_t mews_fleet_beat_age(const struct mews_fleet *fleet, pid_t pid);
 enum mews_worker_state mews_fleet_state(const struct mews_fleet *fleet,
     pid_t pid);
 
-/** Publish the parent's pid and generation (binary upgrades) for status. A
- * parent that adopted the fleet calls it again when the process before it has
- * ended, and is then the one that attached processes look for. */
+/** Publish the parent's pid, and the number of the generation, +1 with each
+ * reload or upgrade, for mews status. A parent that adopted the fleet calls
+ * this again when its predecessor has ended; attached processes then watch that
+ * pid. */
 void mews_fleet_set_master(struct mews_fleet *fleet, pid_t pid,
     uint32_t generation);
 

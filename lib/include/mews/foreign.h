@@ -1,15 +1,15 @@
 /*
- * mews/foreign.h - bring your own driver: connections that are not a pool's.
+ * mews/foreign.h - bring your own driver: connections outside of any pool.
  *
- * A host whose driver connects by itself asks here which server is worth it,
- * and says how that went, so that it skips dead servers as a pool does:
+ * A host whose driver connects by itself asks here which server to use, and
+ * reports the outcome, so that it skips dead servers as a pool does:
  *
  *	mews_fleet_choose(fleet, &wanted, &choice, sizeof(choice), &error);
  *	... connect by choice.conninfo ...
  *	mews_fleet_report(fleet, choice.endpoint, MEWS_REPORT_FAILED, why);
  *
- * Neither call waits, nor needs a slot: any process that has the fleet may
- * call them, from any thread. They know what probes found: the fleet needs a
+ * Neither call waits or needs a slot: any process that has the fleet may call
+ * them, from any thread. Both rest on what probes found: the fleet needs a
  * monitor (mews/monitor.h), or a process with a pool.
  */
 #ifndef MEWS_FOREIGN_H
@@ -49,10 +49,9 @@ struct mews_choice {
 
 /**
  * Choose an endpoint as a group would: of the role that is wanted, not drained,
- * not behind, not an outdated primary; a server that only suspicion speaks
- * against is taken where no other is left. Where several are equal they take
- * turns, in each process and over all, as their weights; one that came back
- * gets its share bit by bit.
+ * not behind, not an outdated primary. A suspect server is chosen only if no
+ * other is left. Equal endpoints take turns by their weights, in each process
+ * and over all; one that came back gets its share bit by bit.
  *
  * @wanted  NULL: any.
  * @out     filled on MEWS_OK, else zero; @size is sizeof(*out), so that it can
@@ -73,10 +72,11 @@ enum mews_report {
 };
 
 /**
- * Say how a connection to @endpoint went. A failure makes a server that is up
- * suspect, no more: others are preferred at once, in every process, and a probe
- * decides now. A success is worth as much as a pool's own. Only failures of the
- * connection are evidence: not an SQL error, nor a password that was refused.
+ * Report how a connection to @endpoint went. A failure makes a server that is
+ * up suspect, no more: every process prefers others at once, and a probe is
+ * sent now to decide. A success counts as much as a pool's own. Only failures
+ * of the connection are evidence: not an SQL error, nor a password that was
+ * refused.
  *
  * @message  the driver's, for the log; NULL: none.
  *

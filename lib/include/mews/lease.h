@@ -6,13 +6,13 @@
  * What a lease leaves behind does not reach the next user of its connection:
  * when the lease ends an open transaction is rolled back, session state is
  * reset, and the group's settings are made again, before anybody else is
- * served on that connection. A statement that only reads or writes rows, by
- * its text, makes no reset: what a view, a trigger or an operator of it does
- * to the session in a function stays.
+ * served on that connection. A statement whose text only reads or writes rows
+ * causes no reset: what a function behind its view, trigger or operator does to
+ * the session stays.
  *
  * A lease with nothing in flight for longer than its group's query_timeout
- * was forgotten: it is rolled back and taken away, with a warning, up to a
- * second later.
+ * counts as forgotten: up to a second later it is rolled back and taken away,
+ * with a warning in the log.
  */
 #ifndef MEWS_LEASE_H
 #define MEWS_LEASE_H
@@ -31,8 +31,8 @@ struct mews_lease;
 /**
  * Runs exactly once for each accepted mews_lease_begin(), on the loop.
  *
- * @lease   end it with mews_lease_end(); NULL if none was to be had,
- * @result  then says why (its status is MEWS_OK otherwise).
+ * @lease   end it with mews_lease_end(). NULL: there was none, and @result says
+ *          why (its status is MEWS_OK otherwise).
  */
 typedef void mews_lease_fn(void *arg, struct mews_lease *lease,
     const struct mews_result *result);
@@ -56,22 +56,23 @@ enum mews_status mews_lease_begin(struct mews_group *group,
  * write.
  *
  * @after  a mews_result_position(), of any worker; 0: on any server. Without a
- *         monitor nobody knows what a standby has replayed; where no primary
- *         may be used the wait ends with MEWS_WAITED then, which says so.
+ *         monitor it is not known what a standby has replayed: if the group may
+ *         not use a primary, the wait ends with MEWS_WAITED, whose message says
+ *         so.
  */
 enum mews_status mews_lease_begin_after(struct mews_group *group,
     uint64_t after, uint32_t wait_ms, mews_lease_fn *fn, void *arg,
     mews_query_id *id);
 
 /**
- * A connection that is free at this moment, if nobody waits for one: the
- * quickest way, also from inside a callback. NULL: there is none, so ask
- * mews_lease_begin(), which waits.
+ * Borrow a connection that is free at this moment, if no query waits for one:
+ * the quickest way, also from inside a callback. NULL: there is none;
+ * mews_lease_begin() waits.
  */
 struct mews_lease *mews_lease_try(struct mews_group *group);
 
 /**
- * Borrow one, waiting for it. *out is set on MEWS_OK, else NULL.
+ * Borrow a connection, waiting for it. *out is set on MEWS_OK, else NULL.
  *
  * Returns what mews_lease_begin() does, or how the wait ended: MEWS_WAITED or
  * MEWS_UNAVAILABLE; mews_group_message() says why.
@@ -84,10 +85,11 @@ enum mews_status mews_lease_begin_after_run(struct mews_group *group,
     uint64_t after, uint32_t wait_ms, struct mews_lease **out);
 
 /**
- * Run one query on the lease; several may be in flight, in order. Where a
- * transaction is open its outcome is that of the transaction. A COMMIT as SQL
- * that the server answers with ROLLBACK, because a query of the transaction
- * had failed, ends with MEWS_SQL as mews_lease_commit() does.
+ * Run one query on the lease; several may be in flight, in order. In an open
+ * transaction what the query did counts only if the transaction commits. A
+ * COMMIT sent as SQL ends with MEWS_SQL, as mews_lease_commit() does, if the
+ * server answers it with ROLLBACK because a query of the transaction had
+ * failed.
  *
  * Returns MEWS_OK, MEWS_UNAVAILABLE (the connection was lost, or taken away,
  * since: everything of the open transaction is undone), MEWS_INVALID (also

@@ -2,14 +2,13 @@
  * mews/listen.h - notifications (LISTEN, NOTIFY), over a connection that finds
  * its way to the next primary.
  *
- * All channels of a pool share one connection of its own. It belongs to no
- * group and counts in no group's limit, but in its endpoint's
- * max_connections; while that is reached it waits for its turn. LISTEN works
- * on a primary only, so that is where it connects: when a server dies, or
- * another one is promoted, it goes there and listens again.
+ * All channels of a pool share one connection, which belongs to no group. It
+ * counts in its endpoint's max_connections, and waits while that is reached.
+ * LISTEN works on a primary only: when the primary dies, or another server is
+ * promoted, the connection is made to the new one, and listens again.
  *
- * PostgreSQL keeps no notification for a listener that is away. So these
- * events tell when messages can be relied on; a host that keeps something in
+ * PostgreSQL keeps no notification for a listener that is away. The events
+ * below tell when messages can be relied on; a host that keeps something in
  * step with the database reads it anew at LISTENING and at MISSED:
  *
  *	LISTENING -> MESSAGE* -> LOST -> MISSED -> MESSAGE*
@@ -32,20 +31,23 @@ struct mews_listener;
 enum mews_notify_event {
 	MEWS_NOTIFY_MESSAGE = 0,
 	MEWS_NOTIFY_LISTENING = 1, /* LISTEN took effect, for the first time */
-	MEWS_NOTIFY_LOST = 2,	   /* not any more: nothing is heard now */
-	MEWS_NOTIFY_MISSED = 3,	   /* it did again; what was sent meanwhile,
-				      and just before LOST, is lost */
+	MEWS_NOTIFY_LOST = 2,	   /* the connection was lost: nothing is heard
+				      now */
+	MEWS_NOTIFY_MISSED = 3,	   /* LISTEN took effect again; what was sent
+				      meanwhile, and just before LOST, is
+				      lost */
 	MEWS_NOTIFY_REFUSED = 4	   /* the server does not take the channel's
 				      name: it will never be heard */
 };
 
-/* Ends with the callback, its strings too. */
+/* A notification and its strings end with the callback. */
 struct mews_notification {
 	enum mews_notify_event event;
 	const char *channel;
 	const char *payload; /* MESSAGE: NUL-terminated, below 8000 bytes */
 	int sender;	     /* MESSAGE: process id of the sending backend */
-	const char *endpoint; /* where it was heard, or is not any more */
+	const char *endpoint; /* where the channel is heard, or was until
+				 LOST */
 };
 
 /**
@@ -61,10 +63,10 @@ typedef void mews_notify_fn(void *arg,
  * when it took effect. The same channel may have several listeners.
  *
  * @channel  NUL-terminated, 1 to MEWS_CHANNEL_MAX bytes, copied. The library
- *           quotes it: case matters, and NOTIFY without quotes folds its own
- *           to lower case.
- * @out      set on MEWS_OK; end it with mews_unlisten(). It stays yours after
- *           mews_pool_close(), when nothing is heard any more.
+ *           quotes it: case matters, and SQL that says NOTIFY without quotes
+ *           folds the name to lower case.
+ * @out      set on MEWS_OK; end it with mews_unlisten(). After
+ *           mews_pool_close() it hears nothing, and is still to be ended.
  *
  * Returns MEWS_OK, MEWS_INVALID (@error says why) or MEWS_NOMEM.
  */
@@ -73,8 +75,8 @@ enum mews_status mews_listen(struct mews_listener **out,
     void *arg, struct mews_error *error);
 
 /**
- * End it and set *listener to NULL; NULL *listener is a no-op. The callback
- * does not run any more, not even for what has arrived.
+ * End a listener and set *listener to NULL; NULL *listener is a no-op. The
+ * callback does not run any more, not even for what has arrived.
  */
 void mews_unlisten(struct mews_listener **listener);
 

@@ -2,11 +2,11 @@
  * mews/monitor.h - the process that probes endpoints, so that no user request
  * has to.
  *
- * It measures round-trip time, role, timeline and lag of every endpoint, at
- * once when a worker suspects one; looks up host names; ends what dead
- * workers left running. A fleet has one, or none: then the workers probe what
- * is not UP among themselves, and lag, addresses and orphans are not looked
- * after.
+ * The monitor measures round-trip time, role, timeline and lag of every
+ * endpoint, at once if a worker suspects one; looks up host names; ends what
+ * dead workers left running. A fleet has one monitor or none. Without one the
+ * workers share the probes of endpoints that are not up, and nobody looks after
+ * lag, addresses and orphans.
  */
 #ifndef MEWS_MONITOR_H
 #define MEWS_MONITOR_H
@@ -20,10 +20,11 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /**
- * Be the monitor: call it in a child of its own. Blocks until @stop_fd is
- * readable or at its end-of-file (a pipe from the parent does both jobs).
+ * Be the monitor: call this in a child of its own. Blocks until @stop_fd is
+ * readable or at its end of file: with a pipe the monitor also ends when the
+ * parent dies.
  *
- * Reap it as a worker, with mews_fleet_reap(), and start another one.
+ * Reap the monitor as a worker, with mews_fleet_reap(), and start another one.
  *
  * Returns MEWS_OK when told to stop, MEWS_INVALID (there is one already),
  * MEWS_NOMEM or MEWS_SYSTEM.
@@ -32,8 +33,8 @@ enum mews_status mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
     struct mews_error *error);
 
 /**
- * The operator's word on an endpoint: drained, it gets no new work, and its
- * connections end when they are idle. In effect everywhere within a second.
+ * Drain an endpoint, or end its drain. A drained endpoint gets no new work, and
+ * its connections end when they are idle. In effect everywhere within a second.
  *
  * @path  the fleet's runtime file.
  *

@@ -16,23 +16,24 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /**
- * A notice came. Runs in the middle of reading what a server sent, in front of
- * the answer of the query that it belongs to: must not call the pool, nor end a
- * lease. Copy what is wanted.
+ * A notice came. Runs while the pool reads what a server sent, before the
+ * callback of the query that the notice belongs to: must not call the pool, nor
+ * end a lease.
  *
- * @lease     on whose connection it came; NULL: on one that is shared.
+ * @lease     on whose connection the notice came; NULL: the connection is
+ *            shared.
  * @endpoint  its name; lives as long as the fleet.
  * @notice    for PQresultErrorField() and PQresultErrorMessage(); ends with the
- *            callback.
+ *            callback, so copy what is wanted.
  */
 typedef void mews_notice_fn(void *arg, struct mews_lease *lease,
     const char *endpoint, const PGresult *notice);
 
 /**
- * Hear the notices of all connections of @pool, but for those of leases that
- * have a callback of their own. Replaces the callback before it.
+ * Hear the notices of all connections of @pool, except those of leases that
+ * have a callback of their own. Replaces an earlier callback.
  *
- * @fn  NULL: they are thrown away, as at first.
+ * @fn  NULL, as at first: notices are thrown away.
  *
  * Returns MEWS_OK, or MEWS_INVALID in a fork's copy.
  */
@@ -40,7 +41,8 @@ enum mews_status mews_pool_set_notice(struct mews_pool *pool,
     mews_notice_fn *fn, void *arg);
 
 /**
- * Hear those of a lease, until it ends; NULL: its pool's callback does.
+ * Hear the notices of a lease, until it ends. NULL: the pool's callback hears
+ * them.
  *
  * Returns MEWS_OK, or MEWS_INVALID: its pool was closed, or in a fork's copy.
  */

@@ -14,8 +14,8 @@
  *
  * A pool belongs to the thread that opened it: a call from another one is
  * refused by an assertion. After a fork the child's copy refuses every call
- * with MEWS_INVALID; the first such call closes its descriptors without a
- * word to the servers.
+ * with MEWS_INVALID; the first such call closes the copy's descriptors, and
+ * sends nothing to the servers.
  */
 #ifndef MEWS_POOL_H
 #define MEWS_POOL_H
@@ -40,9 +40,10 @@ struct mews_group;
  * longer. Replaces what was asked for this descriptor before. Runs inside
  * calls into the pool; must not call it. The wait is level-triggered.
  *
- * A descriptor is given up with 0 before any callback of the host runs and
- * before control returns to the host. At the end of file libpq has closed it
- * by then: epoll(7) forgot it, and EBADF or ENOENT of epoll_ctl(2) is well.
+ * A descriptor that is no longer needed is given up with 0 before any callback
+ * of the host runs and before control returns to the host. If the server closed
+ * the connection, libpq has closed the descriptor by then: epoll(7) forgot it,
+ * so ignore EBADF and ENOENT of epoll_ctl(2).
  */
 typedef void mews_watch_fn(void *arg, int fd, int events);
 
@@ -62,14 +63,14 @@ enum mews_status mews_pool_open(struct mews_pool **out,
 /**
  * Close every connection properly (open transactions are rolled back by the
  * server) and set *pool to NULL; NULL *pool is a no-op. Queries not yet
- * ended end now, with MEWS_CANCELED, inside this call. From inside one of
- * the pool's callbacks it is refused by an assertion.
+ * ended end now, with MEWS_CANCELED, inside this call. An assertion refuses the
+ * call inside one of the pool's callbacks.
  *
  * Groups and statements of the pool are gone. A lease that is still held
  * becomes a shell, which refuses everything and is to be ended nevertheless.
  *
- * In a fork's copy it frees the memory, and that is all: no callback runs,
- * and no server hears of it.
+ * In a fork's copy this only frees memory: no callback runs, and nothing is
+ * sent.
  */
 void mews_pool_close(struct mews_pool **pool);
 
@@ -81,8 +82,8 @@ void mews_pool_close(struct mews_pool **pool);
 void mews_pool_ready(struct mews_pool *pool, int fd, int events);
 
 /**
- * Send what this turn asked for, act on deadlines, beat. Callbacks run in
- * here; none of them may call it, which is refused by an assertion.
+ * Send what this turn asked for, act on deadlines, beat. Callbacks run in here;
+ * an assertion refuses the call inside one of them.
  *
  * Returns the milliseconds until it must be called again; 0: at once. -1 in
  * a fork's copy only.
@@ -94,9 +95,9 @@ int mews_pool_tick(struct mews_pool *pool);
  * with poll(2), and act. Waits no longer than @timeout_ms (-1: no limit) and
  * than until the next deadline.
  *
- * A host of blocking calls may go away for as long as it likes. While it is
- * away idle connections stay open and nothing is probed by it; a turn with
- * timeout 0, every second or so, is enough to look after both.
+ * A host of blocking calls may stay away for as long as it likes. Meanwhile its
+ * idle connections stay open and it probes nothing; a turn with timeout 0,
+ * every second or so, looks after both.
  *
  * Returns MEWS_OK; MEWS_INVALID: inside a callback, or in a fork's copy; or
  * MEWS_CANCELED: mews_pool_interrupt() was called, see mews/wait.h.

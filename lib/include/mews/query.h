@@ -26,22 +26,22 @@ struct mews_result;
 #define MEWS_QUERY_ALONE  0x2 /* shares no Sync: see batch in mews/config.h */
 /* Flag of a query in a group of role primary, INVALID in others: take the
  * position of its commit in the WAL, for mews_result_position(). In a
- * transaction on a lease it is the result of mews_lease_commit(), or of a
- * COMMIT as SQL, that has it. Costs a second small query. INVALID on a lease
- * behind a BEGIN or COMMIT as SQL that was not answered yet. */
+ * transaction on a lease the result of mews_lease_commit(), or of a COMMIT sent
+ * as SQL, has the position. Costs a second small query. INVALID on a lease
+ * while a BEGIN or COMMIT sent as SQL is unanswered. */
 #define MEWS_QUERY_POSITION 0x4
-/* Flag of any query: do not run it, but say what it takes and gives. It brings
- * no parameters. Of the result's PGresult PQnparams() and PQparamtype() are the
- * types of the parameters, PQnfields(), PQfname(), PQftype() and PQfmod() the
- * columns: none where it gives no rows. */
+/* Flag of any query, which brings no parameters then: do not run it, describe
+ * it. The result's PGresult has the types of its parameters, by PQnparams() and
+ * PQparamtype(), and its columns, by PQnfields(), PQfname(), PQftype() and
+ * PQfmod(): none if it returns no rows. */
 #define MEWS_QUERY_DESCRIBE 0x8
 
 /* One parameter. Make it with the helpers below; all zero is SQL NULL. Never
  * grows, as queries bring arrays of it. */
 struct mews_param {
 	const void *value; /* NULL: 1 to 27 bytes are inside */
-	int32_t length;	   /* bytes, without a NUL; -1, or 0 and value is
-			      NULL: SQL NULL */
+	int32_t length;	   /* bytes, without a NUL; SQL NULL: -1, or 0 with
+			      value NULL */
 	Oid type;	   /* 0: as the server infers it; see mews/type.h */
 	uint8_t format;	   /* 0 text, 1 binary, as in libpq */
 	char inside[27];
@@ -54,8 +54,8 @@ struct mews_param mews_param_int_text(int64_t value);
 struct mews_param mews_param_double_text(double value);
 /** true or false. */
 struct mews_param mews_param_bool(bool value);
-/** A NUL-terminated string, copied by the call that takes the query, and not
- * before; NULL: SQL NULL. */
+/** A NUL-terminated string, copied by the call that gets the query, not here;
+ * NULL: SQL NULL. */
 struct mews_param mews_param_text(const char *value);
 /** Bytes in binary format (bytea, or a type's binary form), copied likewise;
  * NULL: SQL NULL. */
@@ -70,9 +70,9 @@ struct mews_param mews_param_null(void);
  * The same SQL with the same types is prepared once, however often it is
  * registered. Servers call it "mews_0", "mews_1", ...
  *
- * @name   what messages and figures call it: as an endpoint's, and no other's
- *         of the pool; copied. NULL: "mews_0", "mews_1", ..., which need not be
- *         what servers call it.
+ * @name   for messages and figures; unique in the pool, characters and length
+ *         as in an endpoint's name; copied. NULL: "mews_0", "mews_1", ...,
+ *         which need not be what servers call it.
  * @sql    one statement, copied; $1, $2, ... are its parameters.
  * @flags  MEWS_QUERY_BINARY or 0.
  * @out    set on MEWS_OK, else NULL; belongs to the pool and lives as long, or
@@ -88,8 +88,8 @@ enum mews_status mews_statement_register(struct mews_statement **out,
 /**
  * Forget a statement and set *statement to NULL; NULL *statement is a no-op.
  * Queries of it that were accepted end as they would. Servers forget it within
- * some seconds, unless the same SQL is registered a second time; where a lease
- * has run it, when that has ended.
+ * some seconds, or when a lease that ran it has ended; not while the same SQL
+ * is registered a second time.
  */
 void mews_statement_drop(struct mews_statement **statement);
 
@@ -99,7 +99,7 @@ const char *mews_statement_name(const struct mews_statement *statement);
 /* A statement as this process has seen it. */
 struct mews_statement_stats {
 	uint64_t answers; /* answers without an error, ever */
-	uint32_t mean_us; /* moving average of its time on the server */
+	uint32_t mean_us; /* moving average of a run's time on the server */
 };
 
 /** Fill @stats, of @size bytes: sizeof(*stats), so that it can grow. */
@@ -115,21 +115,19 @@ struct mews_query_args {
 	unsigned flags;	     /* MEWS_QUERY_ALONE, MEWS_QUERY_POSITION,
 				MEWS_QUERY_DESCRIBE; with sql:
 				MEWS_QUERY_BINARY */
-	uint64_t after;	     /* read your writes: a position; run on a server
-				that has replayed it, or on the primary where
-				the group may use it; wait for one at most
-				wait_ms. 0: anywhere. INVALID on a lease,
-				which has its server: see
-				mews_lease_begin_after() */
-	uint32_t wait_ms;    /* ms for a connection, at most, each time that
-				it has to wait for one, which on a lease is
-				never; default acquire_timeout */
-	uint32_t deadline_ms; /* ms until the query ends, from the call to
-				the callback; default none. One that was
-				not sent ends as if wait_ms had passed; one
-				that was sent ends MEWS_CANCELED, names the
-				endpoint, and the server still finishes
-				it */
+	uint64_t after;	     /* read your writes: a position. Run on a server
+				that has replayed it, or on the primary if the
+				group may use it, after a wait of wait_ms at
+				most. 0: anywhere. INVALID on a lease, which has
+				its server: see mews_lease_begin_after() */
+	uint32_t wait_ms;    /* ms to wait for a connection, each time; default
+				acquire_timeout. A query on a lease never waits
+				for one */
+	uint32_t deadline_ms; /* ms from the call to the callback, at most;
+				 default none. A query not sent by then ends as
+				 if wait_ms had passed. One that was sent ends
+				 MEWS_CANCELED and names the endpoint; the
+				 server still finishes it */
 	const char *traceparent; /* of the request that asks, as in W3C Trace
 				Context: "00-<32>-<16>-<2>" in lower-case
 				hex. The log of slow queries names it, and
@@ -143,8 +141,8 @@ struct mews_query_args {
  * How a query ended. Runs exactly once for each query that was accepted, on
  * the loop (mews_pool_ready, mews_pool_tick) or inside a blocking call, never
  * inside the call that sent it. May call the pool, but no blocking call (it
- * returns MEWS_INVALID), and neither mews_pool_tick() nor mews_pool_close()
- * (these are assertions).
+ * returns MEWS_INVALID), and neither mews_pool_tick() nor mews_pool_close() (an
+ * assertion refuses them).
  *
  * @result  ends with the callback.
  */
@@ -156,9 +154,9 @@ typedef uint64_t mews_query_id;
 /**
  * Run one query, which is its own transaction, sharing a connection with
  * others. SQL that opens a transaction or changes the session (BEGIN, SET,
- * LISTEN, ...) is refused: that needs a lease. So does a function that does
- * it (set_config(), pg_advisory_lock()), which is not looked for here: what it
- * changed would stay for whoever comes next.
+ * LISTEN, ...) is refused: that needs a lease. A function that does the same
+ * (set_config(), pg_advisory_lock()) needs one too, but is not detected here:
+ * what it changed would stay for later users of the connection.
  *
  * @args  copied, parameters included.
  * @id    may be NULL; set on MEWS_OK.
@@ -174,25 +172,25 @@ enum mews_status mews_query_send(struct mews_group *group,
 /**
  * Give a query or a wait for a lease up. Its callback runs with MEWS_CANCELED
  * in the next tick. If it was sent, the result names the endpoint, and the
- * server still finishes it. Behind mews_query_interrupt() on a lease it runs
- * when the server was asked, in order that what the lease sends next is not
- * canceled in its place.
+ * server still finishes it. After mews_query_interrupt() on a lease the
+ * callback waits until the server was asked, so that what the lease sends next
+ * is not canceled instead.
  *
  * Returns MEWS_OK, or MEWS_INVALID: it has ended already.
  */
 enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
 
 /**
- * Have the server cancel a query that runs there: on a lease, as a stream, or
- * as a shared query that nothing is behind on its connection. It asks over a
- * session of its own. The callback of the query says how that ended:
- * MEWS_TIMEOUT with SQLSTATE 57014 where the server obeyed, which did not
- * commit then; or as if nothing had been asked, where it was too late. What a
- * lease sends before that callback may be canceled in its place. One that was
- * not sent yet is given up, as by mews_query_cancel().
+ * Ask the server, over a session of its own, to cancel a query that runs there:
+ * on a lease, as a stream, or as a shared query that is the last one on its
+ * connection. The query's callback tells the outcome: MEWS_TIMEOUT with
+ * SQLSTATE 57014 if the server canceled it, and nothing was committed; or its
+ * usual end, if the request came too late. What a lease sends before that
+ * callback may be canceled instead. A query that was not sent yet is given up,
+ * as by mews_query_cancel().
  *
- * Returns MEWS_OK, MEWS_NOMEM, or MEWS_INVALID: it has ended already, or others
- * share its connection, who would be hit.
+ * Returns MEWS_OK, MEWS_NOMEM, or MEWS_INVALID: it has ended already, or later
+ * queries share its connection and could be canceled instead.
  */
 enum mews_status mews_query_interrupt(struct mews_pool *pool,
     mews_query_id id);
@@ -211,7 +209,7 @@ enum mews_status mews_query_interrupt(struct mews_pool *pool,
 enum mews_status mews_query_run(struct mews_group *group,
     const struct mews_query_args *args, struct mews_result **out);
 
-/** How it ended. */
+/** How the query ended. */
 enum mews_status mews_result_status(const struct mews_result *result);
 
 /**
@@ -220,22 +218,22 @@ enum mews_status mews_result_status(const struct mews_result *result);
  */
 PGresult *mews_result_pg(const struct mews_result *result);
 
-/** The endpoint it was sent to last, "" if it never was. Lives as long as the
- * fleet. */
+/** The name of the endpoint that the query was sent to last; "": it was never
+ * sent. Lives as long as the fleet. */
 const char *mews_result_endpoint(const struct mews_result *result);
 
-/** One sentence, in one line, on why it did not end with MEWS_OK; "" if it
- * did. PQresultErrorMessage() of mews_result_pg() has what a server said in
- * several lines. It and the SQLSTATE live as long as @result. */
+/** Why the query did not end with MEWS_OK, a sentence in one line; "" if it
+ * did. PQresultErrorMessage() of mews_result_pg() has all lines of a server's
+ * message. Lives as long as @result, as does the SQLSTATE. */
 const char *mews_result_message(const struct mews_result *result);
 
 /** The five characters of the SQLSTATE; "" where the server gave none. */
 const char *mews_result_sqlstate(const struct mews_result *result);
 
 /**
- * With MEWS_QUERY_POSITION: up to where a server must have replayed the WAL to
- * see what this query wrote; for after of a later read, in any worker. 0 where
- * it is not known: the query failed, or was lost.
+ * With MEWS_QUERY_POSITION: the position in the WAL that a server must have
+ * replayed to show what this query wrote; for after of a later read, in any
+ * worker. 0: not known, as the query failed or was lost.
  */
 uint64_t mews_result_position(const struct mews_result *result);
 

@@ -15,11 +15,10 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /**
- * @text as a constant of SQL, with its quotes, by libpq's own rules and in the
- * encoding of the lease's session: for that session, and no other of another
- * encoding. Nothing is sent.
+ * @text as a constant of SQL, with its quotes, by libpq's own rules. Valid only
+ * in sessions with the encoding of the lease's session. Nothing is sent.
  *
- * @text    @length bytes; without a NUL, which no text of a server has.
+ * @text    @length bytes, none of them a NUL.
  * @out     set on MEWS_OK, else NULL; NUL-terminated. Free it with
  *          mews_quote_free().
  *
@@ -35,7 +34,7 @@ enum mews_status mews_quote_literal(struct mews_lease *lease,
 enum mews_status mews_quote_identifier(struct mews_lease *lease,
     const char *text, size_t length, char **out);
 
-/** Free it and set *text to NULL; NULL *text is a no-op. */
+/** Free a quoted text and set *text to NULL; NULL *text is a no-op. */
 void mews_quote_free(char **text);
 
 #pragma GCC visibility pop

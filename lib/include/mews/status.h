@@ -24,18 +24,17 @@ extern "C" {
  * program of its own number and of older ones, back to MEWS_ABI_OLDEST, and
  * mews run every application likewise; both refuse a newer one with a sentence.
  *
- * A structure that a host fills keeps its size, and needs none beside it: its
- * reserved members are zero, which means the default of whatever they become,
- * and a query or a transaction with others is refused. A program that was
- * compiled with a newer header never gets so far: mews_fleet_create() refuses
- * the number that it gave to mews_config_new(). Where the room is used up, a
- * new function takes a new structure. One that the library fills comes with the
- * host's sizeof: members beyond that are left out. One that it hands over, as a
- * notification, grows at its end. struct mews_error and struct mews_param never
- * grow.
+ * A structure that a host fills never changes its size. Its reserved members
+ * are zero, which is the default of whatever they become; a query or a
+ * transaction in which they are not is refused. (A program compiled with a
+ * newer header does not get there: mews_fleet_create() refuses its number.)
+ * When the room is used up, a new function takes a new structure. A structure
+ * that the library fills comes with the host's sizeof: members beyond it are
+ * left out. One that the library hands over, as a notification, grows at its
+ * end. struct mews_error and struct mews_param never grow.
  *
- * What would break a program of today gives the library a new soname, and makes
- * the oldest number the newest: such programs go on with the library they have.
+ * A change that would break programs gives the library a new soname, and raises
+ * MEWS_ABI_OLDEST to MEWS_ABI: older programs go on with the library they have.
  *
  * The segment has a number of its own, raised with every change of its layout:
  * all processes of a fleet, and mews status, are of one build, or refuse.
@@ -60,9 +59,10 @@ enum mews_status {
 	MEWS_SYSTEM = 10,     /* a system call failed; never a query's end */
 	MEWS_UNDONE = 11,     /* connection lost inside a transaction whose
 				 COMMIT was never sent: undone */
-	MEWS_PARTLY = 12,     /* an error, or a timeout, of what may have
-				 committed inside: CALL, DO, VACUUM, CREATE
-				 INDEX CONCURRENTLY, ... outside of BEGIN */
+	MEWS_PARTLY = 12,     /* an error, or a timeout, of a command that may
+				 have committed on its way: CALL, DO, VACUUM,
+				 CREATE INDEX CONCURRENTLY, ... outside of
+				 BEGIN */
 	MEWS_TOO_LARGE = 13   /* run, and a write is committed, but the answer
 				 could not be kept */
 };

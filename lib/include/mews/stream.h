@@ -1,9 +1,9 @@
 /*
  * mews/stream.h - what is too large for memory: rows one by one, and COPY.
  *
- * Streams run on leases, one chunk in memory at a time, and wait for a slow
- * host: a stream that is paused does not read its socket, so that the server
- * stops sending; one that sends is told when the socket is full.
+ * Streams run on leases, with one chunk in memory at a time, and wait for a
+ * slow host or server: a paused stream does not read its socket, so that the
+ * server stops sending; mews_copy_put() refuses while the socket is full.
  *
  * A stream ends as any query does, once, by its on_end. What was delivered
  * before an end that is not MEWS_OK is to be thrown away.
@@ -44,8 +44,8 @@ typedef enum mews_flow mews_row_fn(void *arg, const struct mews_result *row);
  * before and behind it.
  *
  * @on_end  its result has no rows. MEWS_OK too if on_row asked to stop: the
- *          rest was read, and thrown away, which takes its time; who cannot
- *          wait ends the lease.
+ *          rest is read and thrown away, which takes its time; to save it, end
+ *          the lease.
  * @arg     of both callbacks.
  */
 enum mews_status mews_lease_rows(struct mews_lease *lease,
@@ -53,8 +53,8 @@ enum mews_status mews_lease_rows(struct mews_lease *lease,
     mews_query_fn *on_end, void *arg, mews_query_id *id);
 
 /**
- * As mews_lease_rows(), but wait for the end; as mews_lease_query_run(). A
- * pause is for other callbacks of the pool to end.
+ * As mews_lease_rows(), but wait for the end; as mews_lease_query_run(). Only
+ * another callback of the pool can end a pause.
  *
  * @arg  of on_row.
  */
@@ -63,8 +63,8 @@ enum mews_status mews_lease_rows_run(struct mews_lease *lease,
     struct mews_result **out);
 
 /**
- * Deliver nothing more, and stop reading: the same as returning
- * MEWS_FLOW_PAUSE. Answers of other queries on the lease wait, too.
+ * Deliver nothing more and stop reading, as by returning MEWS_FLOW_PAUSE.
+ * Answers of other queries on the lease wait, too.
  *
  * Returns MEWS_OK; MEWS_INVALID: no stream is in flight; MEWS_UNAVAILABLE as
  * mews_lease_query().
@@ -85,17 +85,18 @@ enum mews_status mews_lease_resume(struct mews_lease *lease);
 typedef enum mews_flow mews_copy_data_fn(void *arg, const void *data,
     size_t length);
 
-/** The lease may mews_copy_put(), now or until that says MEWS_OVERLOAD. */
+/** There is room: mews_copy_put() may be called, until it returns
+ * MEWS_OVERLOAD. */
 typedef void mews_copy_room_fn(void *arg);
 
 /**
- * COPY ... TO STDOUT. It waits until what is in flight on the lease has
- * ended, and has the lease for itself until its own end: other calls on the
- * lease return MEWS_INVALID, but for mews_lease_pause(), mews_lease_resume()
- * and mews_lease_end().
+ * COPY ... TO STDOUT. The COPY begins when everything in flight on the lease
+ * has ended, and has the lease for itself until its own end: other calls on the
+ * lease return MEWS_INVALID, except mews_lease_pause(), mews_lease_resume() and
+ * mews_lease_end().
  *
  * @sql     copied.
- * @on_end  PQcmdTuples() of its result tells how many rows there were.
+ * @on_end  PQcmdTuples() of its result is the number of rows.
  * @arg     of both callbacks.
  *
  * Returns as mews_lease_query(); MEWS_INVALID also for other SQL, and for
@@ -149,8 +150,9 @@ enum mews_status mews_copy_end(struct mews_lease *lease, const char *abort);
 
 /**
  * Where a blocking COPY takes its data from: fill @buffer with up to @size
- * bytes. Returns how many; 0: that was all; below 0: abort it, which ends with
- * MEWS_CANCELED. More than @size: abort it, with MEWS_INVALID.
+ * bytes. Returns how many; 0: that was all; below 0: abort the COPY, which ends
+ * with MEWS_CANCELED. More than @size is a mistake, which aborts it with
+ * MEWS_INVALID.
  */
 typedef int mews_copy_source_fn(void *arg, void *buffer, size_t size);
 
@@ -160,14 +162,13 @@ enum mews_status mews_copy_in_run(struct mews_lease *lease, const char *sql,
 
 /**
  * Run a text of several statements by the simple protocol: a migration, a
- * dump. The server runs what is not inside of a transaction as one, unless the
- * text begins and ends transactions of its own; it stops at the first error.
- * Nothing else is accepted on the lease meanwhile. The lease may hold a
- * transaction open behind it, and its session is made anew when it ends.
+ * dump. Outside of a transaction the server runs the text as one, unless the
+ * text begins and ends its own; it stops at the first error. Nothing else is
+ * accepted on the lease meanwhile. The text may leave a transaction open on the
+ * lease. When the lease ends its session is reset.
  *
- * @sql        NUL-terminated, copied; without parameters, and without COPY
- *             from and to the client: that is refused by the server where data
- *             goes, and ends the connection where data comes.
+ * @sql        NUL-terminated, copied; without parameters and without COPY: COPY
+ *             FROM STDIN fails, COPY TO STDOUT ends the connection.
  * @on_result  runs for each statement that went well, in order, with its
  *             answer; may be NULL. It may call the pool, but no blocking call.
  * @on_end     runs once, with the last statement's answer, or the error that

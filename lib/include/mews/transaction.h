@@ -1,8 +1,8 @@
 /*
  * mews/transaction.h - transactions and savepoints on a lease.
  *
- * Nothing here costs a round trip of its own: BEGIN travels ahead of the
- * first query, and whatever else is in flight on the lease stays in order.
+ * BEGIN costs no round trip of its own: it travels ahead of the first query.
+ * All that is in flight on a lease stays in order.
  */
 #ifndef MEWS_TRANSACTION_H
 #define MEWS_TRANSACTION_H
@@ -38,12 +38,12 @@ struct mews_transaction {
  * group with autocommit off one is open already; there this sets the options
  * of the one that the next query opens. The lease stays held.
  *
- * The wish holds until mews_lease_commit() or mews_lease_rollback(): where the
- * transaction ends by COMMIT or ROLLBACK as SQL the next query opens another.
+ * This holds until mews_lease_commit() or mews_lease_rollback(): if SQL ends
+ * the transaction (COMMIT, ROLLBACK), the next query opens another one.
  *
- * @options  copied; for this transaction only. NULL: the session's defaults,
- *           and a no-op where a transaction is open, or is to begin with
- *           options given before.
+ * @options  copied; for this transaction only. NULL: the session's defaults; a
+ *           no-op if a transaction is open, or is to begin with options given
+ *           before.
  *
  * Returns MEWS_OK; MEWS_INVALID: options for a transaction that is open
  * already, or others for one that is to begin, values that are none, or
@@ -120,8 +120,8 @@ enum mews_transaction_state {
 					connection is gone */
 };
 
-/** The state of the transaction on @lease. One that was asked for is open with
- * the first query's answer. */
+/** The state of the transaction on @lease. A transaction that was asked for
+ * counts as open once its first query was answered. */
 enum mews_transaction_state mews_lease_state(const struct mews_lease *lease);
 
 #pragma GCC visibility pop

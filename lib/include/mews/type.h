@@ -2,14 +2,14 @@
  * mews/type.h - values of PostgreSQL's types as values of C, both ways.
  *
  * The helpers of mews/query.h send text, which fits any type that the server
- * expects there. Those below send binary, which does not: four bytes are an
- * int4 and nothing else. So each carries its type. SQL that is parsed anew
- * each time takes the types of its parameters; a registered statement has
- * them declared, once, with mews_statement_register_typed(), and a parameter
- * of another type is refused with MEWS_INVALID before anything is sent.
+ * expects there. Those below send binary, which fits one type only (four bytes
+ * are an int4 and nothing else), and carry that type. SQL that is parsed anew
+ * each time takes the types of its parameters. For a registered statement the
+ * types are declared once, with mews_statement_register_typed(); a parameter of
+ * another type is refused with MEWS_INVALID before anything is sent.
  *
- * What a column holds is read by type and format, text or binary, and never
- * cut or wrapped: it fits, or the answer says why not.
+ * Values of columns are read by type and format, text or binary, and never cut
+ * or wrapped: a value fits, or the returned enum mews_value says why not.
  */
 #ifndef MEWS_TYPE_H
 #define MEWS_TYPE_H
@@ -23,7 +23,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* OIDs of types; src/include/catalog/pg_type.dat, where they never change. */
+/* OIDs of types, from src/include/catalog/pg_type.dat; they never change. */
 enum mews_type {
 	MEWS_TYPE_BOOL = 16,
 	MEWS_TYPE_BYTEA = 17,
@@ -100,7 +100,8 @@ enum mews_status mews_statement_register_typed(struct mews_statement **out,
 enum mews_value {
 	MEWS_VALUE_OK = 0,
 	MEWS_VALUE_NULL = 1,   /* SQL NULL */
-	MEWS_VALUE_TYPE = 2,   /* its type, or format, is not read by this */
+	MEWS_VALUE_TYPE = 2,   /* this function does not read its type or
+				  format */
 	MEWS_VALUE_RANGE = 3,  /* does not fit the C type, or is broken */
 	MEWS_VALUE_ABSENT = 4  /* no such row or column */
 };
@@ -132,8 +133,8 @@ enum mews_value mews_result_bool(const struct mews_result *result, int row,
     int column, bool *out);
 
 /**
- * A column of any type in text format; in binary those that are the same
- * there: text, varchar, char, name, json.
+ * A column of any type in text format; in binary format only types that look
+ * the same there: text, varchar, char, name, json.
  *
  * @out     NUL-terminated, lives as long as the result.
  * @length  bytes without the NUL; may be NULL.

@@ -1,9 +1,9 @@
 /*
  * mews/view.h - look at a fleet: mews status, metrics.
  *
- * From outside it maps the runtime file read-only, so it works while the fleet
- * hangs. What it reads was written by other processes without a lock: each
- * number is true for itself, and checked before it is believed.
+ * A view maps the fleet's runtime file read-only, so it works while the fleet
+ * hangs. Other processes write there without a lock: each number is true by
+ * itself, not together with its neighbours, and is checked before it is shown.
  */
 #ifndef MEWS_VIEW_H
 #define MEWS_VIEW_H
@@ -30,11 +30,10 @@ struct mews_view_fleet {
 	pid_t monitor_pid; /* 0: none */
 	int64_t monitor_uptime_ms;
 	int64_t monitor_heartbeat_age_ms;
-	uint32_t orphans; /* sessions that no process holds any more, and
-			     that a server may still be at work on */
-	int64_t damaged_ms; /* since the shared memory was found written over,
-			       and put right as far as possible; -1: it never
-			       was */
+	uint32_t orphans; /* sessions that no process holds any more, in which a
+			     server may still work */
+	int64_t damaged_ms; /* since damage to the shared memory was last found,
+			       and mended as far as possible; -1: never */
 };
 
 struct mews_view_endpoint {
@@ -66,13 +65,16 @@ struct mews_view_endpoint {
 	uint32_t successes;	  /* good probes while it is down */
 	int64_t probed_ms;	  /* since the last probe began; -1: never */
 	bool probing;		  /* a probe is on its way */
-	bool proven;		  /* the timeline was measured since it is
+	bool proven;		  /* the timeline was measured since this became
 				     a primary */
-	int64_t returned_ms;	  /* since it was down; -1: it never was */
-	uint32_t lowered_ms;	  /* that cap will be lowered; 0: it is not */
-	int64_t rejected_ms;	  /* that logins are rejected; -1: they
+	int64_t returned_ms;	  /* since it came back from down; -1: it never
+				     was down */
+	uint32_t lowered_ms;	  /* for how long cap stays lowered; 0: it is
+				     not lowered */
+	int64_t rejected_ms;	  /* since when logins are rejected; -1: they
 				     are not */
-	char refusal[128];	  /* why: the server's message, cut */
+	char refusal[128];	  /* why logins are rejected: the server's
+				     message, cut */
 };
 
 struct mews_view_worker {
@@ -86,7 +88,7 @@ struct mews_view_worker {
 	uint32_t in_flight;
 	int64_t heartbeat_age_ms;
 	uint32_t connections[MEWS_ENDPOINTS_MAX]; /* by endpoint */
-	uint64_t lag_us; /* the last beat of its loop was late by that */
+	uint64_t lag_us; /* how late the last beat of its loop was */
 };
 
 /**
@@ -99,18 +101,18 @@ enum mews_status mews_view_open(struct mews_view **out, const char *path,
     struct mews_error *error);
 /**
  * As mews_view_open(), in a process that has the fleet, with or without a
- * runtime file: its creator, and what that forked. Close it before the fleet is
- * destroyed.
+ * runtime file: its creator, and processes forked from it. Close it before the
+ * fleet is destroyed.
  *
  * Returns MEWS_OK or MEWS_NOMEM.
  */
 enum mews_status mews_view_open_fleet(struct mews_view **out,
     const struct mews_fleet *fleet, struct mews_error *error);
 
-/** Unmap it; sets *view to NULL. NULL *view is a no-op. */
+/** Unmap the view and set *view to NULL; NULL *view is a no-op. */
 void mews_view_close(struct mews_view **view);
 
-/* @size of those below is sizeof(*out), so that they can grow. */
+/* In the functions below @size is sizeof(*out), so that structures can grow. */
 
 /** The fleet as a whole. */
 void mews_view_fleet(const struct mews_view *view,

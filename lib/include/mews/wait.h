@@ -1,9 +1,9 @@
 /*
  * mews/wait.h - blocking calls, where signals and threads come in between.
  *
- * Blocking are all functions whose name ends in _run, and mews_pool_turn(). A
- * signal handler that runs meanwhile does not end them: poll(2) that fails with
- * EINTR is called again. mews_pool_interrupt() in the handler ends them.
+ * All functions whose name ends in _run block, and so does mews_pool_turn(). A
+ * signal alone does not end them: poll(2) is called again after EINTR. Call
+ * mews_pool_interrupt() in the signal's handler to end them.
  */
 #ifndef MEWS_WAIT_H
 #define MEWS_WAIT_H
@@ -19,22 +19,23 @@ extern "C" {
 
 /**
  * End the blocking call that waits now, or else the next one that has to wait:
- * it returns MEWS_CANCELED. What it waited for is given up, as by
- * mews_query_cancel(): where the result names an endpoint the outcome is
- * unknown, and the server still finishes it. The pool, and a lease, stay
- * usable: what is sent next over the lease is answered behind that.
+ * it returns MEWS_CANCELED. Its query is given up, as by mews_query_cancel():
+ * if the result names an endpoint the outcome is unknown, and the server still
+ * finishes the query. The pool and a lease stay usable; on the lease the server
+ * answers the next query after that one.
  *
- * Async signal safe, and for any thread. A no-op in a fork's copy. The pool is
- * to be open: a handler that may run later is told so by its host.
+ * Async signal safe, and for any thread. A no-op in a fork's copy. The pool
+ * must be open: the host keeps its handler from calling this after
+ * mews_pool_close().
  */
 void mews_pool_interrupt(struct mews_pool *pool);
 
 /**
- * The host's own poll(2), in which blocking calls wait: as that one, with the
- * same results. It may release a lock, or run what the host does on signals. It
- * must not call the pool, but for mews_pool_interrupt().
+ * The host's own poll(2), in which blocking calls wait: with the arguments and
+ * results of poll(2). It may release a lock, or act on signals. It must call
+ * nothing of the pool except mews_pool_interrupt().
  *
- * @timeout_ms  0 too: then nothing waits.
+ * @timeout_ms  0 too: then do not wait.
  */
 typedef int mews_poll_fn(void *arg, struct pollfd *fds, nfds_t count,
     int timeout_ms);
@@ -48,11 +49,11 @@ enum mews_status mews_pool_set_poll(struct mews_pool *pool, mews_poll_fn *fn,
     void *arg);
 
 /**
- * May this thread use the pool? For bindings of languages whose programs are
- * to be refused, not ended by the assertion that any other call makes.
+ * May this thread use the pool? For bindings of other languages, whose programs
+ * should see an error where every other call fails an assertion.
  *
- * Returns MEWS_OK, or MEWS_INVALID, and @error says why: another thread's, a
- * fork's copy, in its own end, or NULL.
+ * Returns MEWS_OK, or MEWS_INVALID, and @error says why: the pool is another
+ * thread's, a fork's copy, closing, or NULL.
  */
 enum mews_status mews_pool_check(const struct mews_pool *pool,
     struct mews_error *error);

@@ -1,5 +1,5 @@
 /*
- * mews/character.h - which bytes are characters that a terminal only shows.
+ * mews/character.h - which bytes are printable characters of UTF-8.
  */
 #ifndef MEWS_CHARACTER_H
 #define MEWS_CHARACTER_H
@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /** Bytes of the character at @text, which ends in a NUL; 0: a control
- * character, the NUL, or no UTF-8. */
+ * character, the NUL, or not UTF-8. */
 size_t character_length(const char *text);
 
 /** The length, @length at most, up to which @text is whole characters. */

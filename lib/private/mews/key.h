@@ -1,10 +1,10 @@
 /*
  * mews/key.h - every key of a fleet's configuration, once.
  *
- * The table says what a key is called, what it takes, what it is when it is
- * not written, and which field it fills: a new key is one row in key.c, one
- * field in mews/settings.h and one paragraph in mews.conf. key.c is part of the
- * library, for mews_config_set(), and of the parser of mews.conf.
+ * The table has each key's name, type, range, default and field: a new key is
+ * one row in key.c, one field in mews/settings.h and one paragraph in
+ * mews.conf. key.c is part of the library, for mews_config_set(), and of the
+ * parser of mews.conf.
  */
 #ifndef MEWS_KEY_H
 #define MEWS_KEY_H
@@ -52,17 +52,17 @@ struct option {
 	enum section_kind section;
 	const char *name;
 	enum option_type type;
-	const char *fallback; /* as one would write it; of a list the only
-				 element; "": none. NULL: required */
+	const char *fallback; /* the default, as written in mews.conf; of a list
+				 its only element; "": none. NULL: required */
 	size_t field;	      /* offset in the section's structure */
-	size_t count_field;   /* of lists: where their length goes */
-	size_t size_field;    /* of a lag: where a size goes */
+	size_t count_field;   /* of lists: offset of their length */
+	size_t size_field;    /* of a lag: offset of its size */
 	uint64_t low, high;   /* of numbers, in the unit of the field */
 	bool zero;	      /* sizes: 0 is allowed, though below low */
-	uint32_t zero_is;     /* what a 0 is stored as, where a 0 in the field
-				 would be the default */
-	const struct option_choice *choices; /* all that is allowed; of
-						numbers: words besides them */
+	uint32_t zero_is;     /* what to store for 0, if 0 in the field means
+				 the default */
+	const struct option_choice *choices; /* all that is allowed; of numbers:
+						words allowed too */
 };
 
 /* "", "endpoint", "group", "health", "http", "python" */
@@ -76,9 +76,8 @@ const struct option *key_table(size_t *count);
 const struct option *key_find(enum section_kind kind, const char *name);
 
 /*
- * Turn a text into the value and store it in @field; not for texts, and not
- * for lists. False: nothing was stored, and @why says what is wrong and what
- * is allowed.
+ * Store the value of @text in @field, for all types but texts and lists. False:
+ * nothing was stored, and @why says what is wrong and what is allowed.
  */
 bool key_convert(const struct option *option, const char *text, void *field,
     char *why, size_t why_size);

@@ -13,7 +13,7 @@
  * @size is too small even for the quotes. */
 const char *logfmt_text(char *buffer, size_t size, const char *text);
 
-/** As logfmt_text(), but as it is where it needs no quotes and fits. */
+/** As logfmt_text(), but without quotes if @text needs none and fits. */
 const char *logfmt_value(char *buffer, size_t size, const char *text);
 
 #endif

@@ -58,10 +58,11 @@ struct mews_endpoint_config {
 	uint32_t max_connections; /* of the whole fleet; 0: no cap. Besides
 				     these: two sessions of the monitor at
 				     most, and one for each interrupt */
-	uint32_t connect_burst;	  /* logins at a time, of the whole fleet,
-				     when it came back; grows as they succeed */
-	uint32_t weight; /* 1..100: its part of the reads is to another
-			    server's as their weights; default 1 */
+	uint32_t connect_burst;	  /* logins at a time, of the whole fleet, to a
+				     server that came back; grows as they
+				     succeed */
+	uint32_t weight; /* 1..100, default 1: shares of the reads are in
+			    proportion to the weights */
 };
 
 /* A named use of the pool, per worker. */
@@ -82,20 +83,22 @@ struct mews_group_config {
 	uint32_t max_lifetime;	     /* ms; shortened by up to a tenth */
 	uint32_t max_lag;	     /* ms a standby may be behind; 0: any */
 	uint64_t max_lag_bytes;	     /* bytes of WAL; 0: any */
-	uint32_t stall_after;	     /* ms; 0: three times the mean learned, at
-					least 2; before a server is suspected,
-					four times the p99, at least 20 */
+	uint32_t stall_after;	     /* ms of silence until a connection counts
+					as stalled; 0: three times the mean
+					learned, at least 2; until its server is
+					suspected: four times the p99, at least
+					20 */
 	uint32_t hedge_after;	     /* ms until a read is sent to another
 					endpoint as well; 0: only from a
 					connection that is silent for 3 s */
 	uint32_t retry_budget;	     /* per cent of the reads that may be sent
-					again; what was not used is saved, up
-					to connection_count times pipeline,
-					or 100; MEWS_FOREVER: none */
-	uint32_t slow_query;	     /* ms from accepted to answered, then it is
-					logged; 0: never */
-	enum mews_switch slow_query_parameters; /* and what it asked for;
-					default off */
+					again; unused budget is saved, up to
+					connection_count times pipeline, or 100;
+					MEWS_FOREVER: no resends */
+	uint32_t slow_query;	     /* ms from accepted to answered after which
+					a query is logged; 0: never */
+	enum mews_switch slow_query_parameters; /* log its parameters too;
+						   default off */
 	enum mews_switch trace_comments; /* tell the server the traceparent of
 					SQL that was not registered; default
 					off */
