@@ -1,5 +1,5 @@
 /*
- * character.c - which bytes are characters that a terminal only shows.
+ * character.c - which bytes are printable characters of UTF-8.
  */
 #include <mews/character.h>
 

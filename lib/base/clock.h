@@ -3,7 +3,7 @@
  *
  * The pool reads it once per turn of the loop. The time in a health word is
  * in milliseconds since the segment was made, 32 bits that wrap after 49 days:
- * compared with clock_reached() only, and within half that range.
+ * compare them with clock_reached() only, within half that range.
  */
 #ifndef LIB_BASE_CLOCK_H
 #define LIB_BASE_CLOCK_H
@@ -21,7 +21,7 @@ clock_now_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Is @now at or behind @when? Right while they are 24 days apart at most. */
+/* Is @now at or after @when? Right while they are 24 days apart at most. */
 static inline bool
 clock_reached(uint32_t now, uint32_t when)
 {

@@ -50,7 +50,7 @@ mistake(struct check *check, const char *field, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	/* One line, whatever the name or libpq's words hold. */
+	/* One line, even if a name or libpq's message has several. */
 	for (char *c = text; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
@@ -65,7 +65,7 @@ mistake(struct check *check, const char *field, const char *format, ...)
 		check->fn(check->arg, &found);
 }
 
-/* In ASCII, whatever the host's locale calls a letter. */
+/* ASCII only: the host's locale has no say. */
 static bool
 is_letter_or_digit(char c)
 {
@@ -73,7 +73,7 @@ is_letter_or_digit(char c)
 	    (c >= '0' && c <= '9');
 }
 
-/* How many bytes of it may stand in a name. */
+/* How many bytes of @name, from its first on, are allowed in a name. */
 static size_t
 name_span(const char *name)
 {
@@ -136,9 +136,9 @@ is_list(const PQconninfoOption *o)
 	    strchr(o->val, ',') != NULL;
 }
 
-/* Check what the environment and the file of services add. libpq reads these
- * for a connection only; this one is refused for an option before it goes
- * out. */
+/* Check what the environment and the file of services add. libpq reads them
+ * only when it connects: connect with an option that libpq refuses before it
+ * opens a socket. */
 static void
 check_additions(struct check *check, const char *conninfo)
 {
@@ -174,7 +174,7 @@ check_environment(struct check *check)
 		    "%s; unset it", name, why);
 }
 
-/* libpq takes any text, and fails at each login. Empty: its default. */
+/* libpq accepts any text here, and fails at each login. Empty: its default. */
 static bool
 is_port(const char *text)
 {
@@ -357,7 +357,7 @@ check_groups(struct check *check, const struct mews_config *config)
 	}
 }
 
-/* Endpoints that together cannot hold what the group must keep open. */
+/* Find groups whose min_connections the endpoints' caps cannot hold. */
 static void
 check_capacity(struct check *check, const struct mews_config *config)
 {
@@ -444,7 +444,7 @@ block_take(struct block *block, const void *from, size_t size)
 		else
 			memset(to, 0, size);
 	}
-	/* The next one is aligned for anything. */
+	/* Keep the next piece aligned for any type. */
 	block->used += (size + 15) & ~(size_t)15;
 	return to;
 }

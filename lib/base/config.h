@@ -7,8 +7,8 @@
 #include <mews/settings.h>
 
 /*
- * Deep copy with every default filled in. NULL: out of memory. What it is
- * made of is one block: free(3) it.
+ * Deep copy with every default filled in, in one block of free(3). NULL: out of
+ * memory.
  */
 struct mews_config *config_copy(const struct mews_config *config);
 /*
@@ -18,8 +18,7 @@ struct mews_config *config_copy(const struct mews_config *config);
 struct mews_config *config_copy_at(const struct mews_config *config,
     const uint8_t *index, size_t count);
 
-/* May something be called that: letters, digits, '_', '-', '.', 1 to
- * MEWS_NAME_MAX of them? */
+/* Is @name a name: 1 to MEWS_NAME_MAX letters, digits, '_', '-' and '.'? */
 bool config_is_name(const char *name);
 
 #endif

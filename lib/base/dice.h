@@ -1,5 +1,5 @@
 /*
- * dice.h - random numbers that are cheap, and no secret.
+ * dice.h - random numbers that are cheap, and not for secrets.
  */
 #ifndef LIB_BASE_DICE_H
 #define LIB_BASE_DICE_H

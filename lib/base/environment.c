@@ -1,5 +1,6 @@
 /*
- * environment.c - which variables are set, and what is to be said of them.
+ * environment.c - which variables of libpq's are set, which are refused and
+ * why.
  */
 #include "base/environment.h"
 
@@ -29,8 +30,8 @@ static const struct {
 
 #define REFUSED (sizeof(refused) / sizeof(refused[0]))
 
-/* Variables that are none of libpq's options, but change a login, or the words
- * that tell of it. */
+/* Variables that stand for no option of a conninfo, but change a login or the
+ * language of its messages. */
 static const char *const others[] = {
 	"PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR",
 	"PGOAUTHDEBUG",

@@ -1,10 +1,9 @@
 /*
  * environment.h - the variables of the environment that libpq reads.
  *
- * They belong to whoever starts the host, and would reach every endpoint. One
- * that chooses the server or changes each session is refused. The others
- * (PGUSER, PGPASSFILE, PGSSLMODE ..) fill in what a conninfo leaves open, as
- * libpq documents: they are named in the log.
+ * Variables apply to every endpoint. One that chooses the server or changes
+ * each session is refused. The others (PGUSER, PGPASSFILE, PGSSLMODE ..) fill
+ * in what a conninfo leaves open, as libpq documents, and are named in the log.
  */
 #ifndef LIB_BASE_ENVIRONMENT_H
 #define LIB_BASE_ENVIRONMENT_H

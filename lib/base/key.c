@@ -1,8 +1,8 @@
 /*
  * key.c - every key of a fleet's configuration, and what its text means.
  *
- * Ranges are those within which a value makes sense by itself. What depends
- * on other values is left to mews_config_check().
+ * A range here limits a value by itself. What depends on other values is
+ * checked by mews_config_check().
  */
 #include <mews/key.h>
 
@@ -13,7 +13,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#define LAG_SIZE_MAX (1024 * KEY_TB) /* bytes of WAL; more is a slip */
+#define LAG_SIZE_MAX (1024 * KEY_TB) /* bytes of WAL; more is a typing error */
 
 static const struct option_choice role_choices[] = {
 	{ "primary", MEWS_GROUP_PRIMARY },
@@ -80,7 +80,7 @@ static const struct option_choice hedge_words[] = {
 #define HEALTH_KEY(key, takes)						\
 	KEY(SECTION_HEALTH, struct mews_health_config, key, #key, takes)
 
-/* In the order in which mews.conf explains them. */
+/* Rows stand in the order in which mews.conf explains the keys. */
 static const struct option keys[] = {
 	{ ENDPOINT_KEY(conninfo, OPTION_TEXT) },
 	{ ENDPOINT_KEY(max_connections, OPTION_COUNT),
@@ -161,7 +161,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* The largest that divides a number is the one to print it in. */
+/* Largest first: a number is printed in the largest unit that divides it. */
 static const struct unit duration_units[] = {
 	{ "d", KEY_DAY }, { "h", KEY_HOUR }, { "min", KEY_MINUTE },
 	{ "s", KEY_SECOND },
@@ -213,7 +213,7 @@ key_find(enum section_kind kind, const char *name)
 	return NULL;
 }
 
-/* The value of a word; false: it is none of them. */
+/* The value of the word @text; false: it is not one of the option's. */
 static bool
 find_choice(const struct option *option, const char *text, uint32_t *value)
 {
@@ -266,8 +266,9 @@ print_number(char *buffer, size_t size, uint64_t number,
 }
 
 /*
- * A whole number and a unit; a blank may stand between them. False: it is
- * not that. Too large for 64 bits is UINT64_MAX, which no range allows.
+ * Parse a whole number and a unit; a blank may stand between them. False: @text
+ * is something else. A number too large for 64 bits becomes UINT64_MAX, which
+ * no range allows.
  */
 static bool
 parse_number(const char *text, const struct unit *units, uint64_t *number)
@@ -355,7 +356,7 @@ convert_number(const struct option *option, const char *text, void *field,
 	return true;
 }
 
-/* The unit tells which of the two it is. */
+/* The unit tells whether the lag is a duration or a size. */
 static bool
 convert_lag(const struct option *option, const char *text, void *field,
     char *why, size_t why_size)

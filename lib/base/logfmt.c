@@ -1,6 +1,6 @@
 /*
- * logfmt.c - values of logfmt: in quotes, with what a terminal does not only
- * show escaped.
+ * logfmt.c - values of logfmt: in quotes, with all that is not printable
+ * escaped.
  */
 #include <mews/logfmt.h>
 
@@ -22,8 +22,8 @@ is_plain(const char *text)
 	return true;
 }
 
-/* The first character of @text as it stands in a quoted value: its length, and
- * how many bytes of @text that took. */
+/* Write the first character of @text as it stands in a quoted value. Returns
+ * its length there; sets how many bytes of @text it took. */
 static size_t
 escape(char out[8], const char *text, size_t *taken)
 {

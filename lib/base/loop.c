@@ -15,8 +15,8 @@
 
 _Thread_local char loop_thread;
 
-/* A fork's copy shares its descriptors with the parent: put something dead in
- * their place. */
+/* A fork's copy shares its descriptors with the parent: replace them by dead
+ * ones. */
 static void
 abandon(struct loop *loop)
 {
@@ -79,7 +79,7 @@ loop_open(struct loop *loop, mews_watch_fn *watch, void *watch_arg,
 		.owner = owner_page(),
 		.now_us = now_us,
 		.blocking = watch == NULL,
-		/* Now, for the first look at everything. */
+		/* Due now: the first tick looks at everything. */
 		.due_us = now_us,
 		.attended_us = now_us,
 		.tick = tick,
@@ -101,7 +101,7 @@ loop_disown(struct loop *loop)
 	else if (loop->owner != NULL)
 		*loop->owner = (const char *)loop;
 	loop->closing = true;
-	loop->depth++; /* callbacks run in here */
+	loop->depth++; /* callbacks run until the end */
 }
 
 void
@@ -130,7 +130,7 @@ loop_watch_lent(struct loop *loop, int fd, int events, watch_fn *fn, void *who)
 	return true;
 }
 
-/* poll(2), and what became ready. */
+/* Wait with poll(2), and call the functions of what became ready. */
 static void
 wait_ready(struct loop *loop, int timeout_ms)
 {
@@ -155,8 +155,8 @@ loop_tick(struct loop *loop)
 	loop->blocking = false;
 	away_us = loop_now(loop) - loop->attended_us;
 	loop->away_us = away_us > LOOP_AWAY_US ? away_us : 0;
-	/* The host did something else meanwhile. That is no reason to accuse a
-	 * server of having been silent: hear first what it said. */
+	/* The host was away: read first what servers sent meanwhile, so that
+	 * none is taken for silent. */
 	if (loop->away_us > 0)
 		wait_ready(loop, 0);
 	loop->looked_us = loop->away_us > 0 ? loop_now(loop) :
@@ -182,12 +182,13 @@ loop_ready(struct loop *loop, int fd, int events)
 		return;
 	loop->depth++;
 	watch->fn(watch->who, events);
-	/* The host's next work may take its time. */
+	/* The host works on before the next call: read the clock anew then. */
 	if (--loop->depth == 0)
 		loop->now_stale = true;
 }
 
-/* A host without a loop looks after nothing until it calls again. */
+/* End a turn: a host without a loop attends to the pool again at its next
+ * call. */
 static void
 leave(struct loop *loop)
 {

@@ -1,8 +1,8 @@
 /*
  * loop.h - the turns of one thread: the clock, what is due, descriptors.
  *
- * The loop knows nobody by name. Its owner gives it one function to run in each
- * turn; others register a descriptor with a function and themselves. A turn:
+ * The loop knows no other room. Its owner gives it one function to run in each
+ * turn; others register a descriptor with a function and its argument. A turn:
  *
  *	loop_tick()	read the clock, run the owner's function, say when next
  *	the host waits	or loop_turn() and loop_wait(), with poll(2)
@@ -24,23 +24,27 @@
 typedef void loop_tick_fn(void *who);
 
 struct loop {
-	const char *volatile *owner; /* &loop_thread of the thread whose it is,
-					on a page that a fork finds empty */
-	bool abandoned; /* a fork's copy, descriptors made dead */
-	bool closing;	/* nobody's any more */
+	const char *volatile *owner; /* &loop_thread of the thread that owns the
+					loop, on a page that a fork finds
+					empty */
+	bool abandoned; /* a fork's copy, its descriptors replaced by dead
+			   ones */
+	bool closing;	/* loop_disown() was called */
 
 	int64_t now_us; /* of this turn */
 	bool now_stale; /* the host waited since: read the clock */
-	bool blocking;	/* no loop is turned but by blocking calls */
-	bool hurry;	/* somebody waits for the next tick, now */
+	bool blocking;	/* the host has no loop: only blocking calls turn this
+			   one */
+	bool hurry;	/* a tick is wanted now */
 	atomic_bool interrupted; /* by the host: a blocking call ends */
 	unsigned depth; /* > 0: inside ready, tick or a blocking call */
-	int64_t due_us; /* nothing has a deadline before */
+	int64_t due_us; /* no deadline is earlier */
 	int64_t ticked_us;   /* the last tick */
 	int64_t before_us;   /* the tick before that */
-	int64_t away_us;     /* the host came so late to this tick; or 0 */
-	int64_t looked_us;   /* what did not speak since was silent then */
-	int64_t attended_us; /* until then the host looks after us */
+	int64_t away_us;     /* how late the host came to this tick; or 0 */
+	int64_t looked_us;   /* the last look at all descriptors: see
+				patience.h */
+	int64_t attended_us; /* until then the host was not expected to call */
 
 	loop_tick_fn *tick;
 	void *who;
@@ -50,7 +54,8 @@ struct loop {
 #define LOOP_NEVER   INT64_MAX
 #define LOOP_AWAY_US 5000 /* a host later than that was away */
 
-/* Nothing but an address of its own in each thread; the quickest there is. */
+/* Has another address in each thread: the quickest way to tell threads
+ * apart. */
 extern _Thread_local char loop_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -59,22 +64,24 @@ extern _Thread_local char loop_thread
 enum mews_status loop_open(struct loop *loop, mews_watch_fn *watch,
     void *watch_arg, loop_tick_fn *tick, void *who, struct mews_error *error);
 
-/* No thread may use it from now on, this one neither; its owner closes. */
+/* Refuse the loop to every thread from now on, this one too: its owner
+ * closes. */
 void loop_disown(struct loop *loop);
 void loop_close(struct loop *loop);
 
-/* Is @loop, which may be NULL, not ours? Asserts for a thread or a NULL; in a
- * fork's copy descriptors are made dead. */
+/* The rest of loop_ours(), for a loop that is not: false. Asserts if @loop is
+ * NULL or another thread's; in a fork's copy replaces the descriptors by dead
+ * ones. */
 bool loop_ours_slow(struct loop *loop);
 
-/* May it be used: is it this thread's, and not closing? */
+/* May the loop be used: is it this thread's, and not closing? */
 static inline bool
 loop_ours(struct loop *loop)
 {
 	return *loop->owner == &loop_thread || loop_ours_slow(loop);
 }
 
-/* Something is due at @at_us: do not sleep beyond. */
+/* Something is due at @at_us: do not wait beyond it. */
 static inline void
 loop_due(struct loop *loop, int64_t at_us)
 {
@@ -91,8 +98,8 @@ loop_now(struct loop *loop)
 	return loop->now_stale ? loop_read_clock(loop) : loop->now_us;
 }
 
-/* A host without a loop calls: what it did meanwhile may have taken its time.
- * A short while counts as one turn, in which no connection is looked at. */
+/* A host without a loop calls, perhaps after a long time away. Calls in quick
+ * succession count as one turn, in which no connection is looked at. */
 static inline void
 loop_arrive(struct loop *loop)
 {
@@ -101,7 +108,8 @@ loop_arrive(struct loop *loop)
 		loop->now_stale = true;
 }
 
-/* Have @fn told of @events on @fd, which is @who's until loop_forget(). */
+/* Have @fn called with @who for @events on @fd, which is @who's until
+ * loop_forget(). */
 static inline bool
 loop_watch(struct loop *loop, int fd, int events, watch_fn *fn, void *who)
 {
@@ -112,15 +120,15 @@ loop_watch(struct loop *loop, int fd, int events, watch_fn *fn, void *who)
 bool loop_watch_lent(struct loop *loop, int fd, int events, watch_fn *fn,
     void *who);
 
-/* Before @fd is closed: give it up, if it is @who's still. */
+/* Give @fd up, before it is closed, if it is still @who's. */
 static inline void
 loop_forget(struct loop *loop, int fd, const void *who)
 {
 	watch_end(&loop->watches, fd, who);
 }
 
-/* A call of libpq failed, whose connection has @socket now: if that closed
- * *@fd, give it up and set it to -1. */
+/* After a failed call of libpq, whose connection has @socket now: if libpq
+ * closed *@fd, give it up and set it to -1. */
 static inline void
 loop_closed(struct loop *loop, int socket, int *fd, const void *who)
 {
@@ -140,7 +148,8 @@ loop_take_interrupt(struct loop *loop)
 	    memory_order_relaxed) && atomic_exchange(&loop->interrupted, false);
 }
 
-/* Turns until *@done, @until_us is over, or an interrupt. Returns *@done. */
+/* Turn until *@done is set, @until_us is over, or an interrupt. Returns
+ * *@done. */
 bool loop_wait(struct loop *loop, const bool *done, int64_t until_us);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * memory.c - what malloc() keeps, and the system could use.
+ * memory.c - giving freed memory, which malloc() keeps, back to the system.
  */
 #include "base/memory.h"
 
 #include <malloc.h>
 #include <stdlib.h>
 
-#define MEMORY_LID (100 * 1024) /* bytes: too many for what is free between,
-				   too few for a mapping of their own */
+#define MEMORY_LID (100 * 1024) /* bytes: too many for a gap in the heap, too
+				   few for a mapping of their own */
 
 void *
 memory_lid(void)

@@ -4,16 +4,17 @@
 #ifndef LIB_BASE_MEMORY_H
 #define LIB_BASE_MEMORY_H
 
-#define MEMORY_LARGE (16 * 1024 * 1024) /* bytes: worth to be given back */
+#define MEMORY_LARGE (16 * 1024 * 1024) /* bytes: worth giving back */
 
 /*
- * A block of memory behind those of a large answer, while that is freed; NULL:
- * none. glibc gives the end of its heap back in steps of 128 kB: 400 MB take
- * half a second so, and a tenth of that in one step, by memory_trim().
+ * A block at the end of the heap, to be held while a large answer before it is
+ * freed; NULL: none. Without it glibc gives the heap's end back in steps of 128
+ * kB, which takes half a second for 400 MB; one step by memory_trim() takes a
+ * tenth of that.
  */
 void *memory_lid(void);
 
-/* Let the system have what was freed; frees @lid. */
+/* Free @lid, and give the system what was freed. */
 void memory_trim(void *lid);
 
 #endif

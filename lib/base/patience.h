@@ -1,11 +1,10 @@
 /*
  * patience.h - how long the other side may still be silent.
  *
- * The slowness of our own process is no evidence against a server. What counts
- * is only silence that was observed: up to the last look at the descriptor,
- * that is the last turn of the host's loop that found nothing, see
- * loop->looked_us. A host that turns its loop once in ten seconds sees each
- * answer late, and no server is blamed for it.
+ * The slowness of our own process is no evidence against a server. Silence
+ * counts only up to the last look at the descriptor that found nothing: the
+ * last turn of the host's loop, loop->looked_us. If a host turns its loop once
+ * in ten seconds, it sees each answer late, and no server is blamed for it.
  */
 #ifndef LIB_BASE_PATIENCE_H
 #define LIB_BASE_PATIENCE_H
@@ -17,18 +16,20 @@
 
 struct patience {
 	int64_t left_us;  /* of silence, in all */
-	int64_t since_us; /* the other side is to speak since */
-	unsigned heard;	  /* times the other side spoke; too many: no answer */
+	int64_t since_us; /* since then the other side is expected to speak */
+	unsigned heard;	  /* times the other side spoke; too many count as no
+			     answer */
 };
 
-/* The other side is to speak, from @now_us on. */
+/* Expect the other side to speak, from @now_us on. */
 static inline void
 patience_begin(struct patience *patience, int64_t us, int64_t now_us)
 {
 	*patience = (struct patience) { us, now_us, 0 };
 }
 
-/* Something came at @now_us; at @looked_us there was nothing yet. */
+/* Take note that something came at @now_us; at @looked_us there was nothing
+ * yet. */
 static inline void
 patience_heard(struct patience *patience, int64_t looked_us, int64_t now_us)
 {
@@ -39,7 +40,7 @@ patience_heard(struct patience *patience, int64_t looked_us, int64_t now_us)
 		patience->left_us = INT64_MIN / 2;
 }
 
-/* Over at @looked_us, when nothing came? */
+/* Is patience over, if nothing had come by @looked_us? */
 static inline bool
 patience_is_over(const struct patience *patience, int64_t looked_us)
 {

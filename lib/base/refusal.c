@@ -1,5 +1,5 @@
 /*
- * refusal.c - the sentence by which a call was refused, kept for its caller.
+ * refusal.c - keeping the sentence by which a call was refused.
  */
 #include "base/refusal.h"
 

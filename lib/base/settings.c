@@ -1,8 +1,8 @@
 /*
  * settings.c - a configuration that a host sets key by key.
  *
- * A section is changed in a copy, and stored when all of a call went well. All
- * texts are ours, and live until the configuration is freed.
+ * A call changes a copy of its section, which is stored if all went well. All
+ * texts are copied, and live until the configuration is freed.
  */
 #include "base/config.h"
 #include "base/status.h"
@@ -180,7 +180,7 @@ set_in(struct settings *settings, const struct place *place, void *base,
 	}
 	if (option->type == OPTION_TEXT || option->type == OPTION_TEXTS)
 		return set_text(settings, option, base, value, why, why_size);
-	/* A time is there instead of a size, or the other way round. */
+	/* A lag is a time or a size: clear the one that was set before. */
 	if (option->type == OPTION_LAG) {
 		memset((char *)base + option->field, 0, sizeof(uint32_t));
 		memset((char *)base + option->size_field, 0,

@@ -1,9 +1,9 @@
 /*
  * sql.c - a scanner of SQL text that knows words, quotes and comments.
  *
- * It need not understand SQL: it answers "could this leave something behind
- * in the session?", and may say yes too often. That costs a reset after a
- * lease, never a wrong result.
+ * The scanner does not parse SQL. Asked "could this leave something behind in
+ * the session?" it may say yes too often, which costs a reset after a lease,
+ * never a wrong result.
  */
 #include "base/sql.h"
 
@@ -18,18 +18,19 @@ static const char *const session_words[] = {
 	"set", "start", "unlisten",
 };
 
-/* Statements that touch rows only, but for the functions they call. */
+/* Statements that touch rows only, apart from the functions they call. */
 static const char *const row_words[] = {
 	"delete", "insert", "merge", "select", "show", "table", "update",
 	"values", "with",
 };
 
-/* Statements that may commit several times on their way. */
+/* Statements that may commit before they end, or several times. */
 static const char *const commit_words[] = {
 	"analyse", "analyze", "call", "cluster", "do", "reindex", "vacuum",
 };
 
-/* Behind CREATE, ALTER or DROP: the same, or what no rollback undoes. */
+/* Objects whose CREATE, ALTER or DROP may commit on its way, or cannot be
+ * undone. */
 static const char *const commit_objects[] = {
 	"database", "subscription", "tablespace",
 };
@@ -58,7 +59,8 @@ static const char *const harmless_calls[] = {
 	"when", "where",
 };
 
-/* Before a parenthesis anybody's function, except behind these. */
+/* Words that may be a user's function before a parenthesis, except after
+ * these. */
 static const struct {
 	const char *call;
 	const char *behind;
@@ -74,7 +76,7 @@ struct word {
 	size_t length;
 };
 
-/* Bytes as PostgreSQL sees them: the host's locale has no say. */
+/* To lower case in ASCII, as PostgreSQL does: the host's locale has no say. */
 static char
 lower(char c)
 {
@@ -118,7 +120,7 @@ is_one_of(struct word word, const char *const *names, size_t count)
 	return false;
 }
 
-/* Behind white space and comments (which nest). */
+/* Skip white space and comments (which nest). */
 static const char *
 skip_blank(const char *p)
 {
@@ -147,7 +149,8 @@ skip_blank(const char *p)
 	}
 }
 
-/* Behind a quoted thing that begins at @p; a backslash may escape. */
+/* The end of the quoted string or name that begins at @p. @backslash: it
+ * escapes. */
 static const char *
 skip_quoted(const char *p, bool backslash)
 {
@@ -158,7 +161,7 @@ skip_quoted(const char *p, bool backslash)
 	return *p == '\0' ? p : p + 1;
 }
 
-/* Behind $tag$ ... $tag$; NULL: @p begins no such thing ($1). */
+/* The end of $tag$ ... $tag$ at @p; NULL: @p begins no such string ($1). */
 static const char *
 skip_dollars(const char *p)
 {
@@ -182,7 +185,7 @@ is_word_byte(char c)
 	return is_letter(c) || is_digit(c) || c == '$';
 }
 
-/* Behind the word that begins at @p; E'...' goes with its E. */
+/* The end of the word that begins at @p; E'...' is one word. */
 static const char *
 skip_word(const char *p, bool backslash)
 {
@@ -196,8 +199,8 @@ skip_word(const char *p, bool backslash)
 }
 
 /*
- * The next token; behind it in *p: a word, a "quoted name", a string, or any
- * other byte. Length 0: the end. @backslash: one escapes in any string.
+ * The next token, and *p behind it: a word, a "quoted name", a string, or any
+ * other byte. Length 0: the end. @backslash: a backslash escapes in any string.
  */
 static struct word
 next_token(const char **p, bool backslash)
@@ -222,8 +225,8 @@ next_word(const char **p)
 }
 
 /*
- * Does @last "(" call something unknown? @before stands before it. A string
- * there is the end of U&"name" UESCAPE '!'.
+ * Does @last "(" call an unknown function? @before is the token before @last.
+ * If @last is a string, it ends U&"name" UESCAPE '!'.
  */
 static bool
 is_call(struct word before, struct word last)
@@ -235,7 +238,7 @@ is_call(struct word before, struct word last)
 		if (is_word(last, harmless_behind[i].call) &&
 		    is_word(before, harmless_behind[i].behind))
 			return false;
-	/* A schema may have its own count(). */
+	/* With a schema's name even count() may be a user's. */
 	return is_word(before, ".") ||
 	    !is_one_of(last, harmless_calls, COUNT(harmless_calls));
 }
@@ -257,8 +260,9 @@ leaves_nothing(const char *sql, struct word first)
 			return false;
 		if (is_word(word, "into")) {
 			/*
-			 * Of INSERT and MERGE only. Either word may also name
-			 * a column, but not where a statement begins.
+			 * SELECT INTO makes a table; INTO of INSERT and MERGE
+			 * does not. Either word may also name a column, but not
+			 * where a statement begins.
 			 */
 			if (!is_word(last, "insert") && !is_word(last, "merge"))
 				return false;
@@ -280,7 +284,7 @@ leaves_nothing(const char *sql, struct word first)
 	return true;
 }
 
-/* In quotes, too, and with a session's number. */
+/* Is @word pg_temp, with or without quotes or a session's number? */
 static bool
 is_temporary_schema(struct word word)
 {
@@ -291,8 +295,7 @@ is_temporary_schema(struct word word)
 	return is_word(word, "pg_temp") || is_word(word, "pg_temp_");
 }
 
-/* May a name go on with @word behind @last, whose first word stands behind
- * INTO? */
+/* Does @word after @last continue the name that stands after INTO? */
 static bool
 is_in_name(struct word last, struct word word)
 {
@@ -304,7 +307,7 @@ is_in_name(struct word last, struct word word)
 	    is_one_of(last, begins, COUNT(begins));
 }
 
-/* May @word stand behind "INSERT INTO temp" where temp is a table? */
+/* May @word follow "INSERT INTO temp", if temp is a table's name? */
 static bool
 follows_table(struct word word)
 {
@@ -314,7 +317,7 @@ follows_table(struct word word)
 	return is_one_of(word, words, COUNT(words));
 }
 
-/* TEMP and its likes. */
+/* Is @word TEMP or a word like it? */
 static bool
 is_temporary_word(struct word word)
 {
@@ -322,8 +325,8 @@ is_temporary_word(struct word word)
 	    is_word(word, "local") || is_word(word, "global");
 }
 
-/* Is an INTO behind @last that of INSERT or MERGE, which create nothing?
- * @plain: neither in parentheses nor behind SELECT. */
+/* Does INTO after @last belong to INSERT or MERGE, which create nothing?
+ * @plain: it is neither in parentheses nor after SELECT. */
 static bool
 is_insert(struct word before, struct word last, bool plain)
 {
@@ -332,7 +335,7 @@ is_insert(struct word before, struct word last, bool plain)
 		is_word(before, ";"));
 }
 
-/* Does @word at @p name the temporary schema that an object is put into: behind
+/* Is @word, at @p, the temporary schema that an object is put into: after
  * SCHEMA of CREATE EXTENSION and ALTER, or INTO of IMPORT FOREIGN SCHEMA? */
 static bool
 is_put_into_temporary(struct word first, struct word before, struct word last,
@@ -342,13 +345,13 @@ is_put_into_temporary(struct word first, struct word before, struct word last,
 	    !is_word(last, "schema") || before.text == first.text ||
 	    (!is_word(first, "create") && !is_word(first, "alter")))
 		return false;
-	/* U&"name" may have it in escapes. */
+	/* U&"name" may hide pg_temp in escapes. */
 	return is_temporary_schema(word) || (is_word(word, "u") && *p == '&');
 }
 
 /*
- * Does it create something temporary behind its beginning: in a schema pg_temp
- * behind CREATE or INTO, INTO TEMP, or CREATE TEMP behind EXPLAIN?
+ * Does the rest of the statement create something temporary: in a schema
+ * pg_temp after CREATE or INTO, by INTO TEMP, or by CREATE TEMP after EXPLAIN?
  */
 static bool
 is_temporary_inside(const char *p, struct word first)
@@ -356,7 +359,8 @@ is_temporary_inside(const char *p, struct word first)
 	bool		creates = is_word(first, "create");
 	bool		selects = is_word(first, "select");
 	bool		target = false; /* inside the name behind INTO */
-	bool		hidden = false; /* that of U&"name" is in escapes */
+	bool		hidden = false; /* the name may be in escapes, as it is
+					   U&"name" */
 	int		depth = 0;
 	struct word	word, last = first, before = { "", 0 };
 
@@ -369,7 +373,8 @@ is_temporary_inside(const char *p, struct word first)
 			return true;
 		if (is_put_into_temporary(first, before, last, word, p))
 			return true;
-		/* Of what is created, not of what it is created from. */
+		/* The schema of the object created, not of what it is made
+		 * from. */
 		if ((creates || target) && is_word(word, ".") &&
 		    (hidden || is_temporary_schema(last)))
 			return true;
@@ -397,7 +402,7 @@ is_temporary_inside(const char *p, struct word first)
 	return false;
 }
 
-/* Behind CREATE, or CREATE OR REPLACE. */
+/* Does TEMP, or a word like it, follow CREATE or CREATE OR REPLACE at @p? */
 static bool
 is_temporary(const char *p)
 {
@@ -411,7 +416,7 @@ is_temporary(const char *p)
 	    is_word(word, "local") || is_word(word, "global");
 }
 
-/* The word that says what the statement does; behind it in *p. */
+/* The word that says what the statement does, and *p behind it. */
 static struct word
 first_word(const char **p)
 {
@@ -506,7 +511,7 @@ sql_reads(const char *sql)
 	    sql_effect(sql) == SQL_HARMLESS;
 }
 
-/* The server takes either word for the client, both ways. */
+/* The server takes STDIN and STDOUT for each other. */
 enum sql_copy
 sql_copies(const char *sql)
 {

@@ -10,8 +10,9 @@
 #include <stdbool.h>
 
 enum sql_effect {
-	SQL_HARMLESS, /* reads or writes rows, and calls only what we know */
-	SQL_DIRTY,    /* may leave session state behind, as set_config() */
+	SQL_HARMLESS, /* reads or writes rows, and calls only functions known
+			 here */
+	SQL_DIRTY,    /* may leave session state behind, as set_config() does */
 	SQL_SESSION   /* is about the session or its transaction: BEGIN, SET */
 };
 
@@ -20,14 +21,14 @@ enum sql_effect sql_effect(const char *sql);
 /* Is it certain that @sql has nothing to commit? */
 bool sql_reads(const char *sql);
 
-/* May @sql commit something and fail later? Only outside of a transaction. */
+/* May @sql, outside of a transaction, commit something and fail later? */
 bool sql_commits(const char *sql);
 
 /* Does @sql begin or end a transaction? Savepoints count, to be safe. */
 bool sql_transacts(const char *sql);
 
-/* Does @sql end a transaction in order to keep what it did? The server's tag
- * of it is ROLLBACK where the transaction had failed. */
+/* Is @sql COMMIT or END? The server answers it with the tag ROLLBACK if the
+ * transaction had failed. */
 bool sql_is_commit(const char *sql);
 
 /* Does @sql remove prepared statements? */

@@ -68,7 +68,8 @@ status_fold(char *text)
 {
 	const char     *from = text;
 	char	       *to = text;
-	bool		cut = false; /* a control character since @to */
+	bool		cut = false; /* a control character was left out after
+					the last byte at @to */
 
 	for (; *from != '\0'; from++) {
 		if ((unsigned char)*from < ' ' || *from == 0x7f) {

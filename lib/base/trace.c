@@ -1,5 +1,5 @@
 /*
- * trace.c - the words that tracers count up, one for each probe.
+ * trace.c - the counters that a tracer raises, one for each probe.
  */
 #include "base/trace.h"
 

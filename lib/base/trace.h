@@ -2,8 +2,8 @@
  * trace.h - static probes, for bpftrace, perf and gdb.
  *
  * Built in where sys/sdt.h is (systemtap-sdt-dev). A probe that nobody watches
- * costs the test of a word, which a tracer counts up; only behind it are its
- * arguments made. mews(1) tells the probes and their arguments.
+ * costs the test of a counter, which a tracer raises; its arguments are made
+ * only after that test. mews(1) names the probes and their arguments.
  */
 #ifndef LIB_BASE_TRACE_H
 #define LIB_BASE_TRACE_H

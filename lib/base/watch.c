@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Room for the number @fd in by_fd. */
+/* Make room for the number @fd in by_fd. */
 static bool
 number(struct watches *watches, size_t fd)
 {
@@ -23,7 +23,7 @@ number(struct watches *watches, size_t fd)
 	return true;
 }
 
-/* Room for one more in all. */
+/* Make room for one more entry in watches->all. */
 static bool
 grow(struct watches *watches)
 {
@@ -110,7 +110,8 @@ watch_poll(struct watches *watches, int timeout_ms)
 
 	for (size_t i = 0; i < count; i++)
 		watches->polls[i] = (struct pollfd) {
-			/* poll(2) tells of an error whatever it waits for. */
+			/* poll(2) reports an error even if no event is asked
+			 * for: leave out those that wait for none. */
 			.fd = watches->all[i].events == 0 ? -1 :
 			    watches->all[i].fd,
 			.events = (short)poll_events(watches->all[i].events),

@@ -2,11 +2,11 @@
  * watch.h - the descriptors that a loop waits for, and who hears of them.
  *
  * Rule: a descriptor is given up, with watch_end(), before it is closed. libpq
- * closes a socket by itself at the end of file and when the server breaks the
- * protocol; the number may then be somebody else's at once, a host's or another
- * connection's. Code that calls libpq therefore looks at PQsocket() behind each
- * call that failed, by watch_closed(), before any callback runs and before
- * control returns to the host.
+ * itself closes a socket at the end of file and when the server breaks the
+ * protocol; its number may then at once belong to the host or to another
+ * connection. Code that calls libpq therefore compares PQsocket(), by
+ * watch_closed(), after each call that failed, before any callback runs and
+ * before control returns to the host.
  */
 #ifndef LIB_BASE_WATCH_H
 #define LIB_BASE_WATCH_H
@@ -15,14 +15,15 @@
 #include <mews/wait.h>
 #include <poll.h>
 
-/* Something happened on a descriptor of @who: MEWS_WATCH_READ, _WRITE. */
+/* Called for a descriptor of @who; @events: MEWS_WATCH_READ, _WRITE. */
 typedef void watch_fn(void *who, int events);
 
 struct watch {
 	int fd;
-	int events; /* MEWS_WATCH_READ | MEWS_WATCH_WRITE; 0: it is @who's, and
-		       not waited for at present */
-	bool lent;  /* another's, and good in a fork's copy */
+	int events; /* MEWS_WATCH_READ | MEWS_WATCH_WRITE; 0: @who's, but not
+		       waited for at present */
+	bool lent;  /* somebody else's descriptor, which a fork's copy may
+		       use */
 	watch_fn *fn;
 	void *who;
 };
@@ -63,8 +64,8 @@ watch_find(const struct watches *watches, int fd)
 	return &watches->all[watches->by_fd[fd]];
 }
 
-/* poll(2). The number of entries to look at in watches->polls, 0: none is
- * ready; of these, what watch_ready() gives is ready. */
+/* Wait with poll(2). Returns how many entries to pass to watch_ready(), which
+ * says whether each is ready; 0: none is. */
 size_t watch_poll(struct watches *watches, int timeout_ms);
 /* MEWS_WATCH_READ, MEWS_WATCH_WRITE, both, or 0; *@fd is set unless 0. */
 static inline int
