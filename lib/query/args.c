@@ -1,5 +1,5 @@
 /*
- * args.c - whether what a host hands over can be a query, and its copy.
+ * args.c - checking and copying the arguments of a query.
  */
 #include "query/args.h"
 
@@ -10,7 +10,7 @@
 
 const char args_no_memory[] = "out of memory";
 
-/* A mistake in @args that are to be described only; NULL: none. */
+/* A mistake in @args of a query that is only described; NULL: none. */
 static const char *
 description_mistake(const struct statements *statements,
     const struct mews_query_args *args)
@@ -63,7 +63,7 @@ args_mistake(const struct statements *statements,
 	return NULL;
 }
 
-/* May @param have the type that it has? */
+/* Does parameter @i have the type that its statement declares? */
 static bool
 type_fits(const struct mews_query_args *args, int i)
 {
@@ -87,8 +87,8 @@ struct room {
 enum copied { COPIED, NOT_SHORT, TOO_LARGE, TOO_MUCH, BAD_LENGTH, BAD_TYPE };
 
 /*
- * Copy SQL and parameters. @is_short: those of a statement, which are all
- * inside of their structs; NOT_SHORT: they are not.
+ * Copy SQL and parameters. @is_short: expect a statement whose parameters are
+ * all inside of their structs; NOT_SHORT: they are not.
  */
 static inline enum copied
 copy_to(struct query *query, const struct mews_query_args *args,
@@ -134,7 +134,7 @@ copy_to(struct query *query, const struct mews_query_args *args,
 			return NOT_SHORT;
 		if (from->value != NULL)
 			memcpy(p, from->value, (size_t)length);
-		else	/* always the same, so that it is quick */
+		else	/* always the same size, so that it is quick */
 			memcpy(p, from->inside, PARAM_INSIDE);
 		room->values[i] = p;
 		p += length;
@@ -142,7 +142,7 @@ copy_to(struct query *query, const struct mews_query_args *args,
 	}
 	query->values = room->values;
 	query->lengths = room->lengths;
-	/* All text is libpq's default, and shorter on the wire. */
+	/* libpq's default, shorter on the wire, is all text. */
 	if (binary != 0)
 		query->formats = room->formats;
 	if (typed != 0) {
@@ -168,14 +168,15 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	for (size_t i = 0; i < count; i++)
 		if (args->params[i].length >= 0)
 			bytes += (size_t)args->params[i].length + 1;
-	/* Each has a type in the one, a format and a length in the other. */
+	/* Parse has a type for each parameter, Bind a format and a length. */
 	if (sql + 4 * count > QUERY_MESSAGE_MAX ||
 	    bytes + 6 * count > QUERY_MESSAGE_MAX)
 		return TOO_MUCH;
 	bytes += sql;
 	query->outside = count * (sizeof(char *) + 2 * sizeof(int) +
 	    sizeof(Oid)) + bytes + (size_t)QUERY_SLACK;
-	/* Queries behind that many bytes would wait for them. */
+	/* Queries behind that many bytes would wait for them: go the slow
+	 * lane. */
 	query->slow = query->outside > MEMORY_LARGE;
 	if ((query->memory = malloc(query->outside)) == NULL) {
 		query->outside = 0;
@@ -190,7 +191,7 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	return copy_to(query, args, &room, false);
 }
 
-/* Into the query itself. */
+/* Copy into the query itself. */
 static inline enum copied
 copy_inside(struct query *query, const struct mews_query_args *args,
     bool is_short)

@@ -1,12 +1,12 @@
 /*
- * args.h - whether what a host hands over can be a query, and its copy.
+ * args.h - checking and copying the arguments of a query.
  */
 #ifndef LIB_QUERY_ARGS_H
 #define LIB_QUERY_ARGS_H
 
 #include "query/query.h"
 
-/* A mistake that args_copy() returns, known by its address: no memory. */
+/* Returned by args_copy() if there is no memory; compare its address. */
 extern const char args_no_memory[];
 
 /* A mistake in @args, apart from the parameters; NULL: none. @statements: of
@@ -14,8 +14,8 @@ extern const char args_no_memory[];
 const char *args_mistake(const struct statements *statements,
     const struct mews_query_args *args);
 
-/* Copy SQL and parameters into @query. A mistake in the parameters, or
- * args_no_memory; NULL: neither. */
+/* Copy SQL and parameters into @query. Returns NULL, a mistake in the
+ * parameters, or args_no_memory. */
 const char *args_copy(struct query *query, const struct mews_query_args *args);
 
 #endif

@@ -17,7 +17,7 @@ put(struct deadlines *deadlines, uint32_t at, struct query *query)
 	query->deadline_at = at + 1;
 }
 
-/* Find the place of @query, which may be at @at or above. */
+/* Put @query into its place, at @at or above. */
 static void
 rise(struct deadlines *deadlines, uint32_t at, struct query *query)
 {
@@ -32,7 +32,7 @@ rise(struct deadlines *deadlines, uint32_t at, struct query *query)
 	put(deadlines, at, query);
 }
 
-/* Find the place of @query, which may be at @at or below. */
+/* Put @query into its place, at @at or below. */
 static void
 sink(struct deadlines *deadlines, uint32_t at, struct query *query)
 {

@@ -1,9 +1,9 @@
 /*
  * deadline.h - the queries of a pool that end at a time of their own.
  *
- * A heap, the earliest first; a query without a deadline is not in it and
- * costs nothing. The deadline bounds the whole query: one that waits is given
- * up by its group at that time, to one that was sent cancel.c tells CANCELED.
+ * A heap, the earliest first; a query without a deadline is not in it and costs
+ * nothing. The deadline bounds the whole query: at that time its group gives up
+ * one that waits, and api/cancel.c tells CANCELED to one that was sent.
  */
 #ifndef LIB_QUERY_DEADLINE_H
 #define LIB_QUERY_DEADLINE_H
@@ -28,7 +28,7 @@ bool deadline_set(struct deadlines *deadlines, struct query *query,
 /* Forget the deadline of @query, which has one. */
 void deadline_clear(struct deadlines *deadlines, struct query *query);
 
-/* One whose deadline has passed, which is forgotten; NULL: none. */
+/* Take a query whose deadline has passed off the heap; NULL: none. */
 struct query *deadline_take(struct deadlines *deadlines, int64_t now_us);
 
 /* When the next one passes. */

@@ -1,6 +1,6 @@
 /*
- * meaning.c - what an SQLSTATE means for a query and for the server. What is
- * done about it is answer.c's.
+ * meaning.c - what an SQLSTATE means for a query and for the server.
+ * wire/answer.c acts on it.
  */
 #include "query/meaning.h"
 
@@ -19,8 +19,8 @@ meaning_evidence(const char *state)
 {
 	if (strcmp(state, "57P01") == 0 || strcmp(state, "57P02") == 0)
 		return HEALTH_SHUTDOWN;
-	/* The server's own time limits (57P05, 25P03, 25P04) tell nothing of
-	 * its health. */
+	/* 57P05, 25P03, 25P04: the server's own time limits tell nothing of its
+	 * health. */
 	if (strcmp(state, "57P05") == 0 || strncmp(state, "25P", 3) == 0)
 		return HEALTH_NOTHING;
 	return HEALTH_LOST;
@@ -59,8 +59,8 @@ meaning_status(const struct query *query, const PGresult *answer)
 		return MEWS_PARTLY;
 	if (strcmp(meaning_state(answer), "57014") != 0)
 		return MEWS_SQL;
-	/* 57014 is also the code of a COPY that failed by request, and of
-	 * whatever SQL raises it. */
+	/* 57014 is also the code of a COPY that failed by request, and of any
+	 * SQL that raises it. */
 	if (query->kind == QUERY_COPY && query->stopped)
 		return MEWS_CANCELED;
 	function = PQresultErrorField(answer, PG_DIAG_SOURCE_FUNCTION);

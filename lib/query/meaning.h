@@ -23,14 +23,14 @@ meaning_is_well(ExecStatusType status)
 /* The SQLSTATE of @answer, or "". */
 const char *meaning_state(const PGresult *answer);
 
-/* Of a session that ended with @state, for its server. */
+/* The evidence about a server in a session that it ended with @state. */
 enum health_evidence meaning_evidence(const char *state);
 
-/* An error of libpq's own? Where its connection lives it threw the rows away,
- * for want of memory, and went on. */
+/* Is @answer an error of libpq's own? If the connection lives, libpq threw the
+ * rows away for want of memory, and went on. */
 bool meaning_is_libpqs(const PGresult *answer);
 
-/* The end of @query, which has an error. */
+/* The status of @query, whose answer is an error. */
 enum mews_status meaning_status(const struct query *query,
     const PGresult *answer);
 

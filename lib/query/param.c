@@ -1,5 +1,5 @@
 /*
- * param.c - parameters, so that nobody writes snprintf for an integer.
+ * param.c - parameters from values of C.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -14,7 +14,7 @@ static const char pairs[] =
     "50515253545556575859606162636465666768697071727374"
     "75767778798081828384858687888990919293949596979899";
 
-/* The digits of @rest, the last of them before @end. */
+/* Write the digits of @rest, the last of them right before @end. */
 static inline void
 put_digits(char *end, uint32_t rest)
 {
@@ -51,8 +51,8 @@ mews_param_int_text(int64_t value)
 	return param;
 }
 
-/* A comma, or what else the host's locale writes for the decimal point, which
- * may be several bytes: SQL knows the point only. */
+/* Copy a number of printf(3), whose decimal point may be a comma or several
+ * bytes in the host's locale: SQL knows the point only. */
 static int
 copy_number(char *to, const char *from)
 {
@@ -81,7 +81,8 @@ mews_param_double_text(double value)
 	if (isinf(value))
 		return mews_param_text(value < 0 ? "-Infinity" : "Infinity");
 	for (int digits = 15; digits <= 17; digits++) {
-		/* -1.7976931348623157e+308, and a long decimal point. */
+		/* Room for -1.7976931348623157e+308 with a long decimal
+		 * point. */
 		char	text[48];
 
 		snprintf(text, sizeof(text), "%.*g", digits, value);
@@ -134,7 +135,7 @@ mews_param_null(void)
 	return param;
 }
 
-/* The @size low bytes of @bits, big-endian. */
+/* Write the @size low bytes of @bits, big-endian. */
 static char *
 put(char *p, uint64_t bits, int size)
 {
@@ -196,14 +197,14 @@ mews_param_time(int64_t us)
 {
 	const int64_t	epoch = INT64_C(946684800000000); /* 2000-01-01 */
 
-	/* A time before PostgreSQL's first stays before it, and the server
-	 * refuses it as it does one behind its last; INT64_MIN is -infinity. */
+	/* Do not wrap: a time before PostgreSQL's first one stays before it,
+	 * and the server refuses it. INT64_MIN itself would be -infinity. */
 	return number(MEWS_TYPE_TIMESTAMPTZ, us <= INT64_MIN + epoch ?
 	    (uint64_t)INT64_MIN + 1 : (uint64_t)(us - epoch), 8);
 }
 
-/* The head of an array of one dimension, counted from 1; array_send() in the
- * server's src/backend/utils/adt/arrayfuncs.c. */
+/* Write the head of an array of one dimension, counted from 1; array_send() in
+ * the server's src/backend/utils/adt/arrayfuncs.c. */
 static char *
 put_array(char *p, enum mews_type element, int32_t count)
 {

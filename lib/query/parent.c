@@ -18,7 +18,7 @@ parent_is_valid(const char *text)
 		if (text[i] == '\0' || (form[i] == 'x' ?
 		    strchr(digits, text[i]) == NULL : text[i] != form[i]))
 			return false;
-	/* An identity of zeros is none. */
+	/* A trace id, or a span id, of zeros is invalid. */
 	return text[PARENT_LENGTH] == '\0' &&
 	    strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
 }

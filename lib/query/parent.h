@@ -8,12 +8,12 @@
 
 #define PARENT_LENGTH 55 /* bytes of a traceparent of version 00 */
 
-/* Is @text one, of W3C Trace Context? Digits and hyphens, so that it can stand
- * in a log and in a comment. */
+/* Is @text a traceparent of W3C Trace Context? Digits and hyphens only, so that
+ * it can stand in a log and in a comment. */
 bool parent_is_valid(const char *text);
 
-/* @sql with @parent as a comment of sqlcommenter behind it, to be freed; NULL:
- * out of memory. */
+/* @sql followed by @parent in a comment as sqlcommenter writes it; free(3) it.
+ * NULL: out of memory. */
 char *parent_comment(const char *sql, const char *parent);
 
 #endif

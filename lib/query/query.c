@@ -1,8 +1,7 @@
 /*
  * query.c - a query begins, and ends exactly once; its twin, and giving it up.
  *
- * Whether its arguments will do is args.c's, where its memory comes from
- * store.c's.
+ * args.c checks its arguments, store.c gives its memory.
  */
 #include "query/query.h"
 
@@ -16,7 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* One of @kind without SQL. */
+/* A query of @kind, without SQL yet. */
 static inline struct query *
 begin(struct account *account, enum query_kind kind)
 {
@@ -170,14 +169,13 @@ count_error(struct query *query, enum mews_status status)
 {
 	query->account->errors++;
 	query->account->figures->ends[(size_t)status % FIGURES_ENDS]++;
-	/* A wait for a lease has none. */
+	/* A wait for a lease has no statement. */
 	if (query->kind != QUERY_LEASE && query->statement != NULL)
 		query->statement->figures->errors++;
 }
 
-/* Count, and tell the asker; after that it can be neither told nor canceled.
- * @result is in a query's record, so that a use after the callback finds
- * memory that is still the pool's. */
+/* Count @query and run its callback, once. @result is in the query's record, so
+ * that a use after the callback finds memory that is still the pool's. */
 static inline void
 call_back(struct query *query, struct mews_result *result)
 {
@@ -199,7 +197,7 @@ call_back(struct query *query, struct mews_result *result)
 	result_close(result);
 }
 
-/* The endpoint it was sent to last, or NULL. */
+/* The endpoint that @query was sent to last, or NULL. */
 static const char *
 sent_to(const struct query *query)
 {
@@ -207,7 +205,7 @@ sent_to(const struct query *query)
 	    query->account->store->fleet, (uint32_t)query->sent_to);
 }
 
-/* Tell the asker that @query was given up, and nothing else. */
+/* Run the callback of @query, which was given up, and do nothing else. */
 static void
 call_back_canceled(struct query *query, const char *why)
 {
@@ -224,7 +222,7 @@ call_back_canceled(struct query *query, const char *why)
 	call_back(query, &query->told);
 }
 
-/* Did the server answer, be it with an error? */
+/* Did the server answer, perhaps with an error? */
 static bool
 is_answer(enum mews_status status)
 {
@@ -234,9 +232,9 @@ is_answer(enum mews_status status)
 }
 
 /*
- * A query that has a twin, or is one, ended with @result: settle between the
- * two. True: nothing is left to do but to free it. False: it is the original,
- * alone now, and ends as any other.
+ * @query, which has a twin or is one, ended with @result: settle between the
+ * two. True: only free @query. False: @query is the original, without a twin
+ * now, and ends as any other.
  */
 static bool
 settle_twin(struct query *query, struct mews_result *result)
@@ -245,7 +243,7 @@ settle_twin(struct query *query, struct mews_result *result)
 	struct loop	*loop = query->account->store->loop;
 
 	if (original == NULL) {
-		/* The original: its twin brings nothing any more. */
+		/* @query is the original: ignore its twin's answer. */
 		query->twin->overtaken = true;
 		query->twin->outgrown = result->status == MEWS_TOO_LARGE;
 		query->twin->original = NULL;
@@ -256,7 +254,7 @@ settle_twin(struct query *query, struct mews_result *result)
 	original->twin = NULL;
 	original->overtaken = !original->adrift;
 	original->outgrown = result->status == MEWS_TOO_LARGE;
-	/* The twin's connection is free for the next read. */
+	/* The twin's connection may be free: let the next tick use it. */
 	loop_due(loop, loop_now(loop));
 	if (is_answer(result->status) || original->adrift)
 		query_answer(original, result);
@@ -302,7 +300,7 @@ query_answer(struct query *query, struct mews_result *result)
 		result->pg = NULL;
 		return;
 	}
-	/* The answer of @query is still to come; nobody waits for that. */
+	/* Keep @query until its answer, which nobody hears, has come. */
 	if (query->canceled) {
 		TAILQ_REMOVE(&query->account->store->canceled, query,
 		    gone_link);

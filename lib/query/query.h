@@ -5,8 +5,8 @@
  * LOST), in a connection's ring (SENT), or free in its store. query_end()
  * is the only way out of the first two: it runs the callback, once.
  *
- * Queries and their parameters live in memory of the pool that is used again
- * and again; only large parameters and SQL of the moment are allocated.
+ * The pool uses the memory of queries and their parameters again and again;
+ * only large parameters and unregistered SQL are allocated.
  */
 #ifndef LIB_QUERY_QUERY_H
 #define LIB_QUERY_QUERY_H
@@ -31,25 +31,26 @@ enum query_kind {
 	QUERY_COPY,	/* on the lease's connection; see copy.h */
 	QUERY_COMMIT,	/* on the lease's connection: COMMIT */
 	QUERY_ROLLBACK,	/* on the lease's connection: ROLLBACK */
-	QUERY_SAVEPOINT /* on the lease's: to, or of, a savepoint */
+	QUERY_SAVEPOINT /* on the lease's connection: a savepoint's commands */
 };
 
 enum query_state {
 	QUERY_FREE,
 	QUERY_WAITING,
-	QUERY_LOST, /* waiting again: its connection was */
+	QUERY_LOST, /* waiting again: its connection was lost */
 	QUERY_SENT
 };
 
 #define QUERY_INLINE_PARAMS 6
 #define QUERY_INLINE_BYTES  160
 #define PARAM_INSIDE	    ((int)sizeof(((struct mews_param *)0)->inside))
-#define QUERY_SLACK	    PARAM_INSIDE /* copied whole, however short */
-#define QUERY_TWIN_PARAMS   32 /* one with more is not hedged */
+#define QUERY_SLACK	    PARAM_INSIDE /* short values are copied with this
+					    size */
+#define QUERY_TWIN_PARAMS   32 /* a query with more is not hedged */
 /* The most that a server takes in one message: MaxAllocSize of PostgreSQL's
  * src/include/utils/memutils.h, less the message's own fields. */
 #define QUERY_MESSAGE_MAX   ((size_t)0x3fffff00)
-#define QUERY_RESENDS	    2 /* of what the server gave back unrun */
+#define QUERY_RESENDS	    2 /* of a query that the server gave back unrun */
 
 struct query {
 	mews_query_id id; /* generation << 32 | number in its store */
@@ -61,7 +62,8 @@ struct query {
 	union {
 		mews_query_fn *query;
 		mews_lease_fn *lease; /* QUERY_LEASE */
-	} fn;		      /* NULL: ended, but its answer is to come */
+	} fn;		      /* NULL: the callback has run, but the answer is
+				 to come */
 	void *arg;
 	int64_t sent_us;
 
@@ -78,31 +80,33 @@ struct query {
 	bool plain;	  /* run the statement's SQL, prepared or not */
 	bool describes;	  /* asks for types and columns, and runs nothing */
 	bool partly;	  /* one of its statements committed something */
-	bool streaming;	  /* with on_row: libpq knows */
-	bool stopped;	  /* with on_row: no more of them */
-	bool overtaken;	  /* of it and its twin, the other was answered */
-	bool outgrown;	  /* if overtaken: by one that was too large */
+	bool streaming;	  /* with on_row: libpq was told */
+	bool stopped;	  /* with on_row: no more rows are wanted */
+	bool overtaken;	  /* the other of the two, original and twin, was
+			     answered */
+	bool outgrown;	  /* if overtaken: the other's answer was too large */
 	bool has_parent;  /* its request's traceparent is known */
 	uint64_t lsn;	  /* the position, once known */
 	int64_t waited_us; /* in the queue, before it was sent */
 	struct query *twin;	/* its copy, hedged, on another endpoint */
-	struct query *original; /* of a twin: whose answer it brings */
-	struct mews_lease *lease; /* ON_LEASE and below */
+	struct query *original; /* of a twin: the query that it answers for */
+	struct mews_lease *lease; /* kinds from QUERY_ON_LEASE on */
 	mews_row_fn *on_row; /* rows come one by one; or NULL */
 	const char *sql;  /* NULL: @statement's */
 	int *formats;	  /* of the parameters; NULL: all text */
-	Oid *types;	  /* of the SQL's parameters; NULL: none is given */
-	uint64_t after;	  /* only on a server that replayed this; or 0 */
+	Oid *types;	  /* of the parameters of @sql; NULL: none is given */
+	uint64_t after;	  /* only on a server that replayed this position; or
+			     0 */
 	size_t outside;	  /* bytes of @memory */
-	int64_t waiting_us; /* in the queue since */
-	int64_t wait_until_us; /* in the queue, then given up */
+	int64_t waiting_us; /* when it entered the queue */
+	int64_t wait_until_us; /* in the queue: when it is given up */
 	int64_t deadline_us; /* of the whole query, if deadline_at is set */
 	uint32_t deadline_at; /* its place in the heap; 0: none */
 
 	uint64_t hash;	  /* of @sql; QUERY_SHARED */
 	void *memory;	  /* of the parameters that are not inline; or NULL */
 	const struct mews_statement *statement;
-	const char **values; /* for libpq; what they point to is ours */
+	const char **values; /* for libpq; they point into memory of ours */
 	int *lengths;
 	int param_count;
 	int format;	  /* of the columns of the SQL */
@@ -121,12 +125,12 @@ struct query {
 TAILQ_HEAD(query_list, query);
 SLIST_HEAD(query_stack, query);
 
-/* MEWS_QUERY_POSITION was asked of a group that only reads. */
+/* Why MEWS_QUERY_POSITION is refused in a group that only reads. */
 #define QUERY_NO_POSITION "MEWS_QUERY_POSITION is for groups of role " \
 			  "primary: a read has no position"
 
-/* A query of @kind with a copy of @args, WAITING, on no list yet. Else the
- * group was told why not. */
+/* A query of @kind with a copy of @args, WAITING, on no list yet. If it fails,
+ * @account->why has the reason. */
 enum mews_status query_new(struct query **out, struct account *account,
     enum query_kind kind, const struct mews_query_args *args);
 
@@ -152,36 +156,38 @@ query_copies(const struct query *query)
 enum sql_effect query_effect(const struct query *query);
 
 /*
- * End it: count, call back, free, clear @answer, which may be NULL. A query
- * that was canceled before says so, whatever became of it.
+ * End @query: count it, run its callback, free it; clear @answer, which may be
+ * NULL. A query that was canceled ends as CANCELED, whatever @status is.
  */
 void query_end(struct query *query, enum mews_status status,
     PGresult *answer, const char *endpoint, const char *message);
 
-/* Another query brought the answer: tell it; free it if it was adrift. */
+/* The twin of @query brought @result: run the callback; free @query if it was
+ * adrift. */
 void query_answer(struct query *query, struct mews_result *result);
 
-/* End it with a sentence; the endpoint it was sent to last is named, unless
- * @status says that it never ran. */
+/* End @query with a sentence, and with the endpoint that it was sent to last,
+ * unless @status says that it never ran. */
 void query_fail(struct query *query, enum mews_status status,
     const char *message);
 
 /* A copy of @query for another endpoint; NULL: too large, or out of memory. */
 struct query *query_twin(struct query *query);
 
-/* Take it back without a callback: it was never accepted. */
+/* Free @query without a callback: it was never accepted. */
 void query_drop(struct query *query);
 
-/* @twin brings nothing, and its original is sent again by itself. */
+/* Part @twin, which brings no answer, from its original, which is sent again by
+ * itself. */
 void query_part(struct query *twin);
 
 #define QUERY_GIVEN_UP "given up by the caller"
 
-/* Tell the asker of @query in the next tick that it is CANCELED. */
+/* Cancel @query: its callback runs in the next tick. */
 void query_cancel(struct query *query);
 
-/* Tell so now, if the asker was not told; the answer to @query, which was
- * sent, is still to come. */
+/* Run the callback of @query, if it has not run yet; @query was sent, and its
+ * answer is still to come. */
 void query_give_up(struct query *query, const char *why);
 
 #endif

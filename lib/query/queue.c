@@ -1,13 +1,13 @@
 /*
  * queue.c - in which lane a query waits, how long at most, and whether one more
- * may be sent again. Who is served next is group.c's.
+ * may be sent again. pool/group.c serves the queue.
  */
 #include "query/queue.h"
 
 /*
- * The budget of reads sent again: a part of the traffic, saved up to what can
- * be in flight, so that the loss of all of that fails none. Without it a
- * server that dies over and over would double the load of the rest.
+ * The most tokens that are saved: all reads that can be in flight, so that none
+ * fails if all of their connections are lost. Without a budget a server that
+ * dies over and over would double the load of the rest.
  */
 static float
 most_tokens(const struct queue *queue)
@@ -62,13 +62,13 @@ bool
 queue_is_full(const struct queue *queue, const struct query *query,
     uint64_t most)
 {
-	/* One that is larger than all of it may wait where nothing else
-	 * does: it has to begin somewhere. */
+	/* A query larger than queue_memory may wait if no other query does:
+	 * else it could never be sent. */
 	return queue->count >= queue->config->queue ||
 	    (*queue->bytes > 0 && *queue->bytes + weight(query) > most);
 }
 
-/* The patience begins anew each time that @query has to wait. */
+/* Set the time until which @query waits, anew each time that it has to wait. */
 static void
 set_wait(struct queue *queue, struct query *query)
 {
@@ -102,7 +102,7 @@ queue_put(struct queue *queue, struct query *query)
 {
 	set_wait(queue, query);
 	queue_restore(queue, query, false);
-	/* Served by the next tick: if that runs just now, by one more. */
+	/* The next tick serves @query; if one runs now, ask for one more. */
 	queue->loop->hurry = true;
 }
 

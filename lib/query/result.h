@@ -2,8 +2,8 @@
  * result.h - how a query ended, as its callback sees it.
  *
  * A callback's result is in the record of its query, lives as long as the
- * callback and owns no more than its text; one from result_keep() is the
- * host's and owns its PGresult, too.
+ * callback and owns only its text; a result from result_keep() is the host's
+ * and owns its PGresult, too.
  */
 #ifndef LIB_QUERY_RESULT_H
 #define LIB_QUERY_RESULT_H
@@ -21,11 +21,11 @@ struct mews_result {
 	const char *endpoint;
 	uint64_t position;
 	const char *message;
-	char *text; /* owned, or NULL; what message points to, or, without one,
-		       that of @pg in one line, once it was asked for */
+	char *text; /* owned, or NULL: the message; or the message of @pg in one
+		       line, once it was asked for */
 };
 
-/* For a callback's result: makes a later use of it an assertion. */
+/* End a callback's result: an assertion fails if it is used later. */
 static inline void
 result_close(struct mews_result *result)
 {
@@ -36,8 +36,8 @@ result_close(struct mews_result *result)
 	result->magic = 0;
 }
 
-/* Make @kept a copy of @result that owns its PGresult, which is taken from it;
- * of its message only as much as there is memory for. */
+/* Make @kept a copy of @result, and move the PGresult there. Without memory for
+ * the message a shorter one stands in. */
 void result_keep(struct mews_result *kept, struct mews_result *result);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * slow.c - queries that took long are logged, though not as often as they come.
+ * slow.c - queries that took long are logged, up to a rate.
  *
- * What a query asks for may be secret: its SQL, where it was not registered,
- * and its parameters are logged only if the configuration says so.
+ * A query may hold secrets: SQL that was not registered, and parameters, are
+ * logged only if the configuration says so.
  */
 #include "query/slow.h"
 
@@ -37,7 +37,7 @@ slow_allow(struct slow_rate *rate, int64_t now_us)
 	return true;
 }
 
-/* @text, cut, as a value of logfmt behind what @buffer holds. */
+/* Append @name and @text, cut, as a value of logfmt. */
 static void
 add_quoted(char *buffer, size_t size, const char *name, const char *text,
     size_t most)
@@ -68,7 +68,7 @@ add_param(char *buffer, size_t size, const struct query *query, int i)
 		add_quoted(buffer, size, name, query->values[i], PARAM_BYTES);
 }
 
-/* SQL and parameters, where they may be told; else "". */
+/* SQL and parameters, if they may be logged; else "". */
 static void
 describe(const struct query *query, char *buffer, size_t size)
 {

@@ -1,5 +1,5 @@
 /*
- * slow.h - queries that took long are logged, though not as often as they come.
+ * slow.h - queries that took long are logged, up to a rate.
  */
 #ifndef LIB_QUERY_SLOW_H
 #define LIB_QUERY_SLOW_H
@@ -10,11 +10,11 @@
 
 struct query;
 
-/* Ten lines at once, then one a second. Zero is a fresh one. */
+/* Ten lines at once, then one a second. Begins as zero. */
 struct slow_rate {
 	int64_t second;	     /* of the last call */
-	unsigned lines;	     /* let through, less one for each second since */
-	unsigned suppressed; /* since the last that was let through */
+	unsigned lines;	     /* written, less one for each second since */
+	unsigned suppressed; /* since the last line that was written */
 };
 
 /* May another line be written at @now_us? */

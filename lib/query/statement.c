@@ -1,7 +1,7 @@
 /*
- * statement.c - registering SQL; connections prepare it when they need it.
+ * statement.c - registering SQL; wire/prepared.c prepares it where needed.
  *
- * And what is learned of SQL that was not registered: which of it runs long.
+ * Learns, too, which SQL that was not registered runs long.
  */
 #include "query/statement.h"
 
@@ -42,7 +42,7 @@ mistake(const struct statements *statements, const char *name,
 	return NULL;
 }
 
-/* The statement that is prepared for the same SQL and types, or NULL. */
+/* A registered statement with the same SQL and types, or NULL. */
 static const struct mews_statement *
 find_same(const struct statements *statements, uint64_t hash,
     const char *sql, const Oid *types, int type_count)
@@ -91,7 +91,7 @@ statement_new(struct mews_statement **out, struct statements *statements,
 		return status_set(error, MEWS_INVALID, "%s: %.100s", why,
 		    name != NULL ? name : sql != NULL ? sql : "NULL");
 	size = strlen(sql) + 1;
-	/* The types begin where an Oid may. */
+	/* The types are aligned for an Oid. */
 	room = (sizeof(*statement) + size + sizeof(Oid) - 1) / sizeof(Oid) *
 	    sizeof(Oid);
 	statement = malloc(room + (size_t)type_count * sizeof(Oid));
@@ -152,7 +152,7 @@ statement_is_shared(const struct statements *statements,
 	return false;
 }
 
-/* Without memory a number is not used again. */
+/* Let @number be used again; without memory it never is. */
 static void
 give_number(struct statements *statements, uint32_t number)
 {
@@ -225,7 +225,7 @@ text_learn(struct statements *statements, uint64_t hash, float us)
 	struct slow_text *text = &statements->texts[hash % STATEMENT_TEXTS];
 	float		  quick = 0;
 
-	/* Only the slow need a place, however many are quick. */
+	/* Only slow SQL needs a place in the table. */
 	if (text->hash != hash && us > STATEMENT_SLOW_US)
 		*text = (struct slow_text) { .hash = hash };
 	mean_learn(text->hash == hash ? &text->mean_us : &quick,

@@ -12,19 +12,19 @@
 
 struct mews_statement {
 	struct statements *statements; /* that it is one of */
-	uint32_t number; /* index into each connection's prepared[]; the same
-			    for all of the same SQL and types */
+	uint32_t number; /* index into each connection's prepared[]; statements
+			    with the same SQL and types share it */
 	char on_server[16]; /* its name there: "mews_7" */
 	char name[MEWS_NAME_MAX + 1];
 	enum sql_effect effect;
 	int format; /* of the columns: 0 text, 1 binary */
 	int type_count;	  /* declared types; 0: none are */
 	const Oid *types; /* behind sql, or NULL */
-	uint64_t answers; /* learned from */
+	uint64_t answers; /* without an error, ever */
 	float mean_us; /* moving average of its time on the server */
 	uint64_t hash; /* of the SQL */
-	bool dropped;  /* on the list of these; its host has forgotten it */
-	bool busy;     /* and a query of it has not ended */
+	bool dropped;  /* by its host; on the list of the dropped */
+	bool busy;     /* dropped, and a query of it has not ended */
 	enum sql_copy copies;
 	float *usual_us; /* of all statements of the pool */
 	struct figures_statement *figures;
@@ -44,38 +44,38 @@ struct slow_text {
 
 #define STATEMENT_TEXTS 256 /* a power of two */
 
-/* All that one pool knows of SQL. */
+/* One pool's statements, and what it learned of other SQL. */
 struct statements {
 	struct mews_pool *pool; /* whose; for the rooms above */
 	struct mews_fleet *fleet;
 	SLIST_HEAD(statement_list, mews_statement) list;
 	struct statement_list dropped; /* until all servers have forgotten */
 	uint32_t count;	   /* registered, ever */
-	uint32_t numbers;  /* given out */
-	uint32_t *spare;   /* of these, those that may be given out again */
+	uint32_t numbers;  /* that were given out */
+	uint32_t *spare;   /* of these, free to be given out again */
 	uint32_t spare_count, spare_room;
-	float usual_us; /* a quarter of all takes less */
+	float usual_us; /* a quarter of all runs takes less */
 	struct slow_text texts[STATEMENT_TEXTS]; /* by their hash */
 };
 
 void statements_open(struct statements *statements, struct mews_pool *pool,
     struct mews_fleet *fleet);
 
-/* Register one in @statements: mews_statement_register_typed(). */
+/* Register a statement, as mews_statement_register_typed() says. */
 enum mews_status statement_new(struct mews_statement **out,
     struct statements *statements, const char *name, const char *sql,
     unsigned flags, const Oid *types, int type_count,
     struct mews_error *error);
 
-/* No query of it will begin: put it on the list of the dropped. */
+/* Put a statement, of which no query will begin, on the list of the dropped. */
 void statement_drop(struct statements *statements,
     struct mews_statement *statement);
 
-/* Does one that was not dropped go by the same number? */
+/* Has a statement that was not dropped the same number? */
 bool statement_is_shared(const struct statements *statements,
     const struct mews_statement *statement);
 
-/* Free one of the dropped; @forgotten: no server knows its number any more. */
+/* Free a dropped statement; @forgotten: no server knows its number any more. */
 void statement_free(struct statements *statements,
     struct mews_statement *statement, bool forgotten);
 
@@ -88,8 +88,8 @@ mean_is_slow(float mean_us, float usual_us)
 	    mean_us > usual_us * STATEMENT_SLOW_TIMES;
 }
 
-/* One run alone, however long, makes none slow that was quick: not whoever
- * waited for a lock, or for a busy machine. */
+/* Learn from one run. One long run alone does not make a quick statement slow:
+ * it may have waited for a lock, or for a busy machine. */
 static inline void
 mean_learn(float *mean_us, float *usual_us, float us)
 {
@@ -98,8 +98,8 @@ mean_learn(float *mean_us, float *usual_us, float us)
 		STATEMENT_OUTLIER_TIMES;
 
 	*mean_us += ((us < most ? us : most) - mean) * 0.125F;
-	/* Rests where a quarter of all is quicker: when everything is slow,
-	 * nothing is. */
+	/* Settles where a quarter of all runs is quicker: if all are slow, none
+	 * counts as slow. */
 	*usual_us = usual + step * (us > usual ? 0.25F : -0.75F);
 }
 
@@ -122,7 +122,7 @@ statement_learn(const struct mews_statement *statement, float us)
 	mean_learn(&own->mean_us, own->usual_us, us);
 }
 
-/* As for a statement, for SQL that was not registered, by its hash. */
+/* Learn from one run of SQL that was not registered, by its hash. */
 uint64_t text_hash(const char *sql);
 bool text_is_slow(const struct statements *statements, uint64_t hash);
 void text_learn(struct statements *statements, uint64_t hash, float us);

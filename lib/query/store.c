@@ -1,5 +1,5 @@
 /*
- * store.c - records of queries, which are never freed before their pool.
+ * store.c - the records of queries, which are freed with their pool.
  */
 #include "query/store.h"
 

@@ -26,7 +26,7 @@ struct query_store {
 void store_open(struct query_store *store, struct loop *loop,
     struct mews_fleet *fleet, const struct statements *statements);
 
-/* Free all queries; nobody is told. */
+/* Free all queries; no callback runs. */
 void store_close(struct query_store *store);
 
 /* One record more; NULL: out of memory. */
@@ -58,12 +58,13 @@ store_give(struct query_store *store, struct query *query)
 	if (query->deadline_at != 0)
 		deadline_clear(&store->deadlines, query);
 	query->state = QUERY_FREE;
-	/* Of the last generation: its id would begin again. */
+	/* After its last generation its ids would repeat: do not use it
+	 * again. */
 	if (query->id >> 32 != UINT32_MAX)
 		SLIST_INSERT_HEAD(&store->free, query, free_link);
 }
 
-/* The query that is still to end, by its id; NULL: there is none. */
+/* The query with this id, if it has not ended; else NULL. */
 struct query *store_find(const struct query_store *store, mews_query_id id);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * value.c - what a column holds, as a value of C.
+ * value.c - reading a column as a value of C.
  *
  * Binary formats are those of each type's send function in the server's
  * src/backend/utils/adt; all integers are big-endian.
@@ -56,7 +56,7 @@ find(const struct mews_result *result, int row, int column,
 	return MEWS_VALUE_OK;
 }
 
-/* The bytes of a big-endian number; of @size, or it is broken. */
+/* Read a big-endian number; false: it has not @size bytes. */
 static bool
 big_endian(const struct field *field, int size, uint64_t *out)
 {
@@ -209,7 +209,7 @@ mews_result_double(const struct mews_result *result, int row, int column,
 	/* The host's locale may have a decimal comma; the server has not. */
 	if ((c = newlocale(LC_ALL_MASK, "C", (locale_t)0)) == (locale_t)0)
 		return MEWS_VALUE_RANGE;
-	/* A float4 is the double that its binary format is. */
+	/* Round a float4 as its binary format does. */
 	number = field.type == MEWS_TYPE_FLOAT4 ?
 	    (double)strtof_l(field.bytes, &end, c) :
 	    strtod_l(field.bytes, &end, c);
@@ -306,7 +306,7 @@ mews_result_time(const struct mews_result *result, int row, int column,
 		return MEWS_VALUE_TYPE;
 	switch (field.type) {
 	case MEWS_TYPE_DATE:
-		/* Infinities are the ends of an int32. */
+		/* The two ends of an int32 are the infinities. */
 		if (!big_endian(&field, 4, &bits) ||
 		    (int32_t)bits == INT32_MIN || (int32_t)bits == INT32_MAX)
 			return MEWS_VALUE_RANGE;
