@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The segment and the line of @fleet are another process' so far. */
+/* Open the segment and the line of @fleet, which belong to another process so
+ * far. */
 static enum mews_status
 open_line(struct mews_fleet *fleet, const struct mews_config *config,
     const int *wakes, size_t wake_count, struct mews_error *error)

@@ -1,10 +1,10 @@
 /*
- * attach.c - a process that joins a fleet of which it is nobody's child.
+ * attach.c - joining a fleet that forked none of this process' parents.
  *
- * The segment is found by its file and checked as one from outside is; nothing
- * in it is changed before a slot is taken. Endpoints are matched by name: an
- * attached process has those of its configuration, at the records where the
- * fleet has them, and never adds one. Its generation is the one that serves.
+ * The segment is found by its file and checked before anything is believed;
+ * nothing in it is changed before a slot is taken. Endpoints are matched by
+ * name: an attached process uses the fleet's records of the endpoints of its
+ * configuration, and never adds one. Its generation is the one that serves.
  */
 #include "fleet/attach.h"
 
@@ -22,7 +22,7 @@
 
 #define ATTACH_TRIES 3 /* while one generation follows the other */
 
-/* May this process use that file at all? */
+/* Does the runtime file exist, and belong to this process' user? */
 static enum mews_status
 check_file(const char *path, struct mews_error *error)
 {
@@ -58,7 +58,7 @@ check_life(struct mews_fleet *fleet, const char *path,
 	lives = fleet->line->dir != -1 &&
 	    (hold_is_self(atomic_load(&header->made_by)) ||
 		hold_has_creator(fleet->line->dir));
-	/* The directory is the segment's if both are there now. */
+	/* The directory belongs to the segment if both exist now. */
 	if (!lives || stat(path, &st) == -1 ||
 	    st.st_dev != fleet->segment.dev || st.st_ino != fleet->segment.ino)
 		return status_set(error, MEWS_UNAVAILABLE, "no fleet runs: %s "
@@ -81,8 +81,8 @@ add_name(char *list, size_t size, const char *name)
 	list[used + length] = '\0';
 }
 
-/* The record of an endpoint of that name; UINT32_MAX, and @names of those that
- * are there, if there is none. */
+/* The record of an endpoint of that name; UINT32_MAX if there is none, with the
+ * names that there are in @names. */
 static uint32_t
 find(const struct segment *segment, const char *name, char *names,
     size_t size)
@@ -208,7 +208,7 @@ mews_fleet_attach(struct mews_fleet **out, const struct mews_config *from,
 	assert(from != NULL &&
 	    "mews: a configuration is there after mews_config_new()");
 	config = *from;
-	/* How many workers there are is the fleet's business. */
+	/* The number of workers is the fleet's: any will do here. */
 	if (config.workers == 0)
 		config.workers = 1;
 	if ((status = fleet_check(&config, error)) != MEWS_OK)

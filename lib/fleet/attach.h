@@ -1,13 +1,13 @@
 /*
- * attach.h - a process that joins a fleet of which it is nobody's child.
+ * attach.h - joining a fleet that forked none of this process' parents.
  */
 #ifndef LIB_FLEET_ATTACH_H
 #define LIB_FLEET_ATTACH_H
 
 #include "fleet/fleet.h"
 
-/* On each beat of an attached process: is its fleet still the one that the
- * runtime file belongs to? */
+/* Look, on each beat of an attached process, whether the runtime file is still
+ * its fleet's; set @fleet->ended and replaced. */
 void attach_look(struct mews_fleet *fleet);
 
 #endif

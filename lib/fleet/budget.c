@@ -28,7 +28,7 @@ budget_cap(const struct segment *segment, uint32_t endpoint, int64_t now_ms)
 	int64_t			       until = atomic_load(&e->limit_ms);
 	uint32_t		       limit = atomic_load(&e->limit);
 
-	/* Without a sign, as garbage may be any number. */
+	/* Unsigned, so that garbage cannot overflow. */
 	if (until != 0 && now_ms < until &&
 	    (uint64_t)until - (uint64_t)now_ms <= BUDGET_LOWERED_MS + 1 &&
 	    (cap == 0 || limit < cap))
@@ -105,7 +105,7 @@ budget_dialed(struct mews_fleet *fleet, uint32_t endpoint, bool well)
 	if (!well)
 		atomic_store(&e->burst, least);
 	else if (now < BUDGET_BURST_MOST)
-		/* Lost to another's change: then that one counts. */
+		/* If another process changed it first, its change counts. */
 		atomic_compare_exchange_strong(&e->burst, &now, now + 1);
 }
 
@@ -118,7 +118,7 @@ budget_took(struct mews_fleet *fleet, uint32_t endpoint, int64_t took_us)
 	int64_t	 trips = (int64_t)atomic_load(&e->rtt_us) * BUDGET_LATE_TRIPS;
 
 	if (took_us > BUDGET_LATE_US + trips && now > least)
-		/* Lost to another's change: then that one counts. */
+		/* If another process changed it first, its change counts. */
 		atomic_compare_exchange_strong(&e->burst, &now, now - 1);
 }
 
@@ -137,7 +137,8 @@ budget_lower(struct mews_fleet *fleet, uint32_t endpoint)
 	uint32_t sum = budget_sum(&fleet->segment, endpoint) +
 	    orphan_count(&fleet->segment, endpoint);
 
-	/* The limit is what the server holds now, less the one it refused. */
+	/* The limit is what the fleet holds now, less the connection
+	 * refused. */
 	atomic_store(&e->limit, sum > 1 ? sum - 1 : 1);
 	atomic_store(&e->limit_ms, (now + BUDGET_LOWERED_MS) | 1);
 }

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DAMAGE_SLOTS	4	 /* of others, looked at on each beat */
+#define DAMAGE_SLOTS	4	 /* slots of others looked at on each beat */
 #define DAMAGE_QUIET_US 60000000 /* between two lines in the log */
-#define DAMAGE_SOON_MS	60000	 /* no time lies farther ahead */
+#define DAMAGE_SOON_MS	60000	 /* no valid time lies farther ahead */
 #define DAMAGE_MOST	262143	 /* connections of a worker to an endpoint */
 
-/* Put right the part of the header that was written before the fork. */
+/* Mend the part of the header that was written before the fork. */
 static bool
 mend_header(struct mews_fleet *fleet)
 {
@@ -31,7 +31,7 @@ mend_header(struct mews_fleet *fleet)
 	return true;
 }
 
-/* The word that says whose turn it is. */
+/* Mend the word that says which generation's turn it is. */
 static bool
 mend_turn(struct mews_fleet *fleet)
 {
@@ -46,8 +46,8 @@ mend_turn(struct mews_fleet *fleet)
 	    fleet->turn);
 }
 
-/* Put a record right, and the header about it, as long as this generation has
- * its turn. The turn passes before the rest changes: it is asked last. */
+/* Mend a record, and the header's bit for it, if it is this generation's turn.
+ * A new turn begins before the rest changes, so ask for the turn last. */
 static bool
 mend_record(struct mews_fleet *fleet, uint32_t i)
 {
@@ -63,8 +63,8 @@ mend_record(struct mews_fleet *fleet, uint32_t i)
 		atomic_load(known) == fleet->segment.known) ||
 	    mews_fleet_turn(fleet) != MEWS_TURN_CURRENT)
 		return false;
-	/* A turn that has just begun is not yet settled. A guest need not know
-	 * all of its endpoints. */
+	/* At the begin of a turn records still change. An attached process need
+	 * not know all endpoints. */
 	if (!fleet->settled || fleet->line->attached)
 		return false;
 	atomic_store(&e->max_connections, cap);
@@ -75,7 +75,7 @@ mend_record(struct mews_fleet *fleet, uint32_t i)
 	return true;
 }
 
-/* The monitor's pid is that of the last slot, or none. */
+/* Mend the monitor's pid: it is the last slot's, or none. */
 static bool
 mend_monitor(struct mews_fleet *fleet)
 {
@@ -127,7 +127,7 @@ mend_endpoint(struct mews_fleet *fleet, uint32_t i, int64_t now_ms)
 	return found;
 }
 
-/* A pid that no process has. */
+/* Is there no process with that pid? */
 static bool
 is_nobody(int32_t pid)
 {
@@ -146,7 +146,7 @@ mend_own_slot(struct mews_fleet *fleet)
 		    (int32_t)fleet->slot_pid);
 	if (atomic_load(&slot->pid) != (int32_t)fleet->slot_pid)
 		return found;
-	/* With its lock, no other can have it. */
+	/* While we hold the slot's lock no other process can have the slot. */
 	if (fleet->lock != -1 &&
 	    atomic_load(&slot->holder) != slots_holder(fleet)) {
 		atomic_store(&slot->holder, slots_holder(fleet));
@@ -200,7 +200,7 @@ is_implausible(const struct mews_fleet *fleet,
 	return atomic_load(&slot->state) > MEWS_WORKER_DRAINING;
 }
 
-/* Clear a slot that nobody can mend, since nobody holds it. */
+/* Clear a damaged slot that no living process holds. */
 static bool
 mend_slot(struct mews_fleet *fleet, struct segment_slot *slot)
 {
@@ -210,7 +210,7 @@ mend_slot(struct mews_fleet *fleet, struct segment_slot *slot)
 	if (slot == fleet->slot || !is_implausible(fleet, slot, pid == 0) ||
 	    (pid != 0 && !is_nobody(pid)) || atomic_load(&slot->pid) != pid)
 		return false;
-	/* Noise, or one that died: its lock can be had. */
+	/* The holder is noise, or dead: its lock is free. */
 	if (holder != 0 && fleet->line->dir != -1)
 		return slots_discard(fleet, slot, holder);
 	segment_clear_slot(&fleet->segment, slot);

@@ -1,10 +1,10 @@
 /*
- * damage.h - a segment that was written over by accident, as by a host's
- * pointer that went astray.
+ * damage.h - mending a segment that was overwritten by accident, for example
+ * through a wild pointer of a host.
  *
- * Each process knows some of what stands there: what was written before the
- * fork, and its own slot. On each beat it puts that right, and clears slots
- * that nobody holds. Probes measure the rest anew.
+ * Each process knows what was written before the fork, and its own slot. On
+ * each beat it mends these, and clears slots that no process holds. Probes
+ * measure the rest anew.
  */
 #ifndef LIB_FLEET_DAMAGE_H
 #define LIB_FLEET_DAMAGE_H

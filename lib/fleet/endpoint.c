@@ -1,5 +1,6 @@
 /*
- * endpoint.c - evidence in, one transition out: stored, logged, told to all.
+ * endpoint.c - applying evidence to an endpoint's health: a transition is
+ * stored, logged and announced to all. The rules are in health.c.
  */
 #include "fleet/endpoint.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ENDPOINT_PROOF_MS 5000 /* a login says so much of the next one */
+#define ENDPOINT_PROOF_MS 5000 /* how long a good login vouches for the next */
 
 bool
 endpoint_has_address(const struct mews_fleet *fleet, uint32_t endpoint)
@@ -21,7 +22,7 @@ endpoint_has_address(const struct mews_fleet *fleet, uint32_t endpoint)
 	return !atomic_load(&e->named) || address[0] != '\0';
 }
 
-/* Must every process act on @change? All else is bookkeeping. */
+/* Must every process act on @change? */
 static bool
 matters(const struct health_change *change)
 {
@@ -56,7 +57,8 @@ announce(struct mews_fleet *fleet, uint32_t endpoint,
 	    health_state_name(change->from.state),
 	    health_state_name(change->to.state),
 	    health_evidence_name(evidence));
-	/* The first sight of a role comes with its own transition. */
+	/* An endpoint's first role is not logged: the change of state that
+	 * comes with it was. */
 	if (change->from.state == change->to.state &&
 	    change->from.role == HEALTH_ROLE_UNKNOWN &&
 	    change->to.role != HEALTH_ROLE_UNKNOWN)
@@ -100,7 +102,7 @@ endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
 	int64_t now_ms = segment_ms(&fleet->segment, clock_now_us());
 	int64_t login_ms = atomic_load(&e->login_ms);
 
-	/* Without a sign, as garbage may be any number. */
+	/* Unsigned, so that garbage cannot overflow. */
 	if (login_ms > segment_ms(&fleet->segment, since_us) &&
 	    (uint64_t)now_ms + 1 - (uint64_t)login_ms <= ENDPOINT_PROOF_MS &&
 	    atomic_load(&e->rejected_ms) == 0)
@@ -166,8 +168,7 @@ endpoint_verdict(struct mews_fleet *fleet, uint32_t endpoint,
 		announce(fleet, endpoint, &change, evidence, now);
 }
 
-/* Log in words, once, that @endpoint is no single server, or that it is one
- * again. */
+/* Log once that @endpoint is not a single server, or that it is again. */
 static void
 say_mixed(struct mews_fleet *fleet, uint32_t endpoint, enum mixed mixed)
 {
@@ -181,14 +182,14 @@ say_mixed(struct mews_fleet *fleet, uint32_t endpoint, enum mixed mixed)
 		    "endpoint=%s", endpoint_name(fleet, endpoint));
 }
 
-/* The role that @endpoint is to have where @role was seen. */
+/* The role to report for @endpoint if @role was seen. */
 static enum health_role
 judge_role(struct mews_fleet *fleet, uint32_t endpoint, enum health_role role,
     unsigned epoch, int64_t now_ms)
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 
-	/* A sight of an older epoch may be of before a promotion. */
+	/* A role seen in an older epoch may be from before a promotion. */
 	if (role != HEALTH_ROLE_UNKNOWN &&
 	    endpoint_health(fleet, endpoint).epoch == epoch)
 		say_mixed(fleet, endpoint, mixed_see(&e->mixed, role, now_ms));

@@ -2,10 +2,10 @@
  * event.h - the last things that happened to a fleet, for people who come late.
  *
  * A ring in the segment. A writer takes the next ticket, and with it an entry;
- * the ticket is written there behind all else, so that a reader knows what is
- * whole. One that is killed meanwhile leaves an entry that nobody reads. Two
- * that meet in one entry, a whole ring apart, may leave words of both: readers
- * cut and clean what they find.
+ * it writes the ticket there last, so that a reader knows which entries are
+ * whole. A writer that is killed meanwhile leaves an entry that nobody reads.
+ * Two writers in the same entry, a whole ring apart, may leave words of both:
+ * readers cut and clean what they find.
  *
  * Writers: any process of the fleet.
  */
@@ -31,7 +31,7 @@ struct event {
 
 struct events {
 	alignas(128) _Atomic uint64_t last; /* ticket */
-	/* Counted by the master. */
+	/* The master counts these two. */
 	_Atomic uint64_t ends[MEWS_PROCESS_ENDS];
 	_Atomic uint64_t dropped; /* lines of the log */
 	struct event ring[EVENT_RING];
@@ -39,11 +39,11 @@ struct events {
 
 static_assert(sizeof(struct event) == 256, "entries do not straddle pages");
 
-/* Add one; @text is cut. */
+/* Add an event; @text is cut. */
 void event_add(struct events *events, uint32_t level, const char *name,
     const char *text);
 
-/* A copy of that of @ticket. False: it is gone, or not whole. */
+/* Copy the event of @ticket. False: it is gone, or not whole. */
 bool event_get(const struct events *events, uint64_t ticket,
     struct mews_event *out);
 

@@ -21,14 +21,14 @@ set_name(char own[FIGURES_NAME], const char *name)
 	memset(own + length, 0, FIGURES_NAME - length);
 }
 
-/* Where the next entry goes: behind the others, or to the shared last place. */
+/* The index of a new entry: after the others, or the shared last one. */
 static uint32_t
 place(const _Atomic uint32_t *count, uint32_t room)
 {
 	return figures_valid(count, room - 1);
 }
 
-/* Make it valid, once it has its name. */
+/* Make the entry @at valid, once it has its name. */
 static void
 add(_Atomic uint32_t *count, uint32_t at)
 {

@@ -2,17 +2,16 @@
  * figures.h - what a fleet counts for people: how long, how often, how many.
  *
  * Each slot has figures of its own, written by the process that holds it, with
- * plain stores: a counter is an aligned word, and one that is read meanwhile is
- * the old or the new one. They stay when the slot is given back, and whoever
- * takes it next counts on: sums over all slots never shrink, whoever is killed
- * at whatever instruction. Gauges among them are true only while somebody holds
- * the slot.
+ * plain stores: a counter is an aligned word, so a reader sees its old or its
+ * new value. Figures stay when the slot is given back, and the next holder
+ * counts on: sums over all slots never shrink, even if a process is killed at
+ * any instruction. Gauges are valid only while a process holds the slot.
  *
- * What is counted by name, as by group and endpoint, has entries: their number
- * is raised behind the name. An entry is never given up. The last one of each
- * kind is for all that found no room, and its name is FIGURES_OTHER.
+ * Counters by name (group, endpoint, statement) are entries: the number of
+ * entries is raised after the name is written, and no entry is ever removed.
+ * The last entry of each kind, FIGURES_OTHER, takes all that found no room.
  *
- * Readers believe nothing: numbers of entries are bounded, names are cut.
+ * Readers check what they find: numbers of entries are bounded, names are cut.
  */
 #ifndef LIB_FLEET_FIGURES_H
 #define LIB_FLEET_FIGURES_H
@@ -50,7 +49,7 @@ struct figures_pair {
 struct figures_group {
 	char name[FIGURES_NAME];
 	uint64_t waiting;   /* a gauge */
-	uint64_t endpoints; /* a gauge: that may serve it now */
+	uint64_t endpoints; /* a gauge: that may serve the group now */
 	uint64_t resent, opened, hedged, batches;
 	uint64_t ends[FIGURES_ENDS]; /* by enum mews_status */
 	struct figures_times wait;   /* of those that had to wait */
@@ -61,23 +60,24 @@ struct figures_statement {
 	uint64_t answers, errors, sum_us, rows;
 };
 
-/* Of one slot; groups and pairs follow, as many as there is room for. */
+/* The figures of one slot; groups and pairs follow, as many as there is room
+ * for. */
 struct figures {
 	alignas(FIGURES_ALIGN) _Atomic uint32_t group_count;
 	_Atomic uint32_t pair_count;
 	_Atomic uint32_t statement_count;
-	uint64_t lag_us; /* a gauge: the loop's last beat was late by that */
+	uint64_t lag_us; /* a gauge: how late the loop's last beat was */
 	struct figures_times requests; /* of HTTP, or of the host's kind */
 	struct figures_statement statements[FIGURES_STATEMENTS];
 };
 
-/* Entries of a slot. */
+/* How many entries a slot has. */
 struct figures_room {
 	uint32_t groups, pairs;
 };
 
-/* For a fleet with that many groups and endpoints at first: later ones find
- * some room as well. */
+/* The room for a fleet that begins with @groups and @endpoints, and some more
+ * for later ones. */
 static inline struct figures_room
 figures_room_for(size_t groups, size_t endpoints)
 {
@@ -106,7 +106,8 @@ figures_size(struct figures_room room)
 	return (size + FIGURES_ALIGN - 1) / FIGURES_ALIGN * FIGURES_ALIGN;
 }
 
-/* Count one that took @us. Clamped by the or below, by the minimum above. */
+/* Count a duration of @us. The OR keeps the bucket from falling below the
+ * first, the minimum from exceeding the last. */
 static inline void
 figures_time(struct figures_times *times, int64_t us)
 {
@@ -119,7 +120,7 @@ figures_time(struct figures_times *times, int64_t us)
 	times->sum_us += (uint64_t)us;
 }
 
-/* Entries by name, found or added; only for the holder of the slot. */
+/* Find or add an entry by name; only for the holder of the slot. */
 struct figures_group *figures_find_group(struct figures *figures,
     struct figures_room room, const char *name);
 struct figures_pair *figures_find_pair(struct figures *figures,
@@ -127,7 +128,7 @@ struct figures_pair *figures_find_pair(struct figures *figures,
 struct figures_statement *figures_find_statement(struct figures *figures,
     const char *name);
 
-/* Entries of a slot that may be written, or damaged, meanwhile. */
+/* Read entries of a slot that may be written, or damaged, meanwhile. */
 static inline const struct figures_group *
 figures_groups(const struct figures *figures)
 {
@@ -140,7 +141,7 @@ figures_pairs(const struct figures *figures, struct figures_room room)
 	return (const void *)(figures_groups(figures) + room.groups);
 }
 
-/* How many entries are valid of @most. */
+/* How many of @most entries are valid. */
 static inline uint32_t
 figures_valid(const _Atomic uint32_t *count, uint32_t most)
 {
@@ -149,14 +150,14 @@ figures_valid(const _Atomic uint32_t *count, uint32_t most)
 	return valid < most ? valid : most;
 }
 
-/* A counter that its writer changes meanwhile. */
+/* Read a counter that its writer may change meanwhile. */
 static inline uint64_t
 figures_load(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Of a counter or gauge that is not counted up by one. */
+/* Set a counter or gauge that is not counted up by one. */
 static inline void
 figures_store(uint64_t *counter, uint64_t value)
 {

@@ -1,8 +1,7 @@
 /*
  * fleet.c - the life of a fleet: created, renewed, destroyed.
  *
- * How a process takes part is slots.c; one that nobody of the fleet forked
- * begins in attach.c.
+ * slots.c lets a process join; attach.c is for one that the fleet did not fork.
  */
 #include "fleet/fleet.h"
 
@@ -80,7 +79,7 @@ hash_groups(const struct mews_config *config)
 	return h;
 }
 
-/* The highest number that any generation has, or had lately. */
+/* The highest number of a generation that lives, or lived lately. */
 static uint32_t
 newest(const struct mews_fleet *fleet)
 {
@@ -130,7 +129,7 @@ fleet_claim(struct mews_fleet *fleet, const struct mews_config *config,
 	uint8_t			index[MEWS_ENDPOINTS_MAX];
 	enum mews_status	status;
 
-	/* Another process may have tried, and died. */
+	/* Another process may have begun a generation, and died. */
 	fleet->line->newest = newest(fleet);
 	record_disclaim(&fleet->segment, fleet->line->newest);
 	fleet->generation = ++fleet->line->newest;
@@ -179,7 +178,7 @@ publish(struct mews_fleet *fleet)
 	    (uint32_t)fleet->config->group_count);
 }
 
-/* The caps of @fleet are in force, and its endpoints are shown. */
+/* Put the caps of @fleet in force, and show its endpoints. */
 static void
 settle(struct mews_fleet *fleet)
 {
@@ -192,7 +191,7 @@ settle(struct mews_fleet *fleet)
 			    fleet->config->endpoints[i].max_connections);
 }
 
-/* The slots of a new segment. Where it has a file, others may attach. */
+/* The number of slots of a new segment: if it has a file, others may attach. */
 static uint32_t
 count_slots(const struct mews_config *config)
 {
@@ -204,7 +203,7 @@ count_slots(const struct mews_config *config)
 	return slots + 1;
 }
 
-/* Make the directory of the locks and FIFOs; this process has its lock. */
+/* Make the directory of the locks and FIFOs, and lock it for this process. */
 static enum mews_status
 open_line(struct mews_fleet *fleet, struct mews_error *error)
 {
@@ -340,7 +339,7 @@ mews_fleet_resolve(struct mews_fleet *fleet)
 			continue;
 		resolve_endpoint(e, fleet->config->endpoints[i].conninfo,
 		    false);
-		/* The first one is no move. */
+		/* The first address is not a move. */
 		atomic_store(&e->moved, atomic_load(&e->address));
 	}
 }
@@ -363,13 +362,13 @@ mews_fleet_turn(const struct mews_fleet *fleet)
 
 	if (fleet->replaced)
 		return MEWS_TURN_PAST;
-	/* In doubt nothing changes. */
+	/* An invalid turn changes nothing. */
 	if (turn == fleet->generation || turn == 0)
 		return MEWS_TURN_CURRENT;
 	return turn < fleet->generation ? MEWS_TURN_NEXT : MEWS_TURN_PAST;
 }
 
-/* The last generation goes. */
+/* End what the generations of this process share, with the last one. */
 static void
 end_line(struct fleet_line *line, struct segment *segment)
 {
@@ -430,8 +429,8 @@ mews_fleet_set_log(struct mews_fleet *fleet, mews_log_fn *fn, void *arg)
 		    "variables=%s fill_in=endpoints", names);
 }
 
-/* A fleet that was adopted: its lock is that of the process before us, as long
- * as that one lives. */
+/* Take the creator's lock of an adopted fleet; its creator has it as long as it
+ * lives. */
 static void
 take_lock(struct mews_fleet *fleet)
 {

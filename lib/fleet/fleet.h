@@ -1,8 +1,8 @@
 /*
  * fleet.h - a fleet as one process holds it.
  *
- * Made before the fork, so every child has a copy of its own of everything
- * here; shared is only what fleet->segment points to, and the eventfds.
+ * A fleet is made before the fork, so every child has its own copy of all this.
+ * Only the segment, and the descriptors in wakes, are shared.
  */
 #ifndef LIB_FLEET_FLEET_H
 #define LIB_FLEET_FLEET_H
@@ -16,16 +16,17 @@
 
 #define FLEET_GUESTS 32 /* slots for processes that attach, at least */
 
-/* A fleet, as all its generations in this process have it; freed with the last
- * one. */
+/* The part of a fleet that all its generations share in this process; freed
+ * with the last one. */
 struct fleet_line {
 	unsigned generations; /* that this process holds */
-	uint32_t newest;      /* the last number given to one */
+	uint32_t newest;      /* the last number given to a generation */
 	char *path;	      /* of the runtime file, or NULL */
 	int dir;	      /* FILE.d, see hold.h; -1: none */
 	int lock;	      /* the creator's; -1: none */
-	char *adopted;	      /* path, of another process until we switch */
-	pid_t creator;	      /* 0: some other process; it is attached */
+	char *adopted;	      /* path, while it belongs to another process;
+				 until we switch */
+	pid_t creator;	      /* 0: another process, as this one is attached */
 	bool attached;
 	int *wakes;	      /* one descriptor per slot, see wake.h */
 };
@@ -33,21 +34,21 @@ struct fleet_line {
 struct mews_fleet {
 	struct segment segment;
 	struct fleet_line *line; /* shared by this process' generations */
-	struct mews_config *config; /* own copy, defaults filled in; endpoints
-				       stand where the segment has them */
+	struct mews_config *config; /* own copy, defaults filled in; an endpoint
+				       has the index of its record */
 	uint32_t generation;
-	uint64_t groups;	    /* their names, in order, as a hash */
+	uint64_t groups;	    /* hash of their names, in order */
 	struct health_rules rules;
 	struct segment_slot *slot;  /* of this process, or NULL */
-	uint32_t leases[MEWS_ENDPOINTS_MAX]; /* to probe, as last taken by
-						this process: their ends */
+	uint32_t leases[MEWS_ENDPOINTS_MAX]; /* ends of the probe leases that
+						this process took last */
 	pid_t slot_pid;		    /* the process that took the slot */
 	int lock;		    /* of the slot; -1: none */
 	uint32_t tended;	    /* slots, so far; wraps */
 	bool ended;	/* attached: the runtime file is gone */
-	bool replaced;	/* attached: and another fleet's is in its place */
+	bool replaced;	/* attached: another fleet's file is in its place */
 	unsigned pools;		    /* open, of slot_pid */
-	/* The contents of the segment that this process knows; damage.h. */
+	/* The segment's contents as this process knows them; damage.h. */
 	struct segment_header fixed; /* as it was made */
 	uint32_t named[MEWS_ENDPOINTS_MAX];
 	bool names_known; /* named was filled in */
@@ -55,7 +56,7 @@ struct mews_fleet {
 	uint64_t place[MEWS_ENDPOINTS_MAX];
 	uint64_t turn; /* the header's word, when it was last valid */
 	bool settled;  /* it was this generation's turn on the last beat */
-	enum mews_worker_state state; /* of the slot, and its counts: */
+	enum mews_worker_state state; /* of the slot; its counts follow: */
 	uint32_t connections[MEWS_ENDPOINTS_MAX];
 	uint32_t dialing[MEWS_ENDPOINTS_MAX];
 	uint16_t group_connections[MEWS_GROUPS_MAX][MEWS_ENDPOINTS_MAX];
@@ -64,13 +65,14 @@ struct mews_fleet {
 	mews_log_fn *log;
 	void *log_arg;
 	enum mews_log_level log_least; /* less is not even formatted */
-	_Atomic uint32_t chosen;    /* mews_fleet_choose(): how often */
+	_Atomic uint32_t chosen;    /* how often mews_fleet_choose() was
+				       called */
 	bool environment_told;	    /* logged, by this process or one that
 				       forked it */
 };
 
-/* Does the next generation serve? Then this process leaves the servers to it,
- * and keeps no connection that it does not use. */
+/* Does a later generation serve? Then this process keeps no connection that it
+ * does not use. */
 static inline bool
 fleet_is_past(const struct mews_fleet *fleet)
 {
@@ -79,10 +81,10 @@ fleet_is_past(const struct mews_fleet *fleet)
 
 /* A fleet with a line of its own, and no segment yet. NULL: no memory. */
 struct mews_fleet *fleet_new(void);
-/* The first mistake of a configuration becomes @error. */
+/* Check a configuration; its first mistake becomes @error. */
 enum mews_status fleet_check(const struct mews_config *config,
     struct mews_error *error);
-/* Make @fleet, whose segment and line are there, a generation of its own. */
+/* Make @fleet, which has its segment and line, a generation of its own. */
 enum mews_status fleet_claim(struct mews_fleet *fleet,
     const struct mews_config *config, struct mews_error *error);
 /* Keep what must stay as it is in the segment; damage.h. */
@@ -99,13 +101,13 @@ fleet_figures(const struct mews_fleet *fleet)
 	    (uint32_t)(fleet->slot - fleet->segment.slots));
 }
 
-/* Make @config the one of @fleet, endpoint i at record @index[i]; false: out of
- * memory. */
+/* Give @fleet a copy of @config, with endpoint i at record @index[i]; false:
+ * out of memory. */
 bool fleet_configure(struct mews_fleet *fleet,
     const struct mews_config *config, const uint8_t *index);
 /* Keep what must stay as it is in the segment; damage.h. */
 void fleet_learn(struct mews_fleet *fleet);
-/* Whether an endpoint has a host name is known once all were looked up. */
+/* Remember which endpoints have a host name, once all were looked up. */
 void fleet_learn_names(struct mews_fleet *fleet);
 
 /* Take the slot that is kept for the monitor. */

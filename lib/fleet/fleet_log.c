@@ -1,5 +1,5 @@
 /*
- * fleet_log.c - what a fleet tells the function that its host gave it.
+ * fleet_log.c - lines for the log function that a host gave its fleet.
  */
 #include "fleet/fleet_log.h"
 

@@ -128,7 +128,7 @@ count_up(unsigned count, unsigned bits)
 	return count < MASK(bits) ? count + 1 : count;
 }
 
-/* A probe that runs keeps its lease, whatever else is seen meanwhile. */
+/* Set the next try, unless a probe runs: its lease stays. */
 static void
 set_retry(struct health *health, uint32_t when_ms)
 {
@@ -148,7 +148,8 @@ go_down(struct health health, uint32_t now_ms, uint32_t random)
 {
 	if (health.state != HEALTH_DOWN) {
 		health = begin_epoch(health);
-		/* The back-off begins now, however many it took to fall. */
+		/* The back-off begins with 1, however many failures it took to
+		 * fall. */
 		health.failures = 1;
 	}
 	health.state = HEALTH_DOWN;
@@ -175,7 +176,8 @@ good(struct health health, const struct health_rules *rules, uint32_t now_ms,
 	health.state = HEALTH_UP;
 	health.failures = 0;
 	health.successes = 0;
-	/* A tenth less or more, so that endpoints are probed apart. */
+	/* Jitter of a tenth, so that endpoints are probed at different
+	 * times. */
 	set_retry(&health, now_ms + rules->interval - rules->interval / 10 +
 	    random % (rules->interval / 5 + 1));
 	return health;
@@ -209,13 +211,15 @@ health_next(struct health health, enum health_evidence evidence, bool probe,
 	case HEALTH_CONNECTED:
 	case HEALTH_REJECTED:
 	case HEALTH_TOO_MANY:
-		/* The server answers. Only a probe ends a death. */
+		/* The server answers; but only a probe brings a DOWN one
+		 * back. */
 		if (health.state == HEALTH_UP || health.state == HEALTH_DOWN)
 			return health;
 		return good(health, rules, now_ms, random);
 	case HEALTH_REFUSED:
 	case HEALTH_NOT_READY:
-		/* No server listens: this is a failed probe and a verdict. */
+		/* No server listens: as bad as all probes that it takes to
+		 * fall. */
 		health.failures =
 		    count_up(health.failures, HEALTH_FAILURE_BITS);
 		return go_down(health, now_ms, random);
@@ -244,7 +248,7 @@ health_next_role(struct health health, enum health_role role)
 {
 	if (health.role == role)
 		return health;
-	/* The first sight of a role takes nothing back from anybody. */
+	/* The first known role needs no new epoch. */
 	if (health.role != HEALTH_ROLE_UNKNOWN)
 		health = begin_epoch(health);
 	health.role = role;
@@ -278,7 +282,7 @@ health_verdict(health_word *word, enum health_evidence evidence,
 	struct health_change	change;
 	bool			own;
 
-	/* A server that turns the probe away lives, and that ends a death. */
+	/* A server that rejects the probe lives: it is no longer DOWN. */
 	if (evidence == HEALTH_REJECTED || evidence == HEALTH_TOO_MANY)
 		evidence = HEALTH_PROBE_OK;
 	do {
@@ -331,10 +335,11 @@ health_lease_due(struct health health, enum health_prober prober,
 	uint32_t	when = health.retry_ms;
 	uint32_t	again = probed_ms + rules->interval;
 
-	/* An endpoint that is UP needs no probe, but for another role. */
+	/* Workers probe an UP endpoint only in a panic, to find another
+	 * role. */
 	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR && !panic)
 		return UINT32_MAX;
-	/* Garbage, or so long ago that it looks like the future. */
+	/* Garbage, or so old that it has wrapped into the future. */
 	if (!clock_reached(now_ms, when) &&
 	    when - now_ms > longest_wait(rules))
 		return 0;

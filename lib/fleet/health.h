@@ -1,10 +1,9 @@
 /*
  * health.h - is this endpoint worth dialing?
  *
- * One 64-bit word per endpoint, shared by every process of the fleet. The
- * rules are pure functions from (word, evidence) to word; health_report(),
- * health_verdict(), health_see_role() and health_lease() apply them by
- * compare-and-swap and are the only writers.
+ * One 64-bit word per endpoint, shared by every process of the fleet. The rules
+ * are pure functions from (word, evidence) to word; the functions that take a
+ * health_word apply them by compare-and-swap and are the only writers.
  */
 #ifndef LIB_FLEET_HEALTH_H
 #define LIB_FLEET_HEALTH_H
@@ -40,22 +39,25 @@ enum health_evidence {
 	HEALTH_REFUSED = 4,	   /* refused, unreachable, reset on connect */
 	HEALTH_NOT_READY = 5,	   /* 57P03: starting up or shutting down */
 	HEALTH_LOST = 6,	   /* an established connection broke */
-	HEALTH_SHUTDOWN = 7,	   /* 57P01, 57P02 on one */
+	HEALTH_SHUTDOWN = 7,	   /* 57P01, 57P02 on an established
+				      connection */
 	HEALTH_WATCHDOG = 8,	   /* a query got no answer in its time */
 	HEALTH_CONNECT_TIMEOUT = 9,
 	HEALTH_STALL = 10,	   /* every connection's oldest query hangs */
-	HEALTH_REJECTED = 11,	   /* authentication and the like: it lives */
+	HEALTH_REJECTED = 11,	   /* a login was rejected: the server lives */
 	HEALTH_TOO_MANY = 12,	   /* 53300 */
 	HEALTH_ROLE_CHANGED = 13,
 	HEALTH_MOVED = 14, /* its name resolves to another address */
-	HEALTH_REPORTED = 15, /* a foreign driver did not get, or lost, one */
+	HEALTH_REPORTED = 15, /* a foreign driver's connection failed or was
+				 lost */
 	HEALTH_EVIDENCES
 };
 
 struct health {
 	enum health_state state;
 	enum health_role role;
-	unsigned failures;  /* in a row, saturating; while DOWN: since then */
+	unsigned failures;  /* in a row, saturating; while DOWN: since it
+			       fell */
 	unsigned successes; /* in a row while DOWN, saturating */
 	unsigned epoch;	    /* +1 per change of role, death, return; wraps */
 	bool probing;	    /* somebody holds the probe lease */
@@ -80,9 +82,10 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
 
 #define HEALTH_BACKOFF_FIRST 1000  /* ms, doubled per failure */
 #define HEALTH_BACKOFF_LAST  30000 /* ms, the most; with full jitter */
-#define HEALTH_BACKOFF_LEAST 50	   /* of which this always passes */
+#define HEALTH_BACKOFF_LEAST 50	   /* ms, the least, whatever the jitter */
 #define HEALTH_LEASE_SPARE   100   /* ms a lease outlasts its probe */
-#define HEALTH_MONITOR_SPARE 250   /* ms that workers leave to the monitor */
+#define HEALTH_MONITOR_SPARE 250   /* ms that workers wait for the monitor's
+				      probe */
 
 struct health_rules {
 	uint32_t interval; /* ms; see struct mews_health_config */
@@ -94,7 +97,7 @@ struct health_rules {
 /* The processes that ask for the probe lease. */
 enum health_prober {
 	HEALTH_WORKER,	  /* probes what is not UP */
-	HEALTH_STAND_BY,  /* a worker that leaves it to a live monitor */
+	HEALTH_STAND_BY,  /* a worker, beside a monitor that lives */
 	HEALTH_MONITOR	  /* probes everything, all the time */
 };
 
@@ -111,8 +114,8 @@ struct health health_unpack(uint64_t word);
 struct health health_get(const health_word *word);
 
 /*
- * The rules. @probe: the evidence is the verdict of the probe lease, which
- * ends with it. @random is any number: the caller's dice for the jitter.
+ * The rules. @probe: the evidence is the verdict of a probe, which ends its
+ * lease. @random: any number, for the jitter.
  */
 struct health health_next(struct health health, enum health_evidence evidence,
     bool probe, const struct health_rules *rules, uint32_t now_ms,
@@ -120,18 +123,17 @@ struct health health_next(struct health health, enum health_evidence evidence,
 struct health health_next_role(struct health health, enum health_role role);
 
 /*
- * Report evidence. A report made in an older epoch (@epoch is what the
- * reporter saw when it began to look) changes nothing but the lease: it is
- * stale.
+ * Report evidence. @epoch is the one that the reporter saw when it began to
+ * look: if it is over, the report is stale and changes nothing but the lease.
  */
 struct health_change health_report(health_word *word,
     enum health_evidence evidence, bool probe, unsigned epoch,
     const struct health_rules *rules, uint32_t now_ms, uint32_t random);
 /*
  * The verdict of a probe, which ends its lease @lease_ms, see
- * health_lease_end(). If the lease ran out meanwhile, and another process has
- * it, bad news changes nothing, since the delay was ours; good news counts,
- * but leaves the lease to its holder.
+ * health_lease_end(). If the lease ran out meanwhile and another process took
+ * it, bad news is ignored, as the delay was ours; good news counts, but the
+ * lease stays with its holder.
  */
 struct health_change health_verdict(health_word *word,
     enum health_evidence evidence, uint32_t lease_ms, unsigned epoch,
@@ -141,22 +143,24 @@ struct health_change health_see_role(health_word *word,
 
 /*
  * Take the right to probe, for @rules->timeout: true for one process at a
- * time, and only when a probe is due. @panic: somebody waits and has no
- * other endpoint; then back-off yields to one probe per interval, counted
- * from @probed_ms, the start of the last one.
+ * time, and only when a probe is due. @panic: a query waits and no endpoint can
+ * be used; then one probe per interval is due, whatever the back-off says,
+ * counted from @probed_ms, the start of the last one.
  */
 bool health_lease(health_word *word, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
     uint32_t probed_ms);
 
-/* When a lease taken at @now_ms ends by itself; no other one has the same. */
+/* When a lease taken at @now_ms ends by itself; no two leases of an endpoint
+ * end at the same time. */
 static inline uint32_t
 health_lease_end(const struct health_rules *rules, uint32_t now_ms)
 {
 	return now_ms + rules->timeout + HEALTH_LEASE_SPARE;
 }
 
-/* Milliseconds until health_lease() may succeed; UINT32_MAX: not foreseen. */
+/* Milliseconds until health_lease() may succeed; UINT32_MAX: only after a
+ * change. */
 uint32_t health_lease_due(struct health health, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
     uint32_t probed_ms);

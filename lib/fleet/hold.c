@@ -16,10 +16,11 @@
 
 #define NAME_MAX_HERE 24 /* "4294967295.lock" */
 
-/* Of this process: its pid, 31 random bits, and room for HOLD_ATTACHED. */
+/* The number of this process: its pid, 31 random bits, and room for
+ * HOLD_ATTACHED. */
 static _Atomic uint64_t	self;
-static _Atomic int32_t	busy; /* the pid of whoever is at lock files; a fork's
-				 copy has that of its parent */
+static _Atomic int32_t	busy; /* the pid, while a thread uses lock files; a
+				 fork's copy has its parent's */
 
 static uint64_t
 pid_bits(void)
@@ -34,8 +35,8 @@ hold_self(void)
 	uint32_t	random = 0;
 
 	while (now >> 32 != pid_bits() >> 32) {
-		/* Four bytes never come in part. If there are none, the pid
-		 * alone tells processes apart. */
+		/* Four bytes always come whole. Without them the pid alone
+		 * tells processes apart. */
 		if (getrandom(&random, sizeof(random), GRND_NONBLOCK) == -1)
 			random = 0;
 		mine = pid_bits() | (uint64_t)(random & ~1U);
@@ -132,7 +133,7 @@ hold_has_creator(int dir)
 	return has;
 }
 
-/* "FILE.d"; NULL: errno. To be freed. */
+/* The directory's path, "FILE.d"; free(3) it. NULL: errno. */
 static char *
 directory_of(const char *path)
 {
@@ -147,7 +148,7 @@ open_directory(const char *name)
 	return open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Call @act with each name in @dir, but for "." and "..". */
+/* Call @act with each name in @dir, except "." and "..". */
 static void
 walk(int dir, void (*act)(int dir, const char *name, void *arg), void *arg)
 {
@@ -192,7 +193,8 @@ hold_make_directory(const char *path)
 
 	if (name == NULL)
 		return -1;
-	/* Another one: processes of an earlier fleet may have that open. */
+	/* Make a new directory: processes of an earlier fleet may have the old
+	 * one open. */
 	empty(name);
 	rmdir(name);
 	if (mkdir(name, 0700) == 0)

@@ -1,16 +1,16 @@
 /*
  * hold.h - locks that prove that a process lives.
  *
- * A fleet with a runtime file has a directory beside it, FILE.d: a FIFO for
- * each slot, by which its process is woken (wake.h), and a lock file for each
- * slot that is or was in use, and one for the process that made the fleet.
+ * A fleet with a runtime file has a directory beside it, FILE.d, with a FIFO
+ * for each slot, which wakes its process (wake.h), a lock file for each slot
+ * that is or was in use, and a lock file for the process that made the fleet.
  *
- * The locks are POSIX record locks. The kernel gives them up when their process
- * ends, at whatever instruction, and after it unmapped the segment; a forked
- * child does not inherit them. A process loses one also by closing any other
- * descriptor of that file, and is never refused its own: so each file is opened
- * only between hold_begin() and hold_end(), by one thread of a process at a
- * time, and never that of a slot which this process holds.
+ * The locks are POSIX record locks. The kernel releases them when their process
+ * ends, at any instruction, after it unmapped the segment; a forked child does
+ * not inherit them. A process also loses a lock by closing any other descriptor
+ * of that file, and is never refused its own lock. Each file is therefore
+ * opened only between hold_begin() and hold_end(), by one thread of a process
+ * at a time, and never for a slot that this process holds.
  */
 #ifndef LIB_FLEET_HOLD_H
 #define LIB_FLEET_HOLD_H
@@ -18,9 +18,9 @@
 #include "fleet/segment.h"
 
 #define HOLD_CREATOR  UINT32_MAX  /* in place of a slot's number */
-#define HOLD_ATTACHED UINT64_C(1) /* in a slot's holder: nobody's child */
+#define HOLD_ATTACHED UINT64_C(1) /* in a slot's holder: an attached process */
 
-/* A number of this process, even and not 0; a child has another one. */
+/* A number of this process, even and not 0; a child has another. */
 uint64_t hold_self(void);
 
 /* Is that the number of this process, attached or not? */
@@ -30,8 +30,8 @@ hold_is_self(uint64_t holder)
 	return (holder | HOLD_ATTACHED) == (hold_self() | HOLD_ATTACHED);
 }
 
-/* Keep other threads of this process from the lock files; false: one of them
- * is at it. @wait: until it is not, which no handler of a signal may do. */
+/* Keep other threads of this process from the lock files; false: another thread
+ * uses them. @wait: wait for it, which a signal's handler may not do. */
 bool hold_begin(bool wait);
 void hold_end(void);
 
@@ -44,7 +44,7 @@ size_t hold_digits(char *name, uint32_t number);
  * Lock the file of a slot in @dir; -1: errno is EAGAIN or EACCES if another
  * process has the lock. The lock ends with the descriptor. Async signal safe.
  *
- * @make  the file, if it is not there.
+ * @make  make the file if it does not exist.
  */
 int hold_lock(int dir, uint32_t number, bool make);
 

@@ -12,10 +12,10 @@
 #include <mews/settings.h>
 
 struct known {
-	float latency_us; /* moving average of its answers */
-	int64_t learned_us; /* the last of them */
+	float latency_us; /* moving average over its answers */
+	int64_t learned_us; /* when the last answer came */
 	float usual_us;	  /* latency_us over some seconds; 0: not known */
-	int64_t usual_at_us; /* the last look at it */
+	int64_t usual_at_us; /* when usual_us was last brought up to date */
 	float p99_us;	  /* running estimate */
 	int64_t heard_us; /* the last byte from it */
 	/* As of the last change: */
@@ -27,18 +27,18 @@ struct known {
 
 #define KNOWN_STALL_US	  20000	/* a stall is this long at least */
 #define KNOWN_STALL_TIMES 4.0F	/* times the p99 learned */
-#define KNOWN_LEAST_US	  500.0F /* a latency is compared with this, at least */
-#define KNOWN_OUTLIER_TIMES 8.0F /* the mean: no answer counts for more */
-#define KNOWN_HELD_US	  2000	/* a query holds others up after that */
-#define KNOWN_HELD_TIMES  3.0F	/* and so many times the mean */
+#define KNOWN_LEAST_US	  500.0F /* a lower latency counts as this */
+#define KNOWN_OUTLIER_TIMES 8.0F /* of the mean: no answer counts for more */
+#define KNOWN_HELD_US	  2000	/* a query that takes longer holds others up */
+#define KNOWN_HELD_TIMES  3.0F	/* and this many times the mean */
 #define KNOWN_HEDGE_US	  2000	/* MEWS_HEDGE_AUTO: the least */
 #define KNOWN_HEDGE_TIMES 3	/* MEWS_HEDGE_AUTO: times the p99 */
 
 /*
- * @count answers came at once, and took @us. The average learns a part of what
- * is far above it, as of one answer: the one that a busy machine delays by a
- * second neither costs its server its part of the reads, nor makes others wait
- * behind the next one.
+ * Learn that @count answers came at once, and took @us. An answer far above the
+ * average counts only in part, and as one: if a busy machine delays one by a
+ * second, its server keeps its share of the reads, and other queries need not
+ * wait.
  */
 static inline void
 known_learn(struct known *known, float us, uint32_t count)
@@ -51,16 +51,16 @@ known_learn(struct known *known, float us, uint32_t count)
 	known->latency_us += us <= most ?
 	    (us - known->latency_us) * n / (n + 15) :
 	    (most - known->latency_us) / 16;
-	/* Up by 99 parts when exceeded, down by one when not: it rests where
-	 * one in a hundred exceeds it. */
+	/* Up by 99 parts if exceeded, else down by one: the estimate settles
+	 * where one answer in a hundred exceeds it. */
 	if (us <= known->p99_us)
 		known->p99_us -= step * 0.01F * n;
 	else
 		known->p99_us = more < us + step ? more : us + step;
 }
 
-/* Longer than this without an answer, and a connection of a group with
- * @config stalls. */
+/* How long a connection of a group with @config may be silent before it counts
+ * as stalled. */
 static inline int64_t
 known_stall_us(const struct known *known,
     const struct mews_group_config *config)
@@ -72,8 +72,8 @@ known_stall_us(const struct known *known,
 	return us > KNOWN_STALL_US ? us : KNOWN_STALL_US;
 }
 
-/* Longer than this for one answer, and a connection holds up what is behind:
- * it gets no more work while another can have it. */
+/* How long one answer may take before its connection is taken to hold up what
+ * is behind, and gets no more work while another connection can have it. */
 static inline int64_t
 known_held_us(const struct known *known,
     const struct mews_group_config *config)
@@ -85,7 +85,7 @@ known_held_us(const struct known *known,
 	return us > KNOWN_HELD_US ? us : KNOWN_HELD_US;
 }
 
-/* When a read has waited long enough for the endpoint to be asked elsewhere. */
+/* How long a read waits for its answer before it is hedged. */
 static inline int64_t
 known_hedge_us(const struct known *known,
     const struct mews_group_config *config)

@@ -1,5 +1,5 @@
 /*
- * look.h - a fleet as a view has it.
+ * look.h - the struct behind a view.
  */
 #ifndef LIB_FLEET_LOOK_H
 #define LIB_FLEET_LOOK_H
@@ -10,7 +10,7 @@
 
 struct mews_view {
 	struct segment segment;
-	bool borrowed; /* the fleet's, which unmaps it */
+	bool borrowed; /* the mapping belongs to a fleet, which unmaps it */
 };
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * mixed.c - whether logins to an endpoint lead to a primary and to a standby by
- * turns: changes of its role are counted.
+ * mixed.c - counting changes of an endpoint's role, to find out whether its
+ * logins lead to a primary and to a standby by turns.
  */
 #include "fleet/mixed.h"
 
 /* Low bits first. */
-#define SEEN_BITS    2	/* a sight, or SEEN_NOTHING */
+#define SEEN_BITS    2	/* the role seen last, or SEEN_NOTHING */
 #define CHANGE_BITS  3	/* MIXED_CHANGES: the endpoint is mixed */
 #define TIME_BITS    59 /* of the last change, ms of the segment */
 static_assert(SEEN_BITS + CHANGE_BITS + TIME_BITS == 64, "fills the word");
@@ -36,7 +36,7 @@ next(uint64_t word, enum sight sight, uint64_t now_ms)
 	unsigned	changes = changes_of(word);
 	uint64_t	then_ms = word >> (SEEN_BITS + CHANGE_BITS), age;
 
-	/* Wrapping: a time to come, which is garbage, is long ago. */
+	/* Wrapping, so that garbage, a time to come, is long ago. */
 	age = (now_ms - then_ms) & TIME_MASK;
 	if (before == sight)
 		return changes == 0 || age < MIXED_OVER_MS ? word :

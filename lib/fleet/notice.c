@@ -1,6 +1,6 @@
 /*
  * notice.c - the segment's words about endpoints as last acted upon, and
- * whether they differ now. The pool acts on it, in pool.c.
+ * whether they differ now. pool/pool.c acts on it.
  */
 #include "fleet/notice.h"
 

@@ -1,10 +1,10 @@
 /*
- * notice.h - what a process last acted upon, of all that endpoints say of
- * themselves in the segment, and whether that changed.
+ * notice.h - the segment's words about endpoints that a process last acted
+ * upon, and whether they have changed.
  *
- * The counter of changes tells at once. But whoever changes a word may die
- * before it raises the counter, so the words themselves are compared on each
- * beat: a change never depends on its announcement.
+ * The counter of changes tells at once. A process that changes a word may die
+ * before it raises the counter, so the words themselves are also compared on
+ * each beat.
  */
 #ifndef LIB_FLEET_NOTICE_H
 #define LIB_FLEET_NOTICE_H
@@ -17,15 +17,15 @@ struct notice {
 	int64_t compared_us;		    /* by the pool, on its beat */
 };
 
-/* Read it all, as of now. An endpoint that this process does not know is one
- * that gets no work. */
+/* Read all words as of now. An endpoint that this process does not know counts
+ * as drained. */
 void notice_read(struct notice *notice, const struct segment *segment);
 
 /* Does @now ask for other routes, or other connections, than @then? */
 bool notice_differs(const struct notice *then, const struct notice *now,
     const struct segment *segment, const struct mews_config *config);
 
-/* Does some group treat a standby that lags by this and by that differently? */
+/* Does some group treat a standby with these two lags differently? */
 bool notice_crosses_limit(const struct mews_config *config,
     uint32_t then_ms, uint32_t now_ms, uint64_t then_bytes,
     uint64_t now_bytes);

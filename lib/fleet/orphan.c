@@ -1,9 +1,9 @@
 /*
  * orphan.c - short lists of backends, without a lock: an entry is one word.
  *
- * From the lowest bit: the pid, the endpoint, and when it was connected, in
- * seconds of the segment's time. That wraps after two years; no more than the
- * age of a session is made of it.
+ * From the lowest bit: the pid, the endpoint, and when the session began, in
+ * seconds of the segment's time. The seconds wrap after two years; only the age
+ * of a session is computed from them.
  */
 #include "fleet/orphan.h"
 
@@ -31,7 +31,7 @@ is_on(uint64_t word, uint32_t endpoint)
 	    ((word >> PID_BITS) & MASK(ENDPOINT_BITS)) == endpoint;
 }
 
-/* Into the list of all, which others write to as well. */
+/* Add @word to the list of orphans, which other processes write to as well. */
 static void
 put(struct segment *segment, uint64_t word)
 {
@@ -43,7 +43,7 @@ put(struct segment *segment, uint64_t word)
 		    &segment->orphans->backends[i].word, &none, word))
 			return;
 	}
-	/* A full list: it ends by its own statement_timeout. */
+	/* The list is full: statement_timeout ends this session. */
 }
 
 int
@@ -96,7 +96,7 @@ orphan_adopt(struct segment *segment, struct segment_slot *slot)
 	for (uint32_t i = 0; i < SEGMENT_BACKENDS; i++) {
 		uint64_t word = atomic_load(&slot->backends[i].word);
 
-		/* One who was killed at this may have listed it already. */
+		/* A process that was killed here may have listed it already. */
 		if ((uint32_t)word != 0 && !is_listed(segment, word))
 			put(segment, word);
 		atomic_store(&slot->backends[i].word, 0);
@@ -132,7 +132,8 @@ orphan_disown(struct segment *segment, uint32_t endpoint)
 		    &segment->orphans->backends[i];
 		uint64_t	word = atomic_load(&backend->word);
 
-		/* Lost to another's change: then it is gone as well. */
+		/* If another process changed the entry first, it is gone as
+		 * well. */
 		if (is_on(word, endpoint))
 			atomic_compare_exchange_strong(&backend->word, &word,
 			    0);
@@ -152,8 +153,8 @@ orphan_next(const struct segment *segment, uint32_t endpoint, uint32_t *at,
 			continue;
 		age_s = ((uint64_t)now_ms / 1000 -
 		    (word >> (PID_BITS + ENDPOINT_BITS))) & MASK(SINCE_BITS);
-		/* The pid may be somebody else's by now: it must have our
-		 * name, and have begun when we connected. */
+		/* Another session may have the pid by now: the one meant has
+		 * our name, and began when we connected. */
 		snprintf(sql, ORPHAN_SQL_MAX,
 		    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 		    "WHERE pid = %" PRIu32 " AND application_name = %s AND "

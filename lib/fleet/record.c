@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-/* Does a process live that may know what the generations @first to @last know?
- * One that just joins has not yet said which generation it is of. */
+/* Does a process of the generations @first to @last live? One that is joining
+ * has not yet told its generation, and counts too. */
 static bool
 somebody_knows(const struct segment *segment, uint32_t first, uint32_t last)
 {
@@ -27,7 +27,7 @@ somebody_knows(const struct segment *segment, uint32_t first, uint32_t last)
 	return false;
 }
 
-/* Make a record free that nobody uses any more; false: it is in use. */
+/* Free a record that no process uses any more; false: it is in use. */
 static bool
 vacate(struct segment *segment, uint32_t index)
 {
@@ -39,7 +39,7 @@ vacate(struct segment *segment, uint32_t index)
 		return true;
 	if (last == SEGMENT_STAYS)
 		return false;
-	/* Gone first, then looked for: see record_all_hold(). */
+	/* Clear first, look afterwards: see record_all_hold(). */
 	atomic_store(&e->first, 0);
 	if (somebody_knows(segment, first, last)) {
 		atomic_store(&e->first, first);
@@ -62,11 +62,11 @@ fill(struct segment *segment, uint32_t index,
 	atomic_store(&e->burst, config->connect_burst == 0 ?
 	    MEWS_CONNECT_BURST_DEFAULT : config->connect_burst);
 	atomic_store(&e->lag_ms, SEGMENT_LAG_UNKNOWN);
-	/* Until somebody has looked: resolve_endpoint(). */
+	/* Take it for a name, until resolve_endpoint() has looked. */
 	atomic_store(&e->named, 1);
 	atomic_store(&e->place, place);
 	atomic_store(&e->last, SEGMENT_STAYS);
-	/* Last: whoever sees it sees the rest. */
+	/* Last: a process that sees this sees the rest. */
 	atomic_store(&e->first, generation);
 }
 
@@ -77,7 +77,7 @@ record_has_name(const struct segment_endpoint *endpoint, const char *name)
 	    strncmp(endpoint->name, name, sizeof(endpoint->name)) == 0;
 }
 
-/* The operator's word is about the name, wherever the server stands. */
+/* Keep an endpoint of the same name drained, even on another server. */
 static void
 keep_drained(struct segment *segment, uint32_t index)
 {
@@ -118,7 +118,7 @@ add(struct segment *segment, const struct mews_endpoint_config *config,
 	return UINT32_MAX;
 }
 
-/* Records that are not in @kept are used up to generation @last only. */
+/* Let generation @last be the last to use records that are not in @kept. */
 static void
 give_up(struct segment *segment, uint32_t kept, uint32_t last)
 {
@@ -141,8 +141,8 @@ record_claim(struct segment *segment, const struct mews_config *config,
 		uint64_t	place = resolve_place(e->conninfo);
 		uint32_t	at = find(segment, e->name, place);
 
-		/* An endpoint may come back that an earlier configuration gave
-		 * up, while processes still count on it. */
+		/* An endpoint that an earlier configuration gave up may come
+		 * back while processes still use its record. */
 		if (at != UINT32_MAX)
 			atomic_store(&segment->endpoints[at].last,
 			    SEGMENT_STAYS);

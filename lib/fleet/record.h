@@ -2,13 +2,13 @@
  * record.h - which record of the segment is which endpoint's.
  *
  * A record is found by its endpoint's name and place, so that processes of an
- * old and a new configuration count on the same one. A server that moved to
- * another host or port is another server, and has another record, under the
- * same name. A record that no generation will use any more is given away once
- * no process lives that knows it.
+ * old and a new configuration share it. An endpoint that moves to another host
+ * or port is another server, and gets another record under the same name. A
+ * record that no generation will use any more is freed once no living process
+ * knows it.
  *
- * Writers: the process that made the fleet, alone. A process that joins late
- * checks that what it knows is still there: record_all_hold().
+ * Writers: the process that made the fleet, alone. A process that joins checks
+ * that its records are still there: record_all_hold().
  */
 #ifndef LIB_FLEET_RECORD_H
 #define LIB_FLEET_RECORD_H
@@ -18,9 +18,8 @@
 #include <mews/settings.h>
 
 /*
- * The generation that serves, from 1 on; 0: the word was written over by
- * accident. The upper half is the complement of the lower, so that no accident
- * ends a fleet's generation.
+ * The generation that serves, from 1 on; 0: the word is damaged. Its upper half
+ * is the complement of the lower, so that damage is recognized.
  */
 static inline uint32_t
 record_turn(const struct segment_header *header)
@@ -42,20 +41,20 @@ enum mews_status record_claim(struct segment *segment,
     const struct mews_config *config, uint32_t generation,
     uint8_t index[MEWS_ENDPOINTS_MAX], struct mews_error *error);
 
-/* Give up what record_claim() added for a generation that never came. */
+/* Undo record_claim() for a generation that never served. */
 void record_disclaim(struct segment *segment, uint32_t generation);
 
 /* Make it the turn of @generation: from now on only the endpoints that this
- * process knows are used. The turn is told first, then the caller sets caps. */
+ * process knows are used. The caller sets caps afterwards. */
 void record_settle(struct segment *segment, uint32_t generation);
 
-/* Has a generation, at present or earlier, an endpoint of that name there? */
+/* Does, or did, a generation have an endpoint of that name in this record? */
 bool record_has_name(const struct segment_endpoint *endpoint,
     const char *name);
 
-/* Are all records that this process knows still those of its generation? Asked
- * with the generation in the slot already: either the caller finds that one is
- * gone, or whoever gives one away finds the slot. */
+/* Are all records that this process knows still its generation's? Call it after
+ * the generation was written into the slot: then either the caller finds that a
+ * record is gone, or the process that frees it finds the slot. */
 bool record_all_hold(const struct segment *segment, uint32_t generation);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * resolve.c - asking libpq which server a conninfo means.
  *
- * libpq alone knows (service files, the environment, defaults): let it begin
- * to connect, ask, and hang up.
+ * Only libpq knows (service files, the environment, defaults): let it begin to
+ * connect, read what it found, and close.
  */
 #include "fleet/resolve.h"
 
@@ -17,7 +17,7 @@
 static bool
 is_numeric(const char *host)
 {
-	struct in6_addr	address; /* holds the shorter kind as well */
+	struct in6_addr	address; /* has room for an IPv4 address, too */
 
 	return inet_pton(AF_INET, host, &address) == 1 ||
 	    inet_pton(AF_INET6, host, &address) == 1;
@@ -37,8 +37,8 @@ has_hostaddr(PGconn *pg)
 	return found;
 }
 
-/* Is @known one of the addresses of @host? @next: the one behind it, in a
- * circle; "" if there is none. */
+/* Is @known one of the addresses of @host? @next: the one after it, or the
+ * first after the last; "": there is none. */
 static bool
 is_still_there(const char *host, const char *known,
     char next[SEGMENT_HOSTADDR_MAX + 1])
@@ -75,7 +75,7 @@ hash(uint64_t h, const char *text)
 	return h;
 }
 
-/* Keywords that tell servers apart; the last of them, databases. */
+/* Keywords that tell servers apart; the last one tells databases apart. */
 static const struct part {
 	const char *keyword, *variable, *fallback;
 } parts[] = {
@@ -87,7 +87,7 @@ static const struct part {
 #define PARTS	     (sizeof(parts) / sizeof(parts[0]))
 #define SERVER_PARTS (PARTS - 1)
 
-/* As it is written, or else as the environment has it. */
+/* The value in the conninfo, or else in the environment. */
 static const char *
 part_of(const PQconninfoOption *options, const struct part *part)
 {
@@ -160,7 +160,8 @@ resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo,
 	if (strcmp(address, known) != 0)
 		segment_set_address(endpoint, address);
 done:
-	/* Last: one that has a name, and no address yet, is not dialed. */
+	/* Last: an endpoint with a name and without an address is not
+	 * dialed. */
 	atomic_store(&endpoint->named, named);
 	PQfinish(pg);
 }

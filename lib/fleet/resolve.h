@@ -10,24 +10,23 @@
 #include "fleet/segment.h"
 
 /*
- * Where the server of a conninfo is, as a hash of its host, hostaddr and port
- * as they are written: asks no DNS.
+ * A hash of host, hostaddr and port as the conninfo has them; asks no DNS.
  */
 uint64_t resolve_place(const char *conninfo);
 
 /*
- * Which server and database a conninfo means, with what the environment adds:
- * "host=10.0.0.1 port=5432 dbname=shop". It holds no secret; cut.
+ * Write which server and database a conninfo and the environment mean:
+ * "host=10.0.0.1 port=5432 dbname=shop". Without secrets; cut.
  */
 void resolve_server(const char *conninfo, char server[SEGMENT_SERVER_MAX + 1]);
 
 /*
- * Look up and publish the address; blocks. What was published stays while it
- * is one of the name's addresses, in whatever order they come, and where the
- * look-up fails. @dead: nobody answers there; then the next one's turn comes.
+ * Look up and publish the address; blocks. The published address stays as long
+ * as the name has it, in any order, and if the look-up fails. @dead: no server
+ * answers there, so publish the name's next address.
  *
- * endpoint->named tells then whether there is a name to look up: not for a
- * numeric address, a hostaddr in the conninfo, or a unix socket.
+ * Sets endpoint->named: is there a name to look up? Not for a numeric address,
+ * a hostaddr in the conninfo, or a unix socket.
  */
 void resolve_endpoint(struct segment_endpoint *endpoint, const char *conninfo,
     bool dead);

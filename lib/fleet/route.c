@@ -1,13 +1,13 @@
 /*
  * route.c - which endpoints may serve a group, in tiers: by their role first,
- * then by their state. Which of a tier serves is share.c's.
+ * then by their state. pool/share.c chooses within a tier.
  */
 #include "fleet/route.h"
 
 /*
- * How well a server's role suits a group's: 0 best, 1 second best, 2 not
- * known to suit, -1 never. A server's role stays unknown while it answers but
- * lets nobody in: kept as the last resort, so that its refusal is seen.
+ * How well a server's role suits a group's: 0 best, 1 second best, 2 not known
+ * to suit, -1 never. The role of a server that answers but rejects logins stays
+ * unknown: it is kept as the last resort, so that its refusal is seen.
  */
 static const signed char suits[][HEALTH_ROLES] = {
 	[MEWS_GROUP_ANY] = {
@@ -50,9 +50,9 @@ is_alive(const struct route_candidate *candidate)
 }
 
 /*
- * The endpoint that was last seen on the highest timeline, up or down, in
- * whatever role; ROUTE_NONE: no timeline is known. A primary below it was
- * replaced: what it acknowledges will be lost when it is rewound.
+ * The endpoint that was last seen on the highest timeline, in any state and
+ * role; ROUTE_NONE: no timeline is known. A primary below it was replaced:
+ * writes that it acknowledges will be lost when it is rewound.
  */
 static uint32_t
 route_newest(const struct route_candidate *candidates, uint32_t count)
@@ -89,14 +89,16 @@ lags(const struct mews_group_config *group,
 		candidate->lag_bytes > group->max_lag_bytes);
 }
 
-/* -1: not to be used. A healthy second best goes before a suspect best. */
+/* The tier of @candidate; -1: not to be used. A healthy second best goes before
+ * a suspect best. */
 static int
 tier_of(const struct mews_group_config *group,
     const struct route_candidate *candidate)
 {
 	int	suit = suits[group->role][candidate->health.role];
 
-	/* A login that asks for a standby may reach the primary. */
+	/* A group of role standby may not use a mixed endpoint, which may be
+	 * the primary. */
 	if (candidate->mixed && group->role == MEWS_GROUP_STANDBY)
 		return -1;
 	if (suit < 0 || candidate->drained || !is_alive(candidate) ||
@@ -107,7 +109,7 @@ tier_of(const struct mews_group_config *group,
 	return suit == 2 ? 5 : suit + 2;
 }
 
-/* The highest timeline of a primary that lives. */
+/* The highest timeline of a primary that is not DOWN. */
 static uint32_t
 living_timeline(const struct route_candidate *candidates, uint32_t count)
 {
@@ -133,7 +135,8 @@ route_make(struct route *route, const struct mews_group_config *group,
 
 	*route = (struct route) { .outdated = ROUTE_NONE, .mixed = ROUTE_NONE,
 		.newest = (uint8_t)newest };
-	/* Reads of old rows are better than none. */
+	/* Only writes must not reach an outdated primary: old rows are better
+	 * than none. */
 	if (writes && newest != ROUTE_NONE)
 		least = candidates[newest].timeline;
 	for (uint32_t i = 0; i < count; i++) {
@@ -144,7 +147,7 @@ route_make(struct route *route, const struct mews_group_config *group,
 		    candidates[i].health.role != HEALTH_ROLE_PRIMARY)
 			continue;
 		if (unproven) {
-			/* The newest is not known yet. */
+			/* The newest timeline is not known yet. */
 			if (writes)
 				tiers[i] = ROUTE_TIERS;
 		} else if (candidates[i].timeline < least) {

@@ -1,8 +1,8 @@
 /*
  * route.h - which endpoints may serve a group, best first.
  *
- * Pure: made from the healths, looked at for each query. Tiers are tried in
- * order; within a tier all are equally welcome.
+ * Pure: made when a health changes, used for each query. Tiers are tried in
+ * order; within a tier all are equally good.
  */
 #ifndef LIB_FLEET_ROUTE_H
 #define LIB_FLEET_ROUTE_H
@@ -17,26 +17,27 @@
 
 struct route {
 	uint8_t count;
-	uint8_t kept; /* >= count: the rest are primaries that get nothing
-			 until a probe told their timeline; their connections
-			 stay open */
-	uint8_t outdated; /* a primary that is not used, since @newest was
+	uint8_t kept; /* >= count: the rest are primaries that get no work until
+			 a probe has told their timeline; their connections stay
+			 open */
+	uint8_t outdated; /* a primary that is not used, because @newest was
 			     seen on a higher timeline */
 	uint8_t newest;   /* ROUTE_NONE: there is none */
-	uint8_t mixed;	  /* an endpoint that is not used, or not for all, as
-			     it is no single server; or ROUTE_NONE */
-	uint8_t tier_end[ROUTE_TIERS]; /* index behind the tier's last */
+	uint8_t mixed;	  /* an endpoint that is used for reads only, or not at
+			     all, as it is not a single server; or ROUTE_NONE */
+	uint8_t tier_end[ROUTE_TIERS]; /* one past the index of the tier's
+					  last */
 	uint8_t endpoint[MEWS_ENDPOINTS_MAX]; /* indices, in tiers */
 };
 
-/* One endpoint, as a route is made from. */
+/* One endpoint, as far as a route needs it. */
 struct route_candidate {
 	struct health health;
 	uint32_t timeline; /* as last seen, in any role; 0: not known */
 	uint32_t lag_ms;   /* SEGMENT_LAG_UNKNOWN */
 	uint64_t lag_bytes;
 	bool drained;
-	bool proven; /* the timeline was measured since it is a primary */
+	bool proven; /* the timeline was measured since it became a primary */
 	bool mixed;  /* see mixed.h */
 };
 
@@ -46,7 +47,7 @@ void route_make(struct route *route, const struct mews_group_config *group,
 /* May a group ever use an endpoint of that role? */
 bool route_suits(const struct mews_group_config *group, enum health_role role);
 
-/* Is a primary that lives on no known timeline? Then no primary is used. */
+/* Is the timeline of some living primary unknown? Then no primary is used. */
 bool route_is_unproven(const struct route_candidate *candidates,
     uint32_t count);
 

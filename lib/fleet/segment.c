@@ -109,7 +109,7 @@ segment_make(struct segment *segment, const char *path, const char *instance,
 	segment_point(segment, memory, endpoint_space, slot_count, room);
 	segment->dev = st.st_dev;
 	segment->ino = st.st_ino;
-	/* Last: who sees the magic sees the rest. */
+	/* Last: a process that sees the magic sees the rest. */
 	atomic_store(&header->magic, SEGMENT_MAGIC);
 	return MEWS_OK;
 }
@@ -200,7 +200,7 @@ segment_close(struct segment *segment)
 int64_t
 segment_ms(const struct segment *segment, int64_t now_us)
 {
-	/* Wrapping, as what a file says may be anything. */
+	/* Unsigned, as a file may hold any number. */
 	uint64_t us = (uint64_t)now_us - (uint64_t)segment->header->made_us;
 
 	return (int64_t)us / 1000;
@@ -263,7 +263,8 @@ segment_doubt_timeline(struct segment_endpoint *endpoint, bool promoted)
 	    timeline));
 }
 
-/* @bytes of text, a multiple of 8, as words that others may read meanwhile. */
+/* Store @bytes of text, a multiple of 8, as words that others may read
+ * meanwhile. */
 static void
 store_text(_Atomic uint64_t *words, const char *text, size_t bytes)
 {
@@ -309,8 +310,8 @@ segment_get_address(const struct segment_endpoint *endpoint,
 {
 	uint32_t	which;
 
-	/* The writer fills the other one and then switches; once it did, the
-	 * next thing it fills is what we read. */
+	/* The writer fills the other buffer and then switches. After a switch
+	 * it may fill the one that is read here: read again. */
 	do {
 		which = atomic_load(&endpoint->address);
 		load_text(address, endpoint->hostaddr[which % 2],
@@ -341,7 +342,7 @@ segment_set_refusal(struct segment_endpoint *endpoint, const char *message,
 	}
 	memcpy(text, message, strnlen(message, SEGMENT_REFUSAL_MAX));
 	store_text(endpoint->refusal, text, sizeof(text));
-	/* 0 stands for "they are not". */
+	/* 0 stands for "not rejected". */
 	if (atomic_load(&endpoint->rejected_ms) == 0)
 		atomic_store(&endpoint->rejected_ms, now_ms | 1);
 }

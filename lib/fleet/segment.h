@@ -3,14 +3,13 @@
  *
  * Header, then records of endpoints, then one slot per worker, then orphans,
  * then events, then the figures of each slot. No pointers inside. Each field
- * has one writer, named behind it, or is one atomic word changed by
- * compare-and-swap. What is written before the first fork, and never again, is
- * no atomic.
+ * has one writer, named above it, or is one atomic word changed by
+ * compare-and-swap. Fields written only before the first fork are not atomic.
  *
  * One segment serves a fleet for its whole life. Each new configuration makes a
- * generation of processes; two or more of them live side by side for a while,
- * and count on the same records, so that caps hold for all of them together. A
- * record belongs to the generations first to last; see record.h.
+ * generation of processes; for a while two or more live side by side on the
+ * same records, so that caps hold for all together. A record belongs to the
+ * generations first to last; see record.h.
  *
  * Order: a writer changes a word, then raises header.changes, both by release;
  * a reader loads the counter, then the words, both by acquire:
@@ -20,14 +19,15 @@
  *						... atomic_load(&e->...) ...
  *					}
  *
- * Who is killed between the two lines announced nothing: so readers compare the
- * words themselves on each beat (notice.h). What is longer than a word, an
- * address, is several, written beside the valid ones and before the number that
- * makes them valid. A reader copies, and copies again if that number changed
- * meanwhile: segment_get_address(). No fence, as all of it is atomic and
- * sequentially consistent; where a load is relaxed, a later look corrects it.
+ * A writer that is killed between its two lines announces nothing: readers also
+ * compare the words themselves on each beat (notice.h). An address is longer
+ * than a word: it is written into the buffer that is not valid, before the
+ * number that makes it valid. A reader copies, and copies again if that number
+ * changed meanwhile: segment_get_address(). No fences, as all of it is atomic
+ * and sequentially consistent; where a load is relaxed, a later look corrects
+ * it.
  *
- * Anything read from here is advice: counts and indices are checked before
+ * Anything read from here may be damaged: counts and indices are checked before
  * they are used.
  */
 #ifndef LIB_FLEET_SEGMENT_H
@@ -47,13 +47,13 @@
 #define SEGMENT_ABI   13 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
-#define SEGMENT_BACKENDS     64	 /* of one worker, remembered for its death */
+#define SEGMENT_BACKENDS     64	 /* of one worker, recorded in case it dies */
 #define SEGMENT_ORPHANS	     256 /* of the whole fleet, at a time */
 #define SEGMENT_LAG_UNKNOWN  UINT32_MAX
 #define SEGMENT_STAYS	     UINT32_MAX /* no generation is the last yet */
 #define SEGMENT_REFUSAL_MAX  127 /* bytes of a server's message */
-#define SEGMENT_SERVER_MAX   255 /* bytes of what a conninfo means */
-/* The timeline was measured since the server is a primary. */
+#define SEGMENT_SERVER_MAX   255 /* bytes of resolve_server()'s text */
+/* The timeline was measured since the server became a primary. */
 #define SEGMENT_PROVEN	     (UINT64_C(1) << 32)
 
 /* A group of the generation that serves. */
@@ -73,24 +73,25 @@ struct segment_header {
 	uint32_t slot_count;
 	uint32_t figure_groups; /* entries of each slot, see figures.h */
 	uint32_t figure_pairs;
-	int64_t made_us; /* CLOCK_MONOTONIC; zero of all times in here */
+	int64_t made_us; /* CLOCK_MONOTONIC; where all times in here begin */
 	char instance[MEWS_NAME_MAX + 1];
 	/* The master. */
 	_Atomic int32_t master_pid;
-	_Atomic uint32_t generation; /* as the host counts, for people */
+	_Atomic uint32_t generation; /* the host's number, for people */
 	/* The creator of the fleet. */
 	_Atomic uint64_t turn;	/* the generation that serves, see record.h */
-	_Atomic uint32_t known; /* bits, by index: its endpoints */
+	_Atomic uint32_t known; /* that generation's endpoints: bits, by
+				   index */
 	/* The monitor, when it joins; cleared with its slot. */
 	_Atomic int32_t monitor_pid;
-	/* Any process, for people: it was written over, see damage.h. */
-	_Atomic int64_t damaged_ms; /* found then, the last time; 0: never */
+	/* Any process, for people: when damage was found, see damage.h. */
+	_Atomic int64_t damaged_ms; /* the last time; 0: never */
 	/* Any process that changes an endpoint: +1 per transition. */
 	alignas(SEGMENT_LINE) _Atomic uint32_t changes;
 	/* Any process that waits for a standby to catch up: measure now. */
 	_Atomic uint32_t hurries;
-	/* Any process that waits for a server of some role, and finds none:
-	 * ask those that are up whether they have it now. */
+	/* Any process that waits for a server of some role, and finds none: ask
+	 * those that are up for their role. */
 	_Atomic uint32_t role_wishes;
 	/* The creator of the fleet, for processes that attach. */
 	alignas(SEGMENT_LINE) _Atomic uint64_t made_by; /* hold_self() */
@@ -116,7 +117,7 @@ struct segment_endpoint {
 	_Atomic int64_t changed_ms; /* 0: never */
 	_Atomic int32_t changed_by;  /* the pid that saw it */
 	_Atomic uint32_t cause;
-	_Atomic int64_t up_ms;	     /* back from the dead then; 0: never was */
+	_Atomic int64_t up_ms;	     /* when it came back from DOWN; 0: never */
 	_Atomic uint32_t transitions[HEALTH_EVIDENCES]; /* by reason; wraps */
 	/* Any process, see budget.h. */
 	_Atomic uint32_t burst;	     /* logins at a time */
@@ -134,41 +135,42 @@ struct segment_endpoint {
 	_Atomic uint64_t lsn;	      /* written (primary) or replayed */
 	_Atomic uint64_t lag_bytes;
 	_Atomic uint32_t lag_ms;      /* SEGMENT_LAG_UNKNOWN */
-	/* The process that holds the probe lease: logins are rejected since
-	 * then, and why; see segment_set_refusal(). */
-	_Atomic int64_t rejected_ms; /* 0: they are not */
+	/* The process that holds the probe lease: since when logins are
+	 * rejected, and why; see segment_set_refusal(). */
+	_Atomic int64_t rejected_ms; /* 0: not rejected */
 	_Atomic uint64_t refusal[(SEGMENT_REFUSAL_MAX + 1) / 8];
 	/* The process that holds the probe lease, and one that saw the role
 	 * change, by CAS: the timeline (0: not known), and SEGMENT_PROVEN. */
 	_Atomic uint64_t timeline;
 	/* The process that resolves names, one at a time. */
-	_Atomic uint32_t address;     /* which of the two is valid */
-	_Atomic uint32_t moved;	      /* of these, the last that was told */
+	_Atomic uint32_t address;     /* which hostaddr is valid */
+	_Atomic uint32_t moved;	      /* the last address that workers were
+					 told */
 	_Atomic uint64_t hostaddr[2][(SEGMENT_HOSTADDR_MAX + 1) / 8];
 	/* Any process that resolved it: has a host name, and is never dialed
 	 * without an address. */
 	_Atomic uint32_t named;
-	/* The creator of the fleet. What stands below is written while first is
-	 * 0; then no living process knows the record. */
+	/* The creator of the fleet. The fields below are written while first is
+	 * 0, when no living process knows the record. */
 	_Atomic uint32_t max_connections;
 	_Atomic uint32_t first; /* generation that knows it; 0: free */
 	_Atomic uint32_t last;	/* generation that knows it; SEGMENT_STAYS */
-	_Atomic uint64_t place;	/* where the server is, as a hash */
+	_Atomic uint64_t place;	/* resolve_place() of its conninfo */
 	char name[MEWS_NAME_MAX + 1];
 	/* The creator of the fleet, for processes that attach: which server and
 	 * database; see resolve_server(). */
 	_Atomic uint64_t server[(SEGMENT_SERVER_MAX + 1) / 8];
 };
 
-/* Written by the worker that holds it; cleared by whoever reaps that, or by who
- * has its lock once it is dead: slots.h. */
+/* Written by the worker that holds it; after its death cleared by the process
+ * that reaped it, or that has its lock: slots.h. */
 struct segment_slot {
 	alignas(SEGMENT_LINE) _Atomic int32_t pid; /* 0: free; CAS to take */
-	_Atomic uint64_t holder; /* the process whose lock proves that it
-				    lives, by CAS; 0: its parent reaps it */
+	_Atomic uint64_t holder; /* hold_self() of a process that has a lock, by
+				    CAS; 0: its parent reaps it */
 	_Atomic uint32_t state; /* enum mews_worker_state */
 	_Atomic uint32_t generation; /* 0: not yet known, it may be any */
-	_Atomic uint64_t groups; /* their names, in order, as a hash */
+	_Atomic uint64_t groups; /* hash of their names, in order */
 	_Atomic int64_t joined_ms;
 	_Atomic int64_t beat_ms;
 	_Atomic uint64_t requests;
@@ -183,9 +185,9 @@ struct segment_slot {
 	struct segment_backend backends[SEGMENT_BACKENDS];
 };
 
-/* Sessions that nobody of us holds, and that the server may not have ended. */
+/* Sessions that no process holds, and that the server may still run. */
 struct segment_orphans {
-	/* Any process, by CAS; cleared by who found that it is gone. */
+	/* Any process, by CAS; cleared by the prober that found it gone. */
 	alignas(SEGMENT_LINE) struct segment_backend backends[SEGMENT_ORPHANS];
 };
 
@@ -203,7 +205,7 @@ struct segment {
 	struct segment_orphans *orphans;
 	struct events *events;
 	struct figures *figures; /* of the first slot */
-	uint32_t endpoint_count; /* records up to the last one of these: */
+	uint32_t endpoint_count; /* records up to the last one in known */
 	uint32_t known; /* bits, by index: endpoints of this process */
 	uint32_t endpoint_space; /* checked copies of the header's */
 	uint32_t slot_count;
@@ -215,21 +217,21 @@ struct segment {
 
 static_assert(MEWS_ENDPOINTS_MAX <= 32, "a bit for each endpoint");
 
-/* Has this process an endpoint of that index? Others may have one there. */
+/* Does this process have an endpoint at that index? Others may. */
 static inline bool
 segment_knows(const struct segment *segment, uint32_t index)
 {
 	return index < MEWS_ENDPOINTS_MAX && (segment->known >> index & 1) != 0;
 }
 
-/* Say which endpoints this process has. */
+/* Set which endpoints this process has. */
 void segment_set_known(struct segment *segment, uint32_t known);
 
 /*
- * Make and map a new one: the file @path (it must not exist), or a memfd if
- * NULL. Times in it start now. This process knows all records.
+ * Make and map a new segment: the file @path (it must not exist), or a memfd if
+ * NULL. Its times begin now. This process knows all records.
  *
- * @room  of figures; the least is one entry of each kind.
+ * @room  for figures; at least one entry of each kind.
  */
 enum mews_status segment_make(struct segment *segment, const char *path,
     const char *instance, uint32_t endpoint_space, uint32_t slot_count,
@@ -243,26 +245,26 @@ segment_figures(const struct segment *segment, uint32_t slot)
 	    slot * figures_size(segment->room));
 }
 
-/* Map an existing one, after checking that it is one; only to read it, or to
- * write an operator's word as well. */
+/* Map and check an existing segment; @writable: to write an operator's word,
+ * too. */
 enum mews_status segment_open(struct segment *segment, const char *path,
     bool writable, struct mews_error *error);
 
 /* Unmap. A segment of zeros is a no-op. */
 void segment_close(struct segment *segment);
 
-/* @now_us in the segment's own time. Only the health word has but 32 bits of
- * it, which wrap after 49 days. */
+/* @now_us in milliseconds of the segment's own time. The health word has only
+ * 32 bits of it, which wrap after 49 days. */
 int64_t segment_ms(const struct segment *segment, int64_t now_us);
 
-/* Clear a slot whose worker ended: the pid last, then who held it. */
+/* Clear a slot whose worker ended: the pid and the holder last. */
 void segment_clear_slot(struct segment *segment, struct segment_slot *slot);
 
 /* The timeline that an endpoint was last seen on; 0: not known. *@proven: it
- * was measured since the endpoint is a primary. */
+ * was measured since the endpoint became a primary. */
 uint32_t segment_timeline(const struct segment_endpoint *endpoint,
     bool *proven);
-/* A probe measured it. */
+/* Record a timeline that a probe measured. */
 void segment_set_timeline(struct segment_endpoint *endpoint,
     uint32_t timeline, bool proven);
 /* The endpoint became a primary, which may have begun a timeline;
@@ -271,17 +273,18 @@ void segment_doubt_timeline(struct segment_endpoint *endpoint,
     bool promoted);
 
 /*
- * Logins are rejected, in these words of the server's; NULL: no longer. One
- * process at a time. Who reads meanwhile may find words of two messages, which
- * is good enough for people.
+ * Record that logins are rejected, with the server's message; NULL: no longer.
+ * One process at a time. A reader may see a mix of two messages, which is good
+ * enough for people.
  */
 void segment_set_refusal(struct segment_endpoint *endpoint,
     const char *message, int64_t now_ms);
-/* Since when they are; 0: they are not, and @message is "". */
+/* Since when logins are rejected, and the @message; 0: they are not, and
+ * @message is "". */
 int64_t segment_get_refusal(const struct segment_endpoint *endpoint,
     char message[SEGMENT_REFUSAL_MAX + 1]);
 
-/* Which server and database the endpoint is, without a secret. */
+/* The endpoint's server and database, without secrets. */
 void segment_get_server(const struct segment_endpoint *endpoint,
     char server[SEGMENT_SERVER_MAX + 1]);
 void segment_set_server(struct segment_endpoint *endpoint,
@@ -290,7 +293,7 @@ void segment_set_server(struct segment_endpoint *endpoint,
 /* The address of an endpoint's host name; "": none is known. */
 void segment_get_address(const struct segment_endpoint *endpoint,
     char address[SEGMENT_HOSTADDR_MAX + 1]);
-/* Publish it; one process at a time. */
+/* Publish an address; one process at a time. */
 void segment_set_address(struct segment_endpoint *endpoint,
     const char *address);
 

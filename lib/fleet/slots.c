@@ -1,8 +1,8 @@
 /*
  * slots.c - how a process takes part: join, leave, and what follows its death.
  *
- * Writers of a slot: the process that joined with it; after its death whoever
- * clears it, one at a time. Nobody else.
+ * Writers of a slot: the process that joined with it; after its death the
+ * process that clears it, one at a time; no other.
  */
 #include "fleet/slots.h"
 
@@ -31,7 +31,7 @@ fleet_slot(const struct mews_fleet *fleet)
 	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
 }
 
-/* Undo take(); the slot was given back before, or never said anything. */
+/* Undo take(), for a slot that was given back, or never filled. */
 static void
 let_go(struct mews_fleet *fleet, struct segment_slot *slot)
 {
@@ -47,8 +47,8 @@ let_go(struct mews_fleet *fleet, struct segment_slot *slot)
 }
 
 /*
- * Take a slot, with its lock if there are any. The word comes before the lock,
- * so that threads of one process meet there; who has both has the slot.
+ * Take a slot: its word first, on which threads of one process compete, then
+ * its lock, if the fleet has locks. The slot is taken with both.
  */
 static bool
 take(struct mews_fleet *fleet, uint32_t index)
@@ -68,7 +68,7 @@ take(struct mews_fleet *fleet, uint32_t index)
 			own))
 			return false;
 		fleet->lock = hold_lock(line->dir, index, true);
-		/* A child whose parent reaps it can do without. */
+		/* A child can do without a lock: its parent reaps it. */
 		refused = fleet->lock == -1 && (line->attached ||
 		    errno == EAGAIN || errno == EACCES);
 		if (fleet->lock == -1)
@@ -96,7 +96,7 @@ fleet_learn_names(struct mews_fleet *fleet)
 	fleet->names_known = true;
 }
 
-/* Say in a slot that this process took who it is. */
+/* Fill in a slot that this process took. */
 static bool
 fill(struct mews_fleet *fleet, struct segment_slot *slot)
 {
@@ -121,7 +121,8 @@ fill(struct mews_fleet *fleet, struct segment_slot *slot)
 	return true;
 }
 
-/* Take one of the slots from .. to - 1; a guest begins at the end. */
+/* Take one of the slots from .. to - 1; an attached process begins at the
+ * end. */
 static enum mews_status
 take_one(struct mews_fleet *fleet, uint32_t from, uint32_t to,
     struct mews_error *error)
@@ -160,7 +161,7 @@ join(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 	if (fleet_slot(fleet) != NULL)
 		return status_set(error, MEWS_INVALID,
 		    "this process joined the fleet already");
-	/* A fork's copy of its parent's. */
+	/* Close a fork's copy of its parent's lock. */
 	if (fleet->lock != -1)
 		close(fleet->lock);
 	if (fleet->line->attached)
@@ -224,14 +225,15 @@ slot_of(const struct mews_fleet *fleet, pid_t pid)
 {
 	assert(fleet != NULL &&
 	    "mews: a fleet is there after mews_fleet_create()");
-	/* 0 is in the free ones. */
+	/* A pid of 0 would match free slots. */
 	for (uint32_t i = 0; pid > 0 && i < fleet->segment.slot_count; i++)
 		if (atomic_load(&fleet->segment.slots[i].pid) == (int32_t)pid)
 			return &fleet->segment.slots[i];
 	return NULL;
 }
 
-/* Clear a slot of the dead; false: nothing proves that, or others are at it. */
+/* Clear the slot of a dead process; false: its death is not proven, or another
+ * process clears it. */
 static bool
 give_back(struct mews_fleet *fleet, uint32_t index, uint64_t holder)
 {
@@ -241,10 +243,12 @@ give_back(struct mews_fleet *fleet, uint32_t index, uint64_t holder)
 
 	if (hold_is_self(holder) || !hold_begin(false))
 		return false;
-	/* The lock file of one who has the slot was not removed by us. */
+	/* Make the lock file only if the slot was just let go: that of a holder
+	 * exists. */
 	lock = hold_lock(fleet->line->dir, index,
 	    atomic_load(&slot->pid) == 0);
-	/* Meanwhile another may have done so, and a third one have joined. */
+	/* Meanwhile another process may have cleared it, and a third one
+	 * joined. */
 	if (lock != -1 && atomic_load(&slot->holder) == holder) {
 		orphan_adopt(&fleet->segment, slot);
 		segment_clear_slot(&fleet->segment, slot);
@@ -266,7 +270,7 @@ slots_discard(struct mews_fleet *fleet, struct segment_slot *slot,
 
 	if (hold_is_self(holder) || !hold_begin(false))
 		return false;
-	/* Noise has no lock file. */
+	/* Damage may name a slot that has no lock file. */
 	lock = hold_lock(fleet->line->dir, index, true);
 	if (lock != -1 && atomic_load(&slot->holder) == holder) {
 		segment_clear_slot(&fleet->segment, slot);
@@ -286,7 +290,8 @@ mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 
 	assert(fleet != NULL &&
 	    "mews: a fleet is there after mews_fleet_create()");
-	/* 0 is in the free ones. A process may have several, one by one. */
+	/* A pid of 0 would match free slots. A process may have several
+	 * slots. */
 	for (uint32_t i = 0; pid > 0 && i < fleet->segment.slot_count; i++) {
 		struct segment_slot *slot = &fleet->segment.slots[i];
 		uint64_t	     holder = atomic_load(&slot->holder);
@@ -303,12 +308,13 @@ mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 	}
 	if (found)
 		fleet_wake_monitor(fleet);
-	/* Called from a handler of SIGCHLD, perhaps. */
+	/* The caller may be a handler of SIGCHLD. */
 	errno = saved;
 	return found;
 }
 
-/* Is it time for others than the parent to look whether its holder lives? */
+/* Is it time to look whether the holder lives, for a process that is not its
+ * parent? */
 static bool
 is_due(const struct mews_fleet *fleet, const struct segment_slot *slot,
     uint64_t holder)
@@ -317,7 +323,7 @@ is_due(const struct mews_fleet *fleet, const struct segment_slot *slot,
 
 	if (holder == 0 || slot == fleet->slot || hold_is_self(holder))
 		return false;
-	/* Wrapping, as what another process wrote may be anything. */
+	/* Unsigned, as another process may have written any number. */
 	return (holder & HOLD_ATTACHED) != 0 ||
 	    now - (uint64_t)atomic_load(&slot->beat_ms) > SLOTS_GRACE_MS;
 }
@@ -363,7 +369,7 @@ mews_fleet_count_requests(struct mews_fleet *fleet, uint32_t count)
 {
 	struct segment_slot *slot = fleet_slot(fleet);
 
-	/* One writer: no need for a locked add. */
+	/* There is one writer: no need for an atomic add. */
 	if (slot != NULL)
 		atomic_store_explicit(&slot->requests,
 		    atomic_load_explicit(&slot->requests,
@@ -390,7 +396,7 @@ mews_fleet_beat_age(const struct mews_fleet *fleet, pid_t pid)
 
 	if (slot == NULL)
 		return -1;
-	/* Wrapping, as what another process wrote may be anything. */
+	/* Unsigned, as another process may have written any number. */
 	age = (int64_t)((uint64_t)segment_ms(&fleet->segment, clock_now_us()) -
 	    (uint64_t)atomic_load(&slot->beat_ms));
 	return age > 0 ? age : 0;

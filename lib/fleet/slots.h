@@ -1,14 +1,15 @@
 /*
- * slots.h - slots of the dead, given back by whoever is left.
+ * slots.h - giving back the slots of dead processes.
  *
- * A slot whose holder is 0 is cleared by the parent of its process, after it
- * reaped it. Any other may be cleared by each process that gets its lock, which
- * proves that the holder is dead: the lock is held meanwhile, so that one does
- * it at a time, and another goes on where that one is killed. Nobody takes a
- * slot without its lock. A parent has SLOTS_GRACE_MS for its own children.
+ * A slot whose holder is 0 is cleared by the process' parent, after it reaped
+ * it. Any other slot may be cleared by each process that gets its lock, which
+ * proves that the holder is dead. The lock is held meanwhile, so that one
+ * process clears at a time; if that one is killed, another goes on. No process
+ * takes a slot without its lock. Children are left to their parent for
+ * SLOTS_GRACE_MS.
  *
- * Exactly once: what is counted in a slot is zero behind it, and a session that
- * its server may still run is put into the list of orphans if it is not there.
+ * Clearing twice does no harm: afterwards the slot's counts are zero, and
+ * sessions that a server may still run are in the list of orphans once.
  */
 #ifndef LIB_FLEET_SLOTS_H
 #define LIB_FLEET_SLOTS_H
@@ -18,15 +19,14 @@
 #define SLOTS_GRACE_MS 5000 /* since the last beat */
 #define SLOTS_LOOKS    16   /* slots that a worker looks at on each beat */
 
-/* A holder as the process of @fleet writes it into the slot that it takes. */
+/* The holder that this process writes into the slot that it takes. */
 uint64_t slots_holder(const struct mews_fleet *fleet);
 
-/* Give back slots of the dead: some of them, on each beat; @all of them, as the
- * monitor does. */
+/* Give back slots of dead processes: look at a few on each beat, or at @all, as
+ * the monitor does. */
 void slots_tend(struct mews_fleet *fleet, bool all);
 
-/* Clear a slot that was written over, with nothing of it to be believed, if its
- * lock can be had. */
+/* Clear a damaged slot, believing nothing in it, if its lock is free. */
 bool slots_discard(struct mews_fleet *fleet, struct segment_slot *slot,
     uint64_t holder);
 

@@ -1,7 +1,7 @@
 /*
  * tally.c - the sums of all slots' figures, as mews/figures.h shows them.
  *
- * A slot's entries are found by name: in most slots they stand in the same
+ * A slot's entries are found by name. In most slots they stand in the same
  * order, so the place of the last one found is a good guess.
  */
 #include <mews/figures.h>
@@ -25,7 +25,7 @@ struct mews_figures {
 	struct mews_figures_pair pairs[FIGURES_PAIRS_MOST];
 };
 
-/* A name that some process may have damaged: ends where it must. */
+/* Copy a name that may be damaged: it ends where it must. */
 static void
 copy_name(char to[FIGURES_NAME], const char *from)
 {
@@ -59,7 +59,7 @@ find_group(struct mews_figures *f, const char *named, uint32_t guess)
 	for (i = 0; i < f->group_count; i++)
 		if (strcmp(f->groups[i].name, name) == 0)
 			return &f->groups[i];
-	/* Names that are damaged may be many. */
+	/* Damaged slots may have any number of names. */
 	if (i == FIGURES_GROUPS_MOST)
 		return &f->groups[i - 1];
 	f->group_count++;
@@ -275,8 +275,8 @@ mews_view_event(const struct mews_view *view, uint64_t after,
 void
 mews_fleet_count_time(struct mews_fleet *fleet, int64_t us)
 {
-	/* To ask the kernel who we are costs too much for each request: a
-	 * forked copy counts for its parent. */
+	/* getpid(2) costs too much for each request: a forked copy counts for
+	 * its parent. */
 	if (fleet->slot != NULL && us >= 0)
 		figures_time(&fleet_figures(fleet)->requests, us);
 }

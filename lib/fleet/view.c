@@ -1,5 +1,5 @@
 /*
- * view.c - reading a fleet from outside, believing nothing unchecked.
+ * view.c - reading a fleet from outside; all that is read is checked.
  */
 #include <mews/view.h>
 
@@ -84,7 +84,7 @@ checked(const struct mews_view *view)
 	return view;
 }
 
-/* Is that an endpoint of the generation that serves? */
+/* Is @index an endpoint of the generation that serves? */
 static bool
 is_current(const struct mews_view *view, uint32_t index)
 {
@@ -103,7 +103,7 @@ record_of(const struct mews_view *view, uint32_t index)
 	return UINT32_MAX;
 }
 
-/* A name that some process may have damaged: ends where it must. */
+/* Copy a name that may be damaged: it ends where it must. */
 static void
 copy_name(char to[MEWS_NAME_MAX + 1], const char *from)
 {
@@ -169,7 +169,7 @@ mews_view_fleet(const struct mews_view *view, struct mews_view_fleet *out,
 	status_fill(out, size, &own, sizeof(own));
 }
 
-/* Does the endpoint take itself for the primary, below the newest timeline? */
+/* Is the endpoint a primary, below the newest timeline? */
 static bool
 is_outdated(const struct mews_view *view, uint32_t index)
 {
@@ -208,7 +208,7 @@ read_reasons(const struct mews_view *view, const struct segment_endpoint *e,
 	out->returned_ms = age_or_never(view, atomic_load(&e->up_ms));
 	now = segment_ms(&view->segment, clock_now_us());
 	until = atomic_load(&e->limit_ms);
-	/* Compared first: garbage may be any number. */
+	/* Compare before subtracting: garbage may be any number. */
 	if (out->cap != out->max_connections && now >= 0 && until > now)
 		out->lowered_ms = (uint32_t)(until - now);
 	out->rejected_ms = age_or_never(view,

@@ -80,7 +80,7 @@ wake_take(int fd)
 {
 	uint64_t	counts[64];
 
-	/* An eventfd gives one number, a FIFO one for each poke. */
+	/* An eventfd gives one number in all, a FIFO one for each wake-up. */
 	return read(fd, counts, sizeof(counts)) > 0;
 }
 
@@ -96,7 +96,7 @@ wake(const struct mews_fleet *fleet, uint32_t slot)
 		return;
 	if (!lent && (fd = open_fifo(fleet->line->dir, slot, false)) == -1)
 		return;
-	/* One that is full means that it was woken already. */
+	/* If it is full, its process was woken already. */
 	done = write(fd, &one, sizeof(one));
 	(void)done;
 	if (!lent)

@@ -1,10 +1,10 @@
 /*
  * wake.h - descriptors with which the processes of a fleet wake each other.
  *
- * One for each slot, made before the fork: an eventfd, or, in a fleet with a
- * runtime file, a FIFO in FILE.d that processes which attach find by its
- * number. Each is open for reading and writing: nobody is told of its end, and
- * nobody gets a SIGPIPE.
+ * One descriptor for each slot, made before the fork: an eventfd, or, in a
+ * fleet with a runtime file, a FIFO in FILE.d, which attached processes open by
+ * its number. Each is open for reading and writing, so that there is no end of
+ * file and no SIGPIPE.
  */
 #ifndef LIB_FLEET_WAKE_H
 #define LIB_FLEET_WAKE_H
@@ -13,24 +13,24 @@
 
 struct fleet_line;
 
-/* For so many slots; none is open where the line has a directory and was not
- * made by this process. What was made before an error is there to be closed. */
+/* Make the descriptors for @count slots. In an attached process none is open
+ * yet. After an error some may be open: close the line. */
 enum mews_status wake_make(struct fleet_line *line, uint32_t count,
     struct mews_error *error);
 void wake_close(struct fleet_line *line, uint32_t count);
 
-/* Open that of a slot which this process takes, and forget what was told to
- * whoever had it before; false: errno. */
+/* Open the descriptor of a slot that this process takes, and drop wake-ups for
+ * an earlier holder; false: errno. */
 bool wake_open(struct fleet_line *line, uint32_t slot);
 
-/* The descriptor that is poked when an endpoint changes; of this slot. */
+/* The descriptor of this process' slot, readable when an endpoint changed. */
 int fleet_wake_fd(const struct mews_fleet *fleet);
-/* Was it poked? It is not, any more. */
+/* Was the descriptor written to? Clears that. */
 bool wake_take(int fd);
 
-/* Poke everybody who lives. */
+/* Wake every process. */
 void fleet_wake_all(const struct mews_fleet *fleet);
-/* Poke the monitor: somebody wants fresh measurements. */
+/* Wake the monitor, for fresh measurements. */
 void fleet_wake_monitor(const struct mews_fleet *fleet);
 
 #endif
