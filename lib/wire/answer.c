@@ -1,10 +1,10 @@
 /*
- * answer.c - what an answer out of the pipeline means for those who asked;
- * receive.c takes it in.
+ * answer.c - what an answer out of the pipeline means for its query. receive.c
+ * takes it in, ending.c (in pool/) ends what was lost.
  *
- * The answer to a write is told only when its Sync came back: a commit can
- * still fail. A read of a batch that fails gets its own error; the server
- * skips those behind it up to the Sync, and they are sent again, each alone.
+ * The callback of a write runs only when its Sync came back: a commit can still
+ * fail. If a read of a batch fails, it gets its error; the server skips the
+ * reads after it up to the Sync, and they are sent again, each alone.
  */
 #include "wire/answer.h"
 
@@ -45,7 +45,7 @@ answer_is_last(struct conn *conn, const PGresult *answer)
 	return true;
 }
 
-/* The plan, or the name, on the server is not what we believed. */
+/* Has the server lost the statement, or changed its types? */
 static bool
 is_stale_statement(struct conn *conn, const struct query *query,
     const PGresult *answer)
@@ -55,7 +55,7 @@ is_stale_statement(struct conn *conn, const struct query *query,
 	if (prepared_is_refused(query->statement, answer))
 		return true;
 	/* Most failed executions had no effect: prepare and run the query
-	 * again; once only, since bad input looks like this, too. */
+	 * again; once only, as bad input can look the same. */
 	return prepared_has_old_types(answer) &&
 	    prepared_take_again(conn, query->statement);
 }
@@ -73,16 +73,16 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 	const char		*message = NULL;
 
 	if (!meaning_is_well(PQresultStatus(answer))) {
-		/* A transaction is open behind the error: it began before the
-		 * query, also where its BEGIN was SQL on its way. */
+		/* A transaction is open after the error, so it began before the
+		 * query, perhaps by a BEGIN as SQL that was in flight. */
 		if (PQtransactionStatus(conn->pg) == PQTRANS_INERROR)
 			query->inside = true;
 		status = meaning_status(query, answer);
 		query->lsn = 0;
 	} else if (query->kind == QUERY_COMMIT &&
 	    strcmp(PQcmdStatus(answer), "ROLLBACK") == 0) {
-		/* COMMIT of a failed transaction is a ROLLBACK, and no error
-		 * to the server. */
+		/* COMMIT of a failed transaction: the server answers ROLLBACK,
+		 * without an error. */
 		status = MEWS_SQL;
 		message = "a query of the transaction had failed: "
 			  "everything was rolled back";
@@ -95,7 +95,7 @@ answer_tell(struct conn *conn, struct query *query, PGresult *answer)
 	query_end(query, status, answer, name(conn), message);
 }
 
-/* A shared read has nothing to commit: its answer is told at once. */
+/* Is @query a shared read? With nothing to commit its callback runs at once. */
 static inline bool
 is_read(const struct conn *conn, const struct query *query)
 {
@@ -109,7 +109,7 @@ may_run_again(const struct query *query)
 	    query->fn.query != NULL && !query->canceled;
 }
 
-/* The server skipped it, or never ran it: provably without effect. */
+/* Send @query again: the server skipped it, or never ran it. */
 static void
 send_again(struct conn *conn, struct query *query)
 {
@@ -125,7 +125,8 @@ send_again(struct conn *conn, struct query *query)
 	    "not run: the session before it could not be made ready");
 }
 
-/* An error, or skipped for one. True: nothing more to do for it now. */
+/* Handle a @query that failed, or was skipped because another one failed. True:
+ * nothing more is to be done for it now. */
 static bool
 query_failed(struct conn *conn, struct query *query, PGresult **answer)
 {
@@ -138,7 +139,7 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 		conn->ahead_error = NULL;
 	}
 	if (answer_is_last(conn, *answer)) {
-		/* conn_lose() decides what becomes of it. */
+		/* conn_lose() decides how the query ends. */
 		conn->held = query;
 		PQclear(*answer);
 		return true;
@@ -148,7 +149,7 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 	prepared_find(conn, query->statement,
 	    strcmp(meaning_state(*answer), "26000") == 0 ?
 	    PREPARED_NOT : PREPARED_STALE);
-	/* A procedure that commits may have had its effect. */
+	/* A procedure that commits may have had an effect. */
 	if (!may_run_again(query) ||
 	    (sql_commits(query_sql(query)) &&
 		!prepared_is_refused(query->statement, *answer)))
@@ -160,8 +161,8 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 }
 
 /*
- * How long it took, the server having begun with it at @since_us. What comes
- * in one turn behind another answer took no time of its own.
+ * Learn how long @query took; the server began with it at @since_us. Of answers
+ * that come in one turn only the first counts.
  */
 static inline void
 learn(struct conn *conn, const struct query *query, int64_t since_us,
@@ -169,8 +170,8 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 {
 	float	us = 0;
 
-	/* The host has its part in the time of a stream; and nobody waits for
-	 * one that was overtaken. */
+	/* The host is part of a stream's time; no caller waits for a query that
+	 * was overtaken. */
 	if (query->on_row != NULL || query->overtaken || query->describes)
 		return;
 	if (turn->answers++ == 0)
@@ -185,7 +186,7 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 		    us);
 }
 
-/* In the figures: all that was sent and answered, whoever it was for. */
+/* Count in the figures each query that was sent and answered. */
 static inline void
 count(const struct conn *conn, const struct query *query,
     const PGresult *answer, const struct answer_turn *turn)
@@ -235,7 +236,7 @@ answer_query(struct conn *conn, struct query *query, PGresult *answer,
 	conn->held_answer = answer;
 }
 
-/* The answer to a command ahead of a query: its error becomes the query's. */
+/* Keep the error of a command ahead of a query: it becomes the query's. */
 static void
 ahead_answered(struct conn *conn, PGresult *answer)
 {
@@ -257,7 +258,8 @@ prepare_answered(struct conn *conn, struct query *query, PGresult *answer)
 		PQclear(answer);
 		return;
 	}
-	/* 42P05: the host took the name. The next one will be another. */
+	/* 42P05: the host uses that name for a statement of its own. Prepare
+	 * under the next name. */
 	if (strcmp(meaning_state(answer), "42P05") == 0 &&
 	    query->kind == QUERY_SHARED) {
 		prepared_set(conn, query->statement, PREPARED_NOT);
@@ -285,15 +287,17 @@ session_answered(struct conn *conn, PGresult *answer)
 	PQclear(answer);
 }
 
-/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages,
- * 24 or 40 bytes): behind one, the insert position means the page's begin. */
+/* No record ends inside the header of a WAL page (XLogRecPtr, 8 kB pages, 24 or
+ * 40 bytes): an insert position just after a header stands for the begin of the
+ * page. */
 static uint64_t
 record_end(uint64_t lsn)
 {
 	return lsn % 8192 <= 40 ? lsn - lsn % 8192 : lsn;
 }
 
-/* The answer to send_position(); without one it stays unknown. */
+/* Take the answer to send_position(); without a row the position stays
+ * unknown. */
 static void
 position_answered(struct conn *conn, struct query *query, PGresult *answer)
 {
@@ -307,8 +311,8 @@ position_answered(struct conn *conn, struct query *query, PGresult *answer)
 	PQclear(answer);
 }
 
-/* A write on what is no primary any more? The server reports its role behind
- * the error, right before the Sync. */
+/* Did a write reach a server that is no longer a primary? The server reports
+ * its role after the error, right before the Sync. */
 static bool
 is_misrouted(const struct conn *conn, const struct query *query,
     const PGresult *answer)
@@ -319,7 +323,7 @@ is_misrouted(const struct conn *conn, const struct query *query,
 	    dial_role(conn->pg) != HEALTH_ROLE_PRIMARY;
 }
 
-/* A Sync came back: what it covers is decided. */
+/* A Sync came back: the query that waits for it ends now. */
 static void
 segment_ended(struct conn *conn)
 {
@@ -330,7 +334,7 @@ segment_ended(struct conn *conn)
 		PQclear(conn->ahead_error);
 		conn->ahead_error = NULL;
 	}
-	/* Committed; but its position is asked for, and comes next. */
+	/* The query committed; its position comes next. */
 	if (query != NULL && query->position) {
 		query->committed = true;
 		return;
@@ -349,7 +353,7 @@ segment_ended(struct conn *conn)
 	if (query == NULL)
 		return;
 	if (is_misrouted(conn, query, answer)) {
-		/* Go and find the one that is. */
+		/* Another server is the primary: report the role. */
 		endpoint_see_role(conn->wire->fleet, conn->endpoint,
 		    dial_role(conn->pg), conn->epoch);
 		PQclear(answer);
@@ -390,8 +394,8 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 		return;
 	}
 	/*
-	 * Out of step. What is expected stays in the ring, so that whoever
-	 * asked is told that the connection was lost.
+	 * Out of step. The ring keeps what is expected, so that its queries end
+	 * as lost with the connection.
 	 */
 	if (status == PGRES_PIPELINE_SYNC ||
 	    (kind == EXPECT_SYNC && status != PGRES_FATAL_ERROR)) {
@@ -401,7 +405,7 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 		return;
 	}
 	if (kind == EXPECT_SYNC) {
-		/* The commit itself failed: that is the query's answer. */
+		/* The commit itself failed: its error is the query's answer. */
 		if (answer_is_last(conn, answer) || conn->held == NULL) {
 			if (conn->state == CONN_RESETTING ||
 			    conn->state == CONN_SETUP)
@@ -426,7 +430,7 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 	case PGRES_COPY_IN:
 	case PGRES_COPY_OUT:
 	case PGRES_COPY_BOTH:
-		/* libpq would say so for ever. */
+		/* PQgetResult() would return this for ever. */
 		conn_break(conn, HEALTH_NOTHING,
 		    "COPY from and to the client is not possible here");
 		PQclear(answer);
@@ -454,10 +458,9 @@ tell_notice(const struct conn *conn, const PGresult *notice)
 }
 
 /*
- * A FATAL error that answers no query arrives as a notice. A backend that is
- * told to go at once, because another one crashed (57P02) or for an immediate
- * shutdown (57P01), says so with severity WARNING: quickdie() in
- * src/backend/tcop/postgres.c.
+ * A FATAL error that answers no query arrives as a notice. 57P02 (another
+ * backend crashed) and 57P01 (immediate shutdown) come with severity WARNING:
+ * quickdie() in src/backend/tcop/postgres.c.
  */
 static void
 on_notice(void *arg, const PGresult *notice)
@@ -491,7 +494,7 @@ answer_check_role(struct conn *conn)
 	enum health_role	 role = dial_role(conn->pg);
 
 	conn->role_us = conn_now(conn);
-	/* Our own setting hides that of the server. */
+	/* Our own read-only setting hides the server's. */
 	if (conn->terms->reader && role == HEALTH_ROLE_READONLY)
 		role = HEALTH_ROLE_PRIMARY;
 	if (conn->terms->reader && role == HEALTH_ROLE_PRIMARY &&
@@ -499,7 +502,7 @@ answer_check_role(struct conn *conn)
 		role = HEALTH_ROLE_READONLY;
 	if (role == conn->dial.role || role == HEALTH_ROLE_UNKNOWN)
 		return;
-	/* A setting of a lease's own session says nothing of the server. */
+	/* A lease may have set its session to read-only. */
 	if (role != HEALTH_ROLE_STANDBY &&
 	    conn->dial.role != HEALTH_ROLE_STANDBY &&
 	    (conn->lease != NULL || conn->state == CONN_RESETTING ||

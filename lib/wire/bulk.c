@@ -1,6 +1,6 @@
 /*
- * bulk.c - whether an answer, or parameters, are too large, and giving their
- * memory back.
+ * bulk.c - refusing answers and parameters that are too large, and giving the
+ * memory of large ones back.
  */
 #include "wire/bulk.h"
 
@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* Much memory of @conn is freed before the next tick, which gives it back. */
+/* Have the next tick give the memory back that @conn frees until then. */
 static void
 trim_later(struct conn *conn)
 {
@@ -34,8 +34,8 @@ bulk_break(struct conn *conn, const char *why)
 	conn_break(conn, HEALTH_NOTHING, why);
 }
 
-/* Bytes that were ever read from @conn, or an estimate of those since its
- * head. */
+/* Bytes read from @conn, as the kernel counts them, or else an estimate of
+ * those since its head. */
 static uint64_t
 received(const struct conn *conn)
 {
@@ -57,7 +57,7 @@ bulk_measure(struct conn *conn)
 	uint64_t	now, most = conn->terms->config->max_result_size;
 	char		why[100];
 
-	/* Rows one by one, and COPY, are not kept. */
+	/* Streams are not kept in memory. */
 	if (conn->head == conn->tail || conn->streams > 0)
 		return;
 	now = received(conn);
@@ -90,8 +90,8 @@ bulk_taken(struct conn *conn)
 	conn->bulky = false;
 	conn->wire->trim = true;
 	conn_due(conn, conn_now(conn));
-	/* The buffer that libpq had for a row is never made smaller; below
-	 * BULK_BYTES that is not worth a login. */
+	/* libpq never shrinks its buffer for a row: close the connection, if it
+	 * is worth a login. */
 	if (conn->overgrown && !conn_is_broken(conn))
 		conn_retire(conn);
 }
@@ -108,7 +108,8 @@ bulk_sent(struct conn *conn, struct query *query)
 	}
 	if (query->kind == QUERY_SHARED || query->outside < BULK_PARAMS)
 		return;
-	/* The text may still say what an error means. */
+	/* Keep SQL that was not registered: its text may tell what an error
+	 * means. */
 	if (query->statement == NULL)
 		keep = (size_t)(query->sql + strlen(query->sql) + 1 -
 		    (char *)query->memory);
@@ -132,7 +133,8 @@ bulk_sent(struct conn *conn, struct query *query)
 bool
 bulk_fits_now(const struct query *query)
 {
-	/* Volatile: a compiler may take any malloc() for granted. */
+	/* Volatile, as a compiler may drop a malloc() whose memory is not
+	 * used. */
 	void	*volatile room = malloc(query->outside + BULK_LOOK);
 
 	free(room);

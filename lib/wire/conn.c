@@ -5,8 +5,8 @@
  *	                           READY <-> RESETTING
  *	any but NEW -> BROKEN -> CLOSED
  *
- * The login and what happens on its descriptor are in session.c, what goes over
- * it in send.c, what comes back in answer.c, and its end in ending.c.
+ * Login and events: session.c. Sending: send.c. Answers: receive.c, answer.c.
+ * What becomes of a lost connection's queries: pool/ending.c.
  */
 #include "wire/conn.h"
 
@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Count @conn in this worker's slot, see share.h, and in what damage.h restores
- * it from. @by wraps: UINT16_MAX takes one away. */
+/* Count @conn in this worker's slot, see pool/share.h, and in the copy of
+ * damage.h. @by wraps: UINT16_MAX takes one away. */
 static void
 count_by(const struct conn *conn, uint16_t by)
 {
@@ -33,7 +33,7 @@ count_by(const struct conn *conn, uint16_t by)
 #define MAY(state) (uint8_t)(1u << (CONN_ ## state))
 #define MAY_END	   (MAY(BROKEN) | MAY(CLOSED))
 
-/* CLOSED without BROKEN: the pool is closed. */
+/* From any state to CLOSED without BROKEN: the pool is closed. */
 const uint8_t conn_next[CONN_STATES] = {
 	[CONN_NEW] = MAY(DIALING),
 	[CONN_DIALING] = MAY(SETUP) | MAY_END,
@@ -87,7 +87,7 @@ conn_new(struct terms *terms, uint32_t endpoint)
 	return conn;
 }
 
-/* The fleet counts it no more. */
+/* Take @conn out of the fleet's counts. */
 static void
 uncount(struct conn *conn)
 {
@@ -126,7 +126,7 @@ delist(struct conn *conn)
 		TAILQ_REMOVE(&wire->to_flush, conn, flush_link);
 	TAILQ_REMOVE(&conn->on->conns, conn, link);
 	TAILQ_REMOVE(&wire->conns[conn->endpoint], conn, sibling_link);
-	/* A login that broke is one until its end was acted upon. */
+	/* A login that broke counts as one until its end was acted upon. */
 	if (last < CONN_READY)
 		conn->on->dialing--;
 	conn->on->answered += conn->in_flight;
@@ -233,7 +233,7 @@ conn_pause(struct conn *conn, enum conn_pause why, bool paused)
 	conn->paused = (uint8_t)now;
 	conn->resumed = now == 0;
 	conn->head_since_us = conn_now(conn);
-	/* The flush also updates the events that are watched for. */
+	/* The flush also sets the events to watch for. */
 	conn_flush_later(conn);
 }
 
@@ -264,7 +264,7 @@ conn_close(struct conn *conn)
 
 	conn_unwatch(conn);
 	conn_dialed(conn, conn->loss == HEALTH_NOTHING);
-	/* The server notices no sooner than it is done with its work. */
+	/* The server notices the end of its client only after its work. */
 	if (conn->busy && conn->fd != -1 && conn->orphan == -1)
 		orphan_add(&wire->fleet->segment, conn->endpoint,
 		    (uint32_t)PQbackendPID(conn->pg), segment_ms(

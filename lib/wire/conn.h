@@ -2,12 +2,12 @@
  * conn.h - one connection to one endpoint, in pipeline mode: its life.
  *
  * conn_become() changes its state, and keeps the lists and counts that follow
- * from that. Apart from the state are: whether it is idle or busy, which is
- * what the ring says, the server's answers to come in their order; whether it
- * retires, and whether it is paused. Serving a shared query changes no state.
+ * from it. Idle and busy are no states: the ring, the answers to come in their
+ * order, tells them. Retiring and paused are flags beside the state. Serving a
+ * shared query changes no state.
  *
- * A connection is closed in conn_close() only; code that finds it broken says
- * so with conn_break() and lets the next tick lose it.
+ * A connection is closed in conn_close() only; code that finds it broken calls
+ * conn_break(), and the next tick loses it.
  */
 #ifndef LIB_WIRE_CONN_H
 #define LIB_WIRE_CONN_H
@@ -19,15 +19,15 @@
 
 #include <assert.h>
 
-/* In the order of a life; conn_next[] has which may follow which. */
+/* In the order of a life; conn_next[] tells which may follow which. */
 enum conn_state {
 	CONN_NEW,	/* listed and counted nowhere */
 	CONN_DIALING,	/* the login runs */
 	CONN_SETUP,	/* logged in; SET and init statements run */
-	CONN_READY,	/* shared: idle, or busy with queries of anybody */
+	CONN_READY,	/* idle, or busy with shared queries */
 	CONN_LEASED,	/* held by conn->lease */
-	CONN_RESETTING, /* a lease left something: nobody's until the settings
-			   were made again */
+	CONN_RESETTING, /* a lease left something: used for nothing until the
+			   settings were made again */
 	CONN_BROKEN,	/* on wire->broken; the next tick loses it */
 	CONN_CLOSED,	/* listed and counted nowhere any more */
 	CONN_STATES
@@ -50,23 +50,23 @@ struct expect {
 
 /* Why a connection is not read; bits. */
 enum conn_pause {
-	CONN_PAUSE_HOST = 1,	 /* its stream is to wait */
-	CONN_PAUSE_INTERRUPT = 2 /* whoever comes next would be hit */
+	CONN_PAUSE_HOST = 1,	 /* the host paused its stream */
+	CONN_PAUSE_INTERRUPT = 2 /* the next query would be canceled instead */
 };
 
 /* A statement on one connection. */
 enum prepared {
 	PREPARED_NOT = 0,
-	PREPARED_SENT, /* not answered yet, and may fail */
+	PREPARED_SENT, /* PREPARE was sent, and may fail */
 	PREPARED_YES,
 	PREPARED_STALE
 };
 
 struct conn {
-	struct mews_group *group;  /* whose; for the rooms above */
+	struct mews_group *group;  /* opaque here, for the rooms above */
 	struct terms *terms;	   /* of its group */
 	struct wire *wire;
-	struct group_endpoint *on; /* the group's to its endpoint */
+	struct group_endpoint *on; /* the group's record of its endpoint */
 	struct known *known;	   /* of its endpoint */
 	uint32_t endpoint;
 	unsigned epoch; /* of the endpoint when it was dialed */
@@ -78,31 +78,32 @@ struct conn {
 	int events;	    /* watched for */
 	bool corkable;	    /* a TCP socket */
 	bool corked;
-	bool synced;	    /* this turn, at least once */
+	bool synced;	    /* a Sync was sent in this turn */
 	bool flushing;	    /* on wire->to_flush */
-	bool replaces;	    /* one whose max_lifetime was over */
+	bool replaces;	    /* a connection whose max_lifetime is over */
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool shared;	    /* in the slot's count: see share.h */
 	bool budget_dialing; /* counted as a login that runs */
 	int orphan;	    /* where its backend is recorded, or -1 */
-	bool busy;	    /* closed while the server was at work on it */
-	uint8_t paused;	    /* nothing of it is read, or told: conn_pause
-			       bits */
-	bool resumed;	    /* bytes read before are looked at again */
-	bool slow_lane;	    /* kept for slow queries, see choose.c */
-	bool stall_said;    /* reported, until its head is answered */
-	bool bystander;	    /* ended for what none of its queries did, but for
+	bool busy;	    /* closed while the server worked on it */
+	uint8_t paused;	    /* not read, no callbacks: bits of conn_pause */
+	bool resumed;	    /* look again at bytes that libpq has read */
+	bool slow_lane;	    /* kept for slow queries, see pool/choose.c */
+	bool stall_said;    /* its stall was reported, until its head is
+			       answered */
+	bool bystander;	    /* broken through no fault of its queries, except
 			       its head if too_large */
-	bool too_large;	    /* broken for the size of its head's answer */
-	bool starved;	    /* libpq had no memory just now */
-	bool overgrown;	    /* libpq keeps much memory for it */
-	bool widened;	    /* an answer of many bytes came, ever */
-	bool bulky;	    /* an answer of many bytes was told just now */
+	bool too_large;	    /* broken by the size of its head's answer */
+	bool starved;	    /* libpq just ran out of memory */
+	bool overgrown;	    /* libpq keeps a large buffer */
+	bool widened;	    /* an answer of many bytes has come before */
+	bool bulky;	    /* an answer of many bytes has just ended */
 	uint32_t bulk_head; /* the head when bytes came last */
-	uint32_t reads;	    /* how often bytes came for bulk_head */
-	uint64_t bulk_from; /* start of the bytes of bulk_head */
-	enum health_evidence loss; /* BROKEN: what it says of the server */
-	struct mews_lease *lease;  /* LEASED, or since then BROKEN; else NULL */
+	uint32_t reads;	    /* reads of the socket for bulk_head */
+	uint64_t bulk_from; /* count of bytes where those of bulk_head start */
+	enum health_evidence loss; /* BROKEN: evidence about the server */
+	struct mews_lease *lease;  /* LEASED, or BROKEN while leased; else
+				      NULL */
 
 	struct expect *ring; /* ring_size is a power of two */
 	uint32_t ring_size, head, tail;
@@ -111,20 +112,23 @@ struct conn {
 	uint32_t unsynced;   /* queries since the last Sync */
 	uint32_t streams;    /* of the queries in flight, those streaming */
 	uint32_t notices;    /* ever */
-	struct copy *copy;   /* one of these streams, or NULL */
-	uint32_t slow;	     /* of the queries in flight, those known so */
+	struct copy *copy;   /* a stream that is a COPY, or NULL */
+	uint32_t slow;	     /* of the queries in flight, those known to be
+				slow */
 	PGresult *answer;    /* to the head, until libpq says it is whole */
-	PGresult *ahead_error; /* of the PREPARE or AHEAD before the head */
-	struct query *held;  /* answered; told when its Sync arrives */
+	PGresult *ahead_error; /* of a PREPARE or AHEAD before the head */
+	struct query *held;  /* answered; ends when its Sync arrives */
 	PGresult *held_answer;
 
 	struct prepared_mark *prepared; /* by statement number */
 	uint32_t prepared_room;
 
-	int64_t role_us;       /* the last look at what it says of its role */
-	int64_t heard_us;      /* bytes came, or were looked for */
-	int64_t head_since_us; /* the head is being worked on since */
-	struct patience patience; /* DIALING, SETUP: with the server */
+	int64_t role_us;       /* the last look at the role that the server
+				  reports */
+	int64_t heard_us;      /* when bytes last came, or were looked for */
+	int64_t head_since_us; /* when the server began with the head */
+	struct patience patience; /* DIALING, SETUP: how long the server may be
+				     silent */
 	int64_t dialed_us;
 	int64_t idle_since_us;
 	int64_t expires_us;    /* LOOP_NEVER: not by age */
@@ -147,7 +151,7 @@ conn_now(const struct conn *conn)
 	return loop_now(conn->wire->loop);
 }
 
-/* Something of @conn is due at @at_us: do not sleep beyond. */
+/* Something of @conn is due at @at_us: do not wait beyond it. */
 static inline void
 conn_due(const struct conn *conn, int64_t at_us)
 {
@@ -161,7 +165,7 @@ conn_logs_in(const struct conn *conn)
 	return conn->state < CONN_READY;
 }
 
-/* Can it serve somebody: READY, LEASED or RESETTING? */
+/* Is its session usable: READY, LEASED or RESETTING? */
 static inline bool
 conn_is_up(const struct conn *conn)
 {
@@ -174,7 +178,7 @@ conn_is_broken(const struct conn *conn)
 	return conn->state == CONN_BROKEN;
 }
 
-/* Was everything answered? It may be held by a lease. */
+/* Was everything answered? A lease may hold it. */
 static inline bool
 conn_is_idle(const struct conn *conn)
 {
@@ -182,7 +186,7 @@ conn_is_idle(const struct conn *conn)
 	    conn->held == NULL;
 }
 
-/* Idle, and held by nobody? */
+/* Idle, and held by no lease? */
 static inline bool
 conn_is_free(const struct conn *conn)
 {
@@ -190,7 +194,7 @@ conn_is_free(const struct conn *conn)
 	    conn->held == NULL;
 }
 
-/* As conn_become(), where lists and counts change. */
+/* The part of conn_become() that changes lists and counts. */
 void conn_enter(struct conn *conn, enum conn_state to);
 
 /*
@@ -207,38 +211,39 @@ conn_become(struct conn *conn, enum conn_state to)
 	conn->state = to;
 }
 
-/* One to @endpoint, as it is now, on no list. NULL: out of memory. */
+/* A connection to @endpoint in its present epoch, on no list. NULL: out of
+ * memory. */
 struct conn *conn_new(struct terms *terms, uint32_t endpoint);
 
-/* The login is over. */
+/* The login ended, @well or not. */
 void conn_dialed(struct conn *conn, bool well);
 
 /* Wait for @events on its descriptor. False: out of memory. */
 bool conn_watch(struct conn *conn, int events);
-/* libpq may close the descriptor: give it up. */
+/* Give the descriptor up, as libpq may close it. */
 void conn_unwatch(struct conn *conn);
 
 /*
- * Put a query into its pipeline, to be flushed in this turn's tick, with the
- * BEGIN of its lease ahead of it if @begin. False: it could not; the query was
- * not sent and the connection is broken.
+ * Put a query into the pipeline, to be flushed in this turn's tick, with the
+ * BEGIN of its lease ahead of it if @begin. False: the query was not sent and
+ * the connection is broken.
  */
 bool conn_send(struct conn *conn, struct query *query, bool begin);
 
 /* Send SQL of our own; its failure breaks the connection. */
 bool conn_send_session(struct conn *conn, const char *sql);
 
-/* End the segment: the server commits, or skips to here. */
+/* Send a Sync: the server commits there, or skips to there after an error. */
 bool conn_sync(struct conn *conn);
 
 /* Undo what a lease left behind, and make the group's settings again. */
 bool conn_send_reset(struct conn *conn);
 
-/* Did bytes arrive that nobody has read yet? */
+/* Are there bytes in the socket that were not read yet? */
 bool conn_has_bytes(const struct conn *conn);
 
-/* Stop reading and telling for @why, or no longer for that: in the next tick
- * it goes on, unless there is another reason. */
+/* Stop reading and running callbacks for the reason @why, or end that reason:
+ * without another one the connection goes on in the next tick. */
 void conn_pause(struct conn *conn, enum conn_pause why, bool paused);
 
 /* Something was sent: session_flush() is to be called in the next tick. */
@@ -251,21 +256,22 @@ conn_flush_later(struct conn *conn)
 	TAILQ_INSERT_TAIL(&conn->wire->to_flush, conn, flush_link);
 }
 
-/* A call of libpq failed: if that closed the socket, give it up. */
+/* After a failed call of libpq: if it closed the socket, give the descriptor
+ * up. */
 void conn_check_socket(struct conn *conn);
 
-/* @conn is of no more use; the next tick loses it and reports @evidence. */
+/* Mark @conn as broken; the next tick loses it and reports @evidence. */
 void conn_break(struct conn *conn, enum health_evidence evidence,
     const char *why);
 
-/* No new work for it; it is closed when nothing is in flight. */
+/* Give @conn no new work; it is closed when nothing is in flight. */
 void conn_retire(struct conn *conn);
 
-/* The one place where a connection ends. Nothing is in flight any more, and
- * nobody holds it. */
+/* End a connection that has nothing in flight, and that no lease holds: the one
+ * place where that happens. */
 void conn_close(struct conn *conn);
 
-/* Free the memory of @conn, and tell nobody. */
+/* Free the memory of @conn, and nothing else. */
 void conn_free(struct conn *conn);
 
 #endif

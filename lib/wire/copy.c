@@ -3,15 +3,15 @@
  *
  *	WAITS -> ASKED -> TAKES or SENDS -> ENDS -> pipeline mode
  *
- * By the simple protocol: with the extended one libpq sends a Sync at once and
- * another behind the data. Where the server refuses between its CopyInResponse
- * and the first piece of data, the first of them ends the error, and the
- * second brings a ReadyForQuery that answers nothing.
+ * COPY uses the simple protocol: with the extended one libpq sends a Sync at
+ * once and another after the data. If the server fails between its
+ * CopyInResponse and the first piece of data, the first Sync ends the error,
+ * and the second brings a ReadyForQuery that answers nothing.
  *
- * While data is sent, libpq does not look at what the server says: an error
- * would be seen only at the end. But the server has little to say then, a
- * notice or that error; so when it spoke and no notice came of it within
- * COPY_SILENCE_US, the COPY is ended in order to read what it was.
+ * While data is sent libpq does not look at what the server sends, and would
+ * show an error only at the end. The server sends only notices or an error
+ * then: if bytes came and no notice appeared within COPY_SILENCE_US, the COPY
+ * is ended in order to read the error.
  */
 #include "wire/copy.h"
 
@@ -30,11 +30,11 @@
 #define COPY_BUFFER	65536  /* bytes put until the socket is asked */
 
 enum copy_state {
-	COPY_WAITS, /* for answers to what is ahead of it */
-	COPY_ASKED, /* sent; is it a COPY at all? */
+	COPY_WAITS, /* for the answers ahead of it */
+	COPY_ASKED, /* sent; will the server begin a COPY? */
 	COPY_TAKES, /* data comes */
 	COPY_SENDS, /* data goes */
-	COPY_ENDS   /* all was said; how did it end? */
+	COPY_ENDS   /* no more data; the end is to come */
 };
 
 struct copy {
@@ -42,16 +42,17 @@ struct copy {
 	mews_copy_data_fn *on_data; /* NULL: data goes */
 	mews_copy_room_fn *on_room;
 	bool script;	  /* no COPY: several statements */
-	mews_query_fn *on_result; /* of each of them; or NULL */
-	PGresult *answer; /* how it ended, once known */
+	mews_query_fn *on_result; /* for each statement; or NULL */
+	PGresult *answer; /* its end, once known */
 	bool stopped;	  /* the rest is thrown away */
-	bool full;	  /* the socket is; on_room is owed */
+	bool full;	  /* the socket is full; on_room is owed */
 	bool ending;	  /* nothing more will be put */
-	bool heard;	  /* bytes came, that may be a notice */
+	bool heard;	  /* bytes came that may be a notice */
 	uint32_t notices; /* of the connection, as last looked at */
-	int64_t silent_us; /* the server's bytes are an error then; 0: none */
+	int64_t silent_us; /* from then on the bytes count as an error; 0: none
+			      came */
 	size_t put;	  /* bytes, since the socket was asked */
-	char why[120];	  /* the host aborted it; or "" */
+	char why[120];	  /* why the host aborted it; or "" */
 };
 
 void
@@ -81,7 +82,7 @@ broke(struct conn *conn)
 	conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 }
 
-/* All ahead was answered: leave the pipeline, and ask. */
+/* Everything ahead was answered: leave pipeline mode, and send the COPY. */
 static void
 ask(struct conn *conn)
 {
@@ -94,20 +95,20 @@ ask(struct conn *conn)
 	conn_flush_later(conn);
 }
 
-/* The last word on data that goes. */
+/* End the data; @why: abort it. */
 static void
 finish(struct conn *conn, const char *why)
 {
 	conn->copy->state = COPY_ENDS;
 	conn->head_since_us = conn_now(conn);
-	/* An error may have been read before: then nothing more comes. */
+	/* libpq may have read an error already: look again. */
 	conn->resumed = true;
 	if (PQputCopyEnd(conn->pg, why) != 1)
 		broke(conn);
 	conn_flush_later(conn);
 }
 
-/* The server took all that was put? Then there is room. */
+/* Tell the host of room, if everything that was put is on its way. */
 static void
 look_for_room(struct conn *conn)
 {
@@ -125,14 +126,14 @@ look_for_room(struct conn *conn)
 		copy->on_room(query->arg);
 }
 
-/* Did the server say something that is no notice? */
+/* Did the server send something other than a notice? */
 static void
 look_for_error(struct conn *conn)
 {
 	struct copy    *copy = conn->copy;
 	PGnotify       *notify;
 
-	/* Makes libpq look, but at notices and notifications only. */
+	/* PQnotifies() makes libpq look, at notices and notifications only. */
 	while ((notify = PQnotifies(conn->pg)) != NULL)
 		PQfreemem(notify);
 	if (copy->notices != conn->notices) {
@@ -169,7 +170,7 @@ copy_scan(struct conn *conn, int64_t now_us)
 		conn_due(conn, copy->silent_us);
 }
 
-/* A piece of data for the host. */
+/* Hand a piece of data to the host. */
 static void
 deliver(struct conn *conn, const char *data, int length)
 {
@@ -182,7 +183,7 @@ deliver(struct conn *conn, const char *data, int length)
 		    copy->on_data(query->arg, data, (size_t)length));
 }
 
-/* Data that came. False: there is no more of it now. */
+/* Take data that came. False: there is no more now. */
 static bool
 take_data(struct conn *conn)
 {
@@ -200,7 +201,7 @@ take_data(struct conn *conn)
 	return length != 0;
 }
 
-/* Did @answer end a transaction so that its work stays? */
+/* Did @answer end a transaction that committed? */
 static bool
 committed(const PGresult *answer)
 {
@@ -210,7 +211,7 @@ committed(const PGresult *answer)
 	    strcmp(tag, "PREPARE TRANSACTION") == 0;
 }
 
-/* One statement of a script was answered. */
+/* Take the answer to one statement of a script. */
 static void
 script_answered(struct conn *conn, PGresult *answer)
 {
@@ -284,7 +285,7 @@ answered(struct conn *conn, PGresult *answer)
 	PQclear(answer);
 }
 
-/* All was answered: back into the pipeline, and tell. */
+/* Everything was answered: go back to pipeline mode, and end the query. */
 static void
 ended(struct conn *conn)
 {
@@ -299,7 +300,7 @@ ended(struct conn *conn)
 	if (answer_is_last(conn, answer))
 		return;
 	query = ring_pop(conn, conn_now(conn)).query;
-	/* Of data that goes, it says who stopped it. */
+	/* Remember that the host aborted it. */
 	query->stopped = copy->why[0] != '\0';
 	copy->answer = NULL;
 	copy_free(copy);
@@ -363,7 +364,7 @@ copy_give_up(struct conn *conn)
 		finish(conn, copy->why);
 }
 
-/* Put @query into the ring; ask at once if nothing is ahead of it. */
+/* Put @query into the ring; send it at once if nothing is ahead. */
 static bool
 enqueue(struct conn *conn, struct query *query, bool begin)
 {
@@ -430,7 +431,7 @@ copy_put(struct conn *conn, const void *data, size_t length)
 	struct copy	*copy = conn->copy;
 	int		 left;
 
-	/* From here the server is waited for. */
+	/* The lease is not idle: from here on the server works. */
 	conn->lease->active_us = conn_now(conn);
 	conn->head_since_us = conn->lease->active_us;
 	conn_flush_later(conn);

@@ -1,9 +1,9 @@
 /*
  * copy.h - COPY, and texts of several statements, on a leased connection.
  *
- * libpq has neither in pipeline mode, so the connection leaves it when all
- * before the COPY was answered, and comes back to it at its end. Meanwhile
- * the COPY is the ring's only entry.
+ * libpq can do neither in pipeline mode: the connection leaves it when
+ * everything before the COPY was answered, and enters it again at the COPY's
+ * end. Meanwhile the COPY is the ring's only entry.
  */
 #ifndef LIB_WIRE_COPY_H
 #define LIB_WIRE_COPY_H
@@ -14,8 +14,8 @@
 
 struct copy;
 
-/* Put @query, a COPY, onto @conn, behind a BEGIN if @begin; one of @on_data
- * and @on_room is NULL. UNAVAILABLE: @conn broke; NOMEM. */
+/* Put @query, a COPY, onto @conn, after a BEGIN if @begin; one of @on_data and
+ * @on_room is NULL. MEWS_UNAVAILABLE: @conn broke. */
 enum mews_status copy_begin(struct conn *conn, struct query *query, bool begin,
     mews_copy_data_fn *on_data, mews_copy_room_fn *on_room);
 
@@ -23,36 +23,37 @@ enum mews_status copy_begin(struct conn *conn, struct query *query, bool begin,
 enum mews_status copy_script(struct conn *conn, struct query *query,
     bool begin, mews_query_fn *on_result);
 
-/* Does @copy, which may be NULL, take data still; does it now? */
+/* Does @copy, which may be NULL, still take data? */
 bool copy_is_open(const struct copy *copy);
 bool copy_has_room(const struct copy *copy);
 
-/* A piece of data. NOMEM: room is told of; UNAVAILABLE: @conn broke. */
+/* Put a piece of data. MEWS_NOMEM: on_room will run; MEWS_UNAVAILABLE: @conn
+ * broke. */
 enum mews_status copy_put(struct conn *conn, const void *data, size_t length);
 
-/* No more data; @abort: and store none of it, for that reason. */
+/* End the data; @abort: a reason to store none of it, or NULL. */
 void copy_end(struct conn *conn, const char *abort);
 
-/* The head of the ring is a COPY: go on with it as far as it goes. True: it
- * ended, and the connection is in pipeline mode again. */
+/* Go on with the COPY at the head of the ring. True: it ended, and the
+ * connection is in pipeline mode again. */
 bool copy_turn(struct conn *conn);
 
 /* Bytes came from the server. */
 void copy_heard(struct conn *conn);
 
-/* Is it the host's turn? */
+/* Does the COPY wait for the host? */
 bool copy_waits(const struct copy *copy);
 
-/* Is room to be told of, when the socket takes more? */
+/* Is on_room owed, once the socket takes more? */
 bool copy_is_full(const struct copy *copy);
 
-/* Time passed. Sets pool_due(). */
+/* Act on time that passed. Sets loop_due(). */
 void copy_scan(struct conn *conn, int64_t now_us);
 
-/* The asker gave the COPY up: end it without storing anything. */
+/* End a COPY that was given up, without storing anything. */
 void copy_give_up(struct conn *conn);
 
-/* NULL is a no-op. */
+/* Free @copy; NULL is a no-op. */
 void copy_free(struct copy *copy);
 
 #endif

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define DIAL_STEPS 4 /* in a row, without a turn of the loop */
+#define DIAL_STEPS 4 /* of PQconnectPoll() in a row, within one turn */
 
-/* libpq prints notices on stderr unless told otherwise. */
+/* Ignore notices of a login, which libpq would print on stderr. */
 static void
 swallow(void *arg, const char *message)
 {
@@ -56,7 +56,7 @@ find_sqlstate(char sqlstate[6], const char *message)
 	}
 }
 
-/* Is there somebody at the other end? */
+/* Is the socket connected? */
 static bool
 is_connected(const PGconn *pg)
 {
@@ -68,9 +68,9 @@ is_connected(const PGconn *pg)
 }
 
 /*
- * Did the server end the TLS handshake with an alert? So it refuses a client's
- * certificate: under TLS 1.3 that comes when the client is done, and libpq
- * closes the socket. The words are OpenSSL's, in no language but English.
+ * Did the server end the TLS handshake with an alert? That is how it refuses a
+ * client's certificate: under TLS 1.3 after the client has finished, and libpq
+ * closes the socket. The words are OpenSSL's, always in English.
  */
 static bool
 is_alert(const char *message)
@@ -78,8 +78,8 @@ is_alert(const char *message)
 	return strstr(message, " alert ") != NULL;
 }
 
-/* Did libpq give up before it went to an address? So libpq 17 does where it
- * has no credentials and GSS is required. */
+/* Did libpq give up before it tried an address? libpq 17 does so without
+ * credentials if GSS is required. */
 static bool
 is_local(const PGconn *pg)
 {
@@ -94,7 +94,8 @@ fail(struct dial *dial)
 {
 	const char *message = PQerrorMessage(dial->pg);
 
-	/* Not to be watched any more, whether libpq closed it or not. */
+	/* The descriptor is not watched any more, whether libpq closed it or
+	 * not. */
 	dial->fd = -1;
 	find_sqlstate(dial->sqlstate, message);
 	dial_message(dial->why, sizeof(dial->why), message);
@@ -106,10 +107,10 @@ fail(struct dial *dial)
 		dial->evidence = HEALTH_REJECTED;
 	else if (is_alert(message) || is_connected(dial->pg) ||
 	    is_local(dial->pg))
-		/* The server is there, or was not asked. Where the socket is
-		 * open it was we who gave up: for want of a password, a
-		 * certificate, TLS, GSS or channel binding. Where it hung up
-		 * libpq closed the socket. */
+		/* The server lives, or was not asked. If the socket is open
+		 * libpq gave up itself, for want of a password, a certificate,
+		 * TLS, GSS or channel binding; if the server had hung up, libpq
+		 * would have closed it. */
 		dial->evidence = HEALTH_REJECTED;
 	else
 		dial->evidence = HEALTH_REFUSED;
@@ -131,7 +132,7 @@ dial_role(const PGconn *pg)
 	    HEALTH_ROLE_READONLY : HEALTH_ROLE_PRIMARY;
 }
 
-/* To write need not wait for the next turn of the loop, as a rule. */
+/* Can the login go on at once, as the socket takes bytes? */
 static bool
 may_write(const struct dial *dial)
 {
@@ -160,7 +161,7 @@ dial_start(struct dial *dial, const struct mews_fleet *fleet,
 	if (!atomic_load(&e->named)) {
 		values[3] = NULL;
 	} else if (address[0] == '\0') {
-		/* Never wait for DNS here. */
+		/* Do not let libpq wait for DNS. */
 		dial->evidence = HEALTH_REFUSED;
 		snprintf(dial->why, sizeof(dial->why),
 		    "its host name could not be resolved yet");
@@ -176,13 +177,13 @@ dial_start(struct dial *dial, const struct mews_fleet *fleet,
 	PQsetErrorVerbosity(dial->pg, PQERRORS_VERBOSE);
 	if (PQstatus(dial->pg) == CONNECTION_BAD)
 		return fail(dial);
-	/* The documented start: as if PQconnectPoll wanted to write. */
+	/* As documented, begin as if PQconnectPoll() wanted to write. */
 	dial->fd = PQsocket(dial->pg);
 	dial->events = MEWS_WATCH_WRITE;
 	return may_write(dial) ? dial_step(dial) : DIAL_RUNS;
 }
 
-/* One call of PQconnectPoll. */
+/* Call PQconnectPoll() once. */
 static enum dial_state
 step(struct dial *dial)
 {

@@ -1,9 +1,9 @@
 /*
  * dial.h - one login to one endpoint, without blocking.
  *
- * Used by connections and by probes. The owner waits for dial.events on
- * dial.fd and calls dial_step(); around each step the descriptor may change,
- * so it must not be watched during the call. No deadline: the owner's.
+ * Used by connections, probes and interrupts. The owner waits for dial.events
+ * on dial.fd, gives the descriptor up, as it may change, and calls dial_step().
+ * The owner keeps the deadline.
  */
 #ifndef LIB_WIRE_DIAL_H
 #define LIB_WIRE_DIAL_H
@@ -20,9 +20,9 @@ struct dial {
 	PGconn *pg;
 	int fd;
 	int events; /* MEWS_WATCH_READ or MEWS_WATCH_WRITE */
-	/* After DIAL_FAILED: what it says of the server, and of the login. */
+	/* After DIAL_FAILED: evidence about the server, and why. */
 	enum health_evidence evidence;
-	char sqlstate[6]; /* "" if it was not the server that refused */
+	char sqlstate[6]; /* ""; or the code with which the server refused */
 	char why[256];	  /* one line */
 	/* After DIAL_DONE. */
 	enum health_role role;
@@ -35,7 +35,7 @@ enum dial_state dial_step(struct dial *dial);
 /* The server's role, as an open session reports it. */
 enum health_role dial_role(const PGconn *pg);
 
-/* PQgetResult() gives this one again and again, without an end. */
+/* Would PQgetResult() return @status again and again, without an end? */
 static inline bool
 dial_is_copy(const PGresult *result)
 {
@@ -45,8 +45,8 @@ dial_is_copy(const PGresult *result)
 	    status == PGRES_COPY_BOTH;
 }
 
-/* The first line of libpq's message, which is the sentence: the rest is hints,
- * and where in the server's source it was raised. */
+/* The first line of libpq's message, without the hints and the place in the
+ * server's source that follow. */
 void dial_message(char *buffer, size_t size, const char *message);
 
 #endif

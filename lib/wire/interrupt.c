@@ -16,7 +16,7 @@
 struct interrupt {
 	LIST_ENTRY(interrupt) link;
 	struct wire *wire;
-	struct conn *conn; /* NULL: it ended */
+	struct conn *conn; /* NULL: the connection has ended */
 	mews_query_id id;
 	int64_t until_us;
 	bool asking; /* logged in; the request is on its way */
@@ -38,15 +38,15 @@ unwatch(struct interrupt *interrupt)
 	loop_forget(interrupt->wire->loop, interrupt->dial.fd, interrupt);
 }
 
-/* Let the connection be read, unless another interrupt asks: @interrupt has hit
- * by now, if at all. */
+/* Let the connection be read again, unless another interrupt asks: @interrupt
+ * has had its effect, if any. */
 static void
 release(const struct interrupt *interrupt)
 {
 	const struct wire	*wire = interrupt->wire;
 	const struct interrupt	*other;
 
-	/* A pool that closes has no connections any more. */
+	/* A closing pool has no connections any more. */
 	if (!interrupt->asking || interrupt->conn == NULL ||
 	    wire->loop->closing)
 		return;
@@ -67,7 +67,7 @@ stop(struct interrupt *interrupt)
 	free(interrupt);
 }
 
-/* A call of libpq failed, which may have closed the socket. */
+/* Give @interrupt up: a call of libpq failed, or time is over. */
 static void
 give_up(struct interrupt *interrupt, const char *why)
 {
@@ -79,15 +79,15 @@ give_up(struct interrupt *interrupt, const char *why)
 	dial_message(line, sizeof(line), why);
 	fleet_log(fleet, MEWS_LOG_WARNING, "interrupt_failed", "error=%s",
 	    logfmt_text(quoted, sizeof(quoted), line));
-	/* The server may still do what it was asked for. */
+	/* The server may still cancel what runs. */
 	if (interrupt->asking && interrupt->conn != NULL &&
 	    !interrupt->conn->retiring)
 		conn_retire(interrupt->conn);
 	stop(interrupt);
 }
 
-/* Does the server work on @id, with nothing behind that is not of the same
- * lease? */
+/* Does the server work on @id, with nothing in flight after it but queries of
+ * the same lease? */
 static bool
 runs_alone(const struct conn *conn, mews_query_id id)
 {
@@ -121,8 +121,8 @@ ask(struct interrupt *interrupt)
 	snprintf(sql, sizeof(sql), "SELECT pg_cancel_backend(%d)",
 	    PQbackendPID(conn->pg));
 	interrupt->asking = true;
-	/* The query may end of itself meanwhile; nobody learns of it before
-	 * the answer, so that nothing else can be hit. */
+	/* The query may end by itself meanwhile: do not read its end before the
+	 * answer, so that nothing else is sent that could be canceled. */
 	conn_pause(conn, CONN_PAUSE_INTERRUPT, true);
 	if (PQsendQuery(interrupt->dial.pg, sql) != 1)
 		give_up(interrupt, PQerrorMessage(interrupt->dial.pg));
@@ -147,7 +147,7 @@ proceed(struct interrupt *interrupt, enum dial_state state)
 	}
 }
 
-/* Bytes of the answer came. */
+/* Read the answer. */
 static void
 listen_to(struct interrupt *interrupt)
 {

@@ -1,11 +1,10 @@
 /*
  * interrupt.h - have the server cancel a query that runs.
  *
- * Another session asks for it with pg_cancel_backend(): libpq's own way blocks.
- * The server cancels whatever runs on the session by then, so only a query is
- * interrupted that nobody else's can take the place of: its connection gets no
- * other work from then on, and is closed behind it, but for a lease's. That
- * one is not read while the server is asked, so that whatever is behind the
+ * Another session calls pg_cancel_backend(): libpq's own way blocks. The server
+ * cancels whatever the session runs by then, so the query must be the last one:
+ * its connection gets no new work, and is closed after it. A lease's connection
+ * is kept, and not read while the server is asked, so that what follows the
  * query waits for the end of both.
  */
 #ifndef LIB_WIRE_INTERRUPT_H
@@ -15,22 +14,21 @@
 
 struct interrupt;
 
-/* End those that took too long; what is due sets loop_due(). */
+/* End interrupts that took too long; sets loop_due(). */
 void interrupt_scan(struct wire *wire, int64_t now_us);
 
-/* Is the server being asked to cancel @query, of a lease? Whatever its lease
- * sends before the answer could be hit instead: nobody is told of its end
- * meanwhile. */
+/* Is the server being asked to cancel @query, of a lease? Then its callback
+ * waits: what the lease sends before the answer could be canceled instead. */
 bool interrupt_holds(const struct wire *wire, const struct query *query);
 
-/* Have the server cancel the query @id, which runs on @conn. INVALID: others
- * would be hit as well. */
+/* Ask the server to cancel the query @id, which runs on @conn. MEWS_INVALID:
+ * another query could be canceled instead. */
 enum mews_status interrupt_begin(struct conn *conn, mews_query_id id);
 
-/* @conn ends: no query is left on it to be interrupted. */
+/* @conn ends, and its queries with it: nothing is left to cancel there. */
 void interrupt_forget(struct wire *wire, const struct conn *conn);
 
-/* All of them: the pool is closed. */
+/* Stop all interrupts: the pool is closed. */
 void interrupt_stop_all(struct wire *wire);
 
 #endif

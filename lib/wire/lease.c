@@ -1,10 +1,10 @@
 /*
- * lease.c - a connection of one's own: held, parted from, lost.
+ * lease.c - a connection that one user holds: granted, parted, lost.
  *
  *	FREE -> HELD -> FREE
  *	        HELD -> SHELL -> FREE, or ORPHAN and freed
  *
- * The doors by which it is borrowed, used and given back are in borrow.c.
+ * Borrowing, using and giving back: api/borrow.c.
  */
 #include "wire/lease.h"
 
@@ -67,7 +67,7 @@ lease_free_all(struct wire *wire)
 	}
 }
 
-/* The first ones, which were on no list yet; NULL: out of memory. */
+/* A lease in new memory; NULL: out of memory. */
 static struct mews_lease * __attribute__((noinline))
 new_lease(void)
 {

@@ -14,75 +14,78 @@
 #define LEASE_MAGIC 0x6c656173u
 
 enum lease_state {
-	LEASE_FREE,   /* on wire->free_leases, for the next one */
-	LEASE_HELD,   /* by its user, and holds a connection */
+	LEASE_FREE,   /* on wire->free_leases, to be used again */
+	LEASE_HELD,   /* held by its user, with a connection */
 	LEASE_SHELL,  /* on wire->shells: held, and its connection is gone */
-	LEASE_ORPHAN, /* held, and its pool was closed */
+	LEASE_ORPHAN, /* held, but its pool was closed */
 	LEASE_STATES
 };
 
-/* Whether SQL of the user's own began or ended a transaction. */
+/* Whether the user's own SQL began or ended a transaction. */
 enum lease_hand {
-	LEASE_HAND_OFF = 0, /* nothing that counts now */
-	LEASE_HAND_SENT,    /* began or ended one; which, libpq knows later */
-	LEASE_HAND_ENDED    /* ended the last one, and no call of
-			       mews_lease_transaction() came since */
+	LEASE_HAND_OFF = 0, /* it did neither */
+	LEASE_HAND_SENT,    /* it did either; libpq knows later which */
+	LEASE_HAND_ENDED    /* it ended the last one, and
+			       mews_lease_transaction() was not called since */
 };
 
 struct mews_lease {
 	uint32_t magic;		  /* LEASE_MAGIC until mews_lease_end() */
 	enum lease_state state;	  /* written by lease_become() */
-	struct mews_group *group; /* whose; ORPHAN: NULL */
-	struct terms *terms;	  /* of that group; likewise */
+	struct mews_group *group; /* opaque here; ORPHAN: NULL */
+	struct terms *terms;	  /* of that group; ORPHAN: NULL */
 	struct conn *conn;	  /* HELD; else NULL */
-	uint32_t endpoint;	  /* without conn: that it was of */
+	uint32_t endpoint;	  /* of the connection, kept when that is
+				     gone */
 	uint32_t in_flight;	  /* queries */
 	bool used;		  /* something was sent */
-	bool transaction;	  /* BEGIN was sent, and no end of it since */
+	bool transaction;	  /* BEGIN was sent, and no COMMIT or ROLLBACK
+				     since */
 	bool wants_transaction;	  /* the next query opens one */
-	bool position;		  /* of its commit in the WAL: asked for */
-	bool dirty;		  /* may have left something in the session */
+	bool position;		  /* MEWS_QUERY_POSITION was asked for its
+				     commit */
+	bool dirty;		  /* something may have stayed in the session */
 	uint8_t by_hand;	  /* enum lease_hand */
-	char options[96];	  /* SET TRANSACTION behind that BEGIN, or "" */
-	mews_notice_fn *on_notice; /* or NULL: the pool's */
+	char options[96];	  /* SET TRANSACTION after that BEGIN, or "" */
+	mews_notice_fn *on_notice; /* NULL: the pool's */
 	void *notice_arg;
-	int64_t active_us;	  /* last time something ended or was sent */
+	int64_t active_us;	  /* when something last ended or was sent */
 	LIST_ENTRY(mews_lease) link;	   /* SHELL: wire->shells */
 	SLIST_ENTRY(mews_lease) free_link; /* wire->free_leases */
 };
 
-/* The one place where a lease's state changes, and its lists. */
+/* Change a lease's state and its lists: the one place for it. */
 void lease_become(struct mews_lease *lease, enum lease_state to);
 
-/* Give @conn to the one who waits with @query, and run its callback. */
+/* Lend @conn to the user who waits with @query, and run its callback. */
 void lease_grant(struct conn *conn, struct query *query);
 
-/* @conn is held by a new lease; NULL: out of memory. When it is forgotten the
- * pool's next scan will know, a beat from now at the latest. */
+/* Hold @conn with a new lease; NULL: out of memory. Makes the pool scan for
+ * forgotten leases within a beat. */
 struct mews_lease *lease_hold(struct conn *conn);
 
-/* Part lease and connection; answers to come belong to neither. */
+/* Part lease and connection; later answers do not belong to the lease. */
 void lease_part(struct mews_lease *lease);
 
-/* The name of its endpoint. */
+/* The name of the lease's endpoint. */
 const char *lease_endpoint(const struct mews_lease *lease);
 
 /* The connection of @lease is gone. */
 void lease_lost(struct mews_lease *lease);
 
-/* A query of it was answered. */
+/* A query of the lease was answered. */
 void lease_heard(struct mews_lease *lease, int64_t now_us);
 
-/* @lease, which is one: anything else is a host's mistake. */
+/* @lease; an assertion fails if it is not a lease that is held. */
 const struct mews_lease *lease_checked(const struct mews_lease *lease);
 
-/* Must BEGIN go ahead of what is sent next? */
+/* Must BEGIN be sent ahead of the next query? */
 bool lease_begins(const struct mews_lease *lease);
 
-/* Free the memory of those that ended. */
+/* Free the memory of leases that ended. */
 void lease_free_all(struct wire *wire);
 
-/* The pool goes: what is left of its leases are shells without one. */
+/* The pool is closed: make its leases that are still held ORPHAN. */
 void lease_orphan_all(struct wire *wire);
 
 #endif

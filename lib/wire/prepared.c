@@ -1,6 +1,6 @@
 /*
  * prepared.c - which statements the server of a connection knows: one mark per
- * statement and connection. PREPARE itself is sent by send.c.
+ * statement and connection. send.c sends PREPARE.
  */
 #include "wire/prepared.h"
 
@@ -44,8 +44,8 @@ prepared_set(struct conn *conn, const struct mews_statement *statement,
 	conn->prepared[statement->number].is = to;
 }
 
-/* Was the query whose answer was popped last in flight already when its
- * statement was found stale? */
+/* Was the query that was popped last already in flight when its statement was
+ * found stale? */
 static bool
 was_found(const struct conn *conn, const struct prepared_mark *mark)
 {
@@ -59,7 +59,8 @@ prepared_find(struct conn *conn, const struct mews_statement *statement,
 	struct prepared_mark *mark = &conn->prepared[statement->number];
 
 	if (was_found(conn, mark)) {
-		/* To deallocate what is no more would end the session. */
+		/* DEALLOCATE of a statement that is gone would fail, and end
+		 * the session. */
 		if (mark->is == PREPARED_STALE)
 			mark->is = to;
 		return;
@@ -94,16 +95,17 @@ prepared_is_refused(const struct mews_statement *statement,
 	const char *function = PQresultErrorField(answer,
 	    PG_DIAG_SOURCE_FUNCTION);
 
-	/* Behind a context the error comes out of what the statement ran. */
+	/* With a context the error comes from something that the statement
+	 * ran. */
 	if (state == NULL || text == NULL || function == NULL ||
 	    PQresultErrorField(answer, PG_DIAG_CONTEXT) != NULL)
 		return false;
-	/* An EXECUTE of the host's fails alike, for a name of its own. */
+	/* 26000 with another name: an EXECUTE in the host's own SQL. */
 	if (strcmp(state, "26000") == 0)
 		return strcmp(function, "FetchPreparedStatement") == 0 &&
 		    strstr(text, statement->on_server) != NULL;
-	/* "cached plan must not change result type" has no code of its own:
-	 * src/backend/utils/cache/plancache.c */
+	/* 0A000: "cached plan must not change result type" has no code of its
+	 * own: src/backend/utils/cache/plancache.c */
 	return strcmp(state, "0A000") == 0 &&
 	    strcmp(function, "RevalidateCachedQuery") == 0;
 }

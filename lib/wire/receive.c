@@ -1,10 +1,10 @@
 /*
  * receive.c - take in what came over a connection, as far as libpq has it.
  *
- * What an answer means is told by answer.c. A stream comes row by row only if
- * libpq is told so when its query has become current and nothing of its answer
- * was looked at: after the end of the answer before it, and before PQisBusy(),
- * which looks.
+ * answer.c tells what an answer means. A stream comes row by row only if libpq
+ * is told so at the right time: after the end of the answer before it, when its
+ * query has become current, and before PQisBusy(), which looks at the next
+ * answer.
  */
 #include "wire/receive.h"
 
@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* A call of libpq failed: for want of memory? */
+/* Remember whether a failed call of libpq ran out of memory. */
 static void __attribute__((noinline))
 look_for_starving(struct conn *conn)
 {
@@ -26,8 +26,9 @@ look_for_starving(struct conn *conn)
 }
 
 /*
- * Before libpq looks at more input: make the head, if it is a stream, come as
- * one. False: it was seen to, or all is paused; libpq is not to be asked.
+ * To be called before libpq looks at more input: make the head, if it is a
+ * stream, come row by row. False: do not ask libpq, as the head is a COPY or
+ * the connection is paused.
  */
 static bool
 receive_head(struct conn *conn)
@@ -48,9 +49,9 @@ receive_head(struct conn *conn)
 }
 
 /*
- * One step of libpq's answers. In a pipeline a NULL ends those to one command;
- * behind an answer without an error it is there at once, and no more bytes
- * are looked at for it. False: no progress.
+ * Take one answer from libpq. In a pipeline a NULL ends the answers to one
+ * command; after an answer without an error it is there at once, without a look
+ * at more bytes. False: no progress.
  */
 static inline bool
 step(struct conn *conn, struct answer_turn *turn)
@@ -93,9 +94,9 @@ step(struct conn *conn, struct answer_turn *turn)
 }
 
 /*
- * Free the notifications of a LISTEN on a lease: nobody reads them, and libpq
- * would keep them. Not in the middle of a stream: libpq would look at the next
- * answer before it knows that its rows come one by one.
+ * Free the notifications of a LISTEN on a lease, which libpq would keep for
+ * ever. Not in the middle of a stream: libpq would look at the next answer
+ * before it was told that its rows come one by one.
  */
 static void __attribute__((noinline))
 forget_notifications(struct conn *conn)
@@ -107,8 +108,8 @@ forget_notifications(struct conn *conn)
 		PQfreemem(notify);
 }
 
-/* libpq gave its connection up, as it does without memory for a row; or it
- * lives, and is @silent. */
+/* libpq gave its connection up, as it does without memory for a row; or the
+ * connection lives, but libpq is @silent. */
 static void __attribute__((noinline))
 end_at_failure(struct conn *conn, bool silent)
 {
@@ -127,21 +128,22 @@ static void
 drain(struct conn *conn, bool alive)
 {
 	struct answer_turn turn = { .now_us = conn_now(conn) };
-	int	       *error = &errno; /* a call, made once */
+	int	       *error = &errno; /* errno is a function call: make it
+					   once */
 	uint32_t	head = conn->head;
 	unsigned	nothing = 0;
 
 	while (!conn_is_broken(conn) &&
 	    (conn->streams == 0 || receive_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
-		/* One NULL may stand alone, behind a commit that failed. */
+		/* A NULL may stand alone, after a commit that failed. */
 		if (step(conn, &turn)) {
 			nothing = 0;
 		} else {
 			look_for_starving(conn);
 			nothing++;
 		}
-		/* Not that of a callback. */
+		/* Do not see a callback's error. */
 		*error = 0;
 	}
 	if (turn.answers > 0) {
@@ -154,7 +156,8 @@ drain(struct conn *conn, bool alive)
 	}
 	if (conn_is_broken(conn))
 		return;
-	/* Notifications that came with answers wait for that look. */
+	/* Notifications that came with answers may wait for a look at the
+	 * role. */
 	if (turn.now_us - conn->role_us > ANSWER_ROLE_US) {
 		answer_check_role(conn);
 		forget_notifications(conn);
@@ -178,7 +181,8 @@ receive_input(struct conn *conn)
 	conn->heard_us = conn_now(conn);
 	conn->known->heard_us = conn->heard_us;
 	alive = PQconsumeInput(conn->pg) == 1;
-	/* libpq closes the socket at the end of file; callbacks come next. */
+	/* libpq closes the socket at the end of file: give it up before any
+	 * callback. */
 	if (!alive) {
 		look_for_starving(conn);
 		conn_check_socket(conn);
@@ -191,7 +195,7 @@ receive_input(struct conn *conn)
 void
 receive_rest(struct conn *conn)
 {
-	/* Without reading: what is read must not pile up. */
+	/* Take only what libpq has, without reading: bytes must not pile up. */
 	if (conn_is_broken(conn) || conn->paused)
 		return;
 	conn->starved = false;
@@ -204,7 +208,7 @@ receive_look(struct conn *conn)
 {
 	char		  byte;
 
-	/* An unread message, the end of file, or the one behind the other. */
+	/* There is a message, the end of file, or both. */
 	while (!conn_is_broken(conn) &&
 	    recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
 	    conn->paused == 0)

@@ -1,5 +1,5 @@
 /*
- * receive.h - what came over a connection. Private to a connection.
+ * receive.h - taking in what came over a connection. Private to wire/.
  */
 #ifndef LIB_WIRE_RECEIVE_H
 #define LIB_WIRE_RECEIVE_H
@@ -12,11 +12,11 @@ void receive_input(struct conn *conn);
 /* As receive_input(), with what libpq has already, after a pause. */
 void receive_rest(struct conn *conn);
 
-/* Take in what came of itself: a message, or the end. False: it broke. */
+/* Take in what came unasked: a message, or the end. False: @conn broke. */
 bool receive_look(struct conn *conn);
 
-/* Still there? A look without a round trip, for one that was idle; the clock
- * is read anew whenever the host did something else. */
+/* Does an idle connection still live? A look at the socket without a round
+ * trip, once after each time that the host was away. */
 static inline bool
 receive_check(struct conn *conn)
 {
@@ -26,7 +26,7 @@ receive_check(struct conn *conn)
 	return receive_look(conn);
 }
 
-/* READY, or seen to be so now: what a lease left behind is undone? */
+/* Is @conn READY, perhaps after a look at the answers to a reset? */
 static inline bool
 receive_check_ready(struct conn *conn)
 {

@@ -1,5 +1,5 @@
 /*
- * ring.c - the ring grows, and what an empty one begins: time limits.
+ * ring.c - growing the ring, and starting time limits when it fills.
  */
 #include "wire/ring.h"
 

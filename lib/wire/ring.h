@@ -1,18 +1,18 @@
 /*
  * ring.h - what the server still has to answer on a connection, in order.
  *
- * Private to a connection: send.c and its likes push what they send and
- * pop what was answered. On the hot path, hence inline.
+ * Private to wire/: send.c pushes what it sends, receive.c pops what was
+ * answered. On the hot path, hence inline.
  */
 #ifndef LIB_WIRE_RING_H
 #define LIB_WIRE_RING_H
 
 #include "wire/conn.h"
 
-/* Make room for one more. False: out of memory. */
+/* Make room for one more entry. False: out of memory. */
 bool ring_grow(struct conn *conn);
 
-/* The ring was empty: the server begins to work; time limits start. */
+/* An empty ring gets an entry: the server begins to work, time limits start. */
 void ring_begins(struct conn *conn);
 
 static inline struct expect *

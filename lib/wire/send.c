@@ -1,11 +1,11 @@
 /*
  * send.c - queries into the pipeline.
  *
- * A write has a Sync of its own: its transaction ends there, so nobody's
- * failure touches a neighbour. A turn's packets leave together: with
+ * A write has a Sync of its own: its transaction ends there, so the failure of
+ * another query cannot undo it. A turn's packets leave together: with
  * PQsendPipelineSync where libpq has it, else the socket is corked.
  *
- * The reads of one turn share a Sync (a batch). What comes back is answer.c's.
+ * The reads of one turn share a Sync (a batch). answer.c takes the answers.
  */
 #include "wire/send.h"
 
@@ -83,8 +83,8 @@ conn_send_setup(struct conn *conn)
 }
 
 /*
- * DISCARD ALL must stand alone. The settings have a Sync of their own, too:
- * in one transaction with what comes next they would be undone with it.
+ * DISCARD ALL must stand alone. The settings have a Sync of their own, too: in
+ * one transaction with the next query they would be undone if it failed.
  */
 bool
 conn_send_reset(struct conn *conn)
@@ -95,7 +95,8 @@ conn_send_reset(struct conn *conn)
 	    conn_send_setup(conn) && conn_sync(conn);
 }
 
-/* Nothing of our own goes into a transaction that failed, or may have. */
+/* May DEALLOCATE be sent now? Not into a transaction that failed, or may
+ * have. */
 static bool
 can_deallocate(const struct conn *conn, const struct query *query)
 {
@@ -117,12 +118,13 @@ send_prepare(struct conn *conn, struct query *query)
 	if ((now = prepared_get(conn, statement)) == PREPARED_YES)
 		return true;
 	if (now == PREPARED_SENT) {
-		/* Nothing on a lease runs again if preparing it failed. */
+		/* A query on a lease cannot run again if PREPARE fails: run its
+		 * SQL then. */
 		query->plain = query->kind != QUERY_SHARED;
 		return true;
 	}
 	if (now == PREPARED_STALE && !can_deallocate(conn, query)) {
-		/* The old name stays until the reset behind the lease. */
+		/* The old name stays until the reset after the lease. */
 		conn->lease->dirty = true;
 	} else if (now == PREPARED_STALE) {
 		snprintf(sql, sizeof(sql), "DEALLOCATE %s",
@@ -138,7 +140,7 @@ send_prepare(struct conn *conn, struct query *query)
 
 /*
  * BEGIN alone never fails. Its options may; in a statement of their own they
- * leave a failed transaction, so that what is in flight behind cannot run
+ * leave a failed transaction, so that queries in flight after them cannot run
  * outside of one.
  */
 static bool
@@ -151,7 +153,7 @@ send_begin(struct conn *conn, const struct mews_lease *lease)
 		    ring_push(conn, EXPECT_AHEAD, NULL)));
 }
 
-/* By the unnamed statement, which leaves nothing behind. */
+/* Send by the unnamed statement, which leaves nothing behind. */
 static bool __attribute__((noinline))
 send_describe(struct conn *conn, const struct query *query)
 {
@@ -164,8 +166,8 @@ send_describe(struct conn *conn, const struct query *query)
 	    PQsendDescribePrepared(conn->pg, "") == 1;
 }
 
-/* With the request's traceparent as a comment. The statement is unnamed, and
- * what is known of its text goes by the text that the host gave. */
+/* Send with the request's traceparent as a comment, by the unnamed statement.
+ * What is learned of its SQL is learned for the text without the comment. */
 static bool __attribute__((noinline))
 send_commented(struct conn *conn, const struct query *query)
 {
@@ -204,8 +206,8 @@ send_query(struct conn *conn, const struct query *query)
 }
 
 /*
- * Where the WAL ends behind a query's commit. What was inserted, not what was
- * written: with synchronous_commit off the commit may not be written yet.
+ * Ask for the position after a query's commit: the WAL's insert position, as
+ * with synchronous_commit off the commit may not be written yet.
  */
 static bool
 send_position(struct conn *conn, struct query *query)
@@ -222,14 +224,14 @@ send_opening(struct conn *conn, const struct mews_lease *begin)
 	return begin == NULL || (send_begin(conn, begin) && conn_sync(conn));
 }
 
-/* Send what @query needs ahead of it: rarely. */
+/* Send what @query needs ahead of it, which is rare. */
 static bool __attribute__((noinline))
 send_ahead(struct conn *conn, struct query *query, bool begin)
 {
 	bool	stale = query->statement != NULL && !query->plain &&
 	    prepared_get(conn, query->statement) == PREPARED_STALE;
 
-	/* A query that no neighbour's error may skip begins anew. */
+	/* End the batch, for a query that no other's error may skip. */
 	if (conn->unsynced > 0 && (query->alone || begin || stale) &&
 	    !conn_sync(conn))
 		return false;
@@ -273,7 +275,8 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	if (query->memory != NULL)
 		bulk_sent(conn, query);
 	conn_flush_later(conn);
-	/* From here it counts as sent: a Sync that fails makes it LOST. */
+	/* The query counts as sent from here on: if its Sync fails it is
+	 * LOST. */
 	if ((query->alone && !conn_sync(conn)) ||
 	    (query->position && !send_position(conn, query)))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));

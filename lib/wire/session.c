@@ -1,6 +1,5 @@
 /*
- * session.c - a connection's login and setup, and what happens on its
- * descriptor.
+ * session.c - a connection's login and setup, and its descriptor's events.
  *
  * Lists and counts are in conn.c, what goes over it in send.c, what comes
  * back in answer.c.
@@ -64,7 +63,8 @@ become_ready(struct conn *conn)
 	    endpoint_name(conn->wire->fleet, conn->endpoint),
 	    now - conn->dialed_us);
 	if (life != MEWS_FOREVER) {
-		/* Up to a tenth less: connections born together part. */
+		/* Up to a tenth less, so that connections made together end
+		 * apart. */
 		conn->expires_us = now + (int64_t)life * 1000 -
 		    (int64_t)dice_roll(&terms->dice, life / 10 + 1) * 1000;
 		conn_due(conn, conn->expires_us);

@@ -6,9 +6,11 @@
 
 #include "wire/conn.h"
 
-#define SESSION_SLOW_US 100000 /* a login: then try another endpoint as well */
+#define SESSION_SLOW_US 100000 /* a login that takes longer: try another
+				  endpoint as well */
 
-/* Begin a login to @endpoint on @terms, if the fleet's budget allows it. */
+/* Begin a login to @endpoint on @terms, if the fleet's budget allows it;
+ * returns the budget's answer. */
 enum budget session_dial(struct terms *terms, uint32_t endpoint);
 
 /* Something happened on the descriptor of @conn. */

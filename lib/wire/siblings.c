@@ -1,8 +1,8 @@
 /*
- * siblings.c - what one connection suffers tells of the others to its endpoint:
- * whether they are dead as well, and whether the server hangs.
+ * siblings.c - connections to the same endpoint as a lost or stalled one:
+ * whether they are dead, too, and whether the server hangs.
  *
- * What becomes of a connection that is lost is ending.c's.
+ * pool/ending.c ends a lost connection.
  */
 #include "wire/siblings.h"
 
@@ -12,7 +12,7 @@
 
 #include <sys/socket.h>
 
-/* The end of a connection stands behind what the server said last. */
+/* Read all siblings: what the server sent last comes before their end. */
 void
 siblings_hear(const struct conn *lost)
 {
@@ -26,7 +26,7 @@ siblings_hear(const struct conn *lost)
 			receive_input(conn);
 }
 
-/* Is the head an answer that is too large, as was seen elsewhere? */
+/* Is the answer to the head too large, as its twin's was? */
 static bool
 is_outgrown(const struct conn *conn)
 {
@@ -36,8 +36,8 @@ is_outgrown(const struct conn *conn)
 	    head->query->outgrown;
 }
 
-/* Does every connection that has work wait too long, and nothing else came
- * from there? */
+/* Report a stall if every connection that has work waits too long, and nothing
+ * came over any other. */
 void
 siblings_scan_stall(struct wire *wire, uint32_t endpoint, int64_t now_us)
 {
@@ -47,8 +47,8 @@ siblings_scan_stall(struct wire *wire, uint32_t endpoint, int64_t now_us)
 	bool		    news = false;
 	struct conn	   *conn;
 
-	/* Connections of an earlier epoch tell nothing of the server that is
-	 * there now. */
+	/* Connections of an earlier epoch tell nothing about the present
+	 * server. */
 	epoch = endpoint_health(wire->fleet, endpoint).epoch;
 	TAILQ_FOREACH (conn, &wire->conns[endpoint], sibling_link) {
 		if (!conn_is_up(conn) || conn->head == conn->tail ||
@@ -59,7 +59,7 @@ siblings_scan_stall(struct wire *wire, uint32_t endpoint, int64_t now_us)
 			conn_due(conn, conn->head_since_us + limit + 1000);
 			return;
 		}
-		/* Bytes that wait here: this process was slow, not the
+		/* Bytes wait in the socket: this process was slow, not the
 		 * server. */
 		if (!conn->stall_said && conn_has_bytes(conn))
 			return;

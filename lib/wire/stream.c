@@ -1,6 +1,6 @@
 /*
- * stream.c - rows one by one: libpq's single-row mode, inside the pipeline, of
- * which receive.c tells libpq.
+ * stream.c - rows one by one, in libpq's single-row mode inside the pipeline,
+ * which receive.c turns on.
  */
 #include "wire/stream.h"
 

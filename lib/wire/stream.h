@@ -1,8 +1,9 @@
 /*
  * stream.h - rows one by one, and when a connection is not read.
  *
- * A stream is a query in the ring like any other, with on_row, or a COPY (see
- * copy.h); conn->streams counts both, so that who has none pays one branch.
+ * A stream is a query in the ring, with on_row, or a COPY (see copy.h);
+ * conn->streams counts both, so that a connection without streams costs one
+ * branch.
  */
 #ifndef LIB_WIRE_STREAM_H
 #define LIB_WIRE_STREAM_H
@@ -11,13 +12,13 @@
 
 #include <mews/stream.h>
 
-/* A row of the head; frees it. */
+/* Give a row of the head to the host, and free it. */
 void stream_row(struct conn *conn, PGresult *row);
 
-/* Act on what a callback asked for. True: to stop. */
+/* Act on what a callback returned. True: stop. */
 bool stream_flow(struct conn *conn, enum mews_flow flow);
 
-/* The lease of @conn ends: so does a stream of it, and the connection. */
+/* The lease of @conn ends: end its stream, and the connection. */
 void stream_abandon(struct conn *conn);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * wire.h - what all connections of a pool have in common.
  *
- * One process, one thread: nothing in here is atomic. A connection that broke
- * is lost by the next tick, and by nothing before that.
+ * One process, one thread: nothing in here is atomic. Only the next tick loses
+ * a connection that broke.
  */
 #ifndef LIB_WIRE_WIRE_H
 #define LIB_WIRE_WIRE_H
@@ -20,11 +20,11 @@ struct wire {
 	struct mews_fleet *fleet;
 	struct statements *statements;
 	struct known *known; /* by endpoint */
-	bool trim;	/* much memory was freed: give it to the system */
+	bool trim;	/* much memory was freed: give it back */
 	void *lid;	/* with trim: memory_lid(), or NULL */
 
 	struct conn_list conns[MEWS_ENDPOINTS_MAX]; /* of all groups */
-	struct conn_list to_flush; /* sent something this turn */
+	struct conn_list to_flush; /* those that sent something in this turn */
 	struct conn_list broken;   /* to be lost in the next tick */
 
 	LIST_HEAD(, interrupt) interrupts; /* under way */
