@@ -2,7 +2,7 @@
  * finding.c - what a probe found goes into the segment: the role first, then
  * the timeline, the position and the lag; and what two primaries mean.
  *
- * Whether the endpoint lives is the verdict of probe.c.
+ * probe.c decides whether the endpoint lives.
  */
 #include "monitor/finding.h"
 
@@ -26,9 +26,9 @@ is_living_primary(const struct mews_fleet *fleet, uint32_t endpoint)
 }
 
 /*
- * Log once that a primary is below the timeline that another endpoint was
- * last seen on: two_primaries, whichever is probed, while that one claims to
- * be the primary as well; outdated_primary when it does not live any more.
+ * Log once that a primary is below the timeline that another endpoint was last
+ * seen on: two_primaries, whichever of them is probed, while the other one is a
+ * primary as well; outdated_primary if the other one is no longer up.
  */
 void
 finding_compare(struct prober *prober, uint32_t self)
@@ -92,7 +92,7 @@ highest_timeline(const struct segment *segment)
 	return highest;
 }
 
-/* The monitor alone has seen enough of the primary to tell the lag. */
+/* Publish the lag, in the monitor only: workers do not follow the primary. */
 static void
 publish_lag(struct prober *prober, struct segment_endpoint *e,
     const struct finding *finding)
@@ -120,7 +120,7 @@ publish_lag(struct prober *prober, struct segment_endpoint *e,
 		endpoint_changed(prober->fleet);
 }
 
-/* A change of role makes the timeline doubtful, so that comes first. */
+/* The role first: a change of it makes the timeline doubtful. */
 unsigned
 finding_role(struct prober *prober, uint32_t endpoint, unsigned epoch,
     enum health_role role, uint32_t timeline)
@@ -130,7 +130,7 @@ finding_role(struct prober *prober, uint32_t endpoint, unsigned epoch,
 	bool			 old_proven, proven;
 
 	epoch = endpoint_see_role(prober->fleet, endpoint, role, epoch);
-	/* Of a mixed endpoint nothing is proven, at each turn the same. */
+	/* A mixed endpoint's timeline proves nothing. */
 	proven = role != HEALTH_ROLE_STANDBY || mixed_is(&e->mixed);
 	old_timeline = segment_timeline(e, &old_proven);
 	segment_set_timeline(e, timeline, proven);

@@ -13,18 +13,16 @@ struct finding {
 	uint32_t rtt_us; /* from the question to its answer */
 };
 
-/* Put @finding into the segment, seen in @epoch. Returns the epoch behind
- * it: another one where the role changed. */
+/* Put @finding, seen in @epoch, into the segment. Returns the epoch after it:
+ * another one if the role changed. */
 unsigned finding_publish(struct prober *prober, uint32_t endpoint,
     unsigned epoch, const struct finding *finding);
 
-/* As finding_publish(), of role and timeline only; 0: the timeline is not
- * known. */
+/* As finding_publish(), for role and timeline only; timeline 0: not known. */
 unsigned finding_role(struct prober *prober, uint32_t endpoint,
     unsigned epoch, enum health_role role, uint32_t timeline);
 
-/* Log once what is wrong with two endpoints that claim to be the primary, of
- * which @self is one. */
+/* Log once if @self and another endpoint both claim to be the primary. */
 void finding_compare(struct prober *prober, uint32_t self);
 
 #endif

@@ -19,7 +19,7 @@ lag_note(struct lag *lag, uint64_t lsn, int64_t now_ms)
 	if (lsn < last)
 		lag->count = 0;
 	else if (lag->count > 0 && lsn == last)
-		return; /* idle: older samples stay of use */
+		return; /* idle: keep the older samples */
 	lag->lsn[lag->next] = lsn;
 	lag->when_ms[lag->next] = now_ms;
 	lag->next = (lag->next + 1) % LAG_SAMPLES;
@@ -32,10 +32,10 @@ lag_ms(const struct lag *lag, uint64_t lsn, int64_t now_ms)
 {
 	int64_t		behind = 0;
 
-	/* The oldest that it has not reached. */
+	/* Find the oldest sample that the standby has not reached. */
 	for (uint32_t i = 0; i < lag->count && lag->lsn[at(lag, i)] > lsn; i++)
 		behind = now_ms - lag->when_ms[at(lag, i)];
-	/* Weeks, where the primary is idle and the standby stands still. */
+	/* May be weeks, if the primary is idle and the standby stands still. */
 	return behind < LAG_MOST ? (uint32_t)behind : LAG_MOST;
 }
 

@@ -19,12 +19,12 @@ struct lag {
 	uint32_t count; /* of those that are filled */
 };
 
-/* The primary's WAL ends at @lsn. A position behind the last one begins anew:
- * it is another primary. */
+/* Note that the primary's WAL ends at @lsn. A position before the last one is
+ * another primary's: begin anew. */
 void lag_note(struct lag *lag, uint64_t lsn, int64_t now_ms);
 
-/* Of a standby that replayed up to @lsn: milliseconds, LAG_MOST at most, and
- * bytes. Both are 0 while no primary was seen. */
+/* The lag of a standby that replayed up to @lsn: milliseconds, LAG_MOST at
+ * most, and bytes. Both are 0 while no primary was seen. */
 uint32_t lag_ms(const struct lag *lag, uint64_t lsn, int64_t now_ms);
 uint64_t lag_bytes(const struct lag *lag, uint64_t lsn);
 

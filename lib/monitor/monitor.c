@@ -1,10 +1,9 @@
 /*
- * monitor.c - a loop with nothing but probes, and what only one process of the
- * fleet should do.
+ * monitor.c - a loop of probes, and all that one process does for the fleet.
  *
  * Host names are looked up by short-lived children, one for each, because DNS
- * blocks and nobody must wait for another's; they write the addresses into
- * the segment themselves.
+ * blocks and no name must wait for another; they write the addresses into the
+ * segment themselves.
  */
 #include <mews/monitor.h>
 
@@ -33,14 +32,14 @@
 #define MONITOR_END_US     2000000  /* from the word to stop to the end */
 #define MONITOR_END_BEAT_US 10000   /* between two looks until the end */
 
-/* Of one endpoint's name. */
+/* The look-up of one endpoint's name. */
 struct lookup {
-	pid_t helper; /* at it now; 0: nobody */
+	pid_t helper; /* the child that runs; 0: none */
 	int64_t since_us;
 	int64_t due_us; /* the next */
 };
 
-/* All that one run of the monitor holds. */
+/* The state of one run of the monitor. */
 struct run {
 	struct loop loop;
 	struct mews_fleet *fleet;
@@ -56,7 +55,7 @@ struct run {
 	bool ended;
 };
 
-/* In the child. */
+/* Look up a name, in the child. */
 static void
 look_up(struct mews_fleet *fleet, uint32_t endpoint)
 {
@@ -65,14 +64,15 @@ look_up(struct mews_fleet *fleet, uint32_t endpoint)
 
 	resolve_endpoint(e, fleet->config->endpoints[endpoint].conninfo,
 	    endpoint_health(fleet, endpoint).state == HEALTH_DOWN);
-	/* In the epoch of now, however long that took: a later one began with
-	 * the new address. */
+	/* Report in the present epoch: a later one begins with the new
+	 * address. */
 	now = atomic_load(&e->address);
 	if (now == atomic_load(&e->moved))
 		return;
 	endpoint_report(fleet, endpoint, HEALTH_MOVED,
 	    endpoint_health(fleet, endpoint).epoch);
-	/* Last: a helper that dies before leaves it to the next. */
+	/* Last: a helper that dies before this leaves the rest to the next
+	 * one. */
 	atomic_store(&e->moved, now);
 }
 
@@ -83,7 +83,8 @@ start_helper(struct mews_fleet *fleet, uint32_t endpoint)
 
 	if (pid != 0)
 		return pid > 0 ? pid : 0;
-	/* Two must never write one address. */
+	/* Two helpers must never write one address: this one ends with its
+	 * parent. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
 		look_up(fleet, endpoint);
 	_exit(0);
@@ -109,7 +110,7 @@ scan_lookup(struct run *run, uint32_t endpoint, int64_t now_us)
 		lookup->since_us = now_us;
 		lookup->helper = start_helper(run->fleet, endpoint);
 	}
-	/* One that takes longer is looked after with every beat. */
+	/* Each beat looks after a helper that takes longer. */
 	if (lookup->due_us > now_us)
 		loop_due(&run->loop, lookup->due_us);
 }
@@ -123,7 +124,7 @@ end_lookup(struct lookup *lookup)
 	waitpid(lookup->helper, NULL, 0);
 }
 
-/* The operator's word is logged by us: who gave it has no log. */
+/* Log each drain and its end: the command that caused it has no log. */
 static void
 scan_drained(struct mews_fleet *fleet, struct run *run)
 {
@@ -142,9 +143,9 @@ scan_drained(struct mews_fleet *fleet, struct run *run)
 }
 
 /*
- * Told to stop: the workers are gone, but not what some of them left running
- * on the servers. Ask these at once, and go when no orphan remains. A server
- * that does not answer is not waited for.
+ * Told to stop: the workers are gone, but servers may still run what they left.
+ * Probe these servers at once, and end when no orphan remains, without waiting
+ * for a server that does not answer.
  */
 static void
 scan_end(struct run *run, int64_t now_us)
@@ -152,7 +153,7 @@ scan_end(struct run *run, int64_t now_us)
 	const bool	orphans = orphan_any(&run->fleet->segment);
 
 	if (run->end_us == 0) {
-		/* The descriptor stays readable: watch it no more. */
+		/* Stop watching the descriptor, which stays readable. */
 		loop_forget(&run->loop, run->stop_fd, run);
 		run->ended = !orphans;
 		run->end_us = now_us + MONITOR_END_US;
@@ -163,7 +164,7 @@ scan_end(struct run *run, int64_t now_us)
 	loop_due(&run->loop, now_us + MONITOR_END_BEAT_US);
 }
 
-/* Everything that has a time, and when the next of it comes. */
+/* Do all that is due, and set when the next is. */
 static void
 scan(struct run *run, int64_t now_us)
 {
@@ -204,7 +205,7 @@ monitor_tick(void *who)
 		scan(run, loop_now(&run->loop));
 }
 
-/* Another process changed an endpoint, or wants fresh figures. */
+/* Another process changed an endpoint, or wants fresh measurements. */
 static void
 monitor_woken(void *who, int events)
 {
@@ -296,7 +297,7 @@ drain(const struct segment *segment, const char *where, const char *endpoint,
 	if (endpoint == NULL)
 		return status_set(error, MEWS_INVALID,
 		    "%s: the name of an endpoint is missing", where);
-	/* The word is for the records of earlier generations as well. */
+	/* Set it on the records of earlier generations as well. */
 	for (uint32_t i = 0; i < segment->endpoint_space; i++)
 		if (record_has_name(&segment->endpoints[i], endpoint)) {
 			atomic_store(&segment->endpoints[i].drained, drained);
@@ -305,8 +306,8 @@ drain(const struct segment *segment, const char *where, const char *endpoint,
 	if (!found)
 		return status_set(error, MEWS_INVALID,
 		    "%s: no endpoint of that name: %.100s", where, endpoint);
-	/* Each process looks at this once a second at least; a busy one for
-	 * each query. */
+	/* Each process looks at the counter once a second at least; a busy one
+	 * for each query. */
 	atomic_fetch_add(&segment->header->changes, 1);
 	return status_set(error, MEWS_OK, "%s", "");
 }

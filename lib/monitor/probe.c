@@ -1,10 +1,10 @@
 /*
  * probe.c - whether an endpoint lives, in which role, and how far its WAL is:
- * log in, ask, judge. What the answer says is stored by finding.c.
+ * log in, ask, judge. finding.c stores what the answer says.
  *
- * A frozen server still accepts connections (its kernel does), and one that
- * still answers old sessions may let nobody in: so the monitor asks over the
- * session it holds and over a fresh one by turns.
+ * A frozen server still accepts connections, as its kernel does; a server that
+ * answers old sessions may reject new ones. So the monitor asks over the
+ * session it holds and over a new one by turns.
  */
 #include "monitor/probe.h"
 
@@ -18,19 +18,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBE_HURRY_MS 20 /* between probes that somebody waits for */
+#define PROBE_HURRY_MS 20 /* between probes while a query waits for a
+			     position */
 #define PROBE_ROLE_MS  100 /* between questions for a promotion */
-/* A probe of so many is a login, the others ask over the session kept; fewer
- * are where a promotion is waited for. */
+/* One probe of this many is a login, the others ask over the session kept;
+ * fewer while a query waits for a promotion. */
 #define PROBE_LOGIN	 2
 #define PROBE_ROLE_LOGIN 16
 #define PROBE_PROOF_MS 50 /* between probes for the timeline of a new primary */
 
 /*
- * Is it a standby; up to which byte was WAL replayed, or written; on which
- * timeline. A primary's is in the name of its WAL file; a standby's follows
- * its checkpoints, which is good enough for one that takes no writes. Its
- * argument is a number for the session, see pooler.h.
+ * The question: is this a standby; up to which byte was WAL replayed, or
+ * written; on which timeline? A primary's timeline is in the name of its WAL
+ * file; a standby's is that of its last checkpoint, which may be late, but a
+ * standby takes no writes. Formatted with a number for the session, see
+ * wire/pooler.h.
  */
 static const char ask[] =
     "SELECT " POOLER_ASK("%1$d", "r") ", "
@@ -49,9 +51,9 @@ struct probe {
 	struct patience patience; /* with the server, from login to answer */
 	int64_t asked_us;
 	bool asking;  /* logged in; the question is on its way */
-	bool judged;  /* the verdict is out; orphans remain */
-	bool fresh;   /* over a session of its own */
-	uint32_t orphan; /* the one that is asked for, then */
+	bool judged;  /* the verdict was reported; orphans remain */
+	bool fresh;   /* over a new session */
+	uint32_t orphan; /* judged: the orphan that the server is asked about */
 	PGresult *answer;
 	struct dial dial;
 };
@@ -77,7 +79,8 @@ unwatch(struct probe *probe)
 	loop_forget(probe->prober->loop, probe->dial.fd, probe);
 }
 
-/* A call of libpq failed: if that closed the socket, give it up. */
+/* After a failed call of libpq: if it closed the socket, give the descriptor
+ * up. */
 static void
 check_socket(struct probe *probe)
 {
@@ -85,7 +88,7 @@ check_socket(struct probe *probe)
 	    &probe->dial.fd, probe);
 }
 
-/* Give it up; without a verdict, if none is out yet. */
+/* End the probe, without a verdict if none was reported yet. */
 static void
 probe_stop(struct probe *probe)
 {
@@ -96,7 +99,7 @@ probe_stop(struct probe *probe)
 	free(probe);
 }
 
-/* The monitor keeps a good session for the next question. */
+/* End a probe that went well; the monitor keeps its session for the next. */
 static void
 end_well(struct probe *probe)
 {
@@ -129,7 +132,7 @@ verdict(struct probe *probe, enum health_evidence evidence)
 		    logfmt_text(quoted, sizeof(quoted), probe->dial.why));
 	endpoint_verdict(fleet, probe->endpoint, evidence, probe->epoch);
 	probe->judged = true;
-	/* When is the next one due? */
+	/* The next turn finds out when the next probe is due. */
 	loop_due(probe->prober->loop, loop_now(probe->prober->loop));
 }
 
@@ -159,7 +162,7 @@ fail(struct probe *probe, enum health_evidence evidence, const char *why)
 	probe_stop(probe);
 }
 
-/* libpq says that it is over. */
+/* The session ended while the probe used it. */
 static void
 session_lost(struct probe *probe, const char *why)
 {
@@ -192,8 +195,8 @@ publish(struct probe *probe, const PGresult *answer)
 static void ask_for(struct probe *probe, const char *sql);
 static void send_question(struct probe *probe);
 
-/* With the verdict out, end what nobody holds any more; then done. Workers do
- * so only where there is no monitor. */
+/* After the verdict end orphans, one by one; then the probe is done. Workers do
+ * so only if there is no monitor. */
 static void
 orphans(struct probe *probe)
 {
@@ -217,8 +220,8 @@ orphans(struct probe *probe)
 	end_well(probe);
 }
 
-/* The server's answer about an orphan; no row: it is gone. One that was ended
- * just now is asked for again by the next probe. */
+/* Take the server's answer about an orphan; no row: it is gone. The next probe
+ * asks again about one that was just ended. */
 static void
 orphan_answered(struct probe *probe, const PGresult *answer)
 {
@@ -233,8 +236,9 @@ orphan_answered(struct probe *probe, const PGresult *answer)
 	probe->orphan++;
 }
 
-/* A verdict, as sessions that are open must not go on either: those of a server
- * that rejects logins do. A session that is held would find its own mark. */
+/* Report a pooler as a failed probe, not as a rejected login: open sessions
+ * must not go on either. The session is closed, as it would find its own
+ * mark. */
 static void
 refuse_pooler(struct probe *probe)
 {
@@ -249,7 +253,7 @@ refuse_pooler(struct probe *probe)
 	fail(probe, HEALTH_PROBE_FAILED, POOLER_REASON);
 }
 
-/* The whole answer to the question, or to the end of an orphan. */
+/* Take the whole answer to the question, or about an orphan. */
 static void
 answered(struct probe *probe)
 {
@@ -281,7 +285,8 @@ answered(struct probe *probe)
 			fail(probe, HEALTH_PROBE_FAILED, nonsense);
 			return;
 		}
-		/* Asked in vain: no better answer will come. */
+		/* The question failed: the server lives, without a
+		 * measurement. */
 		if (!probe->judged)
 			probe->epoch = finding_role(probe->prober,
 			    probe->endpoint, probe->epoch,
@@ -325,12 +330,13 @@ send_question(struct probe *probe)
 {
 	char	sql[sizeof(ask) + 32];
 
-	/* Of a pooler the number that names the session is the client's. */
+	/* Behind a pooler this pid belongs to the client's session with the
+	 * pooler. */
 	snprintf(sql, sizeof(sql), ask, PQbackendPID(probe->dial.pg));
 	ask_for(probe, sql);
 }
 
-/* Bytes of an answer came. */
+/* Read an answer. */
 static void
 listen_to(struct probe *probe)
 {
@@ -354,15 +360,16 @@ listen_to(struct probe *probe)
 	}
 }
 
-/* Held sessions go on where every login is rejected, so that is told apart
- * from what probes say. A server that is dead or full rejects none. */
+/* Publish whether logins are rejected, apart from the probes' verdicts: held
+ * sessions go on when every login is rejected. A dead or full server does not
+ * count as rejecting. */
 static void
 publish_refusal(struct probe *probe)
 {
 	const struct dial *dial = &probe->dial;
 	const char	  *message = NULL;
 
-	/* Without libpq's words on where the server is. */
+	/* Leave out libpq's words on where the server is. */
 	if (dial->evidence == HEALTH_REJECTED &&
 	    (dial->sqlstate[0] == '\0' ||
 		(message = strstr(dial->why, dial->sqlstate)) == NULL))
@@ -428,13 +435,13 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	loop_due(prober->loop, patience_due(&probe->patience));
 	prober->on[endpoint].probe = probe;
 	prober->on[endpoint].begun++;
-	/* A session from before says nothing of who is there now: the name
-	 * may lead to another address, or the server may have died. */
+	/* A session of an earlier epoch proves nothing: the name may lead to
+	 * another address now, or the server may have died. */
 	if (held != NULL && held->epoch[endpoint] != probe->epoch) {
 		PQfinish(held->pg[endpoint]);
 		held->pg[endpoint] = NULL;
 	}
-	/* A login and the session that is held, by turns. */
+	/* Log in, or use the session that is held, by turns. */
 	every = held != NULL && now_us < held->roles_until_us ?
 	    PROBE_ROLE_LOGIN : PROBE_LOGIN;
 	if (held == NULL || held->pg[endpoint] == NULL ||
@@ -487,20 +494,20 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	now_ms = segment_ms(&fleet->segment, now_us);
 	now = (uint32_t)now_ms;
 	probed = now - fleet->rules.interval;
-	/* The health word's clock has half its range to be compared in. */
+	/* Compare only within half the range of the health word's clock. */
 	if ((uint64_t)now_ms - (uint64_t)atomic_load(&e->probed_ms) <
 	    fleet->rules.interval)
 		probed = (uint32_t)atomic_load(&e->probed_ms);
-	/* The monitor's steady look is one for the whole fleet: back-off is
-	 * for workers, who would come in numbers. */
+	/* The monitor probes at a steady pace, alone for the whole fleet:
+	 * back-off is for workers, which are many. */
 	panic = panic || prober->held != NULL ||
 	    atomic_load(&e->login_wanted) != 0 ||
 	    atomic_load(&e->rejected_ms) != 0 ||
 	    orphan_count(&fleet->segment, endpoint) > 0;
 	health = endpoint_health(fleet, endpoint);
 	pace = fleet->rules.interval;
-	/* Somebody waits for a server to be promoted. One that is down is left
-	 * its back-off: this host may be one of hundreds. */
+	/* A query waits for a promotion: probe sooner, except a server that is
+	 * down, as this host may be one of hundreds. */
 	if (prober->held != NULL && now_us < prober->held->roles_until_us &&
 	    health.state == HEALTH_UP)
 		pace = sooner(pace, PROBE_ROLE_MS);
@@ -510,7 +517,8 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 		panic = true;
 		pace = sooner(pace, PROBE_PROOF_MS);
 	}
-	/* Somebody waits for a position: as often as is decent. */
+	/* A query waits for a position: probe as often as PROBE_HURRY_MS
+	 * allows. */
 	if (prober->held != NULL && now_us < prober->held->hurry_until_us) {
 		panic = true;
 		pace = sooner(pace, PROBE_HURRY_MS);
@@ -521,7 +529,8 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 	if (due == 0 && endpoint_lease(fleet, endpoint, self, panic, probed))
 		start(prober, endpoint, now_us);
 	else if (due != UINT32_MAX)
-		/* A little later: somebody else may have it. */
+		/* A little later, as another process may take the lease
+		 * first. */
 		loop_due(prober->loop, now_us + ((int64_t)due + 2) * 1000);
 }
 

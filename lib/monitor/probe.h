@@ -14,13 +14,13 @@
 
 struct probe;
 
-/* For the monitor's probes only: sessions to ask over, the primary's WAL. */
+/* The monitor's sessions to ask over, and the primary's WAL. */
 struct probe_held {
 	PGconn *pg[MEWS_ENDPOINTS_MAX]; /* idle, or NULL */
 	unsigned epoch[MEWS_ENDPOINTS_MAX]; /* when it was kept */
 	struct lag lag;
-	int64_t hurry_until_us; /* somebody waits for a measurement */
-	int64_t roles_until_us; /* or for a server of another role */
+	int64_t hurry_until_us; /* until then a query waits for a measurement */
+	int64_t roles_until_us; /* until then a query waits for another role */
 };
 
 /* The probes of one process. */
@@ -37,15 +37,15 @@ struct prober {
 	} on[MEWS_ENDPOINTS_MAX];
 };
 
-/* Take the lease if a probe of @endpoint is due, and begin; sooner if @panic:
- * somebody waits, and there is no endpoint to use. Sets loop_due(). */
+/* Take the lease if a probe of @endpoint is due, and begin; sooner if @panic: a
+ * query waits, and no endpoint can be used. Sets loop_due(). */
 void probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
     int64_t now_us);
 
 /* Does a probe run? */
 bool probe_any(const struct prober *prober);
 
-/* Give up all that run, without a verdict. */
+/* Give up all probes that run, without a verdict. */
 void probe_stop_all(struct prober *prober);
 
 #endif
