@@ -1,5 +1,5 @@
 /*
- * listener.c - channels and their callbacks; the connection is notify.c's.
+ * listener.c - channels and their callbacks. notify.c has the connection.
  */
 #include "notify/listener.h"
 
@@ -33,7 +33,7 @@ listener_sweep(struct listener_list *list)
 		}
 }
 
-/* Does somebody else listen on that channel? */
+/* Does a listener on that channel remain? */
 static bool
 is_wanted(const struct listener_list *list, const char *channel)
 {
@@ -45,7 +45,7 @@ is_wanted(const struct listener_list *list, const char *channel)
 	return false;
 }
 
-/* @verb "channel"; behind it. */
+/* Write @verb and the quoted channel; returns the place behind. */
 static char *
 put_command(char *p, const char *verb, const char *channel)
 {

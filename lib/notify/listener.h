@@ -1,9 +1,9 @@
 /*
- * listener.h - who listens to which channel, and what he is told.
+ * listener.h - who listens to which channel, and the events they are told.
  *
- * A listener belongs to its host until mews_unlisten(), and then to the list,
- * until nobody's callback runs and the server was told: listener_sweep() is
- * where it goes. Callbacks may append to the list and mark its entries ended.
+ * A listener belongs to its host until mews_unlisten(), and then to the list
+ * until no callback runs and the server was told: listener_sweep() frees it.
+ * Callbacks may append to the list and mark its entries as ended.
  */
 #ifndef LIB_NOTIFY_LISTENER_H
 #define LIB_NOTIFY_LISTENER_H
@@ -21,7 +21,7 @@ enum heard { HEARD_NOT, HEARD_ASKED, HEARD_YES, HEARD_NEVER };
 
 struct mews_listener {
 	uint32_t magic;
-	struct mews_pool *pool; /* NULL: it was closed */
+	struct mews_pool *pool; /* NULL: the pool was closed */
 	mews_notify_fn *fn;
 	void *arg;
 	enum heard heard;
@@ -33,30 +33,31 @@ struct mews_listener {
 
 TAILQ_HEAD(listener_list, mews_listener);
 
-/* All that is to be said to the server, behind @setup, in one string; "" if
- * nothing is. @one: a single LISTEN of it. To be freed; NULL: out of memory. */
+/* All LISTEN and UNLISTEN commands that are due, after @setup, in one string;
+ * "" if none is. @one: a single LISTEN only. free(3) it; NULL: out of
+ * memory. */
 char *listener_commands(struct listener_list *list, const char *setup,
     bool one);
 
-/* The server refused it. @one: that channel is refused for good, and its
- * listener told. False: no LISTEN was in it. */
+/* The server refused the commands. @one: the channel is refused for good, and
+ * its listeners are told. False: there was no LISTEN among them. */
 bool listener_refused(struct listener_list *list, bool one,
     const char *endpoint);
 
-/* The server did so: tell those it was about. Returns how many. */
+/* The server ran the commands: tell their listeners. Returns how many. */
 uint32_t listener_heard(struct listener_list *list, const char *endpoint);
 
-/* A message, to those it is for. */
+/* Give a message to its listeners. */
 void listener_message(struct listener_list *list, const PGnotify *message,
     const char *endpoint);
 
-/* The connection is gone: tell those who heard. */
+/* The connection is gone: tell the listeners that heard. */
 void listener_lost(struct listener_list *list, const char *endpoint);
 
-/* Free those that ended. */
+/* Free the listeners that ended. */
 void listener_sweep(struct listener_list *list);
 
-/* The pool goes: what is left is a shell. */
+/* The pool is closed: part the listeners that remain from it. */
 void listener_orphan(struct listener_list *list);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * notify.c - the connection that hears, kept alive.
+ * notify.c - keeping the connection that hears notifications alive.
  *
  *	AWAY -> DIALING -> IDLE <-> ASKING -> AWAY
  *
- * One command at a time, outside of pipeline mode: whatever is to be said,
- * all LISTEN and UNLISTEN together, or a sign of life, which finds out that a
- * firewall between us has forgotten the connection.
+ * One command at a time, outside of pipeline mode: all LISTEN and UNLISTEN that
+ * are due, together; or a sign of life, which finds out whether a firewall has
+ * forgotten the connection.
  */
 #include "notify/notify.h"
 
@@ -37,14 +37,17 @@ struct notify {
 	int events;	   /* watched for */
 	bool budget_dialing;
 	bool broken;	   /* to be lost in the next tick */
-	bool set_up;	   /* the session was */
+	bool set_up;	   /* the session was set up */
 	bool refused;	   /* the server refused the command */
-	bool one;	   /* a channel at a time: one of them is refused */
+	bool one;	   /* send one LISTEN at a time, as one of them is
+			      refused */
 	enum health_evidence loss; /* with broken */
 	char why[200];	   /* with broken */
 	unsigned failures; /* in a row */
-	struct patience patience; /* DIALING, ASKING: with the server */
-	int64_t next_us;   /* AWAY: no login before; IDLE: a sign of life */
+	struct patience patience; /* DIALING, ASKING: how long the server may be
+				     silent */
+	int64_t next_us;   /* AWAY: no login before; IDLE: the next sign of
+			      life */
 };
 
 static void notify_ready(void *who, int events);
@@ -66,7 +69,8 @@ unwatch(struct notify *notify)
 	notify->events = 0;
 }
 
-/* A call of libpq failed: if that closed the socket, give it up. */
+/* After a failed call of libpq: if it closed the socket, give the descriptor
+ * up. */
 static void
 check_socket(struct notify *notify)
 {
@@ -86,7 +90,7 @@ broke(struct notify *notify, enum health_evidence evidence, const char *why)
 	loop_due(notify->loop, loop_now(notify->loop));
 }
 
-/* The connection ends, if there is one. */
+/* End the connection, if there is one. */
 static void
 hang_up(struct notify *notify)
 {
@@ -111,7 +115,7 @@ hang_up(struct notify *notify)
 	notify->state = NOTIFY_AWAY;
 }
 
-/* When to try again. */
+/* Try again after @wait_us, with jitter. */
 static void
 wait_a_while(struct notify *notify, int64_t wait_us)
 {
@@ -137,14 +141,14 @@ lose(struct notify *notify)
 	name = endpoint_name(notify->fleet, notify->endpoint);
 	hang_up(notify);
 	listener_lost(&notify->listeners, name);
-	/* One that worked is worth another try at once. */
+	/* After the loss of a connection that worked try again at once. */
 	wait_a_while(notify, notify->failures == 0 ? 0 : NOTIFY_RETRY_US <<
 	    (notify->failures < NOTIFY_DOUBLINGS ? notify->failures - 1 :
 		NOTIFY_DOUBLINGS));
 	notify->failures++;
 }
 
-/* Push out what was said, and wait for the rest and the answer. */
+/* Flush, and wait for the rest and the answer. */
 static void
 flush(struct notify *notify)
 {
@@ -175,7 +179,7 @@ ask(struct notify *notify, const char *sql)
 		flush(notify);
 }
 
-/* IDLE: say what is to be said, if anything is. */
+/* IDLE: send the commands that are due, if any are. */
 static void
 go_on(struct notify *notify)
 {
@@ -196,7 +200,7 @@ go_on(struct notify *notify)
 	free(sql);
 }
 
-/* The server did as it was asked. */
+/* The server ran the command. */
 static void
 done(struct notify *notify)
 {
@@ -214,7 +218,7 @@ done(struct notify *notify)
 		    "endpoint=%s channels=%u", name, news);
 }
 
-/* Does the error say that a channel's name is none? Of several, one of them. */
+/* Does the error say that a channel's name, or one of several, is invalid? */
 static bool
 refuses_name(const PGresult *answer)
 {
@@ -224,7 +228,7 @@ refuses_name(const PGresult *answer)
 	    strncmp(state, "42", 2) == 0);
 }
 
-/* All of it was undone: find out which, one after the other. */
+/* All was undone: find out which LISTEN is refused, one after the other. */
 static void
 refused(struct notify *notify)
 {
@@ -240,7 +244,7 @@ refused(struct notify *notify)
 		broke(notify, HEALTH_NOTHING, "the server refused UNLISTEN");
 }
 
-/* Answers to what was asked. */
+/* Take the answers to a command. */
 static void
 take_answers(struct notify *notify)
 {
@@ -283,7 +287,8 @@ receive(struct notify *notify)
 {
 	bool	alive = PQconsumeInput(notify->dial.pg) == 1;
 
-	/* libpq closes the socket at the end of file; callbacks come next. */
+	/* libpq closes the socket at the end of file: give it up before any
+	 * callback. */
 	if (!alive)
 		check_socket(notify);
 	take_answers(notify);
@@ -341,7 +346,7 @@ proceed(struct notify *notify, enum dial_state state)
 	}
 }
 
-/* Log in to the next of those that will do. */
+/* Log in to the next endpoint of the route. */
 static void
 dial(struct notify *notify)
 {
@@ -350,7 +355,7 @@ dial(struct notify *notify)
 
 	if (notify->route.count == 0)
 		return; /* until notify_rethink() */
-	/* The first failure was the loss of one that worked. */
+	/* The first failure was the loss of a connection that worked. */
 	endpoint = notify->route.endpoint[notify->failures == 0 ? 0 :
 	    (notify->failures - 1) % notify->route.count];
 	if (budget_take(fleet, endpoint) != BUDGET_OK) {
@@ -384,7 +389,7 @@ notify_ready(void *who, int events)
 	proceed(notify, dial_step(&notify->dial));
 }
 
-/* Is it time to doubt the connection? */
+/* Act on the connection's time limits. */
 static void
 look_at_time(struct notify *notify, int64_t now_us)
 {
@@ -447,7 +452,8 @@ notify_rethink(struct notify *notify,
 		return;
 	route_make(&notify->route, &primary, candidates, count);
 	if (notify->state == NOTIFY_AWAY) {
-		/* An attempt may succeed now where earlier ones failed. */
+		/* A login may succeed now: begin with the first endpoint
+		 * again. */
 		notify->failures = 0;
 		if (notify->next_us > loop_now(notify->loop) + NOTIFY_RETRY_US)
 			wait_a_while(notify, NOTIFY_RETRY_US);
