@@ -1,5 +1,5 @@
 /*
- * choose.c - which connection of a group serves, and when there is one more.
+ * choose.c - which connection of a group serves, and when to open one more.
  *
  * First the endpoint: by tier (role and state), within a tier by turns, see
  * share.h. Then the connection on it with the least in flight. A query that is
@@ -20,8 +20,8 @@ choose_is_stalled(const struct conn *conn, int64_t now_us)
 	    known_stall_us(conn->known, conn->group->config);
 }
 
-/* The open connection to @endpoint with the least in flight, but for @except,
- * which may be NULL; or NULL. */
+/* The open connection to @endpoint with the least in flight, other than
+ * @except, which may be NULL; or NULL. */
 static struct conn *
 least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
     const struct conn *except)
@@ -35,7 +35,8 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
 		since = pool_now(group->pool) -
 		    known_held_us(known, group->config);
 	else if (known->state == HEALTH_SUSPECT)
-		/* Silent, and under suspicion: rather wait for the verdict. */
+		/* Do not choose a silent connection to a suspect: wait for the
+		 * verdict. */
 		since = pool_now(group->pool) -
 		    known_stall_us(known, group->config);
 	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
@@ -50,8 +51,8 @@ least_loaded(struct mews_group *group, uint32_t endpoint, bool held_too,
 	return best;
 }
 
-/* One connection more to @endpoint, of the tier from .. to - 1, unless one is
- * on its way. */
+/* Open one connection more to @endpoint, of the tier from .. to - 1, unless one
+ * is being opened. */
 static void
 grow_on(struct mews_group *group, uint32_t endpoint, uint32_t from,
     uint32_t to)
@@ -67,7 +68,7 @@ grow_on(struct mews_group *group, uint32_t endpoint, uint32_t from,
 		grow_dial(group, endpoint);
 }
 
-/* Logins to the tier from .. to - 1 that are worth waiting for. */
+/* Count logins to the tier from .. to - 1 that are worth waiting for. */
 static uint32_t
 dialing(const struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -83,8 +84,8 @@ dialing(const struct mews_group *group, uint32_t from, uint32_t to)
 	return sum;
 }
 
-/* One connection more to the tier from .. to - 1, if it may be and fewer than
- * @wanted are on their way. */
+/* Open one connection more to the tier from .. to - 1, if limits allow and
+ * fewer than @wanted are being opened. */
 static bool
 grow(struct mews_group *group, uint32_t from, uint32_t to, uint32_t wanted)
 {
@@ -97,8 +98,8 @@ grow(struct mews_group *group, uint32_t from, uint32_t to, uint32_t wanted)
 	return endpoint != SHARE_NONE && grow_dial(group, endpoint);
 }
 
-/* The connection whose turn it is in the tier from .. to - 1; where that
- * endpoint has none to use, one of the others, which pays with its turns. */
+/* The connection whose turn it is in the tier from .. to - 1; if its endpoint
+ * has none to use, another endpoint's, which is charged. */
 static struct conn *
 take_turn(struct mews_group *group, uint32_t from, uint32_t to,
     bool held_too, bool may_grow)
@@ -120,7 +121,7 @@ take_turn(struct mews_group *group, uint32_t from, uint32_t to,
 	return conn;
 }
 
-/* One look at all tiers, growing as needed. NULL: nobody can take it now. */
+/* Look at all tiers, and grow as needed. NULL: no connection is free now. */
 static struct conn *
 pick_once(struct mews_group *group, bool held_too)
 {
@@ -136,8 +137,8 @@ pick_once(struct mews_group *group, bool held_too)
 		conn = take_turn(group, from, to, held_too, may_grow);
 		if (conn != NULL)
 			return conn;
-		/* Only what is open already of the next tier, unless there
-		 * is no hope in this one. */
+		/* Open nothing in the next tier, unless this one has no
+		 * hope. */
 		for (uint32_t i = from; i < to; i++)
 			if (!grow_is_slow_to_dial(group, route->endpoint[i]))
 				may_grow = false;
@@ -147,12 +148,12 @@ pick_once(struct mews_group *group, bool held_too)
 }
 
 /*
- * Until how many are in flight @conn takes what else comes in this turn. As few
- * queries as the group has connections stay together, so that the others may
- * idle out. More reads go on in parts as large as what each connection to the
- * endpoint has in flight: that is even, and costs a choice for each part only.
- * Where each query has its own Sync, a part makes @conn no busier than the
- * connections are on average.
+ * Until how many are in flight @conn takes the other queries of this turn. If
+ * there are no more queries than connections, they stay together, so that other
+ * connections may idle out. More reads are dealt in parts as large as what each
+ * connection to the endpoint has in flight: that is even, and costs one choice
+ * for each part. If each query has its own Sync, a part makes @conn no busier
+ * than the average.
  */
 static uint32_t
 batch_most(const struct mews_group *group, const struct conn *conn)
@@ -198,7 +199,7 @@ has_replayed(const struct mews_pool *pool, uint32_t endpoint,
 	    &pool->fleet->segment.endpoints[endpoint];
 	enum health_role role = pool->endpoints[endpoint].role;
 
-	/* A position measured there may be of another server. */
+	/* A mixed endpoint's position may be another server's. */
 	if (query->after != 0 && pool->noticed.candidates[endpoint].mixed)
 		return false;
 	return query->after == 0 || role == HEALTH_ROLE_PRIMARY ||
@@ -207,7 +208,8 @@ has_replayed(const struct mews_pool *pool, uint32_t endpoint,
 	    query->after;
 }
 
-/* Of the best tier, the connection with the least in flight. */
+/* The connection with the least in flight in the best tier that may serve
+ * @query. */
 static struct conn *
 pick_after_once(struct mews_group *group, const struct query *query,
     bool held_too)
@@ -225,7 +227,8 @@ pick_after_once(struct mews_group *group, const struct query *query,
 		for (; i < route->tier_end[tier]; i++) {
 			uint32_t e = route->endpoint[i];
 
-			/* Where one died the others may be dying. */
+			/* After a loss a suspect's other connections may be
+			 * dying, too. */
 			if (!has_replayed(pool, e, query) ||
 			    (query->state == QUERY_LOST &&
 				pool->endpoints[e].state == HEALTH_SUSPECT))
@@ -260,7 +263,7 @@ choose_pick_after(struct mews_group *group, const struct query *query)
 	return conn;
 }
 
-/* Of @endpoint, checked, and not @conn; or NULL. */
+/* A connection to @endpoint, checked, other than @conn; or NULL. */
 static struct conn *
 other_on(struct mews_group *group, uint32_t endpoint, const struct conn *conn)
 {
@@ -331,13 +334,14 @@ take_turn_idle(struct mews_group *group, uint32_t from, uint32_t to)
 	for (uint32_t i = from; conn == NULL && i < to; i++)
 		if (group->route.endpoint[i] != turn)
 			conn = choose_idle_on(group, group->route.endpoint[i]);
-	/* Several may be taken before one is used. */
+	/* Charge now, as several may be taken before one is used. */
 	if (conn != NULL)
 		conn->on->charged--;
 	return conn;
 }
 
-/* None of that tier is idle: grow there. True: there is hope in that. */
+/* No connection of that tier is idle: open one. True: it is worth waiting
+ * for. */
 static bool
 grow_idle(struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -370,7 +374,7 @@ choose_take_any(struct mews_group *group)
 			continue;
 		if ((conn = take_turn_idle(group, from, to)) != NULL)
 			return conn;
-		/* Of the next tier only what is open already. */
+		/* Open nothing in the next tier. */
 		if (may_grow && grow_idle(group, from, to))
 			may_grow = false;
 		from = to;
@@ -398,9 +402,9 @@ is_free_lane(struct conn *conn)
 }
 
 /*
- * May @endpoint run @query, which has a connection to itself? What may have
- * ended a session stays off the primary while a standby is there, if only for
- * its probe to be waited for, and goes to nobody under suspicion.
+ * May @endpoint run @query, which has a connection to itself? A query that may
+ * have ended a session does not go to the primary while there is a standby,
+ * even one whose probe is waited for, and not to a suspect.
  */
 static bool
 may_run(const struct mews_group *group, uint32_t endpoint,
@@ -422,7 +426,7 @@ may_run(const struct mews_group *group, uint32_t endpoint,
 	return true;
 }
 
-/* One connection more, to where @query may run. */
+/* Open one connection more to an endpoint that may run @query. */
 static void
 grow_lane(struct mews_group *group, const struct query *query)
 {
@@ -443,9 +447,9 @@ grow_lane(struct mews_group *group, const struct query *query)
 }
 
 /*
- * A free lane of the tier from .. to - 1, or NULL; how many there are; and the
- * connection with the least in flight. Of equals the endpoint whose turn it
- * is; no other one during its slow start.
+ * Look in the tier from .. to - 1 for a free lane, count the lanes, and find
+ * the connection with the least in flight. Among equals prefer the endpoint
+ * whose turn it is; skip others in their slow start.
  */
 static struct conn *
 find_lane(struct mews_group *group, const struct query *query, uint32_t from,
@@ -474,7 +478,7 @@ find_lane(struct mews_group *group, const struct query *query, uint32_t from,
 				*best = conn;
 		}
 	}
-	/* The endpoint could not use its turn. */
+	/* The endpoint pays for the turn that it could not use. */
 	if (turn != SHARE_NONE)
 		group->on[turn].charged--;
 	return NULL;
@@ -501,7 +505,7 @@ choose_take_slow(struct mews_group *group, const struct query *query)
 		grow_lane(group, query);
 	if (best == NULL)
 		return NULL;
-	/* A lane takes nothing new; once empty it is the query's. */
+	/* Keep it free of new queries: once empty it serves the slow one. */
 	best->slow_lane = true;
 	group->lanes = true;
 	return is_free_lane(best) ? best : NULL;

@@ -1,8 +1,8 @@
 /*
- * choose.h - which connection of a group serves, and when there is one more.
+ * choose.h - which connection of a group serves, and when to open one more.
  *
- * Private to a group. A connection that one of these returns was checked and
- * can be sent to at once.
+ * Private to pool/. A connection that one of these returns was checked and can
+ * be sent to at once.
  */
 #ifndef LIB_POOL_CHOOSE_H
 #define LIB_POOL_CHOOSE_H
@@ -14,7 +14,7 @@
 #define CHOOSE_BATCH	16	/* queries in a row to one connection */
 #define CHOOSE_QUICK_US 1000000 /* a quick query this long ago still counts */
 
-/* May @conn take a shared query, but for how much it has in flight? */
+/* May @conn take a shared query, however much it has in flight? */
 static inline bool
 choose_is_open(const struct conn *conn)
 {
@@ -22,7 +22,7 @@ choose_is_open(const struct conn *conn)
 	    !conn->slow_lane && conn->sessions == 0;
 }
 
-/* The one that takes what comes in this turn, while it does; else NULL. */
+/* The connection that takes this turn's queries, while it may; else NULL. */
 static inline struct conn *
 choose_batch(const struct mews_group *group)
 {
@@ -33,7 +33,7 @@ choose_batch(const struct mews_group *group)
 	    conn : NULL;
 }
 
-/* The quick way of most: @query goes where others of this turn went. */
+/* The quick way: send @query where others of this turn went. */
 static inline bool
 choose_joined(struct mews_group *group, struct query *query)
 {
@@ -45,19 +45,20 @@ choose_joined(struct mews_group *group, struct query *query)
 	    conn_send(conn, query, false);
 }
 
-/* For a query that shares; NULL: nobody can take it now. */
+/* A connection for a shared query; NULL: none can take it now. */
 struct conn *choose_pick(struct mews_group *group);
 
-/* For one that waits for a server of its liking, see QUEUE_AFTER. */
+/* A connection for a query of the lane QUEUE_AFTER; or NULL. */
 struct conn *choose_pick_after(struct mews_group *group,
     const struct query *query);
 
-/* Open already, on another endpoint than @conn, on a primary only where there
- * is no standby; @anywhere: or else on the same. NULL: there is none. */
+/* An open connection to another endpoint than @conn's, to a primary only if
+ * there is no standby; @anywhere: or else to the same endpoint. NULL: there is
+ * none. */
 struct conn *choose_pick_other(struct mews_group *group,
     const struct conn *conn, bool anywhere);
 
-/* With nothing in flight, to @endpoint; or NULL. */
+/* An idle connection to @endpoint; or NULL. */
 static inline struct conn *
 choose_idle_on(const struct mews_group *group, uint32_t endpoint)
 {
@@ -70,38 +71,39 @@ choose_idle_on(const struct mews_group *group, uint32_t endpoint)
 	return NULL;
 }
 
-/* As choose_idle_on(), to any endpoint, a tier at a time; grows. */
+/* An idle connection to any endpoint, best tier first; else opens one, and
+ * returns NULL. */
 struct conn *choose_take_any(struct mews_group *group);
 
-/* For a lease; or NULL. */
+/* A connection for a lease; or NULL. */
 static inline struct conn *
 choose_take_idle(struct mews_group *group)
 {
 	struct conn	*conn = NULL;
 
-	/* There is one primary. */
+	/* The quick way, with one endpoint in the best tier. */
 	if (group->route.tier_end[0] == 1)
 		conn = choose_idle_on(group, group->route.endpoint[0]);
 	return conn != NULL ? conn : choose_take_any(group);
 }
 
-/* For a query that has a connection to itself, since it is known to be slow
+/* A connection for a query that needs one to itself, as it is known to be slow
  * or may have ended a session; or NULL. */
 struct conn *choose_take_slow(struct mews_group *group,
     const struct query *query);
 
-/* No slow query waits: what was kept free for one serves all again. */
+/* No slow query waits: connections kept free for them serve all again. */
 void choose_open_lanes(struct mews_group *group);
 
-/* A connection is idle for so long before it is closed, and so many stay open:
- * none where the next generation of the fleet serves. */
+/* How long a connection may idle before it is closed, and how many stay open:
+ * none once the next generation of the fleet serves. */
 uint32_t choose_idle_ms(const struct mews_group *group);
 uint32_t choose_least(const struct mews_group *group);
 
 /* Keep @wanted connections open to the best endpoints, if possible. */
 void choose_keep(struct mews_group *group, uint32_t wanted);
 
-/* Has its oldest query waited too long? */
+/* Has the oldest query of @conn waited too long? */
 bool choose_is_stalled(const struct conn *conn, int64_t now_us);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * ending.c - the ends of connections: lost, canceled with the pool, or left in
- * a fork's copy. What becomes of their queries is in resend.c.
+ * a fork's copy. resend.c decides what becomes of their queries.
  */
 #include "pool/ending.h"
 
@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* A login came to nothing: say so, and wait before the next one. */
+/* A login failed: log it, and wait before the next one. */
 static void
 dial_failed(struct conn *conn)
 {
@@ -26,7 +26,7 @@ dial_failed(struct conn *conn)
 	char			quoted[FLEET_QUOTED];
 
 	name = endpoint_name(group->pool->fleet, conn->endpoint);
-	/* A probe finds out whether all are rejected, and says so to all. */
+	/* Have a probe find out whether all logins are rejected. */
 	if (conn->loss == HEALTH_REJECTED)
 		endpoint_want_login(group->pool->fleet, conn->endpoint);
 	on->failures++;
@@ -47,7 +47,7 @@ dial_failed(struct conn *conn)
 	    logfmt_text(quoted, sizeof(quoted), conn->why));
 }
 
-/* Part @conn from what still names it, and close it. */
+/* Remove what points to @conn, and close it. */
 static void
 finish(struct conn *conn)
 {
@@ -100,7 +100,7 @@ conn_lose(struct conn *conn)
 	    conn->epoch);
 	if (conn->loss == HEALTH_TOO_MANY)
 		budget_lower(group->pool->fleet, conn->endpoint);
-	/* A login that we ended ourselves has not failed. */
+	/* A login that this process ended itself has not failed. */
 	if (conn->was == CONN_SETUP ||
 	    (conn->was == CONN_DIALING && conn->loss != HEALTH_NOTHING))
 		dial_failed(conn);

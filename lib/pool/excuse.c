@@ -1,6 +1,6 @@
 /*
- * excuse.c - why no endpoint serves a group, in words: what route.c judges by,
- * said for each endpoint.
+ * excuse.c - why no endpoint serves a group, in words: fleet/route.c's reasons,
+ * for each endpoint.
  */
 #include "pool/excuse.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of what makes an endpoint down; "" for other evidence. */
+/* Evidence that makes an endpoint DOWN, in words; "" for other evidence. */
 static const char *
 death(enum health_evidence evidence)
 {
@@ -26,7 +26,7 @@ death(enum health_evidence evidence)
 	}
 }
 
-/* Each endpoint that has a reason of its own, in one list. */
+/* List each endpoint that has a reason of its own. */
 static void
 say_each(const struct mews_group *group, char *why, size_t size)
 {

@@ -1,8 +1,8 @@
 /*
  * forget.c - DEALLOCATE on each connection that has prepared what was dropped.
  *
- * A connection that is leased keeps it until the lease ended: its transaction
- * may have failed, and refuse everything.
+ * A leased connection keeps the statement until the lease has ended: its
+ * transaction may have failed, and refuse everything.
  */
 #include "pool/forget.h"
 
@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-/* Which of the dropped have queries that did not end? */
+/* Mark dropped statements that have queries in flight. */
 static void
 mark_busy(struct mews_pool *pool)
 {
@@ -29,7 +29,7 @@ mark_busy(struct mews_pool *pool)
 	}
 }
 
-/* In a Sync of its own, so that no neighbour's error skips it. */
+/* Send DEALLOCATE with a Sync of its own, so that no other error skips it. */
 static bool
 send_deallocate(struct conn *conn, const struct mews_statement *statement)
 {

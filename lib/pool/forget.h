@@ -6,8 +6,7 @@
 
 #include "pool/pool.h"
 
-/* Time passed: have servers forget what was dropped, where no query of it is
- * left. */
+/* Have servers forget dropped statements that have no query left. */
 void forget_scan(struct mews_pool *pool);
 
 #endif

@@ -1,9 +1,8 @@
 /*
  * group.c - who is served, who waits, and for how long.
  *
- * Whoever finds no connection waits, first come first served; in two lanes,
- * so that slow queries wait for their own connections and not in the way of
- * the quick. Which connection serves is choose.c's business.
+ * A query that finds no connection waits, first come first served, in a lane of
+ * query/queue.h. choose.c chooses the connection.
  */
 #include "pool/group.h"
 
@@ -27,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* @sql and its NUL behind the others in group->terms.setup. */
+/* Append @sql and its NUL to group->terms.setup. */
 static bool
 add_setup(struct mews_group *group, size_t *used, const char *sql)
 {
@@ -161,8 +160,7 @@ mews_group_stats(const struct mews_group *group,
 	return ours ? MEWS_OK : MEWS_INVALID;
 }
 
-/* Hand it, which is on no list, to a connection. False: nobody can take it
- * now. */
+/* Send @query, which is on no list. False: no connection can take it now. */
 static bool
 serve(struct mews_group *group, struct query *query)
 {
@@ -177,7 +175,8 @@ serve(struct mews_group *group, struct query *query)
 	}
 	if (query->slow && bulk_refuses(query))
 		return true;
-	/* A connection that broke while it was sent to did not send it. */
+	/* If the connection broke meanwhile the query was not sent: try
+	 * another. */
 	do
 		conn = query->suspected > 0 ||
 		    (query->slow && !queue_is_choosy(query)) ?
@@ -187,7 +186,7 @@ serve(struct mews_group *group, struct query *query)
 	return conn != NULL;
 }
 
-/* Why @query may not wait as well, and MEWS_OVERLOAD. */
+/* Refuse @query, as there is no room for it to wait: MEWS_OVERLOAD. */
 static enum mews_status
 refuse_overload(struct mews_group *group)
 {
@@ -235,7 +234,7 @@ group_submit(struct mews_group *group, struct query *query)
 	return group_enqueue(group, query);
 }
 
-/* A query that waited since @since_us does so no longer. */
+/* Count the wait, since @since_us, of a query that waits no longer. */
 static void
 waited(struct mews_group *group, int64_t since_us)
 {
@@ -244,7 +243,7 @@ waited(struct mews_group *group, int64_t since_us)
 	figures_time(&group->figures->wait, us > 0 ? us : 0);
 }
 
-/* Each of these waits for something else: none stands in another's way. */
+/* Serve QUEUE_AFTER, in which no query has to wait for another. */
 static void
 dispatch_after(struct mews_group *group)
 {
@@ -293,10 +292,10 @@ group_dispatch(struct mews_group *group)
 	int64_t		 waiting_us;
 	uint32_t	 left;
 
-	/* Queries whose connection was lost came first. */
+	/* Serve lost queries first: they came first. */
 	if (!TAILQ_EMPTY(&group->queue.lanes[QUEUE_AFTER]))
 		dispatch_after(group);
-	/* A callback may begin the next wait: that is the next turn's. */
+	/* Leave queries that callbacks add to the next turn. */
 	left = group->queue.count;
 	for (int i = 0; i < QUEUE_AFTER; i++)
 		while (left > 0 &&
@@ -322,8 +321,8 @@ group_panics(const struct mews_group *group)
 }
 
 /*
- * Reads that hang on a suspect which failed a probe: rather ask another
- * server now than wait for the verdict.
+ * May the reads of @conn, which hang on a suspect that failed a probe, be sent
+ * elsewhere now, before the verdict?
  */
 static bool
 may_leave(const struct mews_group *group, const struct conn *conn)
@@ -365,7 +364,7 @@ group_rethink(struct mews_group *group,
 	share_rethink(group);
 }
 
-/* End @query, whose wait is over. The status tells why nobody served it. */
+/* End @query, whose wait is over, with a status that tells why. */
 static void
 wait_over(struct mews_group *group, struct query *query)
 {
@@ -395,7 +394,7 @@ wait_over(struct mews_group *group, struct query *query)
 	    group->terms.failure);
 	queue_remove(&group->queue, query);
 	waited(group, query->waiting_us);
-	/* A query that was sent, and lost its connection. */
+	/* The query was sent, and lost its connection. */
 	if (query->deadline_at != 0 && query->sent_to >= 0 &&
 	    query->deadline_us <= pool_now(group->pool))
 		status = MEWS_CANCELED;
@@ -404,7 +403,7 @@ wait_over(struct mews_group *group, struct query *query)
 	query_fail(query, status, why);
 }
 
-/* All that wait are looked at only when the first of them may be over. */
+/* End waits that are over; looks at the queue only when one may be. */
 static void
 scan_waiting(struct mews_group *group, int64_t now_us)
 {

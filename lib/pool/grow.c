@@ -1,6 +1,5 @@
 /*
- * grow.c - connections of a group that come, and those that have had their
- * time.
+ * grow.c - opening connections of a group, and replacing old ones.
  */
 #include "pool/grow.h"
 
@@ -33,8 +32,8 @@ grow_is_slow_to_dial(const struct mews_group *group, uint32_t endpoint)
 }
 
 /*
- * The fleet may have no connection more, so the place of @conn is that of its
- * successor: but only when a login went well since its time is over. One at a
+ * The fleet is at its cap, so @conn has to end before its successor logs in:
+ * but only after another login went well since its lifetime ended. One at a
  * time.
  */
 static void
@@ -85,8 +84,7 @@ grow_replace(struct conn *conn)
 		conn_retire(conn);
 		return;
 	}
-	/* A lease may last: until its end there is one connection to the
-	 * place, not two. */
+	/* A lease may last: until its end there is no second connection. */
 	if (conn->lease != NULL)
 		return;
 	if (now < conn->on->not_before_us) {
@@ -114,7 +112,7 @@ grow_dial(struct mews_group *group, uint32_t endpoint)
 
 	if (budget == BUDGET_OK)
 		return true;
-	/* Ask again, but not for each query. */
+	/* Ask again after a while, not for each query. */
 	on->not_before_us = pool_now(group->pool) +
 	    (budget == BUDGET_BURST ? GROUP_BURST_US : GROUP_FULL_US);
 	pool_due(group->pool, on->not_before_us);

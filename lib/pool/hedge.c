@@ -1,9 +1,9 @@
 /*
- * hedge.c - when a read has waited too long: it is asked of another endpoint,
- * too, by a query of its own, its twin.
+ * hedge.c - when a read has waited too long, and is asked of another endpoint,
+ * too, by its twin.
  *
- * The twin is made, and the two are settled at the first answer, in query.c;
- * the other connection is chosen by choose.c.
+ * query/query.c makes the twin, and settles the two at the first answer;
+ * choose.c chooses the other connection.
  */
 #include "pool/hedge.h"
 
@@ -11,7 +11,7 @@
 #include "wire/ring.h"
 #include "pool/choose.h"
 
-/* Does @conn say nothing for too long, though it has work? */
+/* Has @conn been silent for too long, though it has work? */
 static bool
 is_silent(const struct conn *conn, int64_t now_us)
 {
@@ -29,7 +29,7 @@ are_others_heard(const struct mews_pool *pool, int64_t now_us)
 	return false;
 }
 
-/* When all is silent: statements of such a length are nothing new there. */
+/* How long silence is usual for the statements in flight. */
 static int64_t
 usual_silence_us(const struct conn *conn)
 {
@@ -40,8 +40,8 @@ usual_silence_us(const struct conn *conn)
 	return (int64_t)(us * KNOWN_HEDGE_TIMES);
 }
 
-/* May @query, which was sent, be asked a second time? One that may have ended
- * a session had its second run. */
+/* May @query, which was sent, be asked a second time? Not if it may have ended
+ * a session: then this was its second run. */
 static bool
 may_hedge(const struct query *query)
 {
@@ -69,8 +69,8 @@ send_twin(struct query *query, struct conn *other)
 	query_drop(twin);
 }
 
-/* Reads of @conn wait for longer than @after; @anywhere: a connection to the
- * same endpoint will do. */
+/* Send twins of the reads of @conn that wait for longer than @after; @anywhere:
+ * a connection to the same endpoint will do. */
 static void
 hedge_old(struct conn *conn, int64_t after, bool anywhere, int64_t now_us)
 {
@@ -85,20 +85,20 @@ hedge_old(struct conn *conn, int64_t after, bool anywhere, int64_t now_us)
 		    (anywhere && query->slow))
 			continue;
 		if (query->sent_us + after > now_us) {
-			/* Queries behind this one were sent later. */
+			/* Later queries are due later. */
 			pool_due(group->pool, query->sent_us + after);
 			return;
 		}
 		if ((other = choose_pick_other(group, conn, anywhere)) != NULL)
 			send_twin(query, other);
 		else if (anywhere)
-			/* Not all connections may be kept for slow ones. */
+			/* Keep a connection out of the lanes for slow
+			 * queries. */
 			group->quick_us = now_us;
 	}
 }
 
-/* Nothing else is heard: ask the oldest read again, where nothing is in the
- * way. */
+/* No connection is heard: ask the oldest read again, over an idle one. */
 static void
 try_idle(struct conn *conn, int64_t now_us)
 {
@@ -122,7 +122,7 @@ try_idle(struct conn *conn, int64_t now_us)
 	}
 }
 
-/* With nothing in flight, to an endpoint as good as that of @conn; or NULL. */
+/* An idle connection to an endpoint of the same tier as @conn's; or NULL. */
 static struct conn *
 find_idle(const struct mews_group *group, const struct conn *conn)
 {
@@ -146,8 +146,8 @@ find_idle(const struct mews_group *group, const struct conn *conn)
 	return NULL;
 }
 
-/* The first entry of the ring that may be held up. A query alone in the first
- * segment is the one that runs. */
+/* The first entry of the ring that may be held up: not a query alone in the
+ * first segment, which is the one that runs. */
 static uint32_t
 first_held(const struct conn *conn)
 {
@@ -159,7 +159,7 @@ first_held(const struct conn *conn)
 	return queries < 2 ? i : conn->head;
 }
 
-/* Send twins of the reads behind one that takes long, or in its segment. */
+/* Send twins of the reads behind a query that takes long, or in its segment. */
 static void
 leave_held(struct conn *conn, int64_t now_us)
 {

@@ -10,10 +10,10 @@
 #include "pool/choose.h"
 #include "wire/session.h"
 
-/* A head since then is never too old, whatever is added to it. */
+/* A head_since_us that is never too long ago; no sum with it overflows. */
 #define LIMITS_NO_LIMIT (POOL_NEVER / 2)
 
-/* Does everything wait for the host? */
+/* Does the connection wait for its host, not for the server? */
 static bool
 waits_for_host(const struct conn *conn)
 {
@@ -21,7 +21,7 @@ waits_for_host(const struct conn *conn)
 	    (conn->copy != NULL && copy_waits(conn->copy));
 }
 
-/* Forgotten by its holder? Then the lease is taken away. */
+/* Take a lease away that its holder has forgotten. */
 static void
 scan_lease(struct mews_lease *lease, int64_t now_us)
 {
@@ -31,7 +31,7 @@ scan_lease(struct mews_lease *lease, int64_t now_us)
 
 	if (lease->conn->copy != NULL)
 		copy_scan(lease->conn, now_us);
-	/* While it is the host's turn nobody waits for the server. */
+	/* While it is the host's turn the server owes nothing. */
 	if (waits_for_host(lease->conn))
 		lease->conn->head_since_us = LIMITS_NO_LIMIT;
 	else if (lease->in_flight > 0)
@@ -50,7 +50,7 @@ scan_lease(struct mews_lease *lease, int64_t now_us)
 	conn_break(lease->conn, HEALTH_NOTHING, "the lease was forgotten");
 }
 
-/* Idle for too long? */
+/* Retire a connection that was idle for too long. */
 static void
 scan_idle(struct conn *conn, int64_t now_us)
 {
@@ -65,7 +65,7 @@ scan_idle(struct conn *conn, int64_t now_us)
 	if (idle_until > now_us)
 		pool_due(group->pool, idle_until);
 	else if (TAILQ_EMPTY(&group->pool->wire.broken))
-		/* One per tick: until it is closed it counts. */
+		/* One per tick, as it counts until it is closed. */
 		conn_retire(conn);
 }
 

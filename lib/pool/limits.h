@@ -7,7 +7,7 @@
 #include "wire/conn.h"
 #include "pool/group.h"
 
-/* Is a login, a query, an idle time, a lease or a life too long? Sets
+/* End a login, a query, an idle time, a lease or a life that is too long. Sets
  * pool_due(). */
 void limits_scan(struct conn *conn, int64_t now_us);
 

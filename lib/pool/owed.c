@@ -1,6 +1,6 @@
 /*
- * owed.c - which queries in flight no connection expects an answer to: a call
- * that blocks would wait for them for ever, so they end as LOST.
+ * owed.c - ending queries in flight to which no connection expects an answer: a
+ * blocking call would wait for them for ever.
  */
 #include "pool/owed.h"
 
@@ -34,7 +34,7 @@ is_owed(const struct query *query)
 	return false;
 }
 
-/* Break the connections of @query, which are out of step. */
+/* Break the connections that @query may be on: they are out of step. */
 static void
 break_conns(struct query *query)
 {
@@ -58,7 +58,7 @@ owed_end_lost(struct mews_pool *pool)
 	for (uint32_t i = 0; i < pool->store.count; i++) {
 		struct query *query = pool->store.queries[i];
 
-		/* A twin's answer is told by the query that it is one of. */
+		/* A twin has no callback: its original tells the answer. */
 		if (query->state != QUERY_SENT || query->fn.query == NULL ||
 		    query->adrift || query->twin != NULL ||
 		    query->original != NULL || is_owed(query))

@@ -1,5 +1,5 @@
 /*
- * owed.h - the last resort of a call that blocks.
+ * owed.h - the last resort of a blocking call.
  */
 #ifndef LIB_POOL_OWED_H
 #define LIB_POOL_OWED_H
@@ -9,10 +9,9 @@
 #define OWED_AFTER_US 5000000 /* a wait that long is looked into */
 
 /*
- * A query that was sent and that no connection expects an answer to would
- * never end: end it with MEWS_LOST. Its connection, which is out of step,
- * ends too; where it is not known which that is, all of its group to that
- * endpoint do.
+ * End queries that were sent and whose answers no connection expects, with
+ * MEWS_LOST: else they would never end. Their connection, which is out of step,
+ * ends too; if it is not known, all of the group's to that endpoint do.
  */
 void owed_end_lost(struct mews_pool *pool);
 

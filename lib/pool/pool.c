@@ -1,9 +1,9 @@
 /*
- * pool.c - what a worker learns from the segment, and tells there: news of
- * endpoints, stalls, and its own figures.
+ * pool.c - what a worker reads from the segment, and writes there: news of
+ * endpoints, and its own figures.
  *
- * Groups act on the news by group_rethink(). Opening, turning and closing a
- * pool are doors, see turn.c.
+ * Groups act on the news by group_rethink(). api/turn.c opens, turns and closes
+ * a pool.
  */
 #include "pool/pool.h"
 
@@ -16,7 +16,8 @@
 #include "notify/notify.h"
 #include "wire/ring.h"
 
-/* A server that was dead gets its share back bit by bit: cold caches. */
+/* A server that was DOWN gets its share back bit by bit, as its caches are
+ * cold. */
 static void
 set_ramp(struct mews_pool *pool, uint32_t endpoint)
 {
@@ -28,7 +29,7 @@ set_ramp(struct mews_pool *pool, uint32_t endpoint)
 	known->ramp_until_us = 0;
 	if (up == 0 || slow == MEWS_FOREVER)
 		return;
-	/* Compared first: garbage may be any number. */
+	/* Compare before subtracting: garbage may be any number. */
 	age = segment_ms(segment, pool_now(pool));
 	age = up < 0 ? slow : age > up ? age - up : 0;
 	if (age >= slow)
@@ -37,7 +38,7 @@ set_ramp(struct mews_pool *pool, uint32_t endpoint)
 	known->ramp_until_us = known->ramp_from_us + (int64_t)slow * 1000;
 }
 
-/* Knowledge of the endpoints changed: every group looks again. */
+/* The segment's words about endpoints changed: every group looks again. */
 static void
 rethink(struct mews_pool *pool)
 {
@@ -93,7 +94,7 @@ pool_panics(const struct mews_pool *pool)
 	return notify_panics(pool->notify);
 }
 
-/* Plain stores into a slot that only we write. */
+/* Plain stores: only this process writes its slot. */
 void
 pool_publish(struct mews_pool *pool)
 {
@@ -120,7 +121,8 @@ pool_publish(struct mews_pool *pool)
 	    memory_order_relaxed);
 }
 
-/* How many of a group's connections to an endpoint do what. */
+/* Publish how many of a group's connections to an endpoint are idle, used and
+ * connecting. */
 static void
 tell_connections(const struct group_endpoint *on)
 {
@@ -165,8 +167,9 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 	}
 }
 
-/* The host was away. What was not even sent before begins now, once: a host
- * that is away in each turn gives up what is never answered, too. */
+/* The host was away. Time limits of what was not sent before begin now, but
+ * only once: if the host is away in each turn, queries without an answer still
+ * end. */
 void
 pool_come_back(struct mews_pool *pool)
 {

@@ -1,10 +1,9 @@
 /*
  * pool.h - all that one worker holds: groups, connections, queries.
  *
- * One process, one thread: nothing in here is atomic. Who may free what:
- * a connection that broke is lost by the next mews_pool_tick(), and by
- * nothing before that; so code in between may hold a struct conn without
- * fear. The rest end with mews_pool_close().
+ * One process, one thread: nothing in here is atomic. A connection that broke
+ * is lost, and freed, only by the next mews_pool_tick(): code before that may
+ * keep a struct conn. All else is freed by mews_pool_close().
  */
 #ifndef LIB_POOL_POOL_H
 #define LIB_POOL_POOL_H
@@ -31,12 +30,13 @@ struct mews_pool {
 	struct mews_group *groups;
 	uint32_t group_count;
 	struct known endpoints[MEWS_ENDPOINTS_MAX];
-	int wake_fd;	  /* of our slot in the fleet */
+	int wake_fd;	  /* of this process' slot */
 	uint32_t changes; /* of the segment, as last acted upon */
-	struct notice noticed; /* then */
+	struct notice noticed; /* the words acted upon */
 	struct prober prober;
 
-	struct notify *notify;	   /* once somebody listens, else NULL */
+	struct notify *notify;	   /* from the first mews_listen() on, else
+				      NULL */
 
 	struct wire wire; /* of its connections */
 	struct query_store store; /* of its queries */
@@ -47,11 +47,12 @@ struct mews_pool {
 #define POOL_NEVER	LOOP_NEVER
 #define POOL_WISH_US	100000	 /* between wishes for a role */
 #define POOL_BEAT_US	1000000	 /* at least one tick in this time */
-#define POOL_YIELD_MS	100	 /* idle, where the next generation serves */
-#define POOL_GRACE_US	1000000	 /* of the watchdog, above query_timeout */
+#define POOL_YIELD_MS	100	 /* idle time, once the next generation
+				    serves */
+#define POOL_GRACE_US	1000000	 /* the watchdog's, above query_timeout */
 
 /* May @pool, which may be NULL, be used: is it this thread's, and not being
- * closed? In a fork's copy the descriptors are made dead. */
+ * closed? Replaces the descriptors of a fork's copy by dead ones. */
 static inline bool
 pool_ours(struct mews_pool *pool)
 {
@@ -59,7 +60,7 @@ pool_ours(struct mews_pool *pool)
 	    loop_ours_slow(pool == NULL ? NULL : &pool->loop);
 }
 
-/* As pool_ours(), where a group or a lease leads to it: never NULL. */
+/* As pool_ours(), for a pool that is not NULL, as a group's or a lease's. */
 static inline bool
 pool_is_ours(struct mews_pool *pool)
 {
@@ -86,22 +87,22 @@ pool_notice(struct mews_pool *pool)
 /* Look whether an endpoint changed without a notice. */
 void pool_compare(struct mews_pool *pool, int64_t now_us);
 
-/* Does somebody wait while there is no endpoint to use? */
+/* Does a query wait while no endpoint can be used? */
 bool pool_panics(const struct mews_pool *pool);
 
-/* Show figures in the slot of this process: those that change all the time. */
+/* Publish the figures that change all the time, in this process' slot. */
 void pool_publish(struct mews_pool *pool);
-/* Likewise those that need not be of this moment; @late_us: as the beat was. */
+/* Publish the other figures, on a beat that was @late_us late. */
 void pool_tell(struct mews_pool *pool, int64_t late_us);
 
-/* The host was away: what was not sent before begins now. */
+/* The host was away: begin time limits of what was not sent before. */
 void pool_come_back(struct mews_pool *pool);
 
-/* For blocking calls: turns of the loop until *done; false: the host
- * interrupted them. */
+/* Turn the loop until *done, for blocking calls; false: the host
+ * interrupted. */
 bool pool_wait(struct mews_pool *pool, const bool *done);
 
-/* Something is due at @at_us: do not sleep beyond. */
+/* Something is due at @at_us: do not wait beyond it. */
 static inline void
 pool_due(struct mews_pool *pool, int64_t at_us)
 {

@@ -1,9 +1,9 @@
 /*
- * resend.c - of a lost connection's queries, which are sent again, and which
- * fail with what status.
+ * resend.c - which queries of a lost connection are sent again, and with what
+ * status the others end.
  *
- * Those sent again go to the front of the queue; the retry budget is
- * queue.c's. The end of the connection itself is ending.c's.
+ * The queue and its retry budget are in query/queue.c; ending.c ends the
+ * connection itself.
  */
 #include "pool/resend.h"
 
@@ -38,8 +38,8 @@ query_lost(struct conn *conn, struct query *query)
 	    why);
 }
 
-/* End @query, whose answer was too large to keep: its connection had to go.
- * LOST: it may have been committed. */
+/* End @query, whose answer was too large to keep, and cost its connection. LOST
+ * if it may have committed. */
 static void
 query_too_large(struct conn *conn, struct query *query)
 {
@@ -57,8 +57,9 @@ query_too_large(struct conn *conn, struct query *query)
 }
 
 /*
- * Leave inside a transaction what is certainly undone with it. @commit: what
- * was sent behind @query may have committed it; for what was sent before.
+ * Clear query->inside, unless @query was certainly undone with its transaction.
+ * @commit: a query after @query may have committed its transaction. Returns the
+ * same for the queries before @query.
  */
 static bool
 is_committed_behind(struct query *query, bool commit)
@@ -75,7 +76,7 @@ is_committed_behind(struct query *query, bool commit)
 	return commit;
 }
 
-/* Let @query wait again, or leave it to its twin. False: it is lost. */
+/* Queue @query again, or leave it to its twin. False: it is lost. */
 static bool
 save(struct query *query, bool suspect)
 {
@@ -87,11 +88,12 @@ save(struct query *query, bool suspect)
 	}
 	query->suspected += suspect;
 	if (query->twin != NULL && twin == NULL) {
-		/* The twin will answer, or decide. */
+		/* The twin's answer, or its loss, decides. */
 		query->adrift = true;
 		return true;
 	}
-	/* The original of a twin is in flight itself, or adrift. */
+	/* The original, if it is not adrift, is in flight itself: drop the
+	 * twin. */
 	if ((twin != NULL && !query->adrift) || !take_resend(query))
 		return false;
 	if (twin != NULL) {
@@ -104,7 +106,7 @@ save(struct query *query, bool suspect)
 	return true;
 }
 
-/* How many entries of the ring belong to the first unanswered segment. */
+/* The number of entries in the first unanswered segment of the ring. */
 static uint32_t
 first_segment(const struct conn *conn)
 {
@@ -125,7 +127,7 @@ resend_all(struct conn *conn)
 
 	conn->held = NULL;
 	conn->held_answer = NULL;
-	/* From the last to the first, each to the front of the queue. */
+	/* Last to first, as each goes to the front of the queue. */
 	for (uint32_t i = conn->tail; i-- != conn->head;) {
 		struct expect  *e = ring_at(conn, i);
 		bool		suspect = !conn->bystander &&
@@ -134,7 +136,8 @@ resend_all(struct conn *conn)
 		if (e->kind != EXPECT_QUERY)
 			continue;
 		commit = is_committed_behind(e->query, commit);
-		/* Held without an answer: that is the one instead. */
+		/* If a query is held without an answer, the large answer is
+		 * its. */
 		if (too_large && i == conn->head &&
 		    (held == NULL || answer != NULL))
 			continue;
@@ -147,7 +150,7 @@ resend_all(struct conn *conn)
 		    save(held, !conn->bystander))
 			held = NULL;
 	}
-	/* Callbacks run only when all that waits again does so. */
+	/* Run callbacks only when all that is sent again is queued. */
 	if (held != NULL && held->committed) {
 		answer_tell(conn, held, answer);
 		answer = NULL;

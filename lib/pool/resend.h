@@ -2,12 +2,12 @@
  * resend.h - what becomes of the queries of a connection that was lost.
  *
  * A server runs one Sync segment at a time, and answers all of it or nothing.
- * The reads of the first unanswered segment are suspects: one of them may be
- * what ended the session. Each is sent again once at most, a hedge included,
- * with nothing else on its connection, so that the next loss has one suspect
- * only. Those of later segments were never begun, and those of a session that
- * ended for another one's crash are innocent: bystanders, sent again as often
- * as the retry budget and their deadline allow.
+ * The reads of the first unanswered segment are suspects: one of them may have
+ * ended the session. Each is sent again once at most, hedges included, alone on
+ * its connection, so that the next loss has a single suspect. Reads of later
+ * segments, which never began, and those of a session that another one's crash
+ * ended, are bystanders: sent again as often as the retry budget and their
+ * deadline allow.
  */
 #ifndef LIB_POOL_RESEND_H
 #define LIB_POOL_RESEND_H
@@ -17,8 +17,8 @@
 
 #define RESEND_SUSPECTED 1 /* suspected more often than this: LOST */
 
-/* Empty the ring of @conn, which is broken: each query of it waits again, is
- * left to its twin, or ends LOST. */
+/* Empty the ring of @conn, which is broken: each query waits again, is left to
+ * its twin, or ends LOST. */
 void resend_all(struct conn *conn);
 
 #endif

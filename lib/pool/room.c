@@ -1,12 +1,12 @@
 /*
- * room.c - one connection for another, at a group's limit.
+ * room.c - replacing one connection by another, at a group's limit.
  */
 #include "pool/room.h"
 
 #include "pool/grow.h"
 
-/* The one that goes, where @own connections are to @endpoint, of the tier
- * from .. to - 1: with the least in flight. NULL: none may. */
+/* The connection to give up for one to @endpoint, of the tier from .. to - 1,
+ * which has @own: with the least in flight. NULL: none may go. */
 static struct conn *
 find_leaver(const struct mews_group *group, uint32_t endpoint, uint32_t own,
     uint32_t from, uint32_t to)
@@ -59,7 +59,7 @@ room_made(struct conn *conn)
 
 	group->mover = NULL;
 	group->makes_room = false;
-	/* Others may have ended meanwhile. */
+	/* Other connections may have ended meanwhile. */
 	if (group->terms.count <= group->config->connection_count)
 		return;
 	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {

@@ -3,14 +3,13 @@
  * connection goes.
  *
  * Reads: each endpoint has a pass, which grows with each query sent to it by
- * its stride, the more the less its weight; the smallest pass is next (stride
- * scheduling, Waldspurger and Weihl, 1995). Where workers have connections to
- * some of the endpoints only, an endpoint that few of them reach weighs more
- * in those.
+ * its stride, the inverse of its weight; the smallest pass is next (stride
+ * scheduling, Waldspurger and Weihl, 1995). If workers reach only some of the
+ * endpoints each, an endpoint that few workers reach weighs more in those.
  *
  * Connections: the next one goes where the fleet has the fewest for the
  * endpoint's weight. A worker that has one where the fleet has too many moves
- * it: it dials where there are too few, and then lets the other one go.
+ * it: it dials where there are too few, and then retires the old one.
  *
  * Latency counts only where it differs by a factor of two or more.
  */
@@ -21,7 +20,8 @@
 #include "pool/choose.h"
 
 #define WEIGHT_UNIT 4096 /* of a weight of 1 */
-#define SHARE_SPARE (CHOOSE_BATCH * 2) /* in flight, however idle others are */
+#define SHARE_SPARE (CHOOSE_BATCH * 2) /* in flight are allowed, however idle
+					  others are */
 
 /* The connections that one worker counts. */
 static uint32_t
@@ -47,8 +47,7 @@ share_sum(const struct mews_fleet *fleet, uint32_t group, uint32_t endpoint)
 	return sum;
 }
 
-/* How many workers have a connection of the group to @endpoint; 1 at least:
- * who asks wants to have one. */
+/* How many workers have, or want, a connection of the group to @endpoint. */
 static uint32_t
 reached_by(const struct mews_group *group, uint32_t endpoint)
 {
@@ -66,7 +65,7 @@ configured(const struct mews_group *group, uint32_t endpoint)
 	return group->pool->fleet->config->endpoints[endpoint].weight;
 }
 
-/* Never 0. Slow start: as much as the part of its time that has passed. */
+/* The weight of an endpoint, never 0. In a slow start it grows with time. */
 static uint64_t
 weight(const struct mews_group *group, uint32_t endpoint)
 {
@@ -81,8 +80,8 @@ weight(const struct mews_group *group, uint32_t endpoint)
 	return full * (uint64_t)(part > 0 ? part : 1) / 1000 + 1;
 }
 
-/* The lowest latency in the tier from .. to - 1, of those asked lately; 0:
- * nothing is known. Below SHARE_LEAST_US it is the machine that differs. */
+/* The lowest latency in the tier from .. to - 1, of endpoints asked lately, at
+ * least SHARE_LEAST_US. 0: not known. */
 static float
 lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -101,8 +100,9 @@ lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
 }
 
 /*
- * How often its latency is twice the lowest. What is remembered fades while a
- * server is not asked, or one that was slow once would never be asked again.
+ * How many times twice the lowest latency an endpoint takes. The memory fades
+ * while a server is not asked; else one that was slow once would never be asked
+ * again.
  */
 static float
 times_slower(const struct mews_group *group, uint32_t endpoint, float lowest)
@@ -115,7 +115,7 @@ times_slower(const struct mews_group *group, uint32_t endpoint, float lowest)
 	    known->usual_us / (1 + old_s * SHARE_FADE) / lowest / 2;
 }
 
-/* Strides of the tier from .. to - 1. */
+/* Set the strides of the tier from .. to - 1. */
 static void
 set_strides(struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -128,7 +128,8 @@ set_strides(struct mews_group *group, uint32_t from, uint32_t to)
 		float	 part = (float)weight(group, endpoint) /
 			   (float)reached_by(group, endpoint);
 
-		/* From there on by the square, so that it shows. */
+		/* Above a factor of two by its square, so that it takes
+		 * effect. */
 		if (times > 1)
 			part /= times * times;
 		parts[i - from] = part;
@@ -151,8 +152,8 @@ set_strides(struct mews_group *group, uint32_t from, uint32_t to)
 }
 
 /*
- * Charge what was sent since the last look. A turn that could not be used is
- * lost; of what went there by other ways, as over leases, only so much counts.
+ * Charge the queries sent since the last look. A turn that was not used is
+ * lost; queries that came by other ways, as over leases, count up to a limit.
  */
 static inline void
 charge(const struct mews_group *group, struct group_endpoint *on)
@@ -169,7 +170,7 @@ charge(const struct mews_group *group, struct group_endpoint *on)
 		on->pass = group->turn + (uint64_t)on->stride * SHARE_MEMORY;
 }
 
-/* Put the first of @order, which was charged, behind those of a lower pass. */
+/* Move the first of @order, which was charged, behind lower passes. */
 static inline void
 sink(const struct mews_group *group, uint8_t *order, uint32_t count)
 {
@@ -182,7 +183,7 @@ sink(const struct mews_group *group, uint8_t *order, uint32_t count)
 	order[at] = first;
 }
 
-/* Put the endpoints of the tier that have a connection in order. */
+/* Order the endpoints of the tier that have a connection by their pass. */
 static uint32_t __attribute__((noinline))
 put_in_order(struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -209,7 +210,8 @@ put_in_order(struct mews_group *group, uint32_t from, uint32_t to)
 }
 
 /* The place in @order of the idlest endpoint, if the first has much more in
- * flight; else 0. At equal rates twice as much is twice the latency. */
+ * flight; else 0. At equal rates twice as much in flight is twice the
+ * latency. */
 static uint32_t
 find_idlest(const struct mews_group *group, const uint8_t *order,
     uint32_t count)
@@ -233,7 +235,7 @@ find_idlest(const struct mews_group *group, const uint8_t *order,
 	return load > idle * 2 + spare ? idlest : 0;
 }
 
-/* Connections came or went, or strides changed. */
+/* Forget the order: connections came or went, or strides changed. */
 static void
 forget_order(struct mews_group *group)
 {
@@ -242,8 +244,8 @@ forget_order(struct mews_group *group)
 }
 
 /*
- * All endpoints are charged when the order is made anew. Between these only the
- * first one is, until it is charged for all: no pass shrinks, so that its pass
+ * All endpoints are charged when the order is made anew; in between only the
+ * first one is, until its queries are all charged. No pass shrinks, so its pass
  * is the smallest then.
  */
 uint32_t
@@ -294,7 +296,7 @@ share_most(const struct mews_group *group, uint32_t endpoint, uint32_t from,
 	return (uint32_t)((part + sum - 1) / sum);
 }
 
-/* The sums of a tier, as of now. */
+/* The connections of a tier, over all workers, as of now. */
 struct tier {
 	uint32_t from, to;
 	uint64_t sums[MEWS_ENDPOINTS_MAX]; /* by endpoint */
@@ -316,7 +318,7 @@ look_at(struct tier *tier, const struct mews_group *group, uint32_t from,
 	}
 }
 
-/* Would one more fit better to @a than to @b? */
+/* Does one more connection fit better to @a than to @b? */
 static bool
 fits_better(const struct tier *tier, uint32_t a, uint32_t b)
 {
@@ -324,7 +326,7 @@ fits_better(const struct tier *tier, uint32_t a, uint32_t b)
 	    (tier->sums[b] + 1) * tier->weights[a];
 }
 
-/* Can each of the tier's endpoints have a connection of each worker? */
+/* May each worker have a connection to each endpoint of the tier? */
 static bool
 can_reach_all(const struct mews_group *group, uint32_t from, uint32_t to)
 {
@@ -338,7 +340,7 @@ share_place(const struct mews_group *group, uint32_t from, uint32_t to)
 	uint32_t	best = SHARE_NONE, first, n = to - from;
 	struct tier	tier;
 
-	/* The sums cost time: is there a choice? */
+	/* Sums cost time: find out first whether there is a choice. */
 	for (uint32_t i = from; i < to && best == SHARE_NONE; i++)
 		if (!grow_is_slow_to_dial(group, group->route.endpoint[i]))
 			best = group->route.endpoint[i];
@@ -373,7 +375,7 @@ share_place(const struct mews_group *group, uint32_t from, uint32_t to)
 	return best;
 }
 
-/* One of those to @endpoint that may go: with the least in flight. */
+/* A connection to @endpoint that may be retired: with the least in flight. */
 static struct conn *
 leaver(const struct mews_group *group, uint32_t endpoint)
 {
@@ -386,7 +388,7 @@ leaver(const struct mews_group *group, uint32_t endpoint)
 	return best;
 }
 
-/* The first tier that there is. */
+/* The first tier that is not empty. */
 static bool
 find_tier(const struct mews_group *group, uint32_t *from, uint32_t *to)
 {
@@ -407,8 +409,8 @@ has(const struct tier *tier, const struct mews_group *group,
 	return false;
 }
 
-/* One to an endpoint that is not of the tier. A suspect's stays, unless there
- * is no other: the verdict comes soon. */
+/* A connection to an endpoint outside of the tier; a suspect's only as a last
+ * resort. */
 static struct conn *
 find_stray(const struct mews_group *group, const struct tier *tier)
 {
@@ -430,8 +432,7 @@ find_stray(const struct mews_group *group, const struct tier *tier)
 	return NULL;
 }
 
-/* Is the fleet, or this worker, better off with one less to @from and one
- * more to @to? */
+/* Is a connection better moved from @from to @to? */
 static bool
 is_better_moved(const struct mews_group *group, const struct tier *tier,
     uint32_t from, uint32_t to)
@@ -444,7 +445,7 @@ is_better_moved(const struct mews_group *group, const struct tier *tier,
 	if (mover != NULL && mover->endpoint == to)
 		own--;
 	reach = can_reach_all(group, tier->from, tier->to);
-	/* The last one of this worker stays. */
+	/* This worker keeps its last connection. */
 	if (reach && group->on[from].shared < 2)
 		return false;
 	if (sums[from] * weights[to] > (sums[to] + 1) * weights[from])
@@ -453,7 +454,7 @@ is_better_moved(const struct mews_group *group, const struct tier *tier,
 	    sums[from] * weights[to] >= sums[to] * weights[from];
 }
 
-/* The connection that leaves for @to; NULL: none. */
+/* The connection to move to @to; NULL: none. */
 static struct conn *
 find_leaver(const struct mews_group *group, const struct tier *tier,
     uint32_t to)
@@ -479,8 +480,7 @@ find_leaver(const struct mews_group *group, const struct tier *tier,
 	return best;
 }
 
-/* Workers that see the same do not all act at once; who has many connections
- * moves them all in about a second. */
+/* When to move the next one: all of a worker's in about a second. */
 static int64_t
 pause_us(struct mews_group *group)
 {
@@ -489,7 +489,8 @@ pause_us(struct mews_group *group)
 	return us + dice_roll(&group->terms.dice, us);
 }
 
-/* Dial the successor of one that should be elsewhere. True: on its way. */
+/* Dial the successor of a connection that should be elsewhere. True: it was
+ * dialed. */
 static bool
 move(struct mews_group *group)
 {
@@ -533,7 +534,7 @@ share_moved(struct conn *conn)
 
 	if (find_tier(group, &from, &to)) {
 		look_at(&tier, group, from, to);
-		/* As it is without @conn: others may have moved theirs. */
+		/* Judge without @conn, as others may have moved theirs. */
 		tier.sums[conn->endpoint]--;
 		leaves = find_leaver(group, &tier, conn->endpoint);
 		conn_retire(leaves != NULL ? leaves : conn);
@@ -545,7 +546,7 @@ share_moved(struct conn *conn)
 	pool_due(group->pool, group->share_us);
 }
 
-/* Strides of all tiers. True: somebody's slow start goes on. */
+/* Set the strides of all tiers. True: a slow start goes on. */
 static bool
 measure(struct mews_group *group)
 {
@@ -566,7 +567,7 @@ void
 share_rethink(struct mews_group *group)
 {
 	measure(group);
-	/* All workers see a change at once. */
+	/* Spread this: all workers see a change at once. */
 	group->share_us = pool_now(group->pool) +
 	    dice_roll(&group->terms.dice, SHARE_MOVE_US);
 	pool_due(group->pool, group->share_us);
@@ -578,7 +579,7 @@ share_learn(struct known *known, int64_t now_us)
 	if (known->learned_us <= known->usual_at_us ||
 	    now_us - known->usual_at_us < SHARE_BEAT_US / 2)
 		return;
-	/* Not what the first answers of new sessions took. */
+	/* Do not take the first answers of new sessions for usual. */
 	if (known->usual_us == 0 && known->usual_at_us > 0)
 		known->usual_us = known->latency_us;
 	else if (known->usual_us > 0)

@@ -1,8 +1,8 @@
 /*
- * share.h - each server's part of a group's reads and connections.
+ * share.h - each server's share of a group's reads and connections.
  *
- * Servers of one tier have parts as their weights are, of all that the fleet
- * asks. Each worker counts its connections of a group to an endpoint in its
+ * The servers of one tier share the fleet's reads in proportion to their
+ * weights. Each worker counts its connections of a group to an endpoint in its
  * slot; the sums over the slots tell where the fleet has too many or too few.
  */
 #ifndef LIB_POOL_SHARE_H
@@ -15,22 +15,23 @@
 #define SHARE_STRIDE 1024	/* of a query to the endpoint of most weight */
 #define SHARE_BEAT_US 1000000	/* between looks at the fleet */
 #define SHARE_RAMP_US 50000	/* between looks in a slow start */
-#define SHARE_MOVE_US 100000	/* from one connection that moves to the next,
-				   where a worker has few */
-#define SHARE_LEAST_US 500	/* no latency is lower, where it is compared */
-#define SHARE_LATELY_US 5000000	/* a latency is compared for so long */
+#define SHARE_MOVE_US 100000	/* between two moves, in a worker with few
+				   connections */
+#define SHARE_LEAST_US 500	/* a lower latency counts as this */
+#define SHARE_LATELY_US 5000000	/* how long a latency is compared after its last
+				   answer */
 #define SHARE_FADE   4		/* a latency counts for a fifth after 1 s */
-#define SHARE_MEMORY 32		/* queries that a turn may be late */
+#define SHARE_MEMORY 32		/* queries that a turn may come late */
 
-/* Connections of a group to an endpoint, of all workers with the same groups:
- * those of another generation may have others. */
+/* Connections of a group to an endpoint, over all workers with the same groups;
+ * workers of another generation may have others. */
 uint32_t share_sum(const struct mews_fleet *fleet, uint32_t group,
     uint32_t endpoint);
 
 /*
- * The endpoint whose turn it is: one of route.endpoint[from .. to - 1] that the
- * group has a connection to. SHARE_NONE: there is none. *@bare is set if one of
- * them has no connection of the group at all.
+ * The endpoint whose turn it is, of route.endpoint[from .. to - 1], among those
+ * with a connection of the group. SHARE_NONE: there is none. *@bare is set if
+ * one of them has no connection.
  */
 static inline uint32_t share_turn(struct mews_group *group, uint32_t from,
     uint32_t to, bool *bare);
@@ -52,7 +53,7 @@ share_turn(struct mews_group *group, uint32_t from, uint32_t to, bool *bare)
 	return on->count == on->dialing ? SHARE_NONE : endpoint;
 }
 
-/* Does its slow start go on? */
+/* Does the endpoint's slow start go on? */
 static inline bool
 share_ramps(const struct mews_group *group, uint32_t endpoint)
 {
@@ -61,29 +62,29 @@ share_ramps(const struct mews_group *group, uint32_t endpoint)
 }
 
 /*
- * Where the group's next connection goes: to the endpoint of this tier that
- * the fleet has the fewest to, for its weight. SHARE_NONE: to none, now.
+ * The endpoint of this tier for the group's next connection: where the fleet
+ * has the fewest for its weight. SHARE_NONE: none, now.
  */
 uint32_t share_place(const struct mews_group *group, uint32_t from,
     uint32_t to);
 
-/* No more than this many of the group's connections go to one endpoint. */
+/* The most connections of the group that go to @endpoint. */
 uint32_t share_most(const struct mews_group *group, uint32_t endpoint,
     uint32_t from, uint32_t to);
 
 /* The tier has no connection, and there may be no more: move one to it. */
 void share_urge(struct mews_group *group);
 
-/* @conn, dialed in order to move another one, is ready: let that one go. */
+/* @conn, dialed in order to move another one, is ready: retire that one. */
 void share_moved(struct conn *conn);
 
-/* Once a beat, while it is asked: which latency is usual? */
+/* Learn which latency is usual, once a beat, while the endpoint is asked. */
 void share_learn(struct known *known, int64_t now_us);
 
-/* Routes changed. */
+/* Begin anew: routes changed. */
 void share_rethink(struct mews_group *group);
 
-/* Look at the fleet: who has too much? Sets pool_due(). */
+/* Look at the fleet's connections, and move one if needed. Sets pool_due(). */
 void share_scan(struct mews_group *group, int64_t now_us);
 
 #endif
