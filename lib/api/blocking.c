@@ -16,8 +16,8 @@ struct waiter {
 	struct mews_group *group; /* of a lease */
 	bool done;
 	enum mews_status status;    /* of a lease */
-	struct mews_result *result; /* there before anything is sent, so that
-				       what became of it can be told */
+	struct mews_result *result; /* allocated before anything is sent, so
+				       that the outcome can be told */
 	struct mews_lease *lease;
 };
 
@@ -26,7 +26,7 @@ query_done(void *arg, const struct mews_result *result)
 {
 	struct waiter	*waiter = arg;
 
-	/* @result is in a record of ours: its PGresult can be taken. */
+	/* @result is in the library's own record: its PGresult can be taken. */
 	result_keep(waiter->result, (struct mews_result *)(uintptr_t)result);
 	waiter->done = true;
 }
@@ -45,12 +45,12 @@ lease_done(void *arg, struct mews_lease *lease,
 	waiter->done = true;
 }
 
-/* Blocking inside a callback would wait for itself. */
+/* Refuse to block inside a callback, which would wait for itself. */
 static enum mews_status
 may_block(struct mews_group *group)
 {
 	if (group_pool(group)->loop.depth == 0) {
-		/* Time counts from the call. */
+		/* Count time from the call. */
 		pool_arrive(group->pool);
 		return MEWS_OK;
 	}
@@ -70,8 +70,8 @@ begin(struct mews_group *group, struct waiter *waiter)
 	return status;
 }
 
-/* Turn the loop until @waiter is told; give up what it waits for where the
- * host interrupts the call. */
+/* Turn the loop until @waiter is done; give its query up if the host interrupts
+ * the call. */
 static void
 wait_for(struct mews_pool *pool, struct waiter *waiter)
 {
@@ -128,7 +128,7 @@ mews_lease_begin_after_run(struct mews_group *group, uint64_t after,
 	STATUS_NEED_OUT(out);
 	*out = NULL;
 	if ((status = may_block(group)) == MEWS_OK) {
-		/* The common case: one is free, and nobody waits. */
+		/* The common case: a connection is free, and no query waits. */
 		if (after == 0 && (*out = mews_lease_try(group)) != NULL)
 			return MEWS_OK;
 		status = mews_lease_begin_after(group, after, wait_ms,
@@ -165,7 +165,7 @@ mews_lease_query_run(struct mews_lease *lease,
 	return wait_result(lease->group, status, &waiter, out);
 }
 
-/* Wait for the end of @twin, which takes a lease only. */
+/* Wait for the end of @twin, an asynchronous call that takes only a lease. */
 static enum mews_status
 finish_run(struct mews_lease *lease, enum mews_status (*twin)(
     struct mews_lease *, mews_query_fn *, void *), struct mews_result **out)
@@ -233,7 +233,7 @@ struct stream_waiter {
 	mews_copy_data_fn *on_data;
 	mews_copy_source_fn *source;
 	mews_query_fn *on_result;
-	void *arg; /* of these */
+	void *arg; /* of these callbacks */
 	size_t held; /* bytes of buffer that were refused */
 	bool overran; /* the source claims more bytes than it was given room */
 	char buffer[32768];
@@ -262,7 +262,8 @@ on_room(void *arg)
 	struct loop	       *loop = &stream->lease->group->pool->loop;
 	enum mews_status	status = MEWS_OK;
 
-	/* A server that is quick enough has always room. */
+	/* There may always be room, if the server is quick: look for
+	 * interrupts. */
 	while (status == MEWS_OK && !atomic_load_explicit(&loop->interrupted,
 	    memory_order_relaxed)) {
 		int	length = (int)stream->held;

@@ -43,7 +43,7 @@ borrow_usable(struct mews_lease *lease)
 	if (lease->conn->copy != NULL)
 		return refuse(&lease->group->why, MEWS_INVALID,
 		    "a COPY runs on the lease: wait for its end");
-	/* BEGIN or COMMIT may have been the host's own SQL. */
+	/* Ask libpq: BEGIN or COMMIT may have been the host's own SQL. */
 	if (conn_is_idle(lease->conn)) {
 		lease->transaction =
 		    PQtransactionStatus(lease->conn->pg) != PQTRANS_IDLE;
@@ -59,7 +59,7 @@ mews_lease_try(struct mews_group *group)
 {
 	struct conn	*conn;
 
-	/* Queries that wait came first. */
+	/* Queries that wait go first. */
 	if (!pool_is_ours(group_pool(group)) || group->queue.count > 0)
 		return NULL;
 	if (group->pool->loop.blocking)
@@ -101,7 +101,7 @@ mews_lease_begin_after(struct mews_group *group, uint64_t after,
 	return status;
 }
 
-/* Does @query commit what its transaction did, as the SQL of its user? */
+/* Is @query a COMMIT, perhaps as the host's own SQL? */
 static bool
 is_commit(const struct query *query)
 {
@@ -109,14 +109,14 @@ is_commit(const struct query *query)
 	    sql_is_commit(query_sql(query));
 }
 
-/* @query, or the end of its transaction, is to give its position. */
+/* Ask for the position of @query, or of the end of its transaction. */
 static enum mews_status __attribute__((noinline))
 want_position(struct mews_lease *lease, const struct query *query)
 {
 	if (lease->group->terms.reader)
 		return refuse(&lease->group->why, MEWS_INVALID, "%s",
 		    QUERY_NO_POSITION);
-	/* Whether a transaction is open is known with the answer. */
+	/* Only the answer will tell whether a transaction is open. */
 	if (lease->by_hand == LEASE_HAND_SENT && !is_commit(query))
 		return refuse(&lease->group->why, MEWS_INVALID, "a BEGIN or "
 		    "COMMIT of your own is in flight: MEWS_QUERY_POSITION can "
@@ -125,7 +125,8 @@ want_position(struct mews_lease *lease, const struct query *query)
 	return MEWS_OK;
 }
 
-/* Take a position where it commits: at once, or with its transaction. */
+/* Let the query that commits take the position: @query, or its transaction's
+ * COMMIT. */
 static void __attribute__((noinline))
 take_position(struct mews_lease *lease, struct query *query, bool begin)
 {
@@ -188,8 +189,8 @@ sent(struct mews_lease *lease, struct query *query, bool begin,
 	lease->used = true;
 	lease->active_us = query->sent_us;
 	lease->transaction = lease->transaction || begin;
-	/* A statement of the library itself leaves nothing behind, nor does one
-	 * that is not run. */
+	/* Neither the library's own statements nor DESCRIBE leave anything
+	 * behind. */
 	if (query->kind <= QUERY_COPY && !query->describes) {
 		enum sql_effect	effect = query_effect(query);
 
@@ -200,7 +201,7 @@ sent(struct mews_lease *lease, struct query *query, bool begin,
 			if (is_commit(query))
 				query->kind = QUERY_COMMIT;
 		}
-		/* Queries behind a DEALLOCATE in the pipeline are prepared
+		/* Queries after a DEALLOCATE in the pipeline are prepared
 		 * anew. */
 		if (effect == SQL_SESSION && sql_deallocates(query_sql(query)))
 			prepared_doubt(lease->conn);
@@ -276,8 +277,8 @@ mews_lease_endpoint(const struct mews_lease *lease)
 	return lease_endpoint(lease);
 }
 
-/* End on the server, within this call, what @lease was used for. Wait for
- * nothing. */
+/* Send what ends the use of @lease on the server, within this call, without
+ * waiting. */
 static void __attribute__((noinline))
 finish(struct mews_lease *lease, struct conn *conn)
 {
@@ -287,7 +288,7 @@ finish(struct mews_lease *lease, struct conn *conn)
 
 	if (conn->streams > 0)
 		stream_abandon(conn);
-	/* One that retires is closed instead of reset. */
+	/* A retiring connection is closed instead of reset. */
 	dirty = lease->dirty && !conn->retiring;
 	lease_part(lease);
 	if (conn_is_broken(conn) || (!open && !dirty))
@@ -295,7 +296,7 @@ finish(struct mews_lease *lease, struct conn *conn)
 	if ((open && (!conn_send_session(conn, "ROLLBACK") ||
 		!conn_sync(conn))) || (dirty && !conn_send_reset(conn)))
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
-	/* The host may not turn the loop for long. */
+	/* Flush now: the host may not turn the loop for a long time. */
 	session_flush(conn);
 }
 
@@ -315,7 +316,7 @@ give_back(struct mews_lease *lease, struct conn *conn)
 	else if (!conn->retiring && !conn_is_broken(conn) &&
 	    conn->expires_us <= conn->idle_since_us)
 		grow_replace(conn);
-	/* Somebody may wait for it. */
+	/* A query may wait for it. */
 	if (group->queue.count > 0)
 		group->pool->loop.hurry = true;
 }
@@ -341,6 +342,6 @@ mews_lease_end(struct mews_lease **lease)
 	if (l->state == LEASE_HELD && pool_is_ours(pool))
 		give_back(l, l->conn);
 	else if (l->state == LEASE_HELD)
-		lease_part(l); /* a fork's copy: its server hears nothing */
+		lease_part(l); /* a fork's copy: nothing is sent */
 	lease_become(l, LEASE_FREE);
 }

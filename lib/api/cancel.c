@@ -9,7 +9,8 @@
 #include "wire/lease.h"
 #include "wire/ring.h"
 
-/* The asker of @query gave it up: nobody will resume it, or end it. */
+/* End the stream of @query, which was given up: its host will not resume or end
+ * it. */
 static void
 end_stream(struct query *query)
 {
@@ -23,8 +24,8 @@ end_stream(struct query *query)
 		conn_pause(conn, CONN_PAUSE_HOST, false);
 }
 
-/* Tell the asker of @query, which was sent: the server answers, and the ring
- * must expect it. */
+/* Run the callback of @query, which was sent; the ring still expects its
+ * answer. */
 static void
 give_up(struct query *query, const char *why)
 {
@@ -43,7 +44,7 @@ cancel_run(struct mews_pool *pool)
 	struct query		*query;
 	size_t			 left = 0;
 
-	/* A callback may begin and cancel again: that is the next turn's. */
+	/* Leave queries that callbacks cancel to the next turn. */
 	TAILQ_FOREACH (query, canceled, gone_link)
 		left++;
 	while (left-- > 0 && (query = TAILQ_FIRST(canceled)) != NULL) {
@@ -79,7 +80,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 	struct query		*query;
 
 	while ((query = deadline_take(deadlines, now_us)) != NULL) {
-		/* One that waits is its group's, which gives it up now. */
+		/* The group gives up a query that waits. */
 		if (query->state != QUERY_SENT)
 			continue;
 		if (!interrupt_holds(&pool->wire, query))
@@ -90,7 +91,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 	pool_due(pool, deadline_next(deadlines));
 }
 
-/* The query that is still to end, or NULL. */
+/* The query of @id that has not ended, or NULL. */
 static struct query *
 find(struct mews_pool *pool, mews_query_id id)
 {

@@ -1,5 +1,5 @@
 /*
- * foreign.c - a server for a driver that is not ours, and what it saw there.
+ * foreign.c - choosing a server for a foreign driver, and taking its report.
  */
 #include <mews/foreign.h>
 
@@ -15,10 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of 2^32: the golden section of it, whose multiples lie evenly. */
+/* The golden section of 2^32, whose multiples lie evenly. */
 #define GOLDEN 0x9e3779b9U
 
-#define FULL_PART 1000 /* of a server that is not just back */
+#define FULL_PART 1000 /* the weight of a server that is not in its slow
+			  start */
 
 static enum mews_status
 read_wanted(const struct mews_wanted *wanted, struct mews_group_config *group,
@@ -46,7 +47,7 @@ read_wanted(const struct mews_wanted *wanted, struct mews_group_config *group,
 	return MEWS_OK;
 }
 
-/* The part of the choices that is due to @endpoint, now. */
+/* The present weight of @endpoint. */
 static uint32_t
 part_of(const struct mews_fleet *fleet, uint32_t endpoint, int64_t up_ms)
 {
@@ -62,9 +63,9 @@ part_of(const struct mews_fleet *fleet, uint32_t endpoint, int64_t up_ms)
 }
 
 /*
- * One of the @count endpoints of a tier. The n-th choice lies at n golden
- * sections of the whole, so that each prefix of them is even; each process
- * begins elsewhere.
+ * Choose one of the @count endpoints of a tier. The n-th choice lies at n
+ * golden sections of all weights, so that the choices are even from the first
+ * on; each process begins at another place.
  */
 static uint32_t
 take_turn(struct mews_fleet *fleet, const uint8_t *tier, uint32_t count,
@@ -107,7 +108,7 @@ refuse(const struct mews_fleet *fleet, const struct notice *seen,
 	    mews_group_role_name(group->role), states);
 }
 
-/* Append one pair, quoted as libpq wants it; *@used may pass the end. */
+/* Append a pair, quoted as libpq wants it; *@used may pass the end. */
 static void
 append(char *text, size_t *used, const char *keyword, const char *value)
 {
@@ -128,7 +129,7 @@ append(char *text, size_t *used, const char *keyword, const char *value)
 		text[*used - 1] = '\'';
 }
 
-/* The conninfo by which our own connections are made. */
+/* Write the conninfo by which a pool connects. */
 static enum mews_status
 write_conninfo(const struct mews_fleet *fleet, uint32_t endpoint, char *text,
     struct mews_error *error)

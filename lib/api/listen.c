@@ -17,7 +17,8 @@ has_notify(struct mews_pool *pool)
 	if (pool->notify != NULL)
 		return true;
 	pool->notify = notify_open(&pool->loop, pool->fleet);
-	/* Unlike the segment's: the next tick makes a route. */
+	/* Make the counter differ from the segment's: the next tick makes a
+	 * route. */
 	pool->changes--;
 	return pool->notify != NULL;
 }

@@ -35,7 +35,8 @@ mews_lease_script(struct mews_lease *lease, const char *sql,
 			lease_endpoint(lease));
 	}
 	borrow_sent(lease, query, begins, id);
-	/* Any of its statements may be about the session or a transaction. */
+	/* Any statement of the script may change the session or its
+	 * transaction. */
 	lease->dirty = true;
 	lease->by_hand = LEASE_HAND_SENT;
 	query->inside = false;

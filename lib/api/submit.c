@@ -5,7 +5,7 @@
 #include "pool/group.h"
 #include "pool/choose.h"
 
-/* Accept it: send it now, or later. */
+/* Accept @query: send it now, or later. */
 static inline enum mews_status
 accept_query(struct mews_group *group, struct query *query,
     const struct mews_query_args *args)
@@ -32,7 +32,7 @@ accept_query(struct mews_group *group, struct query *query,
 		    "session or a transaction, and needs a lease: %s%s%.100s",
 		    args->statement != NULL ? args->statement->name : "",
 		    args->statement != NULL ? ": " : "", query_sql(query));
-	/* If it does not fit then, a callback says so. */
+	/* If there is no memory when it is sent, its callback tells. */
 	if (query->outside > BULK_BYTES)
 		return group_enqueue(group, query);
 	pool_notice(group->pool);

@@ -26,8 +26,8 @@ static const char *const deferrable_sql[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* "SET TRANSACTION ...", or "" where nothing is asked for. False: @options
- * has values that are none. */
+/* Write "SET TRANSACTION ...", or "" if nothing is asked for. False: @options
+ * has invalid values. */
 static bool
 options_sql(char *sql, size_t size, const struct mews_transaction *options)
 {
@@ -41,7 +41,7 @@ options_sql(char *sql, size_t size, const struct mews_transaction *options)
 	    isolation_sql[options->isolation],
 	    read_only_sql[options->read_only],
 	    deferrable_sql[options->deferrable]);
-	/* Without the first comma. */
+	/* Leave out the first comma. */
 	snprintf(sql, size, "%s%s", list[0] == '\0' ? "" : "SET TRANSACTION",
 	    list[0] == '\0' ? "" : list + 1);
 	return true;
@@ -89,7 +89,8 @@ mews_lease_transaction(struct mews_lease *lease,
 	return MEWS_OK;
 }
 
-/* @refused_sql: for where no transaction is open; 25P01, without effect. */
+/* End the transaction. @refused_sql: sent if none is open; fails with 25P01,
+ * without effect. */
 static enum mews_status
 finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
     const char *refused_sql, mews_query_fn *fn, void *arg)
@@ -102,8 +103,8 @@ finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
 	if (fn == NULL)
 		return refuse(&lease->group->why, MEWS_INVALID,
 		    "the end of a transaction needs a callback");
-	/* Not even an empty one is wanted: the server is to say so. What its
-	 * user began by hand may still be on its way. */
+	/* Without a transaction, even one to begin, let the server refuse. A
+	 * BEGIN as SQL may still be in flight. */
 	if (!lease->transaction && lease->by_hand != LEASE_HAND_SENT &&
 	    (!lease->wants_transaction ||
 		lease->by_hand == LEASE_HAND_ENDED) &&
@@ -132,7 +133,7 @@ mews_lease_rollback(struct mews_lease *lease, mews_query_fn *fn, void *arg)
 	    "ROLLBACK AND CHAIN", fn, arg);
 }
 
-/* @verb and the quoted name. */
+/* Send @verb and the quoted name. */
 static enum mews_status
 savepoint(struct mews_lease *lease, const char *verb, const char *name,
     mews_query_fn *fn, void *arg)

@@ -5,7 +5,7 @@
 #include "wire/copy.h"
 #include "pool/group.h"
 
-/* The simple protocol runs all that is in a text. */
+/* Is @sql one statement? The simple protocol would run all of a text. */
 static bool
 is_single(const struct mews_lease *lease, const char *sql)
 {
@@ -85,7 +85,7 @@ mews_copy_in(struct mews_lease *lease, const char *sql,
 	return begin(lease, sql, NULL, on_room, on_end, arg, id);
 }
 
-/* Why no COPY of @lease takes data; MEWS_OK: one does. */
+/* Does a COPY of @lease take data? MEWS_OK, or why not. */
 static enum mews_status
 find_open(struct mews_lease *lease)
 {

@@ -56,7 +56,7 @@ welcome(struct conn *conn)
 		share_moved(conn);
 }
 
-/* Push out what was sent over @conn in this turn. */
+/* Flush what was sent over @conn in this turn. */
 static void
 flush(struct conn *conn)
 {
@@ -72,14 +72,14 @@ serve_conn(void *who, int events)
 	bool		 logs_in = conn_logs_in(conn);
 
 	session_ready(conn, events);
-	/* Behind what the connection says of its server, before the choice of
-	 * another one. */
+	/* After the connection's evidence about its server, before another one
+	 * is chosen. */
 	pool_notice(conn->group->pool);
 	if (logs_in && conn_is_up(conn))
 		welcome(conn);
 	if (conn->group->queue.count > 0)
 		group_dispatch(conn->group);
-	/* A connection with its Sync need not wait for other connections. */
+	/* Flush a Sync at once, without waiting for other connections. */
 	if (conn->synced && conn->flushing)
 		flush(conn);
 }
@@ -128,7 +128,8 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
 	pool->prober = (struct prober) { .loop = &pool->loop, .fleet = fleet };
-	/* Unlike the segment's: the first tick acts on what is there. */
+	/* Make the counter differ from the segment's: the first tick looks at
+	 * all. */
 	pool->changes =
 	    atomic_load(&fleet->segment.header->changes) - 1;
 	statements_open(&pool->statements, pool, fleet);
@@ -185,8 +186,8 @@ mews_pool_group(struct mews_pool *pool, const char *name)
 	return NULL;
 }
 
-/* No server serves a query that waits: one that is up may be promoted soon,
- * which the monitor looks for more often while it is asked to. */
+/* A query waits and no server may serve it: ask the monitor to look more often
+ * for a promotion. */
 static void
 wish_for_role(struct mews_pool *pool, int64_t now_us)
 {
@@ -203,7 +204,7 @@ wish_for_role(struct mews_pool *pool, int64_t now_us)
 	pool_due(pool, now_us + POOL_WISH_US);
 }
 
-/* Everything that has a time, and when the next of it comes. */
+/* Do all that is due, and set when the next is. */
 static void
 scan(struct mews_pool *pool, int64_t now_us)
 {
@@ -267,7 +268,7 @@ tick(void *who)
 		pool->wire.lid = NULL;
 	}
 	loop->hurry = false;
-	/* Connections that were lost told their endpoints. */
+	/* Act on the evidence of connections that were just lost. */
 	pool_notice(pool);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (pool->groups[i].queue.count > 0)
@@ -280,7 +281,7 @@ tick(void *who)
 		loop->hurry = true;
 }
 
-/* Another process wrote to this one's eventfd. */
+/* Another process woke this one. */
 static void
 woken(void *who, int events)
 {
@@ -323,7 +324,7 @@ pool_wait(struct mews_pool *pool, const bool *done)
 		if (loop_take_interrupt(&pool->loop))
 			return false;
 		look_us += OWED_AFTER_US;
-		pool->loop.depth++; /* callbacks run in here */
+		pool->loop.depth++; /* callbacks run until the end */
 		owed_end_lost(pool);
 		pool->loop.depth--;
 	}

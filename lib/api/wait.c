@@ -1,6 +1,6 @@
 /*
- * wait.c - what a host may do about blocking calls: end them, wait in its own
- * way, ask whose they are.
+ * wait.c - a host's control of blocking calls: ending them, waiting by its own
+ * poll(2), and asking whose pool it is.
  */
 #include <mews/wait.h>
 
@@ -18,12 +18,12 @@ mews_pool_interrupt(struct mews_pool *pool)
 	int		before = errno;
 
 	assert(pool != NULL && "mews: a pool is there after mews_pool_open()");
-	/* A fork's copy would end a call of its parent. */
+	/* A fork's copy would end a call of its parent's. */
 	if (*pool->loop.owner == NULL)
 		return;
 	atomic_store(&pool->loop.interrupted, true);
-	/* The flag may come behind the last look at it and before poll(2). A
-	 * full eventfd is readable, too. */
+	/* Wake poll(2), in case the loop has just looked at the flag. A full
+	 * eventfd is readable, too. */
 	if (write(pool->wake_fd, &one, sizeof(one)) == -1)
 		errno = before;
 }
