@@ -4,7 +4,7 @@
  *
  * Loaded by each worker, after the fork and without privileges: the master
  * runs none of its code, and a new worker gets what the file holds by then.
- * It is never unloaded: nobody could know that nothing of it is in use.
+ * The object is never unloaded, as something of it may still be in use.
  */
 #include "config.h"
 #include "worker.h"
@@ -71,8 +71,8 @@ application_check(const struct mews_app *app, const struct config *config,
 	    app->check((const void *)config, error) == MEWS_OK;
 }
 
-/* struct mews_options is a name for struct config, of which an application
- * may know what mews_option() tells. */
+/* struct mews_options is struct config, of which an application sees only what
+ * mews_option() returns. */
 const char *
 mews_option(const struct mews_options *options, const char *name)
 {

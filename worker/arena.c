@@ -1,9 +1,9 @@
 /*
  * arena.c - memory that is given back all at once.
  *
- * Blocks of one size are kept for reuse, up to a limit, because the busiest
- * second is not to be the worker's size for ever. What does not fit into one
- * of them gets a block of its own, which is freed at the end.
+ * Blocks of one size are kept for reuse, up to a limit, so that memory shrinks
+ * after the busiest second. What does not fit into one gets a block of its own,
+ * which is freed at the end.
  */
 #include "arena.h"
 
@@ -76,8 +76,7 @@ arena_alloc(struct arena *arena, size_t size)
 			return NULL;
 		block->next = arena->blocks;
 		arena->blocks = block;
-		/* A large block leaves no room over: go on with the block
-		 * before. */
+		/* A large block is full: go on with the block before. */
 		if (size > BLOCK_SIZE)
 			return block->memory;
 		arena->at = block->memory;

@@ -31,7 +31,7 @@ void arena_open(struct arena *arena, struct arena_store *store, void *first,
 void *arena_alloc(struct arena *arena, size_t size);
 /** A copy of @length bytes with a NUL behind them, or NULL. */
 char *arena_copy(struct arena *arena, const void *bytes, size_t length);
-/** Give all of it back; arena_open() makes it usable again. */
+/** Give all memory back; arena_open() makes the arena usable again. */
 void arena_close(struct arena *arena);
 
 /** Free the blocks that no arena uses. */

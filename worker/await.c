@@ -1,6 +1,5 @@
 /*
- * await.c - who waits for a piece of its client's body, or for room, and is
- * told.
+ * await.c - calling applications that wait for a piece of a body, or for room.
  */
 #include "await.h"
 
@@ -51,7 +50,7 @@ await_forget(struct mews_request *request)
 	request->is_due = false;
 }
 
-/* The body that was kept, as one piece, then its end. */
+/* Hand out a body that was kept: as one piece, then its end. */
 static void
 hand_out(struct mews_request *request)
 {
@@ -62,7 +61,8 @@ hand_out(struct mews_request *request)
 	    length);
 }
 
-/* One at a time: it may be due again, or be over, after what it was told. */
+/* Call the application for @request, once: afterwards it may be due again, or
+ * be over. */
 static void
 tell(struct mews_request *request)
 {
@@ -91,7 +91,7 @@ await_tell(struct reply_desk *desk)
 
 	TAILQ_FOREACH(request, &desk->due, due)
 		count++;
-	/* Requests that become due meanwhile are told in the next turn. */
+	/* Requests that become due meanwhile have their turn in the next. */
 	while (count-- > 0 && (request = TAILQ_FIRST(&desk->due)) != NULL)
 		tell(request);
 	if (TAILQ_EMPTY(&desk->due))

@@ -1,9 +1,9 @@
 /*
- * doing.c - what a worker is doing, for the day that it gets stuck.
+ * doing.c - logging what a stuck worker is doing.
  *
- * The handler calls more than signal-safety(7) allows: it may interrupt what
- * holds a lock of the C library, and wait for that. The process is stuck
- * anyhow, its master waits no longer than a moment, and then kills it.
+ * The handler calls more than signal-safety(7) allows: it may wait for a lock
+ * of the C library that the code it interrupted holds. The process is stuck
+ * anyway, and its master soon kills it.
  */
 #include "doing.h"
 
@@ -68,7 +68,8 @@ since_ms(void)
 	    (now.tv_nsec - doing.since.tv_nsec) / 1000000;
 }
 
-/* One frame: the function's name, or else the file's, and how far behind. */
+/* Write one frame: the name of the function, or else of the file, and the
+ * offset. */
 static size_t
 add_frame(char *text, size_t size, const char *address)
 {

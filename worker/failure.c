@@ -1,6 +1,5 @@
 /*
- * failure.c - queries and leases for a request, and what its client is told if
- * they fail.
+ * failure.c - queries and leases for a request, and its answer if they fail.
  */
 #include "failure.h"
 #include "doing.h"
@@ -24,7 +23,7 @@ failure_status(enum mews_status status, const char *sqlstate)
 	return 503;
 }
 
-/* For whom it concerns: the client's own mistakes are no news. */
+/* Log a failure, except the client's own mistakes. */
 static void
 tell(struct mews_request *request, unsigned http, enum mews_status status,
     const char *sqlstate, const char *message)
@@ -53,7 +52,7 @@ fail(struct mews_request *request, enum mews_status status,
 	int	length;
 
 	tell(request, http, status, sqlstate, message);
-	/* Retry-After is for what certainly changed nothing. */
+	/* Retry-After only if the query certainly changed nothing. */
 	if (http == 503 && mews_status_undone(status))
 		mews_reply_header(request, "Retry-After", RETRY_AFTER_S);
 	if (!request->desk->expose_errors)
@@ -92,7 +91,7 @@ find_group(struct mews_request *request, const char *name)
 	return group;
 }
 
-/* Answer the request of what its transaction's group did not take. */
+/* Answer a request whose transaction's query was not accepted. */
 static void
 answer_refusal(struct mews_request *request, enum mews_status status)
 {
@@ -101,7 +100,7 @@ answer_refusal(struct mews_request *request, enum mews_status status)
 		    mews_group_message(request->group));
 }
 
-/* In the transaction of @request. */
+/* Send a query in the transaction of @request. */
 static void
 query_inside(struct mews_request *request,
     const struct mews_query_args *args, mews_query_fn *fn)

@@ -1,11 +1,11 @@
 /*
  * front.c - the HTTP side of a worker.
  *
- * Connections are accepted here, one at a time: the listening sockets are
- * shared by all workers, and so is the load (share.h). What the clients send
- * and get is the business of http/; a request that is whole is handed to the
- * application, whose answer may come at once or later. A request whose client
- * left lives until the application has answered it.
+ * Connections are accepted here, one at a time: all workers share the listening
+ * sockets, and the load (share.h). http/ reads and writes for the clients; a
+ * whole request is handed to the application, whose answer may come at once or
+ * later. A request whose client left lives until the application has answered
+ * it.
  */
 #include "front.h"
 #include "await.h"
@@ -25,10 +25,11 @@
 #include <unistd.h>
 
 #define SWEEP_S 1. /* between two looks for clients that are slow */
-#define TELL_MAX 10000	/* times that an application may go on streaming */
-#define LISTENER_MOST 4096 /* clients of one that wait, at most */
-#define COUNT_BUSY 16	/* answers of a turn; then they are counted later, */
-#define COUNT_MAX 1024	/* but so many at once */
+#define TELL_MAX 10000	/* turns that an application may go on streaming */
+#define LISTENER_MOST 4096 /* of a listener's backlog, at most */
+#define COUNT_BUSY 16	/* answers of a turn; if there are more they are counted
+			   later, */
+#define COUNT_MAX 1024	/* or at the latest when there are so many */
 
 struct front {
 	struct ev_loop *ev;
@@ -87,14 +88,14 @@ tell_share(struct front *front)
 	    front->server.count < front->limits.max_connections });
 }
 
-/* Others had the time to take a client, and may go on doing so. */
+/* Accept again: other workers had their time to take a client. */
 static void
 on_resume(void *arg)
 {
 	listen_again(arg);
 }
 
-/* Descriptors or memory are short. Look again with the next sweep. */
+/* Descriptors or memory are short: accept again after the next sweep. */
 static void
 accept_failed(struct front *front, int error)
 {
@@ -111,7 +112,7 @@ accept_failed(struct front *front, int error)
 	ev_timer_again(front->ev, &front->sweep);
 }
 
-/* One address has as many connections as it may. */
+/* Turn a client away whose address has as many connections as it may. */
 static void
 turn_away(struct front *front, int fd)
 {
@@ -149,7 +150,7 @@ take(struct front *front, int fd, const struct sockaddr *address)
 		listen_no_more(front);
 }
 
-/* Take one connection, or find that a neighbour has it. */
+/* Accept one connection, unless another worker was faster. */
 static bool
 take_next(struct front *front, int listener)
 {
@@ -215,7 +216,7 @@ ask(struct mews_request *request)
 	doing_call(NULL);
 }
 
-/* Does the application take its body in pieces? */
+/* Does the application take the body of @request in pieces? */
 static bool
 is_streamed(const struct front *front, const struct mews_request *request)
 {
@@ -354,8 +355,8 @@ front_turn(struct front *front)
 	    front->told.young != front->server.stay.young)
 		tell_share(front);
 	await_tell(&front->desk);
-	/* To count asks the kernel who we are: when there is much to do, not
-	 * in each turn. A quiet turn follows, if only that of the sweep. */
+	/* Counting calls getpid(2): not in each turn if there is much to do. A
+	 * quiet turn follows, at the latest that of the sweep. */
 	if (answered - front->counted >= COUNT_BUSY && answered < COUNT_MAX)
 		front->counted = answered;
 	else if (front->desk.answered != 0) {
@@ -377,8 +378,8 @@ front_listen(struct front *front)
 	listen_again(front);
 }
 
-/* Clients that the kernel has accepted: with the last copy of a socket they
- * would be lost. */
+/* Take all clients in the backlogs: they would be lost with the last copy of a
+ * socket. */
 static void
 take_all(struct front *front)
 {
@@ -399,7 +400,7 @@ front_drain(struct front *front, bool patient)
 	listen_no_more(front);
 	front->desk.blocks = NULL;
 	share_close(&front->share);
-	/* Our copies must go, or nobody could bind the addresses anew. */
+	/* Close our copies, so that the addresses can be bound anew. */
 	while (front->listener_count > 0)
 		close(front->listeners[--front->listener_count].fd);
 	http_server_drain(&front->server, patient);

@@ -37,8 +37,8 @@ on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)revents;
 }
 
-/* The watcher of a descriptor. Without memory for it the descriptor could
- * not be waited for, and its queries would never end: give up. */
+/* The watcher of a descriptor. Without memory for it queries on the descriptor
+ * would never end: give up. */
 static ev_io *
 watcher_of(struct loop *loop, int fd)
 {
@@ -79,7 +79,8 @@ loop_watch(void *arg, int fd, int events)
 	if (events & MEWS_WATCH_WRITE)
 		wanted |= EV_WRITE;
 	if (ev_is_active(watcher) && wanted != 0) {
-		/* Still the same descriptor: a cheaper change. */
+		/* Of the same descriptor only the events change, which is
+		 * cheaper. */
 		if (watcher->events == wanted)
 			return;
 		ev_io_stop(loop->ev, watcher);

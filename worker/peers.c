@@ -21,8 +21,8 @@ peers_init(struct peers *peers)
 		LIST_INIT(&peers->buckets[i]);
 }
 
-/* The address in 64 bits: no network of IPv6 that a client has begins as
- * those of IPv4 do here. */
+/* The address in 64 bits: IPv4 gets a prefix that no client's network of IPv6
+ * has. */
 static bool
 key_of(const struct sockaddr *address, uint64_t *key)
 {

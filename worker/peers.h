@@ -1,8 +1,8 @@
 /*
  * peers.h - how many connections each address has.
  *
- * An address is one of IPv4, or a network of 64 bits of IPv6, which is what
- * one subscriber has. Clients of a unix socket have none and are not counted.
+ * An address of IPv4, or a /64 network of IPv6, which is what one subscriber
+ * has. Clients of a unix socket have no address and are not counted.
  */
 #ifndef WORKER_PEERS_H
 #define WORKER_PEERS_H

@@ -1,5 +1,5 @@
 /*
- * rate.c - log what strangers can cause, but not as often as they like.
+ * rate.c - limiting the rate of log lines that strangers can cause.
  */
 #include "rate.h"
 
@@ -8,8 +8,8 @@
 #define LINES_AT_ONCE 10
 #define LINES_PER_SECOND 1
 
-/* A second refills a line's place: on a machine that never rests, a stranger
- * writes 86,400 lines a day, which is some 20 MB, and no more. */
+/* Each second allows one more line: at most 86,400 lines a day, which is some
+ * 20 MB. */
 bool
 rate_allow(struct rate *rate, unsigned *suppressed)
 {

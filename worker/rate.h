@@ -1,7 +1,7 @@
 /*
- * rate.h - log what strangers can cause, but not as often as they like.
+ * rate.h - limiting the rate of log lines that strangers can cause.
  *
- * One per kind of line. Zero is a fresh one.
+ * One per kind of line; begins as zero.
  */
 #ifndef WORKER_RATE_H
 #define WORKER_RATE_H
@@ -11,8 +11,8 @@
 
 struct rate {
 	time_t second;	     /* of the last call */
-	unsigned lines;	     /* let through, less one for each second since */
-	unsigned suppressed; /* not let through since the last that was */
+	unsigned lines;	     /* written, less one for each second since */
+	unsigned suppressed; /* not written since the last line that was */
 };
 
 /**

@@ -42,7 +42,7 @@ is_text(const char *text)
 	return http_text_length(text, length) == length;
 }
 
-/* An application's mistake with a header. */
+/* Drop and log an invalid header of the application. */
 static void
 drop_header(struct mews_request *request, const char *name)
 {
@@ -95,7 +95,7 @@ mews_reply(struct mews_request *request, unsigned status, const char *type,
 	request->state = REQUEST_ANSWERED;
 	await_forget(request);
 	if (request->client == NULL) {
-		request_free(request); /* nobody is left to be answered */
+		request_free(request); /* the client is gone */
 		return;
 	}
 	if (owner == MEWS_BODY_COPY && length > 0 &&
@@ -108,7 +108,7 @@ mews_reply(struct mews_request *request, unsigned status, const char *type,
 		http_client_refuse(request->client, 503);
 		return;
 	}
-	/* The body may have been a result's. */
+	/* Not earlier: the body may belong to a query's result. */
 	request_end_lease(request);
 	reply_complete(request, &response);
 	http_client_answer(request->client, &response, body);

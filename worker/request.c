@@ -1,5 +1,5 @@
 /*
- * request.c - what was asked.
+ * request.c - a request's text: head, parameters and body.
  *
  * The head is copied to the request's memory, since the client may leave
  * before the answer, and each text in it is given its NUL there.
@@ -36,8 +36,8 @@ request_store_free(struct request_store *store)
 	arena_store_free(&store->blocks);
 }
 
-/* Decode escapes in place; @plus: a '+' is a blank. An escape that is none
- * stands for itself. */
+/* Decode escapes in place; @plus: a '+' is a blank. An invalid escape stands
+ * for itself. */
 static void
 decode(char *text, bool plus)
 {
@@ -58,7 +58,7 @@ decode(char *text, bool plus)
 	*to = '\0';
 }
 
-/* A span's text in the copy. What ends it is a separator, now a NUL. */
+/* The text of a span in the copy. The separator after it becomes a NUL. */
 static char *
 text_of(char *copy, struct http_span span)
 {
@@ -66,7 +66,7 @@ text_of(char *copy, struct http_span span)
 	return copy + span.at;
 }
 
-/* The host that an absolute target names stands for that of Host. */
+/* Is it Host, which an absolute target overrules? */
 static bool
 is_overruled(const struct http_head *head, const char *name)
 {
@@ -213,7 +213,7 @@ mews_request_path(const struct mews_request *request)
 	return request->path;
 }
 
-/* The query's pairs, decoded in a copy. Without memory there are none. */
+/* Decode the query's pairs in a copy. Without memory there are none. */
 static void
 split_query(struct mews_request *request)
 {
@@ -246,7 +246,8 @@ split_query(struct mews_request *request)
 const char *
 mews_request_param(const struct mews_request *request, const char *name)
 {
-	/* The application only reads the request; a lazy reader does not. */
+	/* Casts const away: parameters are split when they are first asked
+	 * for. */
 	struct mews_request *own = (struct mews_request *)(uintptr_t)request;
 
 	if (own->query != NULL && !own->split)

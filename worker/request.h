@@ -1,9 +1,9 @@
 /*
  * request.h - one request and its answer, from its head to the last byte.
  *
- * The front makes it when a head was read. The application has it between
- * request() and mews_reply(), the client until the answer was sent: the last
- * of the two to let go gives it back to the store.
+ * The front makes it when a head was read. The application uses it from
+ * request() to mews_reply(), the client until the answer was sent: the later of
+ * the two gives it back to the store.
  */
 #ifndef WORKER_REQUEST_H
 #define WORKER_REQUEST_H
@@ -87,7 +87,8 @@ void request_store_free(struct request_store *store);
  * memory. */
 struct mews_request *request_new(struct request_store *store,
     const struct http_head *head, const char *bytes);
-/** Roll back what its transaction left open, if it has one. */
+/** End the request's transaction, if it has one: what is open is rolled
+ * back. */
 void request_end_lease(struct mews_request *request);
 /** Give it back to its store. */
 void request_free(struct mews_request *request);

@@ -1,24 +1,22 @@
 /*
  * share.c - which worker takes the next client.
  *
- * Clients that stay are shared. Where they come and go, each in a blink, any
- * balance is gone in a blink as well, and to leave them only costs time. So of
- * the young clients as many are not counted as were here, on an average of the
- * last SPAN_US, that passed.
+ * Only clients that stay are shared: if clients come and go quickly, balancing
+ * them only costs time. So the number of passing clients, on an average of the
+ * last SPAN_US, is subtracted from the young.
  *
- * Its part is full when it has an eighth more than the worker with the
- * fewest. It looks again each millisecond, as others take clients and lose
- * them meanwhile. If one still waits after LEAVE_LOOKS it is taken, and those
- * with the fewest have left it waiting: they are stopped, stuck or dead, or
- * busy for longer than a client should notice. Nobody counts on them for
- * ABSENT_MS, twice as long each time that they are left waiting again, or
- * until they say something themselves.
+ * A worker is full when it has an eighth more than the worker with the fewest.
+ * It looks again each millisecond, as others take and lose clients meanwhile.
+ * If a client still waits after LEAVE_LOOKS it is taken, and the workers with
+ * the fewest count as absent, as they are stopped, stuck, dead, or too busy:
+ * for ABSENT_MS, twice as long each time this happens again, or until they show
+ * a sign of life.
  *
- * Of a burst of clients a worker could take all in that time, while the others
- * just wait for a processor. So each one has a credit of clients that it takes
- * because others are absent: two, twice as many for each time that they were
- * left waiting without a word, up to CREDIT_MAX, or to an eighth of those that
- * it has. When that is used up it looks for the others again.
+ * During that time one worker could take all of a burst of clients, while the
+ * others just wait for a processor. So a worker has a credit of clients that it
+ * may take because others are absent: two, twice as many for each absence in a
+ * row, up to CREDIT_MAX, or to an eighth of its clients. When the credit is
+ * used up it waits for the others again.
  */
 #include "share.h"
 
@@ -196,8 +194,8 @@ turn_span(struct share *share, const struct share_clients *clients)
 	share->passed_us = clients->passed_us;
 }
 
-/* How many clients that only pass are here at a time, on an average, and one
- * more; 0: none pass. */
+/* How many passing clients are connected at a time, on average, and one more;
+ * 0: none pass. */
 static uint32_t
 passing(const struct share *share)
 {
@@ -217,7 +215,7 @@ is_full(struct share *share)
 	    now_ms())));
 }
 
-/* Another client was taken: because others are absent? */
+/* Charge the credit, if a client was taken because others are absent. */
 static void
 pay(struct share *share)
 {
@@ -239,7 +237,8 @@ somebody_waits(const struct share *share)
 	return poll(fds, count, 0) > 0;
 }
 
-/* Mark the workers with the fewest clients absent: one is left waiting. */
+/* A client was left waiting: mark the workers with the fewest clients
+ * absent. */
 static void
 mark_absent(struct share *share)
 {

@@ -1,15 +1,15 @@
 /*
  * share.h - which worker takes the next client.
  *
- * All workers wait on the same sockets, and whoever is quick takes what comes,
- * so that a few would carry the load of all. Each worker therefore says in
- * shared memory how many clients it has that stay; one that has more than
- * another leaves the next client to the others, for 5 ms at most. Nobody is
- * refused for it.
+ * All workers wait on the same sockets, and the quickest takes the next client,
+ * so that a few would carry the load of all. Each worker therefore publishes in
+ * shared memory how many clients stay with it; a worker that has more than
+ * another leaves the next client to the others, for 5 ms at most. No client is
+ * refused.
  *
  * Writers: each worker its own place, the master the place of one that ended.
- * What is read from there is advice: a worker that is stuck looks emptiest,
- * and is not counted on for a while once it left a client waiting.
+ * The numbers are hints: a stuck worker looks emptiest, and counts as absent
+ * for a while once it left a client waiting.
  */
 #ifndef WORKER_SHARE_H
 #define WORKER_SHARE_H
@@ -55,23 +55,22 @@ struct share_clients {
 	bool room;	  /* for more */
 };
 
-/* Tell what clients are connected. NULL @share is a no-op. */
+/* Publish which clients are connected. NULL @share is a no-op. */
 void share_tell(struct share *share, const struct share_clients *clients);
 
-/* Somebody waits: take the client? False: stop accepting until @resume. */
+/* A client waits: may it be taken? False: stop accepting until @resume. */
 bool share_takes(struct share *share);
-/* Between a false of share_takes() and @resume; NULL @share does not. */
+/* Is it between a false of share_takes() and @resume? Not with a NULL
+ * @share. */
 bool share_waits(const struct share *share);
 
 /*
- * For an application that blocks, as an interpreter does: its worker says
- * whether it waits for something to do, which is when a client would be served
- * at once. NULL @share is a no-op.
+ * For an application that blocks, as an interpreter does: publish whether this
+ * worker is idle and would serve a client at once. NULL @share is a no-op.
  */
 void share_idle(struct share *share, bool idle);
-/* Is a client of this worker better off with another one, which has nothing to
- * do? Only within 10 s after an application blocked some worker for 20 ms; not
- * with a NULL @share. */
+/* Is a client of this worker better served by another, idle one? Only within 10
+ * s after an application blocked a worker for 20 ms; not with a NULL @share. */
 bool share_hands_over(const struct share *share);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * watchdog.c - a process whose master died does not live on in silence.
+ * watchdog.c - killing a process that is stuck after its master died.
  */
 #include "watchdog.h"
 

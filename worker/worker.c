@@ -7,7 +7,7 @@
  *	- the front sends the answers that came and reads new requests,
  *	- the pool sends the queries that these asked for,
  *
- * so what belongs together leaves together.
+ * so that each leave together.
  */
 #include "doing.h"
 #include "front.h"
@@ -24,7 +24,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LAST_S .1	   /* for those who rest, at the end of the time */
+#define LAST_S .1	   /* for idle clients, at the end of
+			      graceful_timeout */
 #define BEAT_MAX_S 5.	   /* between two heartbeats of an idle worker */
 #define FILES_WANTED 65536 /* descriptors, where the hard limit allows it */
 #define FILES_SPARE 64	   /* neither for clients nor for servers */
@@ -89,10 +90,10 @@ mews_worker_options(const struct mews_worker *worker)
 	return (const void *)worker->args.config;
 }
 
-/* End the signal settings of the master. Signals that end a worker are read
- * from a descriptor. Ignored are those that mean something to the master only,
- * since they may be sent to the whole process group, and those that mean
- * nothing, but would end a process; an application may use them. */
+/* Replace the master's signal settings. Signals that end a worker are read from
+ * a descriptor. Signals for the master are ignored, as they may be sent to the
+ * whole process group; so are others that would end a process; an application
+ * may use them. */
 static int
 open_signals(void)
 {
@@ -109,8 +110,7 @@ open_signals(void)
 	sigaddset(&ours, SIGQUIT);
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, WORKER_GIVE_WAY);
-	/* Blocked first, then no handler of the master's is needed: one that
-	 * is pending stays so, and will be read. */
+	/* Block first: a signal that is pending stays so, and will be read. */
 	sigprocmask(SIG_SETMASK, &ours, NULL);
 	action.sa_handler = SIG_DFL;
 	sigaction(SIGCHLD, &action, NULL);
@@ -200,7 +200,7 @@ on_signal(struct ev_loop *ev, ev_io *watcher, int revents)
 	follow(worker);
 }
 
-/* The master writes nothing to the channel; its end is all there is. */
+/* The channel is at its end, as the master, which never writes, is gone. */
 static void
 on_channel(struct ev_loop *ev, ev_io *watcher, int revents)
 {
@@ -235,7 +235,7 @@ on_patience(struct ev_loop *ev, ev_timer *timer, int revents)
 	struct mews_worker *worker = timer->data;
 
 	(void)revents;
-	/* A client that only rests is no reason to complain. */
+	/* Idle clients are no reason for a warning. */
 	if (worker->patient) {
 		worker->patient = false;
 		front_drain(worker->front, false);
@@ -248,8 +248,8 @@ on_patience(struct ev_loop *ev, ev_timer *timer, int revents)
 	worker->quit = true;
 }
 
-/* Clients have their answers; but an application may have answered before
- * its last query ended. */
+/* Is all done? Clients may have their answers before the application's last
+ * query has ended. */
 static bool
 is_drained(const struct mews_worker *worker)
 {
@@ -280,7 +280,7 @@ on_turn(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	doing_call(NULL);
 	front_turn(worker->front);
 	loop_turn(worker->loop);
-	/* The servers work while the clients hear. */
+	/* After the queries, so that servers work while answers are sent. */
 	front_send(worker->front);
 	if (worker->quit || (worker->draining && is_drained(worker)))
 		ev_break(ev, EVBREAK_ALL);
@@ -310,8 +310,8 @@ watch(struct mews_worker *worker)
 {
 	double beat_s = worker->args.config->worker_timeout / 4000.;
 
-	/* Before the clients, so that the answers of this turn say that they
-	 * are the last. */
+	/* Before the clients, so that this turn's answers say that they are the
+	 * last. */
 	ev_io_init(&worker->signal_ready, on_signal, worker->signals, EV_READ);
 	ev_set_priority(&worker->signal_ready, EV_MAXPRI);
 	worker->signal_ready.data = worker;
@@ -393,11 +393,11 @@ start(struct mews_worker *worker)
 	return true;
 }
 
-/* From the inside out: whoever holds something of a neighbour goes first.
- * Closing the pool ends the queries in flight, so the application gives its
- * last answers in there. A worker that could not wait for them keeps its slot:
- * it holds what goes on at the servers, which the master gives to the monitor
- * to be ended when it reaps the process. */
+/* Close all, users before what they use. Closing the pool ends the queries in
+ * flight, in whose callbacks the application gives its last answers. A worker
+ * that could not wait keeps its slot, which lists what still runs at the
+ * servers: the master, when it reaps the process, leaves that to the monitor to
+ * end. */
 static void
 finish(struct mews_worker *worker)
 {

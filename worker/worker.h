@@ -15,8 +15,8 @@
 #include <signal.h>
 #include <mews/app.h>
 
-/* To a worker whose successor is ready: as TERM, but a client that rests may
- * ask once more. Obeyed if its master sent it. */
+/* Sent by the master to a worker whose successor is ready: as TERM, but an idle
+ * client may ask once more. */
 #define WORKER_GIVE_WAY (SIGRTMIN + 4)
 
 struct worker_args {
@@ -39,9 +39,9 @@ struct worker_args {
  * connections, finish what is in flight (at most graceful_timeout), close
  * the pool. QUIT: end at once. End of the channel: as TERM.
  *
- * Ready and connected, but no client is accepted before it is the turn of
- * @args->fleet. When the turn passes on: as TERM, but a client that rests may
- * ask once more.
+ * The worker gets ready and connects, but accepts no client before the turn of
+ * @args->fleet. When the turn passes on: as TERM, but an idle client may ask
+ * once more.
  *
  * Returns the exit status: 0 after a proper end, 1 if it could not start
  * (logged).
@@ -56,7 +56,8 @@ int worker_run(const struct worker_args *args);
  */
 bool application_load(const char *path, const struct mews_app **app,
     struct mews_error *error);
-/** Ask it whether it could start, for mews check; @error: why not. */
+/** Ask an application whether it could start, for mews check; @error: why
+ * not. */
 bool application_check(const struct mews_app *app,
     const struct config *config, struct mews_error *error);
 

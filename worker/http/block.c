@@ -1,5 +1,5 @@
 /*
- * block.c - buffers of one size: a server lends them to its clients.
+ * block.c - buffers of one size, which a server lends to its clients.
  */
 #include "block.h"
 
@@ -7,7 +7,7 @@
 #include <sys/param.h>
 
 #define BLOCK_MIN 16384 /* bytes of a buffer */
-#define BLOCKS_KEPT 64	/* in no use */
+#define BLOCKS_KEPT 64	/* not in use */
 
 void
 blocks_init(struct http_server *server)

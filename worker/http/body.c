@@ -1,9 +1,9 @@
 /*
- * body.c - where the body of a request ends, and what of it is data.
+ * body.c - finding the data and the end of a request's body.
  *
- * Chunks (RFC 9112, 7.1) are read byte by byte where they are not data, by
- * one state machine. Lines end with CRLF and nothing else. Extensions and
- * trailers are checked, counted and dropped.
+ * A state machine reads the framing of chunks (RFC 9112, 7.1) byte by byte.
+ * Lines end with CRLF and nothing else. Extensions and trailers are checked,
+ * counted and dropped.
  */
 #include "body.h"
 
@@ -139,7 +139,7 @@ read_framing(struct http_body *body, char c)
 	return 400;
 }
 
-/* Is this byte one that the body could do without? */
+/* Is the next byte overhead, see HTTP_OVERHEAD_MAX? */
 static bool
 is_overhead(const struct http_body *body)
 {

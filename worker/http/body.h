@@ -1,5 +1,5 @@
 /*
- * body.h - where the body of a request ends, and what of it is data.
+ * body.h - finding the data and the end of a request's body.
  */
 #ifndef WORKER_HTTP_BODY_H
 #define WORKER_HTTP_BODY_H
@@ -25,7 +25,7 @@ struct http_piece {
 
 void http_body_begin(struct http_body *body, const struct http_head *head);
 
-/** Is nothing of it to come? */
+/** Is the body at its end? */
 bool http_body_is_over(const struct http_body *body);
 
 /**

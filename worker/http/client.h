@@ -2,7 +2,7 @@
  * client.h - a client's connection, inside: who may write which field.
  *
  * input.c reads, output.c writes, run.c lets each do its steps, server.c keeps
- * them all. See server.h for what they are to their owner.
+ * all clients. server.h is for their owner.
  */
 #ifndef WORKER_HTTP_CLIENT_H
 #define WORKER_HTTP_CLIENT_H
@@ -16,8 +16,8 @@ enum client_phase {
 	CLIENT_HEAD,  /* a part of a head */
 	CLIENT_BODY,  /* a head, and an exchange; a body may follow */
 	CLIENT_ASKED, /* the request is whole; an answer is due */
-	CLIENT_LINGER /* answered for the last time: an early close would
-			 take the answer from who still sends */
+	CLIENT_LINGER /* answered for the last time: an early close would take
+			 the answer from a client that still sends */
 };
 
 enum client_stay {
@@ -80,9 +80,9 @@ struct http_client {
 /** Milliseconds of CLOCK_MONOTONIC; asks the clock once per turn. */
 int64_t http_now(struct http_server *server);
 void client_enter(struct http_client *client, enum client_phase phase);
-/** The client needs nothing of its exchange any more. */
+/** The client is done with its exchange. */
 void exchange_over(struct http_client *client);
-/** Run it in the next turn, which is to come at once. */
+/** Run the client in the next turn, which comes at once. */
 void client_run_again(struct http_client *client);
 /** Was something written that is not sent yet? */
 bool client_is_sending(const struct http_client *client);

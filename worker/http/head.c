@@ -1,9 +1,9 @@
 /*
  * head.c - the head of a request: request line, fields, empty line.
  *
- * Line by line. A line is looked at when its end is there, so the answer
- * does not depend on how the bytes were cut; a byte that is allowed nowhere
- * is refused at once. The first mistake, from the begin, decides.
+ * Line by line. A line is read when its end has come, so the result does not
+ * depend on how the bytes were cut; a byte that is allowed nowhere is refused
+ * at once. The first mistake decides.
  */
 #include "head.h"
 
@@ -41,8 +41,8 @@ static const bool token_char[256] = {
 	['~'] = true,
 };
 
-/* In a host, besides the brackets of an address and the port. A comma would
- * make it a list. */
+/* Characters of a host, besides the brackets of an address and the port. No
+ * comma, which would make it a list. */
 static const bool host_char[256] = {
 	['0' ... '9'] = true,
 	['A' ... 'Z'] = true,
@@ -208,8 +208,8 @@ host_is_sound(struct part host)
 	return p == host.end;
 }
 
-/* Visible ASCII that is no fragment's begin. An escaped NUL would end a text
- * early; in a path an escape that is none could be taken literally or not. */
+/* Is @target visible ASCII without a '#'? An escaped NUL would end a text
+ * early; an invalid escape in a path could be read in two ways. */
 static bool
 target_is_sound(struct part target)
 {
@@ -302,7 +302,7 @@ read_request_line(struct reader *in)
 	struct part line, method, target;
 	int	result;
 
-	/* Empty lines before it are an old client's habit (RFC 9112, 2.2). */
+	/* Skip empty lines, which old clients send (RFC 9112, 2.2). */
 	do {
 		if ((result = next_line(in, &line)) != HTTP_DONE)
 			return result;
@@ -358,7 +358,8 @@ read_content_length(struct reader *in, struct part value)
 	return HTTP_DONE;
 }
 
-/* The last coding is chunked and no other is, or the body has no known end. */
+/* Only the last coding may be chunked, and has to be: else the body has no
+ * known end. */
 static int
 read_transfer_encoding(struct reader *in, struct part value)
 {
@@ -405,7 +406,7 @@ read_expect(struct reader *in, struct part value)
 	return HTTP_DONE;
 }
 
-/* Do what a field says that concerns us. */
+/* Act on a field that matters here. */
 static int
 obey(struct reader *in, struct part name, struct part value)
 {
@@ -434,7 +435,8 @@ obey(struct reader *in, struct part name, struct part value)
 	return HTTP_DONE;
 }
 
-/* A line that begins with a blank continues the one before, for some. */
+/* Refuse a line that begins with a blank: some programs read it as the
+ * continuation of the line before. */
 static int
 read_field(struct reader *in, struct part line)
 {

@@ -1,5 +1,5 @@
 /*
- * input.c - what a client reads: heads, bodies, and what is cut off of them.
+ * input.c - reading from a client: heads, bodies, and those that are cut off.
  */
 #include "input.h"
 
@@ -40,7 +40,7 @@ client_receive(struct http_client *client)
 		client_break(client);
 }
 
-/* After a head, which lies at @bytes. */
+/* Begin the exchange of a head, which lies at @bytes. */
 static void
 exchange_begin(struct http_client *client, const char *bytes)
 {
@@ -67,7 +67,7 @@ exchange_begin(struct http_client *client, const char *bytes)
 		server->calls->start(client->exchange);
 }
 
-/* The rest of it will not come. */
+/* The rest of the head will not come: answer with @status. */
 static void
 head_cut(struct http_client *client, unsigned status)
 {
@@ -118,7 +118,8 @@ body_cut(struct http_client *client, unsigned status)
 	client->server->calls->cut(client->exchange, status);
 }
 
-/* For the least rate only the time counts in which the client was asked. */
+/* Count a piece for body_rate: only the time in which the client was asked for
+ * it counts. */
 static void
 count_piece(struct http_client *client, size_t length)
 {

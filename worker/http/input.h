@@ -1,5 +1,5 @@
 /*
- * input.h - what a client reads; see server.h for what its owner asks of it.
+ * input.h - reading from a client; its owner uses server.h.
  */
 #ifndef WORKER_HTTP_INPUT_H
 #define WORKER_HTTP_INPUT_H

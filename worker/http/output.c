@@ -1,11 +1,11 @@
 /*
- * output.c - what a client writes.
+ * output.c - writing to a client.
  *
- * Answers are copied to the client's block, so that many leave with one call;
- * a long body is sent from where it is, behind the block, and its exchange
- * lives until then. What was written while the client runs is sent when it
- * has run; an answer that comes later is sent at the end of the turn, with the
- * others that came meanwhile and behind the queries of new requests.
+ * Answers are copied to the client's block, so that many leave with one call; a
+ * long body is sent from its place after the block, and its exchange lives
+ * until then. What is written while the client runs is sent after that; a later
+ * answer is sent at the end of the turn, together with others and after the
+ * queries of new requests.
  */
 #include "output.h"
 
@@ -136,7 +136,7 @@ client_written(struct http_client *client)
 static void
 response_complete(struct http_client *client, struct http_response *response)
 {
-	/* Requests that came before the end of the input are answered. */
+	/* Answer all requests that came before the end of the input. */
 	if ((response->closes && client->in_at == client->in_end) ||
 	    !client->keeps || client->server->draining ||
 	    (client->eof && client->in_at == client->in_end) ||
@@ -262,7 +262,7 @@ http_client_write(struct http_client *client, const void *bytes,
 	size_t	block = client->server->block_size, room, taken;
 	char	*at;
 
-	/* Bytes beyond the end are nobody's. */
+	/* Drop bytes beyond the announced length. */
 	if (client->broken || client->left == 0 || length == 0)
 		return length;
 	taken = MIN(length, client->left);

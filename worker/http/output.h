@@ -1,5 +1,5 @@
 /*
- * output.h - what a client writes; see server.h for what its owner asks of it.
+ * output.h - writing to a client; its owner uses server.h.
  */
 #ifndef WORKER_HTTP_OUTPUT_H
 #define WORKER_HTTP_OUTPUT_H
@@ -8,7 +8,7 @@
 
 /** Send what can be sent at once. */
 void client_flush(struct http_client *client);
-/** Where @size bytes can be written, or NULL: not in the block. */
+/** Room for @size bytes in the client's block, or NULL. */
 char *client_room(struct http_client *client, size_t size);
 /** Bytes were written to client_room(), up to @end. */
 void client_wrote(struct http_client *client, const char *end);

@@ -1,8 +1,8 @@
 /*
  * response.h - an answer as bytes: its head, and the frames of its chunks.
  *
- * The writer trusts its input: names, values and types without a control
- * character are its caller's business (http_text_length()).
+ * The writer trusts its input: the caller checks that names, values and types
+ * have no control character (http_text_length()).
  */
 #ifndef WORKER_HTTP_RESPONSE_H
 #define WORKER_HTTP_RESPONSE_H
@@ -30,9 +30,10 @@ struct http_response {
 	const char *type; /* Content-Type; NULL: none */
 	uint64_t length;  /* of the body, or HTTP_LENGTH_UNKNOWN */
 	bool chunked;	  /* where the length is unknown: else to the end */
-	bool closes;	  /* the last on its connection, unless the next
-			     request is there already */
-	bool keeps;	  /* the client wants to hear that it is not */
+	bool closes;	  /* the last on its connection, unless the next request
+			     has come already */
+	bool keeps;	  /* say that the connection stays, as the client
+			     asked */
 	const struct http_headers *headers; /* NULL: no more */
 };
 

@@ -1,11 +1,11 @@
 /*
  * run.c - the steps of a client, and its end.
  *
- * A client is run when its socket is ready, or when the turn before left
- * something to do: it reads heads and bodies as long as there is input and
- * no answer is due, then all answers leave with one call. A socket stays
- * watched for input while an answer is due, which costs nothing and tells at
- * once when the client leaves.
+ * A client is run when its socket is ready, or when the last turn left
+ * something to do: it reads heads and bodies as long as there is input and no
+ * answer is due, then all answers leave with one call. While an answer is due
+ * the socket is still watched for input, which costs nothing and tells at once
+ * when the client leaves.
  *
  * Buffers are blocks of one size, taken when there is something to hold and
  * given back when they are empty: an idle client has none.
@@ -69,8 +69,8 @@ client_watch(struct http_client *client)
 		ev_io_start(ev, &client->io);
 }
 
-/* All was answered and sent. Before the end, hear the client out: unread
- * bytes would make a reset of it, which takes the answer with it. */
+/* All was answered and sent. Before the close read what the client still sends:
+ * unread bytes would cause a reset, which destroys the answer. */
 static void
 linger(struct http_client *client)
 {

@@ -1,8 +1,7 @@
 /*
  * server.c - all clients of a worker: their begin, turns, time and end.
  *
- * Time is that of CLOCK_MONOTONIC: who sets the clock of the machine closes
- * nobody's connection.
+ * Time is CLOCK_MONOTONIC: setting the machine's clock closes no connection.
  */
 #include "server.h"
 
@@ -94,7 +93,7 @@ http_server_turn(struct http_server *server)
 	server->now = 0;
 }
 
-/* All that it was asked is answered and sent, and no more came. */
+/* Is the client idle: everything was answered and sent, and no more came? */
 static bool
 has_rest(const struct http_client *client)
 {
@@ -165,7 +164,8 @@ is_trickling(struct http_client *client)
 	return false;
 }
 
-/* The status that ends its wait; 1: none, close it; 0: it may wait. */
+/* The status that ends the client's wait; 1: close it without one; 0: it may
+ * wait. */
 static unsigned
 judge_time(struct http_client *client, bool crowded)
 {
@@ -174,7 +174,8 @@ judge_time(struct http_client *client, bool crowded)
 	int64_t	idle_ms = limits->idle_ms;
 
 	if (client_is_sending(client)) {
-		/* Megabytes may lie in the kernel for nobody. */
+		/* Reset: else the kernel may keep megabytes that are never
+		 * read. */
 		client->resets = is_too_slow(client);
 		return client->resets;
 	}

@@ -1,13 +1,14 @@
 /*
- * server.h - all clients of a worker, and what their owner says and hears.
+ * server.h - all clients of a worker, and the calls between them and their
+ * owner.
  *
  * A client is a connection. It reads requests and writes answers, one exchange
- * after the other; requests that were sent ahead wait in its buffer. What an
- * exchange is, its owner knows: the client calls it by struct http_calls.
+ * after the other; requests that were sent ahead wait in its buffer. An
+ * exchange belongs to the owner, whom the client calls by struct http_calls.
  *
  * The owner's functions run inside http_server_turn() and inside the loop's
- * events, never inside the functions below, but for over(). No function
- * below frees a client: what is lost is found broken in the next turn.
+ * events, never inside the functions below, except over(). No function below
+ * frees a client: a broken one is freed in the next turn.
  */
 #ifndef WORKER_HTTP_SERVER_H
 #define WORKER_HTTP_SERVER_H
@@ -33,13 +34,13 @@ struct http_calls {
 	bool (*piece)(void *exchange, const char *bytes, size_t length);
 	/* All of the body was read, or there is none. */
 	void (*whole)(void *exchange);
-	/* The rest of the body is bad, late or cut off: a @status that tells
-	 * the client, where it was not answered yet. */
+	/* The rest of the body is bad, late or cut off. @status: for the
+	 * client, if it was not answered yet. */
 	void (*cut)(void *exchange, unsigned status);
 	/* There is room for more of an answer in pieces. */
 	void (*room)(void *exchange);
-	/* Answered and sent, or the client is gone: it will not be called
-	 * again, and the client is not to be touched any more. */
+	/* The exchange was answered and sent, or its client is gone: the last
+	 * call for it, and the client must not be used any more. */
 	void (*over)(void *exchange);
 	/* A client was refused with this status, and will be closed. */
 	void (*refused)(void *arg, unsigned status);
@@ -57,8 +58,8 @@ struct http_limits {
 	size_t header;	    /* bytes of a head */
 };
 
-/* Of clients that may ask again: those that have settled, and the young. Of the
- * young that left, how many in all, and how long they were here in all. */
+/* Clients that may ask again: the settled, and the young; and of the young that
+ * left their number, and their time connected, in all. */
 struct http_stay {
 	uint32_t settled, young;
 	uint64_t passed, passed_us;
@@ -96,11 +97,12 @@ bool http_server_accept(struct http_server *server, int fd, void *tag);
 void http_server_turn(struct http_server *server);
 /** At the end of a turn: send the answers that came in it. */
 void http_server_send(struct http_server *server);
-/** About once a second: close who is slow. @crowded: and who rests, or does not
- * close after the last answer. */
+/** About once a second: close slow clients. @crowded: also idle ones, and those
+ * that do not close after the last answer. */
 void http_server_sweep(struct http_server *server, bool crowded);
-/** Answer what is there, and close each connection after it. @patient: one that
- * rests may ask once more; a call without it ends that. */
+/** Answer the requests that have come, and close each connection after that.
+ * @patient: an idle one may ask once more; a later call without @patient ends
+ * that. */
 void http_server_drain(struct http_server *server, bool patient);
 /** Close those whose exchange waits for the client. */
 void http_server_cut(struct http_server *server);
@@ -130,7 +132,8 @@ void http_client_refuse(struct http_client *client, unsigned status);
 /** Answer in pieces: begin, write, end. The length may be unknown. */
 void http_client_begin(struct http_client *client,
     struct http_response *response);
-/** How many of @length bytes there was room for: they are copied. */
+/** Write a piece, as far as there is room: returns how many of @length bytes
+ * were copied. */
 size_t http_client_write(struct http_client *client, const void *bytes,
     size_t length);
 /** Let room() be called as soon as all was sent. */

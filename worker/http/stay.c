@@ -1,5 +1,5 @@
 /*
- * stay.c - which clients are here to stay, and which only pass.
+ * stay.c - telling clients that stay from clients that only pass.
  */
 #include "stay.h"
 

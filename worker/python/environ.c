@@ -1,9 +1,9 @@
 /*
  * environ.c - a request as PEP 3333 describes it.
  *
- * A header whose name has an underscore is left out, as it would look like
- * another one with a hyphen; Proxy as well, for HTTP_PROXY means something
- * else to many programs.
+ * A header whose name has an underscore is left out, as it would look like one
+ * with a hyphen; so is Proxy, as HTTP_PROXY means something else to many
+ * programs.
  */
 #include "host.h"
 
@@ -43,7 +43,8 @@ set_text(PyObject *dict, const char *name, const char *text)
 	return set(dict, name, text, strlen(text));
 }
 
-/* Sent twice: joined as RFC 9110 and, for cookies, RFC 6265 say. */
+/* Add a header; if it was sent twice, join the values as RFC 9110, or for
+ * cookies RFC 6265, says. */
 static bool
 add(PyObject *dict, const char *key, const char *value)
 {

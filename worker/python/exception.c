@@ -1,5 +1,5 @@
 /*
- * exception.c - what becomes of an exception of the application.
+ * exception.c - logging an exception of the application, and answering for it.
  */
 #include "host.h"
 

@@ -1,7 +1,7 @@
 /*
  * host.h - one Python interpreter in one worker, and what it serves.
  *
- * The worker's thread holds the GIL all the time but while the worker waits
+ * The worker's thread holds the GIL all the time, except while the worker waits
  * for descriptors (host.c). Functions that return a PyObject * or a bool follow
  * Python's convention: NULL or false means that an exception is set.
  */
@@ -27,9 +27,9 @@ struct host {
 
 /* exception.c */
 
-/** Tell the exception that is set, with its traceback, and clear it. */
+/** Log the exception that is set, with its traceback, and clear it. */
 void exception_report(struct host *host);
-/** Tell the exception that is set, and answer with status 500. */
+/** Log the exception that is set, and answer with status 500. */
 void exception_answer(struct host *host, struct mews_request *request);
 
 /* interpreter.c */
@@ -67,9 +67,10 @@ void webapp_serve(struct host *host, struct mews_request *request,
 
 /* spool.c */
 
-/** Is its body to be kept in a file until the client has sent all of it? */
+/** Must the body of @request be kept in a file until the client has sent all of
+ * it? */
 bool spool_wants(const struct host *host, const struct mews_request *request);
-/** Keep it, then serve the request. */
+/** Keep the body in a file, then serve the request. */
 void spool_begin(struct host *host, struct mews_request *request);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Modules in C look for the interpreter among the global symbols; this object
- * was loaded for itself alone, and what it needs likewise. */
+/* Make the interpreter's symbols global: modules in C look for them there, but
+ * this object and its libraries were loaded locally. */
 static void
 show_symbols(void)
 {
@@ -71,7 +71,7 @@ log_text(PyObject *self, PyObject *text)
 
 static PyMethodDef log_method = { "log", log_text, METH_O, NULL };
 
-/* Give mews.worker what it has to know of this worker, if there is one. */
+/* Tell mews.worker of this worker, if there is one. */
 static bool
 attach(struct host *host)
 {

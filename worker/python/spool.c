@@ -1,8 +1,8 @@
 /*
  * spool.c - long bodies wait in a file until the client has sent all of them.
  *
- * An application reads its input and is not interrupted meanwhile, so what it
- * reads must be there: a slow client would stop the worker otherwise.
+ * An application reads its input without a pause, so the body must be there:
+ * else a slow client would stop the worker.
  */
 #include "host.h"
 
@@ -25,7 +25,7 @@ spool_wants(const struct host *host, const struct mews_request *request)
 	const char	*text = mews_request_header(request, "Content-Length");
 	uint64_t	 length = text == NULL ? 0 : strtoull(text, NULL, 10);
 
-	/* The worker itself refuses what is longer than it may be. */
+	/* The worker itself refuses a body that is too long. */
 	return length > SPOOLED_BYTES && length <= host->body_limit;
 }
 

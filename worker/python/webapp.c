@@ -2,8 +2,8 @@
  * webapp.c - FalconAS's contract: a class WebApp whose invoke(payload) returns
  * the result.
  *
- * The payload is the body: what JSON says where that is its Content-Type, else
- * str, or bytes where it is not UTF-8. str and bytes are answered as they are,
+ * The payload is the body: decoded from JSON if that is its Content-Type, else
+ * str, or bytes if it is not UTF-8. A result of str or bytes is sent as it is,
  * all else as JSON.
  */
 #include "host.h"

@@ -1,9 +1,9 @@
 /*
- * wsgi.c - an answer as PEP 3333 makes it.
+ * wsgi.c - calling a WSGI application, and sending its answer (PEP 3333).
  *
- * A body of one piece is answered at once. Of others one piece is sent in a
- * turn of the worker's loop, and the next one is asked for when the client has
- * room for it, so that requests of others are served in between.
+ * A body of one piece is sent at once. Of a longer one a piece is sent in each
+ * turn of the worker's loop, and the next is asked for when the client has
+ * room, so that other requests are served in between.
  */
 #include "host.h"
 
@@ -95,7 +95,7 @@ answer_write(PyObject *self, PyObject *bytes)
 	Py_RETURN_NONE;
 }
 
-/* The application is done with: so it is told. */
+/* Call close() of the body, as PEP 3333 asks. */
 static void
 close_body(struct answer *answer)
 {
@@ -115,7 +115,8 @@ close_body(struct answer *answer)
 	Py_CLEAR(answer->headers);
 }
 
-/* A header of the worker's own, or one of a hop, which PEP 3333 forbids. */
+/* Is it a header of the worker's own, or a hop-by-hop header, which PEP 3333
+ * forbids? */
 static bool
 is_ours(const char *name)
 {
@@ -186,7 +187,7 @@ begin(struct answer *answer)
 	return true;
 }
 
-/* The exception that is set ends the answer. */
+/* End the answer because of the exception that is set. */
 static void
 fail(struct answer *answer)
 {
@@ -229,8 +230,8 @@ next_piece(struct answer *answer)
 
 static void on_room(void *arg, struct mews_request *request);
 
-/* Send what the client has room for. False: it has to read first, or others
- * are to be served. */
+/* Send as much as the client has room for. False: the client has to read first,
+ * or it is the turn of other requests. */
 static bool
 send_piece(struct answer *answer)
 {
@@ -286,8 +287,8 @@ on_room(void *arg, struct mews_request *request)
 	Py_DECREF(answer);
 }
 
-/* The whole body as one object of bytes, where it is known already; NULL: it
- * comes in pieces. */
+/* The whole body as one object of bytes, if it has one piece; NULL: it comes in
+ * pieces. */
 static PyObject *
 whole_body(const struct answer *answer)
 {
@@ -301,7 +302,7 @@ whole_body(const struct answer *answer)
 	else if (PyTuple_CheckExact(answer->body) &&
 	    PyTuple_GET_SIZE(answer->body) == 1)
 		only = PyTuple_GET_ITEM(answer->body, 0);
-	/* An empty one may be the answer to HEAD, with a length of its own. */
+	/* An empty body may answer HEAD, with a Content-Length of its own. */
 	return only != NULL && PyBytes_Check(only) &&
 	    PyBytes_GET_SIZE(only) > 0 ? only : NULL;
 }

@@ -37,8 +37,8 @@ struct mews_options;
 struct mews_app {
 	uint32_t abi;	  /* MEWS_APP_ABI */
 	const char *name; /* one word, for the log */
-	/* Set *state for the calls below. Anything but MEWS_OK ends the
-	 * worker with @error in the log. May be NULL. */
+	/* Set *state for the calls below. Anything but MEWS_OK ends the worker
+	 * with @error in the log. May be NULL. */
 	enum mews_status (*start)(struct mews_worker *worker, void **state,
 	    struct mews_error *error);
 	/* Answer, or start what will. Required. */
@@ -56,12 +56,11 @@ struct mews_app {
 	 * NULL. */
 	enum mews_status (*check)(const struct mews_options *options,
 	    struct mews_error *error);
-	/* Of version 3. The worker waits for descriptors from now on (true), or
-	 * does not any more (false): an interpreter lets its other threads run
-	 * meanwhile. Such an application is taken for one that blocks while it
-	 * answers: for 10 s after it did so for 20 ms, in any worker, a
-	 * connection is closed behind its answer where another worker has
-	 * nothing to do. May be NULL. */
+	/* Of version 3. The worker begins to wait for descriptors (true), or
+	 * ends (false): an interpreter lets its other threads run meanwhile. An
+	 * application with this function may block while it answers: for 10 s
+	 * after it blocked any worker for 20 ms, a connection is closed after
+	 * its answer if another worker is idle. May be NULL. */
 	void (*waiting)(void *state, bool waits);
 };
 
@@ -75,8 +74,8 @@ unsigned mews_worker_number(const struct mews_worker *worker);
 /* Write a line into the worker's log: event=@event text=@text. */
 void mews_worker_log(struct mews_worker *worker, enum mews_log_level level,
     const char *event, const char *text);
-/* Bytes that a body may have, by max_body_size; one that is taken in pieces may
- * have more, unless the application refuses it. */
+/* Bytes that a body may have, by max_body_size. A body taken in pieces may have
+ * more, unless the application refuses it. */
 uint64_t mews_worker_body_limit(const struct mews_worker *worker);
 /* The settings of mews.conf; they live as long as the worker. */
 const struct mews_options *mews_worker_options(
@@ -86,8 +85,8 @@ const struct mews_options *mews_worker_options(
 const char *mews_option(const struct mews_options *options,
     const char *name);
 
-/* A request's parts. Strings live until the reply, and are never NULL but where
- * it says so. */
+/* A request's parts. Strings live until the reply, and are never NULL unless it
+ * says so below. */
 const char *mews_request_method(const struct mews_request *request);
 /** Decoded, without the query string. */
 const char *mews_request_path(const struct mews_request *request);
@@ -96,8 +95,8 @@ const char *mews_request_query_string(const struct mews_request *request);
 /** "HTTP/1.1" or "HTTP/1.0". */
 const char *mews_request_protocol(const struct mews_request *request);
 /**
- * The client's address as text, in @size bytes of @text, 46 at most with the
- * NUL. False: it has none (a unix socket), or it is gone. Asks the kernel.
+ * Write the client's address to @text, of @size bytes; 46 are enough, with the
+ * NUL. False: the client has none (a unix socket), or is gone. Asks the kernel.
  */
 bool mews_request_peer(const struct mews_request *request, char *text,
     size_t size);
@@ -118,16 +117,15 @@ const char *mews_request_body(const struct mews_request *request,
  * A piece of a body. @status is
  *
  * MEWS_OK    @length bytes, which live until this returns; 0: that was all.
- * MEWS_LOST  the rest will not come: the client left, or was too slow, or sent
- *            what is no body. An answer is still due.
+ * MEWS_LOST the rest will not come: the client left, was too slow, or sent
+ *            something invalid. An answer is still due.
  */
 typedef void mews_body_fn(void *arg, struct mews_request *request,
     enum mews_status status, const char *bytes, size_t length);
 /**
- * Ask for the next piece of the body. Where streams() chose the request, what
- * is not asked for is not read: the client has to wait. A body that was kept,
- * as one of which there is nothing to read always is, comes as one piece, if
- * it has any bytes, and then its end.
+ * Ask for the next piece of the body. If streams() returned true the body is
+ * read only as far as it is asked for: the client has to wait. Any other body
+ * comes as one piece, if it has any bytes, and then its end.
  *
  * @fn  runs once, on the worker's loop, never inside this call. It may ask for
  *      the next.
@@ -139,8 +137,8 @@ void mews_request_read(struct mews_request *request, mews_body_fn *fn,
 /** Memory that is freed with the request. NULL: out of memory. */
 void *mews_request_alloc(struct mews_request *request, size_t size);
 /**
- * True once the client has closed its side, so an answer is most likely in
- * vain; it is still due. Asks the kernel each time.
+ * True once the client has closed its side: an answer is most likely in vain,
+ * but still due. Asks the kernel each time.
  */
 bool mews_request_gone(const struct mews_request *request);
 
@@ -149,14 +147,15 @@ bool mews_request_gone(const struct mews_request *request);
  *
  * @group  its name; of version 4: NULL, for the request's transaction.
  * If the query is not accepted the request is answered as by
- * mews_reply_status(), and @fn never runs. Where @args has no traceparent, the
- * request's own goes along; on a lease that is @args' business.
+ * mews_reply_status(), and @fn never runs. If @args has no traceparent the
+ * request's own is sent; not so by mews_lease_query().
  */
 void mews_request_query(struct mews_request *request, const char *group,
     const struct mews_query_args *args, mews_query_fn *fn);
 /**
  * mews_lease_begin() for this request, with the group's acquire_timeout. If it
- * is not accepted the request is answered likewise, and @fn never runs.
+ * is not accepted the request is answered as by mews_reply_status(), and @fn
+ * never runs.
  */
 void mews_request_lease(struct mews_request *request, const char *group,
     mews_lease_fn *fn, void *arg);
@@ -173,14 +172,15 @@ typedef void mews_begun_fn(struct mews_request *request,
  * rolls back what was not committed. Of version 4.
  *
  * @options  copied; NULL: the session's defaults.
- * @fn       runs where there is a connection; else the request is answered as
- *           by mews_reply_failure().
+ * @fn       runs if there is a connection; else the request is answered as by
+ *           mews_reply_failure().
  */
 void mews_request_begin(struct mews_request *request, const char *group,
     const struct mews_transaction *options, mews_begun_fn *fn);
 /**
- * mews_lease_commit() for it: @request is the callback's arg. If it is not
- * accepted the request is answered, and @fn never runs. Of version 4.
+ * mews_lease_commit() for the request's transaction: @request is the callback's
+ * arg. If it is not accepted the request is answered, and @fn never runs. Of
+ * version 4.
  */
 void mews_request_commit(struct mews_request *request, mews_query_fn *fn);
 
@@ -193,9 +193,9 @@ enum mews_body {
 
 /**
  * Add a header to the coming reply. Server, Date, Content-Length, Connection
- * and Mews-Worker are the worker's own. Name and value are copied; a name that
- * is none, or a value with a control character other than a tab, is dropped
- * and logged.
+ * and Mews-Worker are the worker's own. Name and value are copied; a header
+ * with an invalid name, or a control character other than a tab in its value,
+ * is dropped and logged.
  */
 void mews_reply_header(struct mews_request *request, const char *name,
     const char *value);
@@ -225,7 +225,7 @@ void mews_reply_text(struct mews_request *request, unsigned status,
  *
  * @length  bytes of all pieces, or MEWS_LENGTH_UNKNOWN: they are sent in
  *          chunks, or to a client of HTTP/1.0 until the connection is closed.
- * The connection is closed behind an answer that was begun before the body of
+ * The connection is closed after an answer that was begun before the body of
  * the request was read.
  */
 void mews_reply_begin(struct mews_request *request, unsigned status,
@@ -233,8 +233,8 @@ void mews_reply_begin(struct mews_request *request, unsigned status,
 /**
  * Send a piece; it is copied.
  *
- * Returns how many bytes of it there was room for, 0 to @length: no more is
- * kept than the client reads. All, and to no effect, when the client is gone.
+ * Returns how many bytes were taken, 0 to @length: little more is kept than the
+ * client reads. If the client is gone, all are taken and dropped.
  */
 size_t mews_reply_write(struct mews_request *request, const void *bytes,
     size_t length);
@@ -247,28 +247,28 @@ typedef void mews_reply_fn(void *arg, struct mews_request *request);
 void mews_reply_wait(struct mews_request *request, mews_reply_fn *fn,
     void *arg);
 /**
- * The answer ends: do not touch the request, or memory from it, again. Nothing
- * may be waited for.
+ * End the answer: do not touch the request, or memory from it, again. Must not
+ * be called while a mews_reply_wait() is under way.
  *
  * @complete  false: break off, so that the client sees that it is not whole.
  */
 void mews_reply_end(struct mews_request *request, bool complete);
 
 /**
- * Answer that a query was not accepted (mews_query_send(),
+ * Answer for a query that was not accepted (mews_query_send(),
  * mews_group_message()). The client is told the status' name; the message,
  * which may hold rows, hosts and users, goes into the log, and to the client
  * only with expose_errors in mews.conf.
  *
- * 504 for MEWS_TIMEOUT, else 503, with Retry-After where the query certainly
+ * 504 for MEWS_TIMEOUT, else 503, with Retry-After if the query certainly
  * changed nothing (mews_status_undone()).
  */
 void mews_reply_status(struct mews_request *request, enum mews_status status,
     const char *message);
 /**
- * As mews_reply_status(), for a query that failed, and mews_reply_endpoint(). A
- * SQLSTATE of class 22, a value that is none, is 400; one of class 23, a
- * constraint that it violates, is 409.
+ * As mews_reply_status(), for a query that failed, and mews_reply_endpoint().
+ * 400 for a SQLSTATE of class 22, an invalid value; 409 for class 23, a
+ * violated constraint.
  */
 void mews_reply_failure(struct mews_request *request,
     const struct mews_result *result);
