@@ -2,7 +2,7 @@
  * checks.c - checks that need more than one value, or the system: the user, the
  * application, the directories, and what the library says of it all.
  *
- * What one value may be is option.c's.
+ * option.c checks values by themselves.
  */
 #include "checks.h"
 
@@ -22,7 +22,7 @@
 
 #define PYTHON_APP "mews-python.so"
 
-/* A key outside of any section, if there is something left to check. */
+/* A key outside of any section, if it was written and has no mistake yet. */
 static struct setting *
 file_setting(struct load *load, const char *name)
 {
@@ -68,7 +68,7 @@ check_user(struct load *load)
 		    "NAME:GROUP", config->group);
 }
 
-/* Applications of mews itself are where it is installed, beside no file. */
+/* Find an application of mews' own, which lies where mews is installed. */
 static bool
 find_app(struct load *load, struct setting *setting)
 {
@@ -163,8 +163,8 @@ warn_of_secrets(struct load *load)
 		    "password from a variable or .pgpass", reader);
 }
 
-/* A connection leads to one server: with fewer than servers, a worker leaves
- * some of them without work. */
+/* Warn of a group with fewer connections than servers: a worker leaves some
+ * servers without work. */
 static void
 warn_of_few_connections(struct load *load)
 {
@@ -212,7 +212,7 @@ check_log(struct load *load)
 		mistake_add(&load->mistakes, setting_line(setting), "%s", why);
 }
 
-/* The address shows all to whoever reaches it. */
+/* Refuse an admin address that others can reach, unless that is wanted. */
 static void
 check_admin(struct load *load)
 {

@@ -6,7 +6,7 @@
 
 #include "load.h"
 
-/* Note what is wrong with the values of @load, each by itself right. */
+/* Note mistakes in @load whose values are each valid by themselves. */
 void checks_run(struct load *load);
 
 #endif

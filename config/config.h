@@ -1,9 +1,9 @@
 /*
- * config.h - what the mews command was told to do.
+ * config.h - the configuration of the mews command.
  *
- * Parsed from a file by config_load(); the file's own text and
- * line numbers end there. Everything in a struct config belongs to it and is
- * freed by config_free(); nobody writes it after config_load().
+ * Parsed from a file by config_load(), which frees the file's text. Everything
+ * in a struct config belongs to it and is freed by config_free(); it is not
+ * changed after config_load().
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -64,7 +64,7 @@ struct config {
 	size_t listen_count;
 	const struct config_listen *admin; /* of the admin process */
 	size_t admin_count; /* 0: there is none */
-	enum mews_switch admin_public; /* they may be open to others */
+	enum mews_switch admin_public; /* they may be reached by other hosts */
 	const char *log_text; /* as written */
 	enum config_log log;
 	const char *log_path; /* CONFIG_LOG_FILE: absolute; else NULL */
@@ -76,9 +76,9 @@ struct config {
 	uint32_t max_requests;	   /* of one worker; 0: any */
 	uint64_t max_memory;	   /* bytes of one worker; 0: any */
 	struct config_http http;
-	struct mews_config fleet;  /* complete, as mews_fleet_create() wants
-				      it; slots for just these workers */
-	/* Lines about what may be meant so, but hardly is. */
+	struct mews_config fleet;  /* complete, as for mews_fleet_create();
+				      slots for these workers only */
+	/* Lines about settings that are allowed, but hardly intended. */
 	const char *warnings[CONFIG_WARNINGS_MAX];
 	size_t warning_count;
 	void *memory;		   /* memory of the strings above */
@@ -89,23 +89,22 @@ typedef void config_report_fn(void *arg, const char *line);
 
 /**
  * Read and check a file. All mistakes are reported, in the order of their
- * lines; after a syntax error none of what follows it.
+ * lines, except those after a syntax error.
  *
  * @out  set if true is returned, else NULL; config_free() it.
  */
 bool config_load(struct config **out, const char *path,
     config_report_fn *report, void *arg);
 /**
- * As config_load(), for a host that brings its own processes, and for commands
- * about a fleet that runs: the file of app, user and runtime_dir are not looked
- * at.
+ * As config_load(), for a host that has its own processes, and for commands
+ * about a fleet that runs: app's file, user and runtime_dir are not checked.
  */
 bool config_load_fleet(struct config **out, const char *path,
     config_report_fn *report, void *arg);
-/** Free it and set *config to NULL; NULL *config is a no-op. */
+/** Free the configuration and set *config to NULL; NULL *config is a no-op. */
 void config_free(struct config **config);
 
-/** runtime_dir/INSTANCE.segment and .pid: names only, to be freed. */
+/** runtime_dir/INSTANCE.segment and .pid: only names; free(3) them. */
 char *config_segment_path(const char *runtime_dir, const char *instance);
 char *config_pid_path(const char *runtime_dir, const char *instance);
 

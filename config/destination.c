@@ -1,5 +1,5 @@
 /*
- * destination.c - where the log goes, as mews.conf says it.
+ * destination.c - parsing where the log goes.
  */
 #include "destination.h"
 

@@ -1,5 +1,5 @@
 /*
- * destination.h - where the log goes, as mews.conf says it.
+ * destination.h - parsing where the log goes.
  */
 #ifndef CONFIG_DESTINATION_H
 #define CONFIG_DESTINATION_H

@@ -1,8 +1,8 @@
 /*
- * listen.c - what an address to listen on looks like.
+ * listen.c - parsing addresses to listen on.
  *
- * Addresses are numeric: a name could mean several, and another one after
- * the next start.
+ * Addresses are numeric: a name could mean several, or another one at the next
+ * start.
  */
 #include "listen.h"
 

@@ -1,5 +1,5 @@
 /*
- * listen.h - what an address to listen on looks like.
+ * listen.h - parsing addresses to listen on.
  */
 #ifndef CONFIG_LISTEN_H
 #define CONFIG_LISTEN_H
@@ -14,9 +14,9 @@
 bool listen_parse(struct config_listen *listen, const char *name,
     const char *text, const struct option_context *context, char *why,
     size_t why_size);
-/* Can it be reached from this host only? */
+/* Can the address be reached only from this host? */
 bool listen_is_local(const struct config_listen *listen);
-/* Would both bind the same? */
+/* Would both bind the same address? */
 bool listen_equal(const struct config_listen *a,
     const struct config_listen *b);
 

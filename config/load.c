@@ -1,6 +1,5 @@
 /*
- * load.c - what was written, or the default, goes where the table of option.c
- * says.
+ * load.c - storing what was written, or the default, as option.c's table says.
  */
 #include "load.h"
 
@@ -75,7 +74,7 @@ load_listen(struct load *load, struct setting *setting,
 	}
 }
 
-/* Put what was written, or the default, where the table says. */
+/* Store what was written, or the default. */
 static void
 load_setting(struct load *load, struct section *section,
     const struct option *option, void *base)
@@ -203,7 +202,7 @@ load_groups(struct load *load)
 	return true;
 }
 
-/* A section without a name. A file without it is as one with an empty one. */
+/* Load a section without a name. If it is missing, all its defaults hold. */
 static bool
 load_only(struct load *load, enum section_kind kind, void *structure)
 {
@@ -217,7 +216,7 @@ load_only(struct load *load, enum section_kind kind, void *structure)
 	return true;
 }
 
-/* The section that may be missing altogether. */
+/* Load the python section, which may be missing altogether. */
 static bool
 load_python(struct load *load)
 {

@@ -1,8 +1,8 @@
 /*
- * load.h - one call of config_load(): what it reads, and what it makes of that.
+ * load.h - the state of one call of config_load().
  *
- * Private to config.c, load.c and checks.c. Mistakes stop none of it, so that
- * all of them are told at once.
+ * Private to config.c, load.c and checks.c. No mistake stops the call, so that
+ * all are reported at once.
  */
 #ifndef CONFIG_LOAD_H
 #define CONFIG_LOAD_H
@@ -23,7 +23,7 @@ struct load {
 	struct parsed parsed;
 	struct mistakes mistakes;
 	bool complete;		/* no syntax error: all was seen */
-	bool host;		/* for a host: no application, no user */
+	bool host;		/* for a host: without application and user */
 };
 
 /* Note that memory ran out. */

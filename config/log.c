@@ -2,9 +2,9 @@
  * log.c - logfmt lines on stderr, in syslog or in a file.
  *
  * A line is made in a buffer on the stack and leaves with one write(2): no
- * allocation, nothing shared, errno is kept. It is shorter than what a pipe
- * takes in one piece. A line that is too long ends with truncated=true; one
- * that cannot be written is lost, and counted.
+ * allocation, nothing shared, errno is kept. Lines are no longer than what a
+ * pipe takes in one piece: a longer one is cut and ends with truncated=true. A
+ * line that cannot be written is lost, and counted.
  */
 #include "log.h"
 
@@ -115,7 +115,7 @@ line_begin(struct line *line, const struct log *log,
 		line_add_time(line);
 }
 
-/* Make it one line, and good logfmt even where it was cut. */
+/* End the line, so that it is one line of valid logfmt even if it was cut. */
 static void
 line_end(struct line *line)
 {
@@ -156,8 +156,8 @@ line_write(struct line *line, const struct log *log,
 	    line->text, line->used, LOG_DAEMON | levels[level].priority);
 }
 
-/* The master opened the file anew. Where this process cannot, the old one goes
- * on, and says so. */
+/* The master opened the file anew: do so, too, or else log to the old one why
+ * not. */
 static void
 follow(const struct log *log)
 {
@@ -172,14 +172,14 @@ follow(const struct log *log)
 	line_write(&line, log, MEWS_LOG_ERROR);
 }
 
-/* Returns true if none is left untold. */
+/* Log how many lines were dropped. Returns true if none are left to report. */
 static bool
 tell_dropped(const struct log *log)
 {
 	unsigned long lines;
 	struct line line;
 
-	/* The count is told by whoever takes it. */
+	/* The process that takes the count reports it. */
 	if (log->output == NULL || atomic_load(log->output->dropped) == 0 ||
 	    (lines = atomic_exchange(log->output->dropped, 0)) == 0)
 		return true;

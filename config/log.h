@@ -1,10 +1,10 @@
 /*
  * log.h - logfmt lines on stderr, in syslog or in a file.
  *
- * A process has one struct log, given to whoever needs it; a forked child
- * changes the name and number in its copy. One line is one write(2), so the
- * lines of several processes never mix. No process waits for its log: a line
- * that does not flow is dropped, and event=log_dropped counts it later.
+ * A process has one struct log; a forked child changes the name and number in
+ * its copy. One line is one write(2), so the lines of several processes never
+ * mix. No process waits for its log: a line that cannot be written at once is
+ * dropped, and event=log_dropped counts it later.
  */
 #ifndef CONFIG_LOG_H
 #define CONFIG_LOG_H
@@ -26,14 +26,14 @@ struct log {
  * CONFIG_LOG_FILE use output_open_file(). */
 void log_open(struct log *log, struct output *output);
 
-/** Say how many lines were dropped by whom ever, if it flows again. Whoever
- * calls this from time to time does it for all that have the same output. */
+/** Log how many lines any process dropped, if lines can be written again. One
+ * process should call this from time to time, for all that share the output. */
 void log_tell_dropped(const struct log *log);
 
-/** Lines that were dropped by whom ever, since the place was opened. */
+/** Lines that any process dropped, since the place was opened. */
 unsigned long log_lost(const struct log *log);
 
-/** Is that the socket of systemd's journal, which adds the time by itself? */
+/** Is @fd the socket of systemd's journal, which adds the time by itself? */
 bool log_is_journal(int fd);
 
 /**

@@ -1,9 +1,8 @@
 /*
  * memory.c - allocations that live and end together.
  *
- * What a configuration consists of is made piece by piece and dropped as a
- * whole, at the latest when a mistake was found half way: nothing of it needs
- * an owner of its own.
+ * A configuration is made piece by piece and freed as a whole, perhaps half
+ * made after a mistake: no piece needs an owner of its own.
  */
 #include "memory.h"
 

@@ -1,8 +1,8 @@
 /*
  * memory.h - allocations that live and end together.
  *
- * A list begins as NULL and grows by every call; memory_free() ends all of
- * it. Whoever declares the pointer owns the list.
+ * A list begins as NULL and grows with every call; memory_free() frees all. The
+ * one who declares the pointer owns the list.
  */
 #ifndef CONFIG_MEMORY_H
 #define CONFIG_MEMORY_H
@@ -11,13 +11,13 @@
 
 struct memory;
 
-/* Zeroed, aligned for everything; NULL: out of memory. */
+/* Zeroed memory, aligned for any type; NULL: out of memory. */
 void *memory_get(struct memory **list, size_t size);
-/* A copy. */
+/* A copy of @text; NULL: out of memory. */
 char *memory_text(struct memory **list, const char *text);
 char *memory_format(struct memory **list, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* End all of it and set *list to NULL. */
+/* Free all and set *list to NULL. */
 void memory_free(struct memory **list);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * mistake.c - what is wrong with a file, kept until all of it is known.
+ * mistake.c - collecting the mistakes of a file, to report them in order.
  */
 #include "mistake.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MISTAKES_MAX 1000 /* are told; nobody mends more at a time */
+#define MISTAKES_MAX 1000 /* the most that are reported */
 
 struct mistake {
 	struct mistake *next;
@@ -27,9 +27,9 @@ mistake_add(struct mistakes *mistakes, unsigned line, const char *format, ...)
 	va_end(args);
 	for (char *p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';	/* of a value that is quoted in it */
+			*p = '?';	/* a newline of a value in the text */
 
-	/* One that is not kept still counts: the file is not accepted. */
+	/* A mistake that is not kept counts, too: the file is refused. */
 	if (mistakes->count++ >= MISTAKES_MAX)
 		return;
 	mistake = memory_get(&mistakes->memory,

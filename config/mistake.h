@@ -1,8 +1,8 @@
 /*
- * mistake.h - what is wrong with a file, kept until all of it is known.
+ * mistake.h - collecting the mistakes of a file, to report them in order.
  *
- * Mistakes are found in several passes over a file, and told in the order of
- * its lines.
+ * Mistakes are found in several passes over a file, and reported in the order
+ * of its lines.
  */
 #ifndef CONFIG_MISTAKE_H
 #define CONFIG_MISTAKE_H
@@ -19,13 +19,13 @@ struct mistakes {
 	size_t count;
 };
 
-/* @line: 0, it is about the file as a whole. One sentence, without a full
- * stop: what is wrong and what is allowed. */
+/* Add a mistake: one sentence, without a full stop, that says what is wrong and
+ * what is allowed. @line 0: about the file as a whole. */
 void mistake_add(struct mistakes *mistakes, unsigned line,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 void mistake_report(const struct mistakes *mistakes, const char *path,
     config_report_fn *report, void *arg);
-/* Forget them. */
+/* Forget all mistakes. */
 void mistake_clear(struct mistakes *mistakes);
 
 #endif

@@ -109,7 +109,7 @@ static const struct option options[] = {
 	{ PYTHON_KEY(virtualenv, OPTION_PATH), .fallback = "" },
 };
 
-/* Are the keys of a section of @kind those above? */
+/* Are the keys of a section of @kind in the table above? */
 static bool
 is_command(enum section_kind kind)
 {
@@ -209,7 +209,7 @@ option_convert(const struct option *option, const char *text, void *field,
 	return key_convert(option, text, field, why, why_size);
 }
 
-/* Letters to insert, remove or replace until one word is the other. */
+/* The distance of two words: letters to insert, remove or replace. */
 static size_t
 word_distance(const char *a, const char *b)
 {
@@ -237,7 +237,7 @@ word_distance(const char *a, const char *b)
 	return row[length];
 }
 
-/* All that may stand in a section of this kind: keys first, then sections. */
+/* The @index-th name allowed in a section of this kind: keys, then sections. */
 static const char *
 section_word(enum section_kind kind, size_t index)
 {

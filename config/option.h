@@ -29,17 +29,18 @@ struct option_context {
 };
 
 /*
- * Turn a text into the value and store it in @field; not for lists. False:
- * nothing was stored, and @why says what is wrong and what is allowed.
+ * Store the value of @text in @field; not for lists. False: nothing was stored,
+ * and @why says what is wrong and what is allowed.
  */
 bool option_convert(const struct option *option, const char *text,
     void *field, const struct option_context *context, char *why,
     size_t why_size);
 
-/* A path as it is seen from @directory; NULL: out of memory. */
+/* @path made absolute, from the context's directory; NULL: out of memory. */
 char *option_path(const struct option_context *context, const char *path);
 
-/* The key or section that @name means in this kind of section. */
+/* Write that @name is unknown in this kind of section, and what may be
+ * meant. */
 void option_explain_unknown(enum section_kind kind, const char *name,
     char *why, size_t why_size);
 

@@ -1,12 +1,12 @@
 /*
  * output.c - where the lines of a log go, without waiting for a reader.
  *
- * O_NONBLOCK belongs to the open file, which we share with the shell that
- * started us: setting it on our standard error would break the shell's. So a
- * pipe or terminal is opened once more, through /proc/self/fd. Where that is
- * refused (a terminal of another user), the kernel is asked not to wait with
- * RWF_NOWAIT; one that cannot do that for this file is asked with poll(2)
- * whether there is room, which another process may take in between.
+ * O_NONBLOCK belongs to the open file, which is shared with the shell that
+ * started the process: setting it on standard error would break the shell's. So
+ * a pipe or terminal is opened once more, through /proc/self/fd. If that is
+ * refused (a terminal of another user), RWF_NOWAIT asks the kernel not to wait.
+ * If the file does not support that, poll(2) asks for room, which another
+ * process may take in between.
  */
 #include "output.h"
 
@@ -46,7 +46,7 @@ output_reopen(int fd)
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* Before the first fork. */
+/* Make the shared counters of dropped lines, before the first fork. */
 static void
 count_drops(struct output *output)
 {
@@ -85,7 +85,7 @@ output_open_syslog(struct output *output, const char *path)
 	count_drops(output);
 }
 
-/* Only a regular file makes nobody wait. -1: errno, or @why. */
+/* Open a file, which must be regular: others may block. -1: errno, or @why. */
 static int
 open_file(const char *path, int flags, const char **why)
 {
@@ -142,7 +142,7 @@ output_check_file(const char *path, const char **why)
 	return false;
 }
 
-/* The descriptor keeps its number: others may know it. */
+/* Open the file anew under the same number, which other code may know. */
 static bool
 open_anew(struct output *output, const char **why)
 {
@@ -209,7 +209,7 @@ write_foreign(int fd, const char *text, size_t length)
 	return -1;
 }
 
-/* How much of @text left at once; 0: nothing. */
+/* Write @text without waiting. Returns how many bytes left; 0: none. */
 static size_t
 write_now(struct output *output, const char *text, size_t length)
 {
@@ -248,8 +248,8 @@ syslog_dial(const char *path)
 	return fd;
 }
 
-/* A datagram as syslog(3) sends it. That function waits for the daemon; this
- * one dials again when the daemon was started anew, and waits for nobody. */
+/* Send a datagram as syslog(3) does, but without waiting for the daemon;
+ * connects again after the daemon was restarted. */
 static bool
 write_syslog(struct output *output, const char *line, size_t length,
     int priority)
@@ -282,7 +282,7 @@ write_syslog(struct output *output, const char *line, size_t length,
 	return false;
 }
 
-/* The rest of a line goes before the next one. */
+/* Write the rest of a line before the next one. */
 static bool
 flush_rest(struct output *output)
 {

@@ -2,14 +2,14 @@
  * output.h - where the lines of a log go, without waiting for a reader.
  *
  * A pipe that nobody reads, a terminal stopped by Ctrl-S and a syslog daemon
- * that hangs stop no process: a line that does not flow at once is dropped
- * and counted. A regular file is written as the kernel writes it; one that was
- * opened by its path is opened anew by each process once the master did so.
+ * that hangs stop no process: a line that cannot be written at once is dropped
+ * and counted. A regular file is written with a plain write(2); if it was
+ * opened by its path, each process opens it anew once the master did so.
  *
- * Opened by the master while it may still do so; a child writes through its
- * inherited copy. Lines that were dropped are counted in memory that all of
- * them share, so that whoever writes first when it flows again tells all, also
- * those of a process that was killed.
+ * The master opens the output while it has the privileges; a child writes
+ * through its inherited copy. Dropped lines are counted in shared memory, so
+ * that the first process that can write again reports all, also those of a
+ * killed process.
  */
 #ifndef CONFIG_OUTPUT_H
 #define CONFIG_OUTPUT_H
@@ -34,7 +34,7 @@ struct output {
 	int fd;
 	/* OUTPUT_SYSLOG: of the daemon's socket; OUTPUT_NAMED: our own copy. */
 	char *path;
-	/* Lines of all processes, since it was last told. */
+	/* Dropped lines of all processes, since they were last reported. */
 	_Atomic unsigned long *dropped;
 	_Atomic unsigned long *lost; /* lines of all processes, ever */
 	_Atomic unsigned long *renewals; /* OUTPUT_NAMED: opened anew, ever */
@@ -45,8 +45,8 @@ struct output {
 };
 
 /**
- * Open the pipe or terminal of @fd once more, as a descriptor that does not
- * wait. -1: it is something else, or may not be opened.
+ * Open the pipe or terminal of @fd once more, as a non-blocking descriptor. -1:
+ * @fd is something else, or may not be opened.
  */
 int output_reopen(int fd);
 
@@ -63,7 +63,7 @@ void output_open_syslog(struct output *output, const char *path);
  */
 bool output_open_file(struct output *output, const char *path,
     const char **why);
-/** Could it be opened? Makes none. */
+/** Could the file @path be opened? Does not make it. */
 bool output_check_file(const char *path, const char **why);
 
 /**
@@ -73,7 +73,8 @@ bool output_check_file(const char *path, const char **why);
  * Returns false, and @why, if it cannot be opened: the old one is kept.
  */
 bool output_renew(struct output *output, const char **why);
-/** Open it anew if another process did; else a no-op. As output_renew(). */
+/** As output_renew(), if another process has opened the file anew; else a
+ * no-op. */
 bool output_follow(struct output *output, const char **why);
 
 void output_close(struct output *output);

@@ -6,9 +6,8 @@
  *		| SECTION [ TITLE ] "{" { item } "}"
  *	values	= TEXT | "{" [ TEXT { "," TEXT } [ "," ] ] "}"
  *
- * A key that is not in the table of options is one mistake, whatever it
- * holds, and what follows it is read all the same. Where the grammar is
- * broken nothing that follows has a meaning: reading ends there.
+ * An unknown key is one mistake, whatever it holds, and reading goes on after
+ * it. A syntax error ends reading, as nothing after it has a clear meaning.
  */
 #include "parse.h"
 
@@ -18,7 +17,7 @@
 #include <string.h>
 
 #define DEPTH_MAX    16	  /* sections inside of each other; known are two */
-#define SECTIONS_MAX 1000 /* more is a slip, and each takes memory */
+#define SECTIONS_MAX 1000 /* more is a mistake, and each takes memory */
 
 struct parse {
 	struct parsed *parsed;
@@ -28,7 +27,7 @@ struct parse {
 	unsigned section_count;
 };
 
-/* All that is known of a name in its place. */
+/* The meaning of a name in its place. */
 struct meaning {
 	const struct option *option; /* NULL: it is no key */
 	enum section_kind kind;	     /* SECTION_FILE: it is no section */
@@ -64,7 +63,8 @@ never_closed(struct parse *parse, unsigned opened)
 	return false;
 }
 
-/* Of an unknown section, @within is NULL: that it is unknown was said. */
+/* Report an unknown name. @within NULL: it is inside of an unknown section,
+ * which was reported. */
 static void
 report_unknown(struct parse *parse, const struct section *within,
     const struct token *name)
@@ -139,7 +139,7 @@ add_value(struct parse *parse, struct setting *setting,
 	return true;
 }
 
-/* Behind a "{"; @setting: NULL, nothing is kept. */
+/* Parse a list after its "{"; @setting NULL: keep nothing. */
 static bool
 parse_list(struct parse *parse, struct setting *setting, unsigned opened)
 {
@@ -165,7 +165,7 @@ parse_list(struct parse *parse, struct setting *setting, unsigned opened)
 	}
 }
 
-/* A list whose default is empty. */
+/* Is it a list whose default is empty? */
 static bool
 may_be_empty(const struct option *option)
 {
@@ -173,7 +173,7 @@ may_be_empty(const struct option *option)
 	    option->fallback[0] == '\0';
 }
 
-/* Behind a "=" or "+="; @option: NULL, it is unknown. */
+/* Parse values after a "=" or "+="; @option NULL: an unknown key's. */
 static bool
 parse_values(struct parse *parse, struct section *section,
     const struct option *option, const struct token *name, bool more)
@@ -215,7 +215,7 @@ parse_values(struct parse *parse, struct section *section,
 static bool
 parse_body(struct parse *parse, struct section *section, unsigned opened);
 
-/* Behind the "{" of a section; @kind: SECTION_FILE, it is unknown. */
+/* Parse a section after its "{"; @kind SECTION_FILE: it is unknown. */
 static bool
 parse_section(struct parse *parse, enum section_kind kind, const char *title,
     unsigned opened)
@@ -271,7 +271,7 @@ misplaced(struct parse *parse, const struct section *within,
 	return false;
 }
 
-/* One item, behind its name. */
+/* Parse one item, after its name. */
 static bool
 parse_item(struct parse *parse, struct section *within,
     const struct token *name)
@@ -309,8 +309,8 @@ parse_item(struct parse *parse, struct section *within,
 	return parse_section(parse, meaning.kind, title, token.line);
 }
 
-/* All items up to the end of a section that was opened in line @opened, or
- * of the file (0). @section: NULL, it is unknown, and nothing is kept. */
+/* Parse all items up to the end of a section that was opened in line @opened,
+ * or of the file (0). @section NULL: it is unknown, keep nothing. */
 static bool
 parse_body(struct parse *parse, struct section *section, unsigned opened)
 {

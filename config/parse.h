@@ -44,13 +44,13 @@ struct parsed {
 };
 
 /*
- * False: there is a syntax error, and what comes after it was not seen. What
- * came before is in @parsed all the same.
+ * Parse @text into @parsed. False: there is a syntax error; @parsed holds what
+ * came before it.
  */
 bool parse_text(struct parsed *parsed, const struct text *text,
     struct mistakes *mistakes);
 
-/* One more section, with nothing written in it; NULL: out of memory. */
+/* Add an empty section; NULL: out of memory. */
 struct section *section_add(struct parsed *parsed, enum section_kind kind,
     const char *title, unsigned line);
 struct setting *section_setting(struct section *section,

@@ -1,5 +1,5 @@
 /*
- * place.c - a directory that may have to be made.
+ * place.c - whether a directory exists, or could be made.
  */
 #include "place.h"
 

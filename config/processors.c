@@ -1,8 +1,8 @@
 /*
  * processors.c - how many processors this process may use.
  *
- * A container with a quota of two processors sees all of the machine's: one
- * worker for each of them would have them wait for each other.
+ * A container with a quota of two processors sees all of the machine's: with
+ * one worker for each of those, workers would wait for each other.
  */
 #include "processors.h"
 
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first line of a file. */
+/* Read the first line of a file. */
 static bool
 read_line(const char *path, char *line, int size)
 {
@@ -74,7 +74,8 @@ quota_above(const char *mount, char *path)
 	}
 }
 
-/* "4:cpu,cpuacct:/path" or "0::/path": the path, where it is about time. */
+/* The path in "0::/path" or "4:cpu,cpuacct:/path"; NULL: the line is not about
+ * processor time. */
 static char *
 path_of(char *line, bool *v2)
 {

@@ -1,5 +1,5 @@
 /*
- * secret.c - passwords in a configuration, and who can read them.
+ * secret.c - finding passwords in a configuration, and who can read them.
  */
 #include "secret.h"
 
@@ -12,15 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* libpq marks what is not to be shown while it is typed: password, sslpassword,
- * and what later versions add. */
+/* Is it an option that libpq marks as secret: password, sslpassword, and what
+ * later versions add? */
 static bool
 is_secret(const PQconninfoOption *option)
 {
 	return strchr(option->dispchar, '*') != NULL;
 }
 
-/* A value that is more than a variable stands in the file for all to read. */
+/* Does @conninfo hold a password? */
 static bool
 has_password(const char *conninfo)
 {
@@ -52,7 +52,7 @@ secret_line(struct parsed *parsed)
 	return 0;
 }
 
-/* Is the user, beside this group of its own, in that one? */
+/* Is @user, whose own group is @own, a member of @gid? */
 static bool
 in_group(const char *user, gid_t own, gid_t gid)
 {

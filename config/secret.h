@@ -1,13 +1,13 @@
 /*
- * secret.h - passwords in a configuration, and who can read them.
+ * secret.h - finding passwords in a configuration, and who can read them.
  */
 #ifndef CONFIG_SECRET_H
 #define CONFIG_SECRET_H
 
 #include "parse.h"
 
-/* The line of the first password that is written in the file itself, and not
- * taken from the environment; 0: there is none. */
+/* The line of the first password that is written in the file, not taken from
+ * the environment; 0: there is none. */
 unsigned secret_line(struct parsed *parsed);
 
 /*

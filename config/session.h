@@ -1,5 +1,5 @@
 /*
- * session.h - how each session of a Python application begins.
+ * session.h - settings that each session of a Python application begins with.
  */
 #ifndef CONFIG_SESSION_H
 #define CONFIG_SESSION_H

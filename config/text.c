@@ -1,5 +1,5 @@
 /*
- * text.c - a configuration file, read.
+ * text.c - reading a configuration file.
  */
 #include "text.h"
 
@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEXT_MAX (1024 * 1024) /* bytes in a file; a slip beyond that */
+#define TEXT_MAX (1024 * 1024) /* bytes in a file; more is a mistake */
 
-/* All of @fd, and one byte more than is allowed; -1: errno. */
+/* Read all of @fd, up to one byte more than is allowed; -1: errno. */
 static ssize_t
 read_all(int fd, char *bytes)
 {

@@ -1,5 +1,5 @@
 /*
- * text.h - a configuration file, read.
+ * text.h - reading a configuration file.
  */
 #ifndef CONFIG_TEXT_H
 #define CONFIG_TEXT_H
@@ -18,8 +18,8 @@ struct text {
 };
 
 /*
- * Read a file. False: it could not be read, or is none of ours to read (a
- * FIFO, say, which would make us wait); a mistake says so.
+ * Read a file. False, and a mistake says why: it could not be read, or is not a
+ * regular file (a FIFO would make the reader wait).
  */
 bool text_read(struct text *text, const char *path, struct memory **memory,
     struct mistakes *mistakes);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text that grows; for what came from the environment, TOKEN_VARIABLE is in
- * @written. */
+/* A text that grows; @written has TOKEN_VARIABLE in place of what came from the
+ * environment. */
 struct builder {
 	FILE *meant, *written;
 	char *meant_text, *written_text;
@@ -59,7 +59,7 @@ step(struct tokens *t)
 	t->at++;
 }
 
-/* False: a comment is never closed. */
+/* Skip blanks and comments. False: a comment is never closed. */
 static bool
 skip_blanks(struct tokens *t)
 {
@@ -82,7 +82,7 @@ skip_blanks(struct tokens *t)
 	}
 }
 
-/* As a shell knows it. */
+/* Is @name a variable's name, as a shell knows it? */
 static bool
 is_name(const char *name)
 {
@@ -124,7 +124,7 @@ take_variable(struct tokens *t, struct builder *b)
 	if (fallback != NULL) {
 		fallback += 2;
 		rest = (int)(t->at + length - fallback);
-		/* Anybody can read it in the file, used or not. */
+		/* The default is readable in the file, used or not. */
 		fprintf(b->written, "%.*s", rest, fallback);
 	}
 	if (fallback != NULL && (value == NULL || *value == '\0'))

@@ -4,11 +4,10 @@
  *	word		up to a blank or one of = { } ( ) , " ' # or +=
  *	"text"		with \n, \t, \\, \", \101, \x41, and a line that goes
  *			on behind a backslash
- *	'text'		as it is, but for \' and \\
- *	${NAME}		in a word or "text": from the environment
- *	${NAME:-TEXT}	the same; TEXT if that is not set, or empty
- *	# and //	a comment up to the end of the line
- *	slash star	a comment up to star slash
+ *	'text' as it is, except \' and \\ ${NAME} in a word or "text": from the
+ *	environment ${NAME:-TEXT} the same; TEXT if that is not set, or empty #
+ *	and // a comment up to the end of the line slash star a comment up to
+ *	star slash
  */
 #ifndef CONFIG_TOKEN_H
 #define CONFIG_TOKEN_H
@@ -25,7 +24,7 @@ enum token_kind {
 	TOKEN_COMMA,
 	TOKEN_OPEN,  /* { */
 	TOKEN_CLOSE, /* } */
-	TOKEN_PAREN, /* ( or ), which have no meaning */
+	TOKEN_PAREN, /* ( or ): always a mistake */
 	TOKEN_END,   /* of the file */
 	TOKEN_BAD    /* a mistake was added; nothing can follow */
 };
@@ -34,9 +33,9 @@ enum token_kind {
 
 struct token {
 	enum token_kind kind;
-	unsigned line;	     /* where it begins; of the end: where the last
-				token did */
-	const char *text;    /* TOKEN_TEXT: what it means; else what it is */
+	unsigned line;	     /* where it begins; of TOKEN_END: where the last
+				token began */
+	const char *text;    /* TOKEN_TEXT: its meaning; else the sign itself */
 	const char *written; /* TOKEN_TEXT: the same, TOKEN_VARIABLE in place
 				of what came from the environment */
 	bool unset;	     /* a variable in it is not set: a mistake */
