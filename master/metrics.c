@@ -274,7 +274,7 @@ print_transitions(const struct writer *w, const struct mews_view *view)
  * Figures that were counted.
  */
 
-enum group_figure { WAITING, ROUTE, RESENT, HEDGED, OPENED, BATCHES };
+enum group_figure { WAITING, ROUTE, RESENT, HEDGED, OPENED, BATCHES, SLOW };
 
 static void
 print_groups(const struct writer *w, const struct mews_figures *figures,
@@ -293,7 +293,8 @@ print_groups(const struct writer *w, const struct mews_figures *figures,
 		    which == ROUTE ? g.endpoints :
 		    which == RESENT ? g.resent :
 		    which == HEDGED ? g.hedged :
-		    which == OPENED ? g.opened : g.batches);
+		    which == OPENED ? g.opened :
+		    which == BATCHES ? g.batches : g.slow);
 }
 
 static void
@@ -452,6 +453,8 @@ metrics_print(const struct mews_view *view, bool open, FILE *out)
 	    "Reads that were sent to a second endpoint.");
 	print_groups(&w, figures, BATCHES, "mews_query_batches",
 	    "Batches of queries that were sent.");
+	print_groups(&w, figures, SLOW, "mews_slow_queries",
+	    "Queries that took as long as slow_query, or longer.");
 	print_connections(&w, view, figures);
 	print_groups(&w, figures, OPENED, "mews_connections_opened",
 	    "Logins that succeeded.");

@@ -50,7 +50,7 @@ struct figures_group {
 	char name[FIGURES_NAME];
 	uint64_t waiting;   /* a gauge */
 	uint64_t endpoints; /* a gauge: that may serve the group now */
-	uint64_t resent, opened, hedged, batches;
+	uint64_t resent, opened, hedged, batches, slow;
 	uint64_t ends[FIGURES_ENDS]; /* by enum mews_status */
 	struct figures_times wait;   /* of those that had to wait */
 };
@@ -106,18 +106,25 @@ figures_size(struct figures_room room)
 	return (size + FIGURES_ALIGN - 1) / FIGURES_ALIGN * FIGURES_ALIGN;
 }
 
-/* Count a duration of @us. The OR keeps the bucket from falling below the
+/* Count @count durations of @us. The OR keeps the bucket from falling below the
  * first, the minimum from exceeding the last. */
 static inline void
-figures_time(struct figures_times *times, int64_t us)
+figures_times(struct figures_times *times, int64_t us, uint32_t count)
 {
 	uint64_t wide = (uint64_t)us |
 	    ((UINT64_C(1) << (FIGURES_FIRST_BIT + 1)) - 1);
 	unsigned bit = 63 - (unsigned)__builtin_clzll(wide);
 	unsigned most = FIGURES_BUCKETS - 1 + FIGURES_FIRST_BIT;
 
-	times->bucket[(bit < most ? bit : most) - FIGURES_FIRST_BIT]++;
-	times->sum_us += (uint64_t)us;
+	times->bucket[(bit < most ? bit : most) - FIGURES_FIRST_BIT] += count;
+	times->sum_us += (uint64_t)us * count;
+}
+
+/* Count a duration of @us. */
+static inline void
+figures_time(struct figures_times *times, int64_t us)
+{
+	figures_times(times, us, 1);
 }
 
 /* Find or add an entry by name; only for the holder of the slot. */

@@ -44,7 +44,7 @@
 #include <sys/types.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   13 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   14 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, recorded in case it dies */

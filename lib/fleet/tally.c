@@ -126,6 +126,7 @@ add_group(struct mews_figures_group *to, const struct figures_group *from,
 	to->opened += figures_load(&from->opened);
 	to->hedged += figures_load(&from->hedged);
 	to->batches += figures_load(&from->batches);
+	to->slow += figures_load(&from->slow);
 	for (uint32_t i = 0; i < FIGURES_ENDS; i++)
 		to->ends[i] += figures_load(&from->ends[i]);
 	add_times(&to->wait, &from->wait);

@@ -7,8 +7,10 @@
 #include "query/slow.h"
 
 #include "query/account.h"
+#include "fleet/figures.h"
 #include "fleet/fleet_log.h"
 
+#include <mews/character.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,8 @@
 #define PARAMS_MOST   16 /* of one line */
 #define PARAM_BYTES   64 /* of one */
 #define SQL_BYTES     200
+#define QUOTED_BYTES  (6 * SQL_BYTES + sizeof("\"\"")) /* each as \u0000 */
+#define SMALLEST      40 /* room for any parameter, cut */
 
 bool
 slow_allow(struct slow_rate *rate, int64_t now_us)
@@ -37,19 +41,27 @@ slow_allow(struct slow_rate *rate, int64_t now_us)
 	return true;
 }
 
-/* Append @name and @text, cut, as a value of logfmt. */
+/* Append @name and @text, cut, as a value of logfmt. There is room for the
+ * least of it: SMALLEST. */
 static void
 add_quoted(char *buffer, size_t size, const char *name, const char *text,
     size_t most)
 {
-	char	cut[SQL_BYTES + 1], quoted[FLEET_QUOTED];
-	size_t	length = strnlen(text, most), used = strlen(buffer);
+	char	cut[SQL_BYTES + 1], quoted[QUOTED_BYTES];
+	size_t	length = strnlen(text, most), used = strlen(buffer), room;
+	bool	whole = text[length] == '\0';
 
+	if (!whole)
+		length = character_whole(text, length);
 	memcpy(cut, text, length);
 	cut[length] = '\0';
+	room = size - used - strlen(name) - sizeof(" +");
+	if (strlen(logfmt_text(quoted, sizeof(quoted), cut)) >= room) {
+		logfmt_text(quoted, room, cut);
+		whole = false;
+	}
 	snprintf(buffer + used, size - used, "%s%s%s%s",
-	    used > 0 ? " " : "", name, logfmt_text(quoted, sizeof(quoted), cut),
-	    text[length] == '\0' ? "" : "+");
+	    used > 0 ? " " : "", name, quoted, whole ? "" : "+");
 }
 
 static void
@@ -60,10 +72,11 @@ add_param(char *buffer, size_t size, const struct query *query, int i)
 
 	snprintf(name, sizeof(name), "$%d=", i + 1);
 	if (query->values[i] == NULL)
-		snprintf(buffer + used, size - used, " %sNULL", name);
+		snprintf(buffer + used, size - used, "%s%sNULL",
+		    used > 0 ? " " : "", name);
 	else if (query->formats != NULL && query->formats[i] != 0)
-		snprintf(buffer + used, size - used, " %s(%d bytes)", name,
-		    query->lengths[i]);
+		snprintf(buffer + used, size - used, "%s%s(%d bytes)",
+		    used > 0 ? " " : "", name, query->lengths[i]);
 	else
 		add_quoted(buffer, size, name, query->values[i], PARAM_BYTES);
 }
@@ -77,7 +90,8 @@ describe(const struct query *query, char *buffer, size_t size)
 		return;
 	if (query->statement == NULL)
 		add_quoted(buffer, size, "sql=", query->sql, SQL_BYTES);
-	for (int i = 0; i < query->param_count && i < PARAMS_MOST; i++)
+	for (int i = 0; i < query->param_count && i < PARAMS_MOST &&
+	    strlen(buffer) + SMALLEST < size; i++)
 		add_param(buffer, size, query, i);
 }
 
@@ -89,6 +103,7 @@ slow_log(const struct query *query, const PGresult *answer,
 	const char     *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
 	char		asked[700], name[40];
 
+	account->figures->slow++;
 	if (!slow_allow(&account->slow_rate, now_us))
 		return;
 	describe(query, asked, sizeof(asked));
@@ -106,6 +121,6 @@ slow_log(const struct query *query, const PGresult *answer,
 	    state == NULL ? "" : " sqlstate=", state == NULL ? "" : state,
 	    query->has_parent ? " traceparent=" : "",
 	    query->has_parent ? query->parent : "",
-	    asked[0] == '\0' ? "" : " ", asked + (asked[0] == ' '));
+	    asked[0] == '\0' ? "" : " ", asked);
 	account->slow_rate.suppressed = 0;
 }

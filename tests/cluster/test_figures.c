@@ -241,6 +241,8 @@ START_TEST(a_slow_query_is_logged)
 	ck_assert_int_eq(cluster_logged("$1=\"hush\""), 1);
 	cluster_run(cluster_group("write"), "select pg_sleep(0.3)");
 	ck_assert_int_eq(cluster_logged("sql=\"select pg_sleep(0.3)\""), 1);
+	ck_assert_uint_eq(look_at_group("read").slow, 1);
+	ck_assert_uint_eq(look_at_group("write").slow, 2);
 }
 END_TEST
 
@@ -324,6 +326,77 @@ START_TEST(a_wait_makes_a_query_slow)
 }
 END_TEST
 
+/* Is the last line about a slow query one line of whole values? */
+static void
+check_line(void)
+{
+	const char *line = cluster.log, *next, *at;
+	bool	    quoted = false;
+
+	ck_assert_ptr_nonnull(line);
+	while ((next = strstr(line + 1, "slow_query group=")) != NULL)
+		line = next;
+	for (at = line; *at != '\0' && *at != '\n'; at++) {
+		ck_assert_uint_ge((unsigned char)*at, ' ');
+		ck_assert_uint_lt((unsigned char)*at, 0x7f);
+		if (quoted && *at == '\\')
+			at++;
+		else if (*at == '"')
+			quoted = !quoted;
+	}
+	ck_assert_msg(!quoted, "a value without an end: %.*s",
+	    (int)(at - line), line);
+	ck_assert_int_gt(at - line, 200);
+	ck_assert_int_lt(at - line, 1024);
+	ck_assert_msg(*at == '\n', "a line without an end");
+}
+
+/* Ask for it with a wait that makes it slow, whatever it is. */
+static void
+ask_slowly(const struct mews_query_args *args)
+{
+	struct mews_group *group = cluster_group("write");
+	struct mews_lease *lease = cluster_lease(group);
+	struct asked	   asked;
+	int64_t		   until = cluster_now() + 300;
+
+	cluster_send(&asked, group, args);
+	CLUSTER_WAIT(cluster_now() > until);
+	mews_lease_end(&lease);
+	CLUSTER_WAIT(asked.calls == 1);
+}
+
+#define HOSTILE_BYTES (1 << 20)
+
+START_TEST(whatever_is_slow_is_one_clean_line)
+{
+	char		       *sql = malloc(HOSTILE_BYTES + 1), text[200];
+	struct mews_param	params[20];
+	struct mews_query_args	args = { .sql = sql, .params = params };
+
+	ck_assert_ptr_nonnull(sql);
+	open_slow();
+	/* Bytes that are no UTF-8, quotes, and what moves a terminal's
+	 * cursor. */
+	for (size_t i = 0; i < HOSTILE_BYTES; i++)
+		sql[i] = "\xff\x1b\"\\\n\x80\r\x7f"[i % 8];
+	sql[HOSTILE_BYTES] = '\0';
+	memcpy(text, sql, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 20; i++)
+		params[i] = mews_param_text(i % 3 == 2 ? NULL : text);
+	for (int i = 0; i < 6; i++) {
+		args.param_count = 4 * i;
+		args.sql = i % 2 == 0 ? sql : "select 1";
+		ask_slowly(&args);
+		ck_assert_int_eq(cluster_logged("slow_query group=write"),
+		    i + 1);
+		check_line();
+	}
+	free(sql);
+}
+END_TEST
+
 static Suite *
 figures_suite(void)
 {
@@ -342,6 +415,7 @@ figures_suite(void)
 	tcase_add_test(tcase, a_slow_query_names_its_request);
 	tcase_add_test(tcase, the_server_hears_of_a_request_where_it_may);
 	tcase_add_test(tcase, a_wait_makes_a_query_slow);
+	tcase_add_test(tcase, whatever_is_slow_is_one_clean_line);
 	return suite;
 }
 

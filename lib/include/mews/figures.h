@@ -44,6 +44,7 @@ struct mews_figures_group {
 	struct mews_times wait;	  /* for a connection, of those that had to
 				     wait */
 	uint64_t batches; /* sent; queries of one batch share a Sync */
+	uint64_t slow;	  /* took as long as slow_query, or longer */
 };
 
 /* Queries from sent to answered. */
