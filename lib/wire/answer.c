@@ -186,21 +186,51 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 		    us);
 }
 
-/* Count in the figures each query that was sent and answered. */
+void
+answer_count(const struct conn *conn, struct answer_turn *turn)
+{
+	int64_t	us = turn->now_us - turn->sent_us;
+
+	if (turn->run == 0)
+		return;
+	figures_times(&conn->on->figures->times, us, turn->run);
+	if (turn->counted != NULL) {
+		turn->counted->answers += turn->run;
+		turn->counted->sum_us += (uint64_t)us * turn->run;
+		turn->counted->rows += turn->rows;
+	}
+	turn->run = 0;
+}
+
+static void __attribute__((noinline))
+begin_run(const struct conn *conn, const struct query *query,
+    struct answer_turn *turn)
+{
+	answer_count(conn, turn);
+	turn->sent_us = query->sent_us;
+	turn->statement = query->statement;
+	turn->counted = query->statement == NULL ? NULL :
+	    query->statement->figures;
+	turn->slow_wait_us = conn->terms->account->slow_us -
+	    (turn->now_us - query->sent_us);
+	turn->rows = 0;
+}
+
+/* Count in the figures each query that was sent and answered. Answers that come
+ * together were mostly asked for together, and are counted together. */
 static inline void
 count(const struct conn *conn, const struct query *query,
-    const PGresult *answer, const struct answer_turn *turn)
+    const PGresult *answer, struct answer_turn *turn)
 {
-	int64_t	us = turn->now_us - query->sent_us;
-
-	figures_time(&conn->on->figures->times, us);
-	if (us + query->waited_us >= conn->terms->account->slow_us)
-		slow_log(query, answer, name(conn), us, turn->now_us);
-	if (query->statement == NULL)
-		return;
-	query->statement->figures->answers++;
-	query->statement->figures->sum_us += (uint64_t)us;
-	query->statement->figures->rows += (unsigned)PQntuples(answer);
+	if (query->sent_us != turn->sent_us ||
+	    query->statement != turn->statement)
+		begin_run(conn, query, turn);
+	turn->run++;
+	if (query->statement != NULL)
+		turn->rows += (unsigned)PQntuples(answer);
+	if (query->waited_us >= turn->slow_wait_us)
+		slow_log(query, answer, name(conn),
+		    turn->now_us - query->sent_us, turn->now_us);
 }
 
 void

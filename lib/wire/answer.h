@@ -11,12 +11,20 @@
 /* Remember why the server ends a session that has nothing in flight. */
 void answer_catch_notices(struct conn *conn);
 
-/* The times learned in one turn of taking in answers. */
+/* What one turn of taking in answers learns and counts. */
 struct answer_turn {
 	int64_t now_us;
 	uint32_t answers; /* to queries whose time does not depend on the
 			     host */
 	int64_t waited_us; /* for the first of these */
+	/* Of answers in a row, to one statement or to none, that were asked for
+	 * in one turn: what answer_count() is to put into the figures. */
+	uint32_t run;
+	const struct mews_statement *statement;
+	struct figures_statement *counted; /* the statement's */
+	int64_t sent_us;
+	int64_t slow_wait_us; /* a wait that makes one of them slow */
+	uint64_t rows;
 };
 
 /* Take a part of an answer, a Sync, or an answer out of step. */
@@ -30,6 +38,9 @@ void answer_own(struct conn *conn, struct expect e, PGresult *answer);
  * at @since_us. */
 void answer_query(struct conn *conn, struct query *query, PGresult *answer,
     ExecStatusType status, int64_t since_us, struct answer_turn *turn);
+
+/* Put the last run of a turn into the figures. */
+void answer_count(const struct conn *conn, struct answer_turn *turn);
 
 /* Did the server, or libpq, end the session with @answer? Then breaks @conn. */
 bool answer_is_last(struct conn *conn, const PGresult *answer);

@@ -146,6 +146,7 @@ drain(struct conn *conn, bool alive)
 		/* Do not see a callback's error. */
 		*error = 0;
 	}
+	answer_count(conn, &turn);
 	if (turn.answers > 0) {
 		known_learn(conn->known, (float)turn.waited_us, turn.answers);
 		conn->known->learned_us = turn.now_us;
