@@ -11,7 +11,7 @@
 /* Remember why the server ends a session that has nothing in flight. */
 void answer_catch_notices(struct conn *conn);
 
-/* What one turn of taking in answers learns and counts. */
+/* Figures that are learned and counted in one turn of taking in answers. */
 struct answer_turn {
 	int64_t now_us;
 	uint32_t answers; /* to queries whose time does not depend on the
