@@ -110,6 +110,8 @@ finish(struct run *run, unsigned primary)
 
 	for (unsigned i = 0; i < LEDGER_WORKERS; i++)
 		run->lives[i] = run->host.children[i].life;
+	judge->late_ms = (double)run->host.late_us / 1e3;
+	judge_figure(judge, JUDGE_INFO, "machine_late_ms", judge->late_ms, 0);
 	whole.from_us = whole.to_us = 0;
 	there = rows_there(primary);
 	truth = judge_writes(&whole, there);

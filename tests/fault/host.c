@@ -24,6 +24,7 @@
 #define SETTLE_US  (30 * 1000000LL)
 #define COMMAND_US (60 * 1000000LL)
 #define STOP_US	   (15 * 1000000LL)
+#define TICK_MS	   2
 #define SERVED	   20 /* requests of each worker until it is settled */
 
 bool host_attaches;
@@ -197,6 +198,8 @@ sums_equal(const struct host *host)
 void
 host_tick(struct host *host)
 {
+	int64_t	from, late;
+
 	reap(host);
 	if (host->unequal_us != 0) {
 		int64_t	us = ledger_now() - host->unequal_us;
@@ -206,7 +209,11 @@ host_tick(struct host *host)
 		if (sums_equal(host))
 			host->unequal_us = 0;
 	}
-	poll(NULL, 0, 2);
+	from = ledger_now();
+	poll(NULL, 0, TICK_MS);
+	late = ledger_now() - from - TICK_MS * 1000;
+	if (late > host->late_us)
+		host->late_us = late;
 }
 
 void

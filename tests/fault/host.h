@@ -41,6 +41,8 @@ struct host {
 	int command_status;
 	int64_t unequal_us; /* sums over slots differ since a reap; 0: equal */
 	int64_t unequal_most_us;
+	int64_t late_us; /* the machine let this process wait so long, at most,
+			    after the end of a sleep */
 };
 
 /** Do workers attach, from the next host_start() on? Otherwise they join as

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SLACK 3
 
@@ -21,17 +22,31 @@ tell(struct judge *judge, enum weight weight, const char *figure,
 	fflush(stdout);
 }
 
+/* At most what is allowed where a figure of that weight is promised. */
+static double
+allowed(const struct judge *judge, enum weight weight, const char *figure,
+    double most)
+{
+	size_t	length = strlen(figure);
+
+	if (weight != JUDGE_TIME || judge->strict)
+		return most;
+	if (length > 3 && strcmp(figure + length - 3, "_ms") == 0)
+		most += judge->late_ms;
+	return most * SLACK;
+}
+
 void
 judge_figure(struct judge *judge, enum weight weight, const char *figure,
     double value, double most)
 {
-	double	slack = weight == JUDGE_TIME && !judge->strict ? SLACK : 1;
 	bool	holds = weight == JUDGE_INFO || (value >= 0 && value <= most);
 
 	tell(judge, weight, figure, value, "<=", most, holds);
 	if (weight == JUDGE_GOAL && !judge->strict)
 		return;
-	if (!holds && (value < 0 || value > most * slack))
+	if (!holds &&
+	    (value < 0 || value > allowed(judge, weight, figure, most)))
 		judge->broken++;
 }
 

@@ -9,7 +9,8 @@
 /* The weight of a figure for the test. */
 enum weight {
 	JUDGE_LOGIC, /* the promise holds on any machine */
-	JUDGE_TIME,  /* three times as much is allowed, unless strict */
+	JUDGE_TIME,  /* unless strict, three times as much is allowed, and of
+			milliseconds what the machine made wait besides */
 	JUDGE_GOAL,  /* counts if strict only */
 	JUDGE_INFO   /* there is no promise */
 };
@@ -17,6 +18,7 @@ enum weight {
 struct judge {
 	const char *fault;
 	bool strict;
+	double late_ms;	  /* the longest that the machine let a process wait */
 	unsigned broken;  /* promises */
 	const char *skipped; /* why; NULL: it was not */
 };
