@@ -53,6 +53,8 @@ struct pool {
 	const char *endpoint_name; /* the endpoint seen last, and its str */
 	PyObject *endpoint;
 	uint64_t position; /* the highest of this pool's writes */
+	PyObject *parent;  /* bytes: the traceparent of the request that is
+			      served now; or NULL */
 	PyObject *on_notice; /* callable, or NULL */
 	PyObject *notices; /* list of (handler, notice) to be told, or NULL */
 	PyObject *loop;	   /* asyncio's; NULL where not asynchronous */

@@ -307,6 +307,8 @@ query_fill(struct query *query, struct pool *pool, PyObject *const *args,
 		.flags = options.flags,
 		.after = options.after,
 		.wait_ms = options.wait_ms,
+		.traceparent = pool->parent == NULL ? NULL :
+		    PyBytes_AS_STRING(pool->parent),
 	};
 	return true;
 }

@@ -220,6 +220,21 @@ pool_release(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* Queries from here on belong to the request with that traceparent: bytes, or
+ * None. */
+static PyObject *
+pool_trace(PyObject *self, PyObject *parent)
+{
+	struct pool	*pool = (struct pool *)self;
+
+	if (parent != Py_None && !PyBytes_Check(parent)) {
+		PyErr_SetString(PyExc_TypeError, "a traceparent is bytes");
+		return NULL;
+	}
+	Py_XSETREF(pool->parent, parent == Py_None ? NULL : Py_NewRef(parent));
+	Py_RETURN_NONE;
+}
+
 /*
  * A pool that nobody holds any more, and that ends in a thread which is not
  * its own, is left as it is, and its fleet with it: only its own thread may
@@ -248,6 +263,7 @@ pool_dealloc(PyObject *self)
 	Py_CLEAR(pool->loop);
 	Py_CLEAR(pool->future_class);
 	Py_CLEAR(pool->timer);
+	Py_CLEAR(pool->parent);
 	Py_CLEAR(pool->on_notice);
 	Py_CLEAR(pool->notices);
 	Py_CLEAR(pool->fleet);
@@ -327,6 +343,7 @@ static PyMethodDef methods[] = {
 	  "close()\n--\n\n"
 	  "Close every connection. The next use opens the pool again." },
 	{ "_release", pool_release, METH_NOARGS, NULL },
+	{ "_trace", pool_trace, METH_O, NULL },
 	{ "_cancel", pool_cancel, METH_O, NULL },
 	{ "_tick", pool_tick, METH_NOARGS, NULL },
 	{ "_readable", pool_readable, METH_O, NULL },

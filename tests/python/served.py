@@ -56,6 +56,12 @@ def late(environ, start_response):
 	yield b"late"
 
 
+def naps(start_response):
+	start_response("200 OK", [("Content-Type", "text/plain")])
+	yield b"to come: "
+	yield pool.query("read", "select pg_sleep(0.3), 'nap'")[0][1].encode()
+
+
 def write(environ, start_response):
 	give = start_response("200 OK", [("Content-Type", "text/plain")])
 	give(b"one ")
@@ -75,6 +81,12 @@ def twice(environ, start_response):
 
 def application(environ, start_response):
 	path = environ["PATH_INFO"]
+	if path == "/nap":
+		with pool.lease("read") as lease:
+			lease.query("select pg_sleep(0.3)")
+		return text(start_response, "slept")
+	if path == "/naps":
+		return naps(start_response)
 	if path == "/query":
 		return text(start_response,
 		    pool.query("read", "select 6 * 7")[0][0])
@@ -160,6 +172,8 @@ class WebApp:
 			return "some text"
 		if payload == "bytes":
 			return b"\xff\x00"
+		if payload == "nap":
+			return str(pool.query("read", "select pg_sleep(0.3)"))
 		if payload == "boom":
 			raise ValueError("webapp")
 		return {"payload": repr(payload), "count": self.count,

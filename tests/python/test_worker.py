@@ -60,7 +60,7 @@ listen = {{"127.0.0.1:{port}"}}
 runtime_dir = "{directory}/run"
 http {{ max_body_size = 64MB }}
 python {{ {" ".join(f'{key} = "{value}"' for key, value in keys.items())} }}
-group "read" {{ query_timeout = 60s acquire_timeout = 30s }}
+group "read" {{ query_timeout = 60s acquire_timeout = 30s slow_query = 200ms }}
 group "write" {{ role = primary query_timeout = 60s acquire_timeout = 30s }}
 """ + "\n".join(f"""endpoint "{name}" {{ conninfo = '{
 	    os.environ["MEWS_" + name.upper()]}' }}""" for name in "abc"))
@@ -124,6 +124,23 @@ def validated():
 def test_queries_run_on_the_workers_pool(wsgi):
 	assert wsgi.text("/query") == "42"
 	assert wsgi.text("/write") == "False"
+
+
+def slow_queries(served, text=""):
+	return [line for line in open(served.log)
+	    if "event=slow_query" in line and text in line]
+
+
+@pytest.mark.parametrize("path", ["/nap", "/naps"])
+def test_a_slow_query_names_its_request(wsgi, path):
+	parent = "00-" + path[1:].encode().hex().zfill(32) + \
+	    "-00f067aa0ba902b7-01"
+	wsgi.text(path, headers={"Traceparent": parent})
+	until(lambda: slow_queries(wsgi, f" traceparent={parent}"), "the line")
+	before = len(slow_queries(wsgi))
+	wsgi.text(path)
+	until(lambda: len(slow_queries(wsgi)) > before, "another line")
+	assert len(slow_queries(wsgi, parent)) == 1
 
 
 def test_the_environ_is_that_of_pep_3333(wsgi):

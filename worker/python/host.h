@@ -19,11 +19,17 @@ struct host {
 	PyObject *application;	/* wsgi: a callable; webapp: invoke */
 	PyObject *environ;	/* wsgi: what all requests have in common */
 	PyThreadState *thread;	/* set while the worker waits */
+	bool traced;		/* the pool was told a traceparent */
 	/* Serve a request whose body is in @input, a file of bytes with
 	 * @length of them. Takes @input. */
 	void (*serve)(struct host *host, struct mews_request *request,
 	    PyObject *input, Py_ssize_t length);
 };
+
+/* host.c */
+
+/** Python runs for @request from here on: its queries belong to it. */
+bool host_trace(struct host *host, const struct mews_request *request);
 
 /* exception.c */
 

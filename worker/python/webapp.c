@@ -27,7 +27,8 @@ void
 webapp_serve(struct host *host, struct mews_request *request, PyObject *input,
     Py_ssize_t length)
 {
-	PyObject	*done = invoke(host, request, input);
+	PyObject	*done = host_trace(host, request) ?
+			    invoke(host, request, input) : NULL;
 	const char	*type;
 	char		*body;
 	Py_ssize_t	 size;

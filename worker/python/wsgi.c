@@ -260,7 +260,8 @@ step(struct answer *answer)
 		return;
 	}
 	if (answer->piece == NULL) {
-		answer->piece = next_piece(answer);
+		if (host_trace(answer->host, answer->request))
+			answer->piece = next_piece(answer);
 		answer->sent = 0;
 	}
 	if (PyErr_Occurred() || (!answer->begun && !begin(answer))) {
@@ -359,7 +360,7 @@ wsgi_serve(struct host *host, struct mews_request *request, PyObject *input,
 	PyObject	*args[2];
 	struct answer	*answer = answer_new(host, request);
 
-	if (dict == NULL || answer == NULL) {
+	if (dict == NULL || answer == NULL || !host_trace(host, request)) {
 		Py_XDECREF(dict);
 		Py_XDECREF(answer);
 		exception_answer(host, request);

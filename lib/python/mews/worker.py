@@ -86,6 +86,11 @@ def _find(module, kind, path):
     return found
 
 
+def _trace(parent):
+    """The request that is served now: its traceparent as bytes, or None."""
+    _pool._trace(parent)
+
+
 def _report(error):
     traceback.print_exception(error)
     sys.stderr.flush()
