@@ -3,20 +3,23 @@
  */
 #include "query/parent.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static bool
+is_digit(char c)
+{
+	return (unsigned)(c - '0') < 10 || (unsigned)(c - 'a') < 6;
+}
 
 bool
 parent_is_valid(const char *text)
 {
 	static const char form[PARENT_LENGTH + 1] =
 	    "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-	static const char digits[] = "0123456789abcdef";
 
 	for (int i = 0; i < PARENT_LENGTH; i++)
-		if (text[i] == '\0' || (form[i] == 'x' ?
-		    strchr(digits, text[i]) == NULL : text[i] != form[i]))
+		if (form[i] == 'x' ? !is_digit(text[i]) : text[i] != form[i])
 			return false;
 	/* A trace id, or a span id, of zeros is invalid. */
 	return text[PARENT_LENGTH] == '\0' &&
@@ -26,11 +29,16 @@ parent_is_valid(const char *text)
 char *
 parent_comment(const char *sql, const char *parent)
 {
-	static const char form[] = "%s /*traceparent='%.*s'*/";
-	size_t	size = strlen(sql) + sizeof(form) + PARENT_LENGTH;
-	char   *text = malloc(size);
+	static const char before[] = " /*traceparent='", behind[] = "'*/";
+	size_t	length = strlen(sql);
+	char   *text = malloc(length + sizeof(before) + PARENT_LENGTH +
+	    sizeof(behind)), *end = text;
 
-	if (text != NULL)
-		snprintf(text, size, form, sql, PARENT_LENGTH, parent);
+	if (text == NULL)
+		return NULL;
+	end = mempcpy(end, sql, length);
+	end = mempcpy(end, before, sizeof(before) - 1);
+	end = mempcpy(end, parent, PARENT_LENGTH);
+	memcpy(end, behind, sizeof(behind));
 	return text;
 }

@@ -72,9 +72,8 @@ has_deadline(const struct mews_query_args *args)
 static void __attribute__((noinline))
 set_parent(struct query *query, const char *traceparent)
 {
-	query->has_parent = parent_is_valid(traceparent);
-	if (query->has_parent)
-		memcpy(query->parent, traceparent, sizeof(query->parent));
+	parent_keep(query->parent, traceparent);
+	query->has_parent = true;
 }
 
 enum mews_status

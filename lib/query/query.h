@@ -85,7 +85,7 @@ struct query {
 	bool overtaken;	  /* the other of the two, original and twin, was
 			     answered */
 	bool outgrown;	  /* if overtaken: the other's answer was too large */
-	bool has_parent;  /* its request's traceparent is known */
+	bool has_parent;  /* its request brought a traceparent */
 	uint64_t lsn;	  /* the position, once known */
 	int64_t waited_us; /* in the queue, before it was sent */
 	struct query *twin;	/* its copy, hedged, on another endpoint */
@@ -119,7 +119,7 @@ struct query {
 	int inline_formats[QUERY_INLINE_PARAMS];
 	Oid inline_types[QUERY_INLINE_PARAMS];
 	char inline_bytes[QUERY_INLINE_BYTES + QUERY_SLACK];
-	char parent[PARENT_LENGTH + 1]; /* if has_parent */
+	char parent[PARENT_LENGTH + 1]; /* if has_parent; not checked */
 };
 
 TAILQ_HEAD(query_list, query);
@@ -150,6 +150,13 @@ query_copies(const struct query *query)
 {
 	return query->statement != NULL ? query->statement->copies :
 	    sql_copies(query->sql);
+}
+
+/* Is it known which request @query belongs to? */
+static inline bool
+query_is_traced(const struct query *query)
+{
+	return query->has_parent && parent_is_valid(query->parent);
 }
 
 /* The effect that @query may leave in its session. */

@@ -101,6 +101,7 @@ slow_log(const struct query *query, const PGresult *answer,
 {
 	struct account *account = query->account;
 	const char     *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+	const bool	traced = query_is_traced(query);
 	char		asked[700], name[40];
 
 	account->figures->slow++;
@@ -119,8 +120,7 @@ slow_log(const struct query *query, const PGresult *answer,
 	    (double)query->waited_us / 1e3, (double)run_us / 1e3,
 	    PQntuples(answer), account->slow_rate.suppressed,
 	    state == NULL ? "" : " sqlstate=", state == NULL ? "" : state,
-	    query->has_parent ? " traceparent=" : "",
-	    query->has_parent ? query->parent : "",
+	    traced ? " traceparent=" : "", traced ? query->parent : "",
 	    asked[0] == '\0' ? "" : " ", asked);
 	account->slow_rate.suppressed = 0;
 }

@@ -190,7 +190,8 @@ send_query(struct conn *conn, const struct query *query)
 	if (query->describes)
 		return send_describe(conn, query);
 	if (statement == NULL && query->has_parent &&
-	    conn->terms->config->trace_comments == MEWS_SWITCH_ON)
+	    conn->terms->config->trace_comments == MEWS_SWITCH_ON &&
+	    parent_is_valid(query->parent))
 		return send_commented(conn, query);
 	if (statement == NULL)
 		return PQsendQueryParams(conn->pg, query->sql,
