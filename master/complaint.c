@@ -1,5 +1,5 @@
 /*
- * complaint.c - what a command says on standard error.
+ * complaint.c - writing to standard error without waiting for long.
  */
 #include "complaint.h"
 
@@ -24,7 +24,8 @@ complaints_open(struct complaints *complaints, uint32_t patience_ms)
 	complaints->patience_ms = patience_ms;
 }
 
-/* Returns false if there is no room in time. */
+/* Wait until there is room, for as long as patience lasts. False: there is
+ * none. */
 static bool
 wait_for_room(struct complaints *c)
 {
@@ -49,7 +50,8 @@ put(struct complaints *c, const char *text, size_t length)
 	return true;
 }
 
-/* Returns true if none is left untold. */
+/* Report how many lines were dropped. Returns true if none are left to
+ * report. */
 static bool
 tell_dropped(struct complaints *c)
 {

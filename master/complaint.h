@@ -1,8 +1,8 @@
 /*
- * complaint.h - what a command says on standard error.
+ * complaint.h - writing to standard error without waiting for long.
  *
- * No process waits for its standard error. That of `mews run` may be read by
- * nobody at all; a person's pager is given a moment by the other commands.
+ * No process waits for ever for a reader of its standard error: `mews run` does
+ * not wait at all, other commands give a pager a moment.
  */
 #ifndef MASTER_COMPLAINT_H
 #define MASTER_COMPLAINT_H
@@ -13,20 +13,19 @@
 
 struct complaints {
 	struct output output;
-	uint32_t patience_ms; /* 0: nobody reads, or is waited for */
+	uint32_t patience_ms; /* 0: do not wait for a reader */
 };
 
 /**
- * Take standard error. Whatever else writes there, like a failed assertion,
- * waits no longer for room either.
+ * Take over standard error. Other writers there, such as a failed assertion, do
+ * not wait for room any more either.
  *
- * @patience_ms  how long one is waited for who reads nothing; after that no
- *               more.
+ * @patience_ms  how long, in all, to wait for a reader that reads nothing.
  */
 void complaints_open(struct complaints *complaints, uint32_t patience_ms);
 
-/** Say one line, given without its newline. One without room is dropped; how
- * many were is told before the next that finds room. */
+/** Write one line, given without its newline. A line without room is dropped,
+ * and counted in front of the next one that finds room. */
 void complaints_add(struct complaints *complaints, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

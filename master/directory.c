@@ -1,5 +1,5 @@
 /*
- * directory.c - is a directory ours alone?
+ * directory.c - whether other users could change a directory.
  */
 #include "directory.h"
 
@@ -24,7 +24,7 @@ others_may_write(const struct stat *st, const struct privileges *who)
 	    st->st_gid != who->gid && st->st_gid != 0);
 }
 
-/* One that leads elsewhere at the word of its owner. */
+/* Check a symbolic link, which its owner may lead elsewhere. */
 static bool
 check_link(const char *dir, const char *path, const struct privileges *who,
     struct mews_error *error)
@@ -61,7 +61,7 @@ check_above(const char *dir, const char *path, const struct privileges *who,
 	return true;
 }
 
-/* All directories above @path. */
+/* Check all directories above @path. */
 static bool
 check_all_above(const char *dir, const char *path,
     const struct privileges *who, struct mews_error *error)
@@ -105,8 +105,8 @@ directory_is_ours(const char *dir, const struct privileges *who,
 {
 	char real[PATH_MAX];
 
-	/* As written, then without links: where one leads has directories of
-	 * its own above it. */
+	/* Check the path as written, then without links: the target of a link
+	 * has other directories above it. */
 	return check_itself(dir, who, error) &&
 	    check_link(dir, dir, who, error) &&
 	    check_all_above(dir, dir, who, error) &&

@@ -1,8 +1,8 @@
 /*
- * directory.h - is a directory ours alone?
+ * directory.h - whether other users could change a directory.
  *
- * A user who may write in a directory, or in one above it, could put a pid
- * file, a segment, a symbolic link or another directory in the place of ours.
+ * A user who may write in the runtime directory, or in one above it, could
+ * replace the pid file, the segment or the directory itself.
  */
 #ifndef MASTER_DIRECTORY_H
 #define MASTER_DIRECTORY_H
@@ -12,12 +12,12 @@
 #include <mews/status.h>
 
 /**
- * Can nobody but root and @who change what is in @dir, and where it leads?
+ * Can only root and @who change what is in @dir, and where it leads?
  *
- * @dir  absolute; what is missing of it was not made yet, which is fine.
+ * @dir  absolute; missing directories are fine, they were not made yet.
  *
- * Others may write in a directory above it that is sticky, like /tmp; they
- * may own no symbolic link on the way. False: one sentence in @error.
+ * Others may write in a sticky directory above it, like /tmp, but may not own a
+ * symbolic link on the way. False: one sentence in @error.
  */
 bool directory_is_ours(const char *dir, const struct privileges *who,
     struct mews_error *error);

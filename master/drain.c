@@ -1,8 +1,8 @@
 /*
- * drain.c - mews drain, mews enable: the operator's word on an endpoint.
+ * drain.c - mews drain, mews enable.
  *
- * It is written into the segment, where every process of the fleet finds it
- * within a second; nobody has to answer.
+ * The wish is written into the segment, where every process of the fleet finds
+ * it within a second; no process has to answer.
  */
 #include "drain.h"
 

@@ -1,5 +1,5 @@
 /*
- * drain.h - mews drain, mews enable: the operator's word on an endpoint.
+ * drain.h - mews drain, mews enable.
  */
 #ifndef MASTER_DRAIN_H
 #define MASTER_DRAIN_H

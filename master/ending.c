@@ -1,9 +1,9 @@
 /*
  * ending.c - the end of a fleet.
  *
- * What workers left running is in the segment, as orphans, and the monitor ends
- * them. It may itself be killed or stopped at any instant, so that the master
- * looks whether the work was done.
+ * What workers left running on servers is in the segment, as orphans, which the
+ * monitor ends. The monitor may be killed or stopped at any instant, so the
+ * master checks that the work was done.
  */
 #include "ending.h"
 
@@ -16,7 +16,8 @@
 
 #define MONITOR_MS 5000 /* from TERM to KILL */
 #define AGAIN_MAX  2	/* monitors, after the first */
-#define TRIED_MS   1500 /* at least, of one that tried; it takes up to 2 s */
+#define TRIED_MS   1500 /* the least time of a monitor that tried; it takes up
+			   to 2 s */
 
 static uint32_t
 count_orphans(const struct master *m)
@@ -74,8 +75,8 @@ ending_go_on(struct master *m)
 			     "each monitor was killed before it ended them");
 }
 
-/* Supervisors tell all processes of a service at once to end, so that a monitor
- * may have begun to do so before the last worker left something behind. */
+/* Supervisors stop all processes of a service at once: the monitor may have
+ * begun to end before the last worker left something behind. */
 void
 ending_bury(struct master *m, bool retired, int wait_status)
 {

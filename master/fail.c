@@ -1,5 +1,5 @@
 /*
- * fail.c - say in one sentence why something could not be done.
+ * fail.c - why something could not be done, in one sentence.
  */
 #include "fail.h"
 

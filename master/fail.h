@@ -1,5 +1,5 @@
 /*
- * fail.h - say in one sentence why something could not be done.
+ * fail.h - why something could not be done, in one sentence.
  */
 #ifndef MASTER_FAIL_H
 #define MASTER_FAIL_H

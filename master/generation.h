@@ -2,8 +2,8 @@
  * generation.h - one configuration, and the workers that serve it.
  *
  * A fleet has one generation that serves. A reload makes the next one beside
- * it; those before it drain until their last worker has ended. All of them
- * share the segment, and the addresses that more than one listens on.
+ * it; earlier ones drain until their last worker has ended. All share the
+ * segment, and listening sockets of the same address.
  */
 #ifndef MASTER_GENERATION_H
 #define MASTER_GENERATION_H
@@ -29,7 +29,7 @@ struct generation {
 	const struct generation_list *all;
 };
 
-/** One of @config, with nothing made yet. NULL: no memory. */
+/** A generation of @config, with nothing made yet. NULL: no memory. */
 struct generation *generation_new(struct master *master,
     const struct config *config, struct config *owned,
     const struct log *log);
@@ -37,7 +37,7 @@ struct generation *generation_new(struct master *master,
 /**
  * Make the table of @count workers; the fleet of @generation is there.
  *
- * @all    their numbers differ from those of these.
+ * @all    generations whose workers' numbers are not used.
  * @slots  of the segment.
  * False: no memory.
  */
@@ -45,8 +45,8 @@ bool generation_make_workers(struct generation *generation,
     const struct generation_list *all, workers_child_fn *child,
     const char *segment_path, unsigned count, unsigned slots);
 
-/** Close what is still open and free all of it; sets *generation to NULL. Kills
- * nobody. NULL *generation is a no-op. */
+/** Close and free all of it, without killing a process; sets *generation to
+ * NULL. NULL *generation is a no-op. */
 void generation_free(struct generation **generation);
 
 #endif

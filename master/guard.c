@@ -84,7 +84,7 @@ guard_end(struct guard *guard)
 	guard->wanted = false;
 	if (guard->process.pid == 0)
 		return;
-	/* The admin process holds nothing that has to be given back. */
+	/* Kill it at once: it holds nothing that has to be given back. */
 	kill(guard->process.pid, SIGKILL);
 	while (waitpid(guard->process.pid, NULL, 0) == -1 && errno == EINTR)
 		;

@@ -1,8 +1,8 @@
 /*
  * guard.h - the admin process, as the master sees it.
  *
- * Unlike a worker it has no slot: it only looks at the segment. The master
- * starts it, starts it anew when it ends, and ends it; nobody waits for it.
+ * Unlike a worker it has no slot: it only reads the segment. The master starts
+ * it, starts it again when it ends, and ends it, without waiting for it.
  */
 #ifndef MASTER_GUARD_H
 #define MASTER_GUARD_H
@@ -25,13 +25,13 @@ struct guard {
 	bool		 told;	 /* to end */
 };
 
-/** Fork it, if it is due. Returns only in the parent. */
+/** Fork the admin process, if it is due. Returns only in the parent. */
 void guard_start(struct guard *guard);
-/** A process ended. False: it is another one. */
+/** A child ended. False: it was another process. */
 bool guard_bury(struct guard *guard, pid_t pid, int wait_status);
 /** Milliseconds until guard_start() has something to do, at most @ms. */
 int guard_due(const struct guard *guard, int ms);
-/** End it, and let guard_start() begin anew, if it is wanted. */
+/** End it; guard_start() starts another one, if it is wanted. */
 void guard_renew(struct guard *guard);
 /** End it for good, and wait for that. */
 void guard_end(struct guard *guard);

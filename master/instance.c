@@ -1,8 +1,8 @@
 /*
- * instance.c - which fleet is meant, looked at from outside.
+ * instance.c - finding a fleet from outside.
  *
- * Whether a master lives is told by the lock on its pid file, as its pid may
- * have become somebody else's.
+ * The lock on its pid file tells whether a master lives, as another process may
+ * have got its pid.
  */
 #include "instance.h"
 
@@ -33,7 +33,7 @@ instance_of_file(const char *file, char *instance, size_t size)
 	return true;
 }
 
-/* The only instance of a directory, as an empty name stands for it. */
+/* Find the only instance of a directory, for which an empty name stands. */
 static bool
 instance_find(const char *dir, char *instance, size_t size,
     struct mews_error *error)

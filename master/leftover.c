@@ -29,8 +29,8 @@ struct leftover {
 	bool	    draining;
 };
 
-/* How old a process is, and whether it was stopped; -1: there is none, or it
- * is a zombie. */
+/* The age of a process, and whether it was stopped; -1: there is none, or it is
+ * a zombie. */
 static int64_t
 process_age_ms(pid_t pid, bool *stopped)
 {
@@ -51,9 +51,8 @@ process_age_ms(pid_t pid, bool *stopped)
 	    (int64_t)(start * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK));
 }
 
-/* The process of a slot lives, and is not about to end: one that drains was
- * stopped meanwhile. A process that got its pid later is younger than the
- * slot's use. */
+/* Does the process of a slot live, and is not about to end, unless it was
+ * stopped? A process that got the pid later is younger than the slot's use. */
 static bool
 stays(const struct leftover *one, const struct runtime *runtime,
     const struct privileges *who)
@@ -77,7 +76,7 @@ end(const struct leftover *one, const struct log *log)
 	kill(one->pid, SIGKILL);
 }
 
-/* Returns false if the slot is nobody's. */
+/* Read a worker's slot. False: the slot is free. */
 static bool
 read_worker(const struct mews_view *view, uint32_t slot, struct leftover *one)
 {
@@ -93,7 +92,7 @@ read_worker(const struct mews_view *view, uint32_t slot, struct leftover *one)
 	return true;
 }
 
-/* How many there are; with a @log they are killed. */
+/* Count the leftovers; with a @log kill them. */
 static unsigned
 look(const struct mews_view *view, const struct runtime *runtime,
     const struct privileges *who, const struct log *log)
@@ -138,7 +137,7 @@ leftovers_end(const struct runtime *runtime, const struct privileges *who,
 	struct mews_view *view;
 	struct mews_error error;
 
-	/* Without a segment that can be read nothing is known of them. */
+	/* Only a readable segment tells of leftovers. */
 	if (mews_view_open(&view, runtime->segment_path, &error) != MEWS_OK)
 		return;
 	wait_for_end(view, runtime, who, patience_ms);

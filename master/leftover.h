@@ -1,9 +1,8 @@
 /*
  * leftover.h - workers and monitor of a master that was killed.
  *
- * They end by themselves. One that cannot, because it was stopped or spins,
- * would keep the listening sockets, or do its work beside the next monitor: the
- * next master ends it.
+ * Leftovers end by themselves. One that was stopped, or spins, would keep the
+ * listening sockets, or work beside the next monitor: the next master kills it.
  */
 #ifndef MASTER_LEFTOVER_H
 #define MASTER_LEFTOVER_H
@@ -12,13 +11,13 @@
 #include "runtime.h"
 
 /**
- * Wait for the workers that the segment of a killed master names to have closed
- * their listening sockets, and for its monitor to have ended; kill who has not
- * after @patience_ms.
+ * Wait until the workers that a killed master's segment names have closed their
+ * listening sockets, and its monitor has ended; after @patience_ms kill the
+ * rest.
  *
- * Trusts the segment with nothing: only processes of @who are killed that had
- * the pid already when the segment says so, and that call themselves workers
- * or monitor of this instance.
+ * The segment is not trusted: a process is killed only if it runs as @who, had
+ * its pid when the segment says so, and has the title of a worker or monitor of
+ * this instance.
  */
 void leftovers_end(const struct runtime *runtime, const struct privileges *who,
     uint32_t patience_ms, const struct log *log);

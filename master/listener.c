@@ -1,10 +1,9 @@
 /*
  * listener.c - the sockets on which the fleet is reached.
  *
- * A unix socket's file outlives a process that was killed. It is stale if
- * nobody accepts there, and only then, and only if it is a socket, is it
- * removed before bind(2). At the end it is removed if it is the same file
- * that we made.
+ * A unix socket's file outlives a killed process. Before bind(2) it is removed
+ * only if it is a socket and no process accepts there. At the end it is removed
+ * if it is still the file that this process made.
  */
 #include "listener.h"
 
@@ -31,7 +30,7 @@ struct address {
 	socklen_t		length;
 };
 
-/* Room for all of @config, one more than none at least. */
+/* Make room for all of @config, at least for one. */
 static bool
 make_room(struct listeners *set, const struct config *config,
     struct mews_error *error)
@@ -68,7 +67,7 @@ listeners_init(struct listeners *set, const struct config *config,
 	return passed_are_taken(&set->passed, error);
 }
 
-/* An unspecified address is "*": IPv6 serves both, where there is IPv6. */
+/* An address for @where; "*" is IPv6 for both, if there is IPv6. */
 static bool
 address_tcp(struct address *to, const struct config_listen *where, int family,
     const char **why)
@@ -116,7 +115,7 @@ listener_socket(const struct address *at)
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* Is the file at this path a socket on which nobody listens any more? */
+/* Is the file at @path a socket on which no process listens any more? */
 static bool
 unix_is_stale(const struct address *at, const char *path)
 {
@@ -176,7 +175,8 @@ listener_open_tcp(const struct config_listen *where, const char **why)
 	return fd;
 }
 
-/* The directory says who may connect, as umask says nothing sensible. */
+/* Make a unix socket to which everybody may connect that its directory lets
+ * through. */
 static int
 listener_open_unix(const struct config_listen *where, const char **why)
 {
@@ -298,7 +298,7 @@ listeners_disown_others(struct listeners *set, const struct listeners *kept)
 			close(set->fds[i]);
 }
 
-/* Are both paths one, but for slashes at the end? */
+/* Are both paths the same, apart from slashes at the end? */
 static bool
 is_path(const char *a, const char *b)
 {
@@ -311,8 +311,8 @@ is_path(const char *a, const char *b)
 	return length == other && memcmp(a, b, length) == 0;
 }
 
-/* NULL, or why bind(2) would refuse. The runtime directory may be missing: it
- * is made before. */
+/* NULL, or why bind(2) would fail. The runtime directory may be missing: it is
+ * made before. */
 static const char *
 unix_refusal(const struct config *config, const struct config_listen *where)
 {

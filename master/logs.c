@@ -99,7 +99,7 @@ logs_renew(struct master *m)
 	const char	  *why;
 	char		   path[512];
 
-	/* Workers of a master that we replaced may still drain. */
+	/* Workers of the master that was replaced may still drain. */
 	if (m->handover != NULL)
 		handover_send(m->handover->channel, "logs");
 	LIST_FOREACH(place, &m->logs, entry) {

@@ -1,10 +1,10 @@
 /*
  * logs.h - where the master and its children write their logs.
  *
- * A place is opened once, and shared by all generations that write there; one
- * of a file is closed when none does any more. Standard error is opened first
- * of all, as a later user might not be allowed to; a file by the user who
- * serves, so that this one may open it anew.
+ * A place is opened once, and shared by all generations that write there; a
+ * file is closed when none does any more. Standard error is opened first of
+ * all, as a later user might not be allowed to; a file is opened by the user
+ * who serves, who can therefore open it anew.
  */
 #ifndef MASTER_LOGS_H
 #define MASTER_LOGS_H
@@ -24,15 +24,15 @@ struct logs_place {
 
 LIST_HEAD(logs, logs_place);
 
-/** As a process begins: what @config says, or standard error instead of a
- * file. */
+/** Begin the log of this process, where @config says; on standard error instead
+ * of in a file. */
 bool logs_begin(struct master *m, struct mews_error *error);
-/** Point @log to where @config wants it. False: @error names the line. */
+/** Direct @log to where @config says. False: @error names the line. */
 bool logs_set(struct master *m, struct log *log, const struct config *config,
     struct mews_error *error);
-/** Open each file anew; one that cannot be opened is kept as it was. */
+/** Open each file anew; keep the old one if that fails. */
 void logs_renew(struct master *m);
-/** Close the files in which nobody writes any more. */
+/** Close the files that no generation writes any more. */
 void logs_drop_unused(struct master *m);
 /** Close all. */
 void logs_end(struct master *m);

@@ -40,7 +40,7 @@ struct options {
 	const char *runtime_dir;
 	const char *instance;
 	const char *endpoint;
-	const char *name; /* of the command itself */
+	const char *name; /* the command's first word */
 	struct handover *handover; /* NULL: no master is replaced */
 	bool	    json;
 	struct complaints *complaints;
@@ -133,7 +133,8 @@ report_line(void *arg, const char *line)
 		handover_send(options->handover->channel, "mistake %s", line);
 }
 
-/* A mistake in the configuration looks like all the others. */
+/* Report a failure; a mistake in the configuration looks like all the
+ * others. */
 static void
 report_failure(struct options *options, const struct mews_error *error)
 {
@@ -167,7 +168,7 @@ command_run(struct options *options)
 	struct mews_error error;
 	bool		  ran = false;
 
-	/* A service has to start, whoever reads what it says. */
+	/* A service must start, even if its standard error is not read. */
 	options->complaints->patience_ms = 0;
 	if (!handover_find(&handover, &error)) {
 		report_failure(options, &error);
@@ -186,7 +187,7 @@ command_run(struct options *options)
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* The fleet's part of a configuration is all that counts here. */
+/* mews monitor: only the fleet's part of a configuration counts. */
 static int
 command_monitor(struct options *options)
 {
@@ -267,7 +268,7 @@ find_fleet(const struct options *options, struct config **config,
 	*instance = options->instance;
 	if (options->config == NULL)
 		return true;
-	/* The application may be gone, or not for this user to read. */
+	/* The application may be gone, or not readable for this user. */
 	if (!config_load_fleet(config, options->config, complaints_line,
 		options->complaints))
 		return false;
@@ -455,7 +456,7 @@ parse_options(struct options *options, const struct command *command,
 		    command->name, argv[optind]);
 }
 
-/* A configuration names the fleet; some commands do without one. */
+/* Check that the options name a fleet. */
 static void
 check_options(const struct options *options, const struct command *command)
 {
@@ -475,7 +476,8 @@ check_options(const struct options *options, const struct command *command)
 		    "missing", command->name);
 }
 
-/* A socket must never become standard error. */
+/* Open missing standard descriptors, so that no socket becomes standard
+ * error. */
 static void
 open_standard_descriptors(void)
 {

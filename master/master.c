@@ -1,9 +1,9 @@
 /*
  * master.c - starts a fleet, keeps it running, ends it.
  *
- * The master serves nobody and talks to no PostgreSQL: it is the one that
- * must never hang and never die. Signals arrive on a signalfd, so nothing
- * ever happens behind its back: a signal says what is wanted, the loop acts.
+ * The master serves no client and talks to no PostgreSQL server: it must never
+ * hang and never die. Signals arrive on a signalfd, and only note what is
+ * wanted; the loop acts.
  *
  * Start:  bind TCP as root, drop privileges, then all that makes files;
  *         fork last. A failure on the way takes back what was done.
@@ -38,7 +38,8 @@
 #define QUIT_MS	     1000 /* from QUIT to KILL */
 #define INHERITED_MS 3000 /* until a killed master's workers are gone */
 #define SPARE_SLOTS  64	  /* to grow, and for processes that join */
-#define HOLD_MS	     50	  /* a proper end, as our own TERM may follow */
+#define HOLD_MS	     50	  /* to wait for our own TERM after a worker's proper
+			     end */
 
 /* The wishes of signals. */
 #define WANT_REAP      0x01
@@ -72,7 +73,7 @@ static const struct master_signal {
  * Start.
  */
 
-/* The process that started us may have ignored or blocked some. */
+/* Open the signalfd. The parent may have ignored or blocked signals. */
 static bool
 master_open_signals(struct master *m, struct mews_error *error)
 {
@@ -180,7 +181,7 @@ master_open(struct master *m, struct mews_error *error)
 	    master_make_tables(m, error);
 }
 
-/* Lists what listens and what is served, each as one word of @buffer. */
+/* Append @word to a list of words in @buffer. */
 static void
 list_add(char *buffer, size_t size, const char *word)
 {
@@ -231,7 +232,7 @@ master_due(const struct master *m)
 	return m->held_until == 0 ? due : MIN(due, HOLD_MS);
 }
 
-/* Sleep until a signal arrives or a worker is due; return what is wanted. */
+/* Wait until a signal arrives or something is due; return what is wanted. */
 static unsigned
 master_wait(struct master *m)
 {
@@ -265,8 +266,8 @@ master_wait(struct master *m)
 	return want;
 }
 
-/* First close the listeners: who comes now is refused at once, and does not
- * wait for a worker that will never take the connection. */
+/* Close the listeners first: new clients are refused at once, and do not wait
+ * for a worker that will never accept them. */
 static void
 master_stop(struct master *m, int signal, int64_t patience_ms)
 {
@@ -298,7 +299,7 @@ master_resize(struct master *m, bool more)
 	    workers->count, workers->slots);
 }
 
-/* Is a worker expected to end, or none at all? */
+/* Was @pid told to end, or is it not a worker? */
 static bool
 master_awaits(const struct master *m, pid_t pid)
 {
@@ -312,9 +313,9 @@ master_awaits(const struct master *m, pid_t pid)
 	return p == NULL || p->renewed;
 }
 
-/* A stop of a whole group, by a terminal or a supervisor, reaches the
- * workers as well, and perhaps first. So a worker that ended properly is left
- * unburied for HOLD_MS if no stop is known yet. */
+/* A terminal or a supervisor stops the whole process group, workers perhaps
+ * first. So do not replace a worker that ended properly within HOLD_MS, if no
+ * stop is known yet. */
 static bool
 master_holds(struct master *m)
 {
@@ -337,7 +338,7 @@ master_holds(struct master *m)
 	return true;
 }
 
-/* A child of ours ended. */
+/* A child ended. */
 static void
 master_bury(struct master *m, pid_t pid, int wait_status)
 {
@@ -360,7 +361,7 @@ master_bury(struct master *m, pid_t pid, int wait_status)
 		reload_bury(m, pid, wait_status);
 }
 
-/* Wait for all that ended. */
+/* Reap all children that ended. */
 static void
 master_reap(struct master *m)
 {
@@ -383,14 +384,14 @@ master_is_empty(const struct master *m)
 	return true;
 }
 
-/* Everything that is not a signal's wish. */
+/* Do all that is due, apart from signals' wishes. */
 static void
 master_go_on(struct master *m)
 {
 	struct generation *g;
 
-	/* The monitor watches over the workers until the last has ended; the
-	 * monitor of another master goes on. */
+	/* The monitor ends after the last worker; the monitor of another master
+	 * goes on. */
 	if (m->stopping && takeover_waits(m) && master_is_empty(m))
 		workers_stop(&m->monitor, SIGTERM, 0);
 	else if (m->stopping && !m->upgrade.passed && master_is_empty(m))
@@ -409,7 +410,7 @@ master_go_on(struct master *m)
 		guard_start(&m->guard);
 }
 
-/* Signals change only a fleet that goes on. */
+/* Act on signals that change a fleet that does not stop. */
 static void
 master_change(struct master *m, unsigned want)
 {
@@ -425,7 +426,7 @@ master_change(struct master *m, unsigned want)
 		upgrade_begin(m);
 }
 
-/* Signals that came while another master took over are for that one. */
+/* Pass signals on that came while another master took over. */
 static void
 pass_signals(const struct master *m, unsigned want)
 {
@@ -449,7 +450,8 @@ master_loop(struct master *m)
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);
 		stop = (want & (WANT_STOP | WANT_INTERRUPT)) != 0;
 
-		/* Workers that ended may have been told to. */
+		/* Look at stops before deaths: workers that ended may have been
+		 * told to. */
 		if (quit)
 			master_stop(m, SIGQUIT, QUIT_MS);
 		else if (stop && !m->stopping)
@@ -514,7 +516,7 @@ master_live(const struct config *config, const char *name,
 	upgrade_init(&m.upgrade, name);
 	TAILQ_INIT(&m.generations);
 	TAILQ_INIT(&m.monitor.list);
-	/* First of all: a later user might not be allowed to. */
+	/* Open the log first of all: a later user might not be allowed to. */
 	opened = logs_begin(&m, error);
 	standard_open(&m.standard);
 	if (handover != NULL)

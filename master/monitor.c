@@ -1,9 +1,9 @@
 /*
  * monitor.c - the library's monitor in a process of its own.
  *
- * The library wants one descriptor that says when to stop: an epoll set is
- * one, and holds both the channel to the master and a signalfd. INT is left
- * to the master: a terminal sends it to all of us.
+ * The library wants one descriptor that is readable when it is time to stop: an
+ * epoll set of the channel to the master and a signalfd. INT is ignored: a
+ * terminal sends it to all processes, and the master acts on it.
  */
 #include "monitor.h"
 
@@ -46,8 +46,8 @@ monitor_run(struct mews_fleet *fleet, const char *instance, int channel,
 	int		  stop;
 
 	setproctitle("monitor (%s)", instance);
-	/* The end of the channel tells that the master died; one that was
-	 * stopped has to be woken to hear it. */
+	/* The end of the channel tells that the master died; SIGCONT wakes a
+	 * monitor that was stopped. */
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if ((stop = stop_fd(channel)) == -1)
 		strlcpy(error.message, strerror(errno), sizeof(error.message));

@@ -8,8 +8,8 @@
 
 /**
  * Be the monitor; called in the child right after the fork, with the master's
- * signals blocked. Ends on TERM or QUIT, and at the end of the channel: the
- * master is gone.
+ * signals blocked. Ends on TERM or QUIT, and when the master is gone: at the
+ * end of the channel.
  *
  * Returns the exit status: 0 after a proper end, 1 if it could not start
  * (logged).

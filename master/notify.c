@@ -39,7 +39,7 @@ dial(const char *name)
 	return fd;
 }
 
-/* Half of what systemd waits for; 0: it does not, or not for us. */
+/* Half of systemd's watchdog time; 0: it does not watch this process. */
 static int64_t
 sign_of_life_ms(void)
 {

@@ -1,8 +1,8 @@
 /*
  * notify.h - what the master tells systemd: sd_notify(3), without its library.
  *
- * A datagram for each message, to the socket that NOTIFY_SOCKET names; without
- * it nothing is told. Nobody waits for its reader.
+ * A datagram for each message, to the socket that NOTIFY_SOCKET names, without
+ * waiting for its reader; without that variable nothing is sent.
  */
 #ifndef MASTER_NOTIFY_H
 #define MASTER_NOTIFY_H
@@ -20,25 +20,26 @@ struct notify {
 	bool	 reloading; /* it was told */
 };
 
-/** Find whom to tell, while this user may. */
+/** Connect to the socket, while this user is allowed to. */
 void notify_open(struct notify *notify);
-/** As notify_open(), with what the master that we replace had opened. */
+/** As notify_open(), with the socket of the master that is replaced. */
 void notify_adopt(struct notify *notify, int fd);
 void notify_close(struct notify *notify);
-/** In a child: it is not the child that systemd watches. */
+/** In a child, which systemd does not watch: close the socket. */
 void notify_disown(struct notify *notify);
 
-/** @serving of @count processes, each a @noun, are ready; told when it changes,
- * and the first one that is ready makes the service ready. Also a sign of life,
- * where one is due. */
+/** Tell that @serving of @count processes, each a @noun, are ready, if that
+ * changed; the first one makes the service ready. Also sends a sign of life if
+ * one is due. */
 void notify_serving(struct notify *notify, const char *noun, unsigned serving,
     unsigned count);
-/** Is a reload under way? Told when that changes, and never before the service
- * is ready. */
+/** Tell whether a reload is under way, if that changed; never before the
+ * service is ready. */
 void notify_reloading(struct notify *notify, bool reloading);
-/** Another process is the service from now on, and tells. */
+/** Tell that process @pid is the service from now on. */
 void notify_pass(struct notify *notify, pid_t pid);
-/** The service ends, within @patience_ms; PROCESS_NEVER: some time. */
+/** Tell that the service ends, within @patience_ms; PROCESS_NEVER: some
+ * time. */
 void notify_stopping(struct notify *notify, int64_t patience_ms);
 /** Milliseconds until the next sign of life, at most @ms. */
 int notify_due(const struct notify *notify, int ms);

@@ -1,8 +1,8 @@
 /*
  * parts.c - a child's side of the fork.
  *
- * What the master blocked stays blocked until the worker can read it, so a
- * signal to a worker just born is not lost.
+ * Signals that the master blocked stay blocked until the worker can read them,
+ * so that a signal to a new worker is not lost.
  */
 #include "parts.h"
 
@@ -25,7 +25,8 @@ master_disown(struct master *m, struct log *log, const char *process,
 	if (m->handover != NULL) {
 		if (m->handover->channel != -1)
 			close(m->handover->channel);
-		/* Addresses that are taken away end with their last holder. */
+		/* Close them: a socket that is taken away ends with its last
+		 * copy. */
 		for (int i = 0; i < m->handover->sockets.count; i++)
 			if (m->handover->sockets.fds[i] != -1)
 				close(m->handover->sockets.fds[i]);

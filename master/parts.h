@@ -48,8 +48,8 @@ struct master {
 	int64_t		       held_until; /* a death; 0: none is held */
 };
 
-/** In a child: give up what is the master's alone. The log of @log becomes the
- * child's. */
+/** In a child: close what only the master uses. @log becomes the child's
+ * log. */
 void master_disown(struct master *m, struct log *log, const char *process,
     int number);
 /** The child's side of a worker's fork. */
@@ -59,7 +59,8 @@ int master_monitor_child(void *master, unsigned number);
 /** As master_child(), for the admin process. */
 int master_admin_child(void *master);
 
-/** Let the admin process be that of the generation that serves. */
+/** Start the admin process anew, if the generation that serves wants
+ * another. */
 void master_guard(struct master *m);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * passed.h - listening sockets that systemd, or another parent, passed on.
  *
- * LISTEN_FDS of them, from descriptor 3 on, if LISTEN_PID is our pid: socket
- * activation. They are known by their addresses, which have to be those of
- * `listen`; what was not passed is bound as ever.
+ * Socket activation: LISTEN_FDS sockets, from descriptor 3 on, if LISTEN_PID is
+ * our pid. Their addresses must be in `listen`; addresses that were not passed
+ * are bound as usual.
  */
 #ifndef MASTER_PASSED_H
 #define MASTER_PASSED_H
@@ -19,14 +19,15 @@ struct passed {
 	int count;
 };
 
-/** Find them. The environment is for us alone, and is cleared. */
+/** Find the sockets, and clear the variables, which are for this process
+ * only. */
 void passed_find(struct passed *passed);
 
-/** Take the one that listens there; non-blocking. -1: it was not passed. */
+/** Take the socket of @where, made non-blocking. -1: it was not passed. */
 int passed_take(struct passed *passed, const struct config_listen *where);
 
-/** Was each one taken? False: one sentence in @error names one that nothing
- * in the configuration listens on. */
+/** Was each socket taken? False: one sentence in @error names one that is not
+ * in the configuration. */
 bool passed_are_taken(const struct passed *passed, struct mews_error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * places.c - places in the table of workers: one more, or one given up.
+ * places.c - adding and giving up places in the table of workers.
  */
 #include "places.h"
 

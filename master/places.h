@@ -1,5 +1,5 @@
 /*
- * places.h - places in the table of workers: one more, or one given up.
+ * places.h - adding and giving up places in the table of workers.
  */
 #ifndef MASTER_PLACES_H
 #define MASTER_PLACES_H
@@ -8,11 +8,11 @@
 
 struct workers;
 
-/** A place more, with a number of its own among all that live; the count of
+/** Add a place, with a number that no living worker has; the wanted count of
  * workers stays. NULL: no memory. */
 struct process *places_add(struct workers *workers);
 
-/** End one for good: its place is not filled again. */
+/** End a worker for good: its place is not filled again. */
 void places_retire(struct workers *workers, struct process *p, int signal,
     int64_t kill_at);
 

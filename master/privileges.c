@@ -1,12 +1,12 @@
 /*
- * privileges.c - become a user who can do less.
+ * privileges.c - becoming a user with fewer rights.
  *
  * Order matters: groups first, as only root may change them; the user last;
  * then look whether it is true. The supplementary groups are those that the
  * user has in group(5), never root's.
  *
  * HOME follows, because libpq looks there for .pgpass and certificates, and
- * takes it for an error that it may not look into root's.
+ * fails if it may not look into root's.
  */
 #include "privileges.h"
 
@@ -61,7 +61,7 @@ privileges_find(struct privileges *who, const struct config *config,
 	return true;
 }
 
-/* Every one of the three is what it should be, and root is out of reach. */
+/* Are all three user ids as they should be, and root out of reach? */
 static bool
 privileges_are_gone(const struct privileges *who)
 {

@@ -1,9 +1,9 @@
 /*
- * privileges.h - become a user who can do less.
+ * privileges.h - becoming a user with fewer rights.
  *
- * Started as root, the master binds its TCP listeners and prepares the
- * runtime directory, and is root no more before it creates any file or
- * forks any worker. Nobody gets anything back afterwards.
+ * Started as root, the master binds its TCP listeners and prepares the runtime
+ * directory; it drops root before it creates any file or forks any worker, and
+ * never gets it back.
  */
 #ifndef MASTER_PRIVILEGES_H
 #define MASTER_PRIVILEGES_H
@@ -14,14 +14,14 @@
 #include <sys/types.h>
 
 struct privileges {
-	bool  drop;	 /* started as root, and it is not to stay so */
-	uid_t uid;	 /* who we are to be; who we are if !drop */
+	bool  drop;	 /* started as root, which is to be dropped */
+	uid_t uid;	 /* the user to become; the present one if !drop */
 	gid_t gid;
 	char  name[64];	 /* of the user, for messages */
 	char  home[256]; /* of the user */
 };
 
-/** Look the user of the configuration up: `user`, else nobody. */
+/** Look up the user of the configuration: `user`, else "nobody". */
 bool privileges_find(struct privileges *who, const struct config *config,
     struct mews_error *error);
 

@@ -1,5 +1,5 @@
 /*
- * proc.c - what the kernel tells of a process that may not be ours.
+ * proc.c - what the kernel tells about a process that may be somebody else's.
  */
 #include "proc.h"
 

@@ -1,5 +1,5 @@
 /*
- * proc.h - what the kernel tells of a process that may not be ours.
+ * proc.h - what the kernel tells about a process that may be somebody else's.
  */
 #ifndef MASTER_PROC_H
 #define MASTER_PROC_H

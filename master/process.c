@@ -1,8 +1,7 @@
 /*
  * process.c - one place in the fleet, and the process that fills it.
  *
- * No fork and no log in here, so that the rules can be read, and tested,
- * without either.
+ * Without forks and logs, so that the rules can be read and tested alone.
  */
 #include "process.h"
 
@@ -20,9 +19,10 @@
 #define RESPAWN_FIRST_MS 200   /* the second start in a row; jitter halves it */
 #define RESPAWN_MAX_MS	 10000
 #define CRASHED_MAX_MS	 1000  /* RESPAWN_MAX_MS, if it got ready */
-#define SERVED_WELL_MS	 1000  /* deaths before are forgotten */
+#define SERVED_WELL_MS	 1000  /* earlier deaths are forgotten after this */
 #define CRASHED_SOON_MS	 100   /* a life that ends before is a crash at once */
-#define NEEDED_CRASHED_MS 100  /* the wait after it, if nobody else serves */
+#define NEEDED_CRASHED_MS 100  /* the wait after that, if no other worker
+				  serves */
 #define NEEDED_FAILED_MS 1000  /* the wait if it did not get ready */
 #define BURY_MS		 5000  /* from SIGKILL to the end, at most */
 
@@ -125,7 +125,8 @@ process_ready(struct process *process)
 	process->state = PROCESS_READY;
 }
 
-/* Half of it is chance, so that places that died together part. */
+/* The time between starts; half of it is chance, so that workers that died
+ * together start apart. */
 static int64_t
 respawn_delay(unsigned deaths, uint32_t most)
 {
@@ -233,11 +234,11 @@ process_doing(char *buffer, size_t size, pid_t pid)
 	const char *state;
 
 	strlcpy(buffer, "os_state=?", size);
-	/* The state follows the name, which may itself hold a ")". */
+	/* The state follows the name, which may contain a ")". */
 	if (proc_read(pid, "stat", stat, sizeof(stat)) > 0 &&
 	    (state = strrchr(stat, ')')) != NULL && strlen(state) > 2)
 		snprintf(buffer, size, "os_state=%c", state[2]);
-	/* "0": it runs, or we may not know. */
+	/* "0": it runs, or this user may not know. */
 	if (proc_read(pid, "wchan", wchan, sizeof(wchan)) > 0 &&
 	    isalpha((unsigned char)wchan[0])) {
 		strlcat(buffer, " wchan=", size);

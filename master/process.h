@@ -1,9 +1,9 @@
 /*
  * process.h - one place in the fleet, and the process that fills it.
  *
- * The master's table of these is the architecture: what runs, what is to run
- * again and when, what was told to end and until when. Only the master
- * writes it; a worker knows its number and nothing else of it.
+ * The master's table of these says what runs, what is to run again and when,
+ * what was told to end and until when. Only the master writes it; a worker
+ * knows only its number.
  */
 #ifndef MASTER_PROCESS_H
 #define MASTER_PROCESS_H
@@ -34,7 +34,8 @@ struct process {
 	int64_t		   seen;     /* when it last had a slot; 0: never */
 	int64_t		   start_at; /* PROCESS_ABSENT: when to start it */
 	int64_t		   needed_at; /* start_at, if no other process serves */
-	int64_t		   asked_until; /* silent: what it is doing; 0 */
+	int64_t		   asked_until; /* silent: until then it may log what it
+					   is doing; 0: not asked */
 	int64_t		   kill_at;  /* PROCESS_STOPPING, PROCESS_KILLED */
 	unsigned	   deaths;   /* in a row, without serving well */
 	uint64_t	   max_requests; /* until it is recycled; 0: unset */
@@ -56,7 +57,7 @@ struct process *process_add(struct process_list *list);
 struct process *process_add_as(struct process_list *list, unsigned number);
 /** The lowest free number of those from @first on. */
 unsigned process_number(const struct process_list *list, unsigned first);
-/** Take it out of the list and free it. */
+/** Take @process out of the list and free it. */
 void process_remove(struct process_list *list, struct process *process);
 struct process *process_find(const struct process_list *list, pid_t pid);
 
@@ -67,24 +68,25 @@ void process_ready(struct process *process);
 
 /**
  * @process ended, or could not be forked: decide when it starts again. At once
- * the first time; then spaced, twice as far each time, with jitter, until one
- * has served for a second: 0.1 s to 1 s if it got ready, 0.1 s to 10 s if not.
+ * the first time; then after a wait that doubles each time, with jitter, until
+ * one has served for a second: 0.1 s to 1 s if it got ready, 0.1 s to 10 s if
+ * not.
  *
- * If no other process serves, the spacing is 0 for one that served, 0.1 s for
- * one that crashed as soon as it did, and 1 s for one that did not get ready.
+ * If no other process serves, the wait is 0 for one that served, 0.1 s for one
+ * that crashed at once, and 1 s for one that did not get ready.
  */
 void process_ended(struct process *process, int64_t now);
 
-/** The one to be started next, and the time for it in *at; NULL and
- * PROCESS_NEVER: none is absent. */
+/** The process to start next, and when, in *at; NULL and PROCESS_NEVER: none is
+ * absent. */
 struct process *process_next(const struct process_list *list, int64_t *at);
 
-/** Send @signal; it is to be gone at @kill_at. */
+/** Send @signal; if the process lives at @kill_at it is killed. */
 void process_stop(struct process *process, int signal, int64_t kill_at);
-/** Send SIGKILL, which the kernel may take its time with. */
+/** Send SIGKILL; the kernel may take a while to act. */
 void process_kill(struct process *process, int64_t now);
 
-/** When one that was told to end is to be killed or given up. */
+/** When a process that was told to end is to be killed or given up. */
 int64_t process_due(const struct process *process);
 
 /** The end of a process, as logfmt: "status=1", "signal=KILL". */

@@ -1,10 +1,10 @@
 /*
  * recycle.c - workers that are replaced before they fail.
  *
- * How many requests a worker answered its slot says, and how much memory it
- * holds the kernel: what it does not share with files or with the segment. A
- * limit of requests is up to an eighth less for each worker by itself, so that
- * those who started together do not end together.
+ * A worker's slot tells how many requests it answered, the kernel how much
+ * memory it holds that it does not share with files or the segment. Each
+ * worker's limit of requests is up to an eighth less, so that workers that
+ * started together end apart.
  */
 #include "recycle.h"
 
@@ -22,9 +22,10 @@
 #include <mews/view.h>
 
 #define LOOK_MS	 100   /* between two looks */
-#define RETRY_MS 10000 /* until the next, when a successor did not get ready */
+#define RETRY_MS 10000 /* until the next try, after a successor that did not get
+			  ready */
 
-/* Bytes; 0: nobody knows. */
+/* The private memory of a process in bytes; 0: not known. */
 static uint64_t
 memory_of(pid_t pid)
 {
@@ -54,7 +55,7 @@ requests_of(const struct mews_view *view, pid_t pid)
 	return 0;
 }
 
-/* Has the worker had enough? Then a successor is planned. */
+/* Has the worker reached a limit? Then plans a successor. */
 static bool
 check(struct workers *workers, struct process *p, const struct mews_view *view)
 {
@@ -95,7 +96,7 @@ look(struct workers *workers)
 	mews_view_close(&view);
 }
 
-/* Not of a table that has none yet, nor a configuration. */
+/* Is there a limit, and a worker to look at? */
 static bool
 is_wanted(const struct workers *workers)
 {

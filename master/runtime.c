@@ -1,11 +1,11 @@
 /*
  * runtime.c - what a running instance keeps in the file system.
  *
- * Root creates no file in a directory that may be another user's, where a
- * symbolic link could be waiting: privileges are dropped between
- * runtime_prepare() and runtime_claim(). So everything belongs to the user
- * who will have to remove it. One thing may stay: a directory that root made
- * inside one that only root may write, like /run.
+ * Root creates no file in a directory of another user, who could have put a
+ * symbolic link there: privileges are dropped between runtime_prepare() and
+ * runtime_claim(). So all files belong to the user who will remove them. A
+ * directory that root made inside one that only root may write, like /run, may
+ * stay.
  */
 #include "runtime.h"
 
@@ -44,15 +44,16 @@ pid_read(int fd)
 	return why == NULL ? pid : RUNTIME_UNKNOWN;
 }
 
-/* May others open it, and so lock it? Not what pid_file_take() made. */
+/* May others open the file, and so lock it? Not a file that pid_file_take()
+ * made. */
 static bool
 is_open_to_others(const struct stat *st)
 {
 	return (st->st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
-/* A lock on such a file proves nothing, so that the process which it names has
- * to be a master. */
+/* Is the lock a master's? On a file that others may lock, only if the process
+ * that it names is a master. */
 static bool
 lock_is_believed(int fd, pid_t owner)
 {
@@ -101,7 +102,7 @@ already_running(const struct runtime *runtime, pid_t owner,
 	    runtime->instance, (intmax_t)owner, runtime->pid_path);
 }
 
-/* Did systemd make it for this service? Then it is root's, as we are. */
+/* Did systemd make the directory for this service? Then it is root's. */
 static bool
 is_given(const char *dir)
 {
@@ -232,7 +233,7 @@ check_files(const struct config *config, const struct privileges *who,
 	return good;
 }
 
-/* Root makes what is missing before it becomes somebody else. */
+/* As root, what is missing is made before privileges are dropped. */
 bool
 runtime_check_rights(const struct config *config, const struct privileges *who,
     struct mews_error *error)
@@ -254,9 +255,9 @@ runtime_check_rights(const struct config *config, const struct privileges *who,
 		strerror(errno));
 }
 
-/* For its owner only: whoever may open it can lock it. Somebody who looks
- * whether the instance runs holds a shared lock for an instant, which is why
- * a lock is not believed at once. */
+/* Take the pid file, readable for its owner only, as others could lock it. A
+ * process that looks whether the instance runs holds a shared lock for an
+ * instant, so a lock is not believed at once. */
 static bool
 pid_file_take(struct runtime *runtime, struct mews_error *error)
 {
@@ -267,7 +268,8 @@ pid_file_take(struct runtime *runtime, struct mews_error *error)
 		if (!S_ISREG(st.st_mode))
 			return fail(error, "%s: is no regular file",
 			    runtime->pid_path);
-		/* One who opened it may hold a lock for ever: make another. */
+		/* A user who opened the old file may hold a lock for ever: make
+		 * a new one. */
 		if (is_open_to_others(&st) &&
 		    runtime_owner(runtime->pid_path) == RUNTIME_NOBODY)
 			unlink(runtime->pid_path);
@@ -320,7 +322,7 @@ runtime_own(struct runtime *runtime)
 	int  length = snprintf(text, sizeof(text), "%jd",
 	    (intmax_t)getpid());
 
-	/* Never empty: somebody may read it meanwhile. */
+	/* Never empty, as another process may read it meanwhile. */
 	if (pwrite(runtime->pid_fd, text, (size_t)length, 0) == length &&
 	    ftruncate(runtime->pid_fd, length) != 0)
 		return;

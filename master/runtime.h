@@ -6,8 +6,8 @@
  *	RUNTIME_DIR/INSTANCE.segment	the shared segment (the library's)
  *	RUNTIME_DIR/INSTANCE.reload	how the last reload ended; see reload.h
  *
- * The lock, not the file, says that an instance runs: what a killed master
- * left behind is recognised by its missing lock, and replaced.
+ * The lock, not the file, says that an instance runs: files without a lock were
+ * left by a killed master, and are replaced.
  */
 #ifndef MASTER_RUNTIME_H
 #define MASTER_RUNTIME_H
@@ -45,19 +45,19 @@ char *runtime_outcome_path(const char *runtime_dir, const char *instance);
 pid_t runtime_owner(const char *pid_path);
 
 /**
- * Refuse if the instance runs already, then see that the directory exists.
- * Safe for root in a directory of somebody else: writes no file. A directory
- * that it makes belongs to @who.
+ * Refuse if the instance runs already, then make the directory if it is
+ * missing, for @who. Safe for root in a directory of another user: writes no
+ * file.
  */
 bool runtime_prepare(struct runtime *runtime, const struct config *config,
     const struct privileges *who, struct mews_error *error);
 
 /** Does the instance of @config run? */
 bool runtime_instance_runs(const struct config *config);
-/** Is the directory, where there is one, ours alone? */
+/** Can only @who and root change the directory, if there is one? */
 bool runtime_check(const struct config *config, const struct privileges *who,
     struct mews_error *error);
-/** May this user make the files in it; or make it? For who serves. */
+/** May the user who serves make the directory, or the files in it? */
 bool runtime_check_rights(const struct config *config,
     const struct privileges *who, struct mews_error *error);
 
@@ -65,20 +65,21 @@ bool runtime_check_rights(const struct config *config,
 bool runtime_claim(struct runtime *runtime, struct mews_error *error);
 
 /**
- * Take over from a master that lives, and holds the pid file as @pid_fd: the
- * lock is one, as it came by inheritance. Changes nothing; see runtime_own().
+ * Prepare to take over from a living master, whose pid file was inherited as
+ * @pid_fd, with its lock. Changes nothing; see runtime_own().
  */
 bool runtime_adopt(struct runtime *runtime, const struct config *config,
     const struct privileges *who, int pid_fd, bool made_dir,
     struct mews_error *error);
-/** From now on the pid file names us, and we remove all of it. */
+/** Write our pid into the pid file; the files are ours to remove from now
+ * on. */
 void runtime_own(struct runtime *runtime);
-/** Another master has all of it. */
+/** Leave the files to another master. */
 void runtime_pass(struct runtime *runtime);
 /** The descriptor that holds the lock. */
 int runtime_pid_fd(const struct runtime *runtime);
 
-/** In a child: give the pid file's descriptor up, leave the file alone. */
+/** In a child: close the pid file, and leave it alone. */
 void runtime_disown(struct runtime *runtime);
 
 /** Remove the pid file, and the directory if it was made and is empty. */

@@ -1,22 +1,22 @@
 /*
  * signals.c - what signals mean before the master reads them.
  *
- * TERM, INT and QUIT end a start by default: it has not made anything yet that
- * would be left behind. They are blocked once it has.
+ * TERM, INT and QUIT end a start by default, as long as it has made nothing
+ * that would be left behind; then they are blocked.
  */
 #include "signals.h"
 
 #include <signal.h>
 #include <stddef.h>
 
-/* Signals that would end a process, by a mere default, and leave its files
- * behind. Ignored, also by whoever is forked. So are those from SIGRTMIN on.
- * ABRT, BUS, FPE, ILL, SEGV, SYS and TRAP say that a process is broken, and end
- * it, with a core where the system keeps them: like KILL. */
+/* Signals that would end a process by default, and leave its files behind:
+ * ignored, also by children, as are those from SIGRTMIN on. ABRT, BUS, FPE,
+ * ILL, SEGV, SYS and TRAP mean that a process is broken, and end it, like KILL,
+ * with a core if the system keeps them. */
 static const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 	SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPIPE };
 
-/* Signals that a running master obeys. Who sends one too early has to wait. */
+/* Signals that a running master obeys; those that come too early wait. */
 static const int early[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU };
 
 static void

@@ -4,10 +4,10 @@
 #ifndef MASTER_SIGNALS_H
 #define MASTER_SIGNALS_H
 
-/** First of all in `mews run`: from here on none that is not meant to end the
- * master does so by a mere default. */
+/** To be called first in `mews run`: from here on only signals that are meant
+ * to end the master do so. */
 void signals_begin(void);
-/** As a process has them that is started; but those that come too early wait.
+/** The settings of a new process, except that early signals wait.
  */
 void signals_reset(void);
 

@@ -1,5 +1,5 @@
 /*
- * standard.c - standard output and error that make nobody wait.
+ * standard.c - standard output and error that never block a child.
  */
 #include "standard.h"
 
