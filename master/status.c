@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "instance.h"
 #include "json.h"
+#include "proc.h"
 #include "table.h"
 #include "words.h"
 
@@ -34,11 +35,15 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
     bool alive, FILE *out)
 {
 	struct mews_view_worker worker;
-	unsigned		ready = 0, all = 0;
+	unsigned		ready = 0, all = 0, attached = 0;
 	char			span[32], name[MEWS_NAME_MAX + 1];
 
 	for (uint32_t i = 0; i < fleet->slot_count; i++)
-		if (mews_view_worker(view, i, &worker, sizeof(worker))) {
+		if (!mews_view_worker(view, i, &worker, sizeof(worker)))
+			continue;
+		else if (worker.attached)
+			attached++;
+		else {
 			all++;
 			ready += worker.state == MEWS_WORKER_READY;
 		}
@@ -53,9 +58,12 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 		fprintf(out, ", no monitor");
 	else
 		fprintf(out, ", monitor %jd", (intmax_t)fleet->monitor_pid);
-	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready\n",
+	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready",
 	    words_span(span, sizeof(span), fleet->uptime_ms),
 	    fleet->generation, all, ready);
+	if (attached > 0)
+		fprintf(out, ", %u attached", attached);
+	fputc('\n', out);
 	if (fleet->damaged_ms >= 0)
 		fprintf(out, "its shared memory was found written over %s ago, "
 		    "and put right as far as possible; if that happens again, "
@@ -174,44 +182,70 @@ print_endpoints(const struct mews_view *view, uint32_t count, FILE *out)
 	return complete;
 }
 
+/* The name of a program, as ps(1) shows it; "?" if the kernel does not tell. */
+static const char *
+command_of(pid_t pid, char *name, size_t size)
+{
+	if (proc_read(pid, "comm", name, size) <= 0)
+		return "?";
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+static void
+set_worker(struct table *table, uint32_t slot, const struct mews_view_worker *w,
+    uint32_t endpoint_count)
+{
+	char span[32], name[32];
+
+	table_set(table, 0, "%" PRIu32, slot);
+	table_set(table, 1, "%jd", (intmax_t)w->pid);
+	table_set(table, 2, "%s", mews_worker_state_name(w->state));
+	table_set(table, 3, "%s", words_span(span, sizeof(span),
+	    w->uptime_ms));
+	table_set(table, 4, "%" PRIu64, w->requests);
+	table_set(table, 5, "%" PRIu64, w->queries);
+	table_set(table, 6, "%" PRIu64, w->errors);
+	table_set(table, 7, "%" PRIu32, w->waiting);
+	table_set(table, 8, "%" PRIu32, w->in_flight);
+	table_set(table, 9, "%" PRIu32, sum_connections(w, endpoint_count));
+	table_set(table, 10, "%s", words_span(span, sizeof(span),
+	    w->heartbeat_age_ms));
+	if (w->attached)
+		table_set(table, 11, "%s",
+		    command_of(w->pid, name, sizeof(name)));
+}
+
+/* The workers, or else the processes that attached; of these nothing if there
+ * are none. */
 static bool
 print_workers(const struct mews_view *view,
-    const struct mews_view_fleet *fleet, FILE *out)
+    const struct mews_view_fleet *fleet, bool attached, FILE *out)
 {
 	static const struct table_column columns[] = {
 		{ "slot", true }, { "pid", true }, { "state", false },
 		{ "up", true }, { "requests", true }, { "queries", true },
 		{ "errors", true }, { "waiting", true },
 		{ "in flight", true }, { "connections", true },
-		{ "heartbeat", true }, { NULL, false },
+		{ "heartbeat", true }, { "attached", false },
+		{ NULL, false },
 	};
 	struct table		table;
 	struct mews_view_worker w;
-	char			span[32];
 	bool			complete = true;
 
 	table_init(&table, columns);
-	for (uint32_t i = 0; complete && i < fleet->slot_count; i++) {
-		if (!mews_view_worker(view, i, &w, sizeof(w)))
-			continue;
-		if (!(complete = table_add_row(&table)))
-			break;
-		table_set(&table, 0, "%" PRIu32, i);
-		table_set(&table, 1, "%jd", (intmax_t)w.pid);
-		table_set(&table, 2, "%s", mews_worker_state_name(w.state));
-		table_set(&table, 3, "%s",
-		    words_span(span, sizeof(span), w.uptime_ms));
-		table_set(&table, 4, "%" PRIu64, w.requests);
-		table_set(&table, 5, "%" PRIu64, w.queries);
-		table_set(&table, 6, "%" PRIu64, w.errors);
-		table_set(&table, 7, "%" PRIu32, w.waiting);
-		table_set(&table, 8, "%" PRIu32, w.in_flight);
-		table_set(&table, 9, "%" PRIu32,
-		    sum_connections(&w, fleet->endpoint_count));
-		table_set(&table, 10, "%s",
-		    words_span(span, sizeof(span), w.heartbeat_age_ms));
-	}
-	table_print(&table, out);
+	if (!attached)
+		table.column_count--;
+	for (uint32_t i = 0; complete && i < fleet->slot_count; i++)
+		if (mews_view_worker(view, i, &w, sizeof(w)) &&
+		    w.attached == attached &&
+		    (complete = table_add_row(&table)))
+			set_worker(&table, i, &w, fleet->endpoint_count);
+	if (attached && table.row_count > 0)
+		fputc('\n', out);
+	if (!attached || table.row_count > 0)
+		table_print(&table, out);
 	table_free(&table);
 	return complete;
 }
@@ -226,7 +260,8 @@ print_for_people(const struct mews_view *view,
 	fputc('\n', out);
 	complete = print_endpoints(view, fleet->endpoint_count, out);
 	fputc('\n', out);
-	return print_workers(view, fleet, out) && complete;
+	complete = print_workers(view, fleet, false, out) && complete;
+	return print_workers(view, fleet, true, out) && complete;
 }
 
 /*
@@ -272,6 +307,7 @@ json_worker(FILE *out, const struct mews_view *view, uint32_t slot,
 {
 	struct mews_view_endpoint e;
 	const char		 *comma = "";
+	char			  name[32];
 
 	fprintf(out, "{\"slot\":%" PRIu32 ",\"pid\":%jd,\"state\":", slot,
 	    (intmax_t)w->pid);
@@ -288,8 +324,13 @@ json_worker(FILE *out, const struct mews_view *view, uint32_t slot,
 			json_string(out, e.name);
 			fprintf(out, ":%" PRIu32, w->connections[i]);
 		}
-	fprintf(out, "},\"heartbeat_age_ms\":%" PRId64 "}",
+	fprintf(out, "},\"heartbeat_age_ms\":%" PRId64 ",\"attached\":",
 	    w->heartbeat_age_ms);
+	if (w->attached)
+		json_string(out, command_of(w->pid, name, sizeof(name)));
+	else
+		fputs("null", out);
+	fputc('}', out);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "fleet/budget.h"
 #include "base/clock.h"
 #include "fleet/fleet.h"
+#include "fleet/hold.h"
 #include "fleet/look.h"
 #include "fleet/orphan.h"
 #include "fleet/segment.h"
@@ -298,6 +299,7 @@ read_worker(const struct mews_view *view, uint32_t slot,
 	memset(out, 0, sizeof(*out));
 	if ((out->pid = atomic_load(&s->pid)) <= 0)
 		return false;
+	out->attached = (atomic_load(&s->holder) & HOLD_ATTACHED) != 0;
 	out->state = (enum mews_worker_state)atomic_load(&s->state);
 	out->uptime_ms = age(view, atomic_load(&s->joined_ms));
 	out->requests = atomic_load(&s->requests);

@@ -307,7 +307,9 @@ assert_json(const char *text)
 	    "for w in d[\"workers\"]:\n"
 	    " assert list(w) == [\"slot\", \"pid\", \"state\", \"uptime_s\", "
 	    "\"requests\", \"queries\", \"errors\", \"waiting\", "
-	    "\"in_flight\", \"connections\", \"heartbeat_age_ms\"]\n"
+	    "\"in_flight\", \"connections\", \"heartbeat_age_ms\", "
+	    "\"attached\"]\n"
+	    " assert w[\"attached\"] is None\n"
 	    " assert w[\"state\"] == \"ready\"\n"
 	    " assert list(w[\"connections\"]) == [\"a\"]\n"), 0);
 }

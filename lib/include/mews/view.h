@@ -89,6 +89,7 @@ struct mews_view_worker {
 	int64_t heartbeat_age_ms;
 	uint32_t connections[MEWS_ENDPOINTS_MAX]; /* by endpoint */
 	uint64_t lag_us; /* how late the last beat of its loop was */
+	bool attached;	 /* no worker: it joined by mews_fleet_attach() */
 };
 
 /**
@@ -130,7 +131,8 @@ bool mews_view_endpoint(const struct mews_view *view, uint32_t index,
  */
 bool mews_view_transitions(const struct mews_view *view, uint32_t index,
     uint32_t evidence, const char **name, uint32_t *count);
-/** One slot of a worker; false if @slot is out of range or free. */
+/** One slot, of a worker or of a process that attached; false if @slot is out
+ * of range or free. */
 bool mews_view_worker(const struct mews_view *view, uint32_t slot,
     struct mews_view_worker *out, size_t size);
 /** "starting", "ready", "draining", "free". */
