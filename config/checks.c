@@ -39,6 +39,33 @@ setting_line(const struct setting *setting)
 	return setting->line > 0 ? setting->line : 1;
 }
 
+static unsigned
+line_of(struct load *load, const char *name)
+{
+	struct section	*file = STAILQ_FIRST(&load->parsed.sections);
+
+	return setting_line(section_setting(file,
+	    option_find(SECTION_FILE, name)));
+}
+
+static void
+note_lines(struct load *load)
+{
+	struct section	*http = section_next(&load->parsed, SECTION_HTTP, NULL);
+	struct setting	*setting;
+
+	load->config->user_line = line_of(load, "user");
+	load->config->runtime_dir_line = line_of(load, "runtime_dir");
+	load->config->instance_line = line_of(load, "instance");
+	load->config->workers_line = line_of(load, "workers");
+	if (http == NULL)
+		return;
+	setting = section_setting(http,
+	    option_find(SECTION_HTTP, "max_connections"));
+	load->config->http_line = setting->line > 0 ? setting->line :
+	    http->line;
+}
+
 /* "name" or "name:group"; the group is split off. */
 static void
 check_user(struct load *load)
@@ -272,20 +299,22 @@ on_fleet_mistake(void *arg, const struct mews_config_mistake *mistake)
 void
 checks_run(struct load *load)
 {
+	note_lines(load);
 	check_instance(load);
 	check_admin(load);
 	check_log(load);
 	if (!load->host) {
 		check_user(load);
-		check_app(load);
 		check_runtime_dir(load);
 	}
+	if (!load->host && !load->monitor)
+		check_app(load);
 	if (!load->complete)
 		return;
-	if (!load->host && load->mistakes.count == 0) {
+	if (!load->host && load->mistakes.count == 0)
 		warn_of_secrets(load);
+	if (!load->host && !load->monitor && load->mistakes.count == 0)
 		warn_of_few_connections(load);
-	}
 	load->config->fleet.abi = MEWS_ABI;
 	mews_config_check(&load->config->fleet, on_fleet_mistake, load);
 }

@@ -65,10 +65,9 @@ load_path(struct load *load, const char *path)
 }
 
 static bool
-load_for(struct config **out, const char *path, bool host,
+load_for(struct config **out, const char *path, struct load load,
     config_report_fn *report, void *arg)
 {
-	struct load	load = { .host = host };
 	bool		done = false;
 
 	*out = NULL;
@@ -99,14 +98,24 @@ bool
 config_load(struct config **out, const char *path, config_report_fn *report,
     void *arg)
 {
-	return load_for(out, path, false, report, arg);
+	return load_for(out, path, (struct load) { .host = false }, report,
+	    arg);
 }
 
 bool
 config_load_fleet(struct config **out, const char *path,
     config_report_fn *report, void *arg)
 {
-	return load_for(out, path, true, report, arg);
+	return load_for(out, path, (struct load) { .host = true }, report,
+	    arg);
+}
+
+bool
+config_load_monitor(struct config **out, const char *path,
+    config_report_fn *report, void *arg)
+{
+	return load_for(out, path, (struct load) { .monitor = true }, report,
+	    arg);
 }
 
 void

@@ -60,6 +60,9 @@ struct config {
 	const char *user;    /* to become when started as root */
 	const char *group;   /* NULL: the user's own */
 	const char *runtime_dir; /* absolute */
+	/* Where these, and workers, were written; 1: nowhere. */
+	unsigned user_line, runtime_dir_line, instance_line, workers_line;
+	unsigned http_line; /* of its max_connections, or its section */
 	const struct config_listen *listen;
 	size_t listen_count;
 	const struct config_listen *admin; /* of the admin process */
@@ -100,6 +103,12 @@ bool config_load(struct config **out, const char *path,
  * about a fleet that runs: app's file, user and runtime_dir are not checked.
  */
 bool config_load_fleet(struct config **out, const char *path,
+    config_report_fn *report, void *arg);
+/**
+ * Do as config_load() does, for a monitor that serves nobody: the file of app
+ * is not looked at, and may be missing.
+ */
+bool config_load_monitor(struct config **out, const char *path,
     config_report_fn *report, void *arg);
 /** Free the configuration and set *config to NULL; NULL *config is a no-op. */
 void config_free(struct config **config);

@@ -139,7 +139,7 @@ load_section(struct load *load, struct section *section, void *base)
 {
 	for (size_t i = 0; i < option_count(); i++)
 		if (option_at(i)->section == section->kind &&
-		    !(load->host && is_app(option_at(i))))
+		    !((load->host || load->monitor) && is_app(option_at(i))))
 			load_setting(load, section, option_at(i), base);
 }
 
@@ -230,7 +230,7 @@ load_python(struct load *load)
 	    sizeof(*config->python))) == NULL)
 		return false;
 	load_section(load, section, config->python);
-	return load->host ||
+	return load->host || load->monitor ||
 	    session_for_python(&config->fleet, &load->memory);
 }
 

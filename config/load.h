@@ -24,6 +24,7 @@ struct load {
 	struct mistakes mistakes;
 	bool complete;		/* no syntax error: all was seen */
 	bool host;		/* for a host: without application and user */
+	bool monitor;		/* for a monitor alone: without application */
 };
 
 /* Note that memory ran out. */

@@ -197,7 +197,7 @@ command_monitor(struct options *options)
 	bool		   ran;
 
 	complaints->patience_ms = 0;
-	if (!config_load_fleet(&config, options->config, complaints_line,
+	if (!config_load_monitor(&config, options->config, complaints_line,
 		complaints))
 		return EXIT_FAILURE;
 	for (size_t i = 0; i < config->warning_count; i++)
@@ -208,7 +208,8 @@ command_monitor(struct options *options)
 	return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Have a running fleet do what @signal means, and wait for the outcome. */
+/* Have a running fleet do what @signal means, and wait for the outcome. Of the
+ * application its master says what is wrong: a monitor alone has none. */
 static int
 ask(struct options *options, int signal)
 {
@@ -216,7 +217,7 @@ ask(struct options *options, int signal)
 	struct mews_error error;
 	enum ask_outcome  outcome;
 
-	if (!config_load(&config, options->config, complaints_line,
+	if (!config_load_monitor(&config, options->config, complaints_line,
 		options->complaints))
 		return EXIT_FAILURE;
 	outcome = ask_master(config, signal, complaints_line,

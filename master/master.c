@@ -21,6 +21,7 @@
 #include "monitor.h"
 #include "parts.h"
 #include "places.h"
+#include "room.h"
 #include "takeover.h"
 
 #include <errno.h>
@@ -37,7 +38,6 @@
 
 #define QUIT_MS	     1000 /* from QUIT to KILL */
 #define INHERITED_MS 3000 /* until a killed master's workers are gone */
-#define SPARE_SLOTS  64	  /* to grow, and for processes that join */
 #define HOLD_MS	     50	  /* to wait for our own TERM after a worker's proper
 			     end */
 
@@ -100,7 +100,7 @@ master_create_fleet(struct master *m, struct mews_error *error)
 	struct mews_config fleet = m->config->fleet;
 
 	m->start_workers = m->config->workers;
-	m->slots = 2 * m->config->workers + SPARE_SLOTS;
+	m->slots = room_slots(m->config->workers);
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
 	fleet.workers = m->config->workers;
@@ -291,9 +291,15 @@ static void
 master_resize(struct master *m, bool more)
 {
 	struct workers *workers = &m->now->workers;
-	bool		done = more ? workers_grow(workers) :
-				      workers_shrink(workers);
+	bool		done;
 
+	if (m->keeps) {
+		log_write(&m->log, MEWS_LOG_WARNING, "not_resized",
+		    "workers=0 hint=\"a monitor that serves nobody has "
+		    "none\"");
+		return;
+	}
+	done = more ? workers_grow(workers) : workers_shrink(workers);
 	log_write(&m->log, done ? MEWS_LOG_INFO : MEWS_LOG_WARNING,
 	    done ? "resized" : "not_resized", "workers=%u slots=%u",
 	    workers->count, workers->slots);
@@ -459,8 +465,6 @@ master_loop(struct master *m)
 			    places_patience(&m->now->workers));
 		if ((want & WANT_REAP) || m->held_until != 0)
 			master_reap(m);
-		if (m->keeps)
-			want &= ~(unsigned)WANT_CHANGE;
 		if (want & WANT_LOGS)
 			logs_renew(m);
 		m->wanted |= want & WANT_CHANGE;

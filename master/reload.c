@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "parts.h"
+#include "room.h"
 #include "trial.h"
 
 #include <errno.h>
@@ -137,11 +138,14 @@ check_fixed(struct master *m, const struct config *to)
 	const struct config *from = m->config;
 	const struct {
 		const char *key, *was, *is;
+		unsigned    line;
 	} fixed[] = {
-		{ "instance", from->fleet.instance, to->fleet.instance },
-		{ "runtime_dir", from->runtime_dir, to->runtime_dir },
-		{ "user", from->user, to->user },
-		{ "group", from->group, to->group },
+		{ "instance", from->fleet.instance, to->fleet.instance,
+		    to->instance_line },
+		{ "runtime_dir", from->runtime_dir, to->runtime_dir,
+		    to->runtime_dir_line },
+		{ "user", from->user, to->user, to->user_line },
+		{ "group", from->group, to->group, to->user_line },
 	};
 	char line[1024];
 	bool good = true;
@@ -150,8 +154,9 @@ check_fixed(struct master *m, const struct config *to)
 		if (is_same(fixed[i].was, fixed[i].is))
 			continue;
 		good = false;
-		snprintf(line, sizeof(line), "%s: %s cannot change while the "
-		    "fleet runs: it is %s%s%s", to->path, fixed[i].key,
+		snprintf(line, sizeof(line), "%s:%u: %s cannot change while "
+		    "the fleet runs: it is %s%s%s", to->path, fixed[i].line,
+		    fixed[i].key,
 		    fixed[i].was == NULL ? "not set" : "\"",
 		    fixed[i].was == NULL ? "" : fixed[i].was,
 		    fixed[i].was == NULL ? "" : "\"");
@@ -164,24 +169,28 @@ check_fixed(struct master *m, const struct config *to)
 static unsigned
 count_of(const struct master *m, const struct config *to)
 {
+	if (m->keeps)
+		return 0;
 	return to->workers == m->config->workers ? m->now->workers.count :
 						   to->workers;
 }
 
+/* Each process has a slot, or is about to take one. */
 static bool
 check_room(struct master *m, const struct config *to)
 {
-	const struct generation *g;
-	unsigned		 living = 0;
-	char			 line[300];
+	const unsigned count = count_of(m, to);
+	const unsigned living = room_living(&m->generations);
+	const unsigned others = room_others(&m->generations,
+	    m->runtime.segment_path);
+	char	       line[400];
 
-	TAILQ_FOREACH(g, &m->generations, entry)
-		living += workers_living(&g->workers);
-	if (living + count_of(m, to) <= m->slots)
+	if (living + others + count <= m->slots)
 		return true;
-	snprintf(line, sizeof(line), "%s: workers: no room for %u beside %u "
-	    "that live: the segment has %u slots; try again when fewer drain, "
-	    "or restart", to->path, count_of(m, to), living, m->slots);
+	snprintf(line, sizeof(line), "%s:%u: workers: no room for %u beside %u "
+	    "that live, and %u other processes: the segment has %u slots; try "
+	    "again when fewer drain, or restart", to->path, to->workers_line,
+	    count, living, others, m->slots);
 	reload_say(m, line);
 	return false;
 }
@@ -195,7 +204,7 @@ try(struct master *m, struct generation *g, int answer)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	master_disown(m, &log, "trial", -1);
 	mews_fleet_resolve(g->fleet);
-	_exit(trial_report(g->config, answer) ? 0 : 1);
+	_exit(m->keeps || trial_report(g->config, answer) ? 0 : 1);
 }
 
 static bool
@@ -239,7 +248,7 @@ prepare(struct master *m, struct config *to, struct mews_error *error)
 	m->reload.next = g;
 	fleet.abi = MEWS_ABI;
 	if (!logs_set(m, &g->log, to, error) ||
-	    !listeners_init(&g->listeners, to, error))
+	    (!m->keeps && !listeners_init(&g->listeners, to, error)))
 		return false;
 	listeners_adopt(&g->listeners, &m->now->listeners);
 	if (!listeners_init_own(&g->admin, &g->admin_config, error))
@@ -263,12 +272,14 @@ reload_begin(struct master *m)
 	struct config	 *to;
 	struct mews_error error = { .message = "" };
 	char		  path[512];
+	bool		  good;
 
 	reload_give_up(m, RELOAD_REPLACED, "another reload began");
 	reload_ask(m);
 	log_write(&m->log, MEWS_LOG_INFO, "reload", "config=%s",
 	    logfmt_value(path, sizeof(path), m->config->path));
-	if (!config_load(&to, m->config->path, reload_say, m)) {
+	if (!(m->keeps ? config_load_monitor : config_load)(&to,
+		m->config->path, reload_say, m)) {
 		reload_give_up(m, RELOAD_REFUSED, "the configuration is wrong");
 		return;
 	}
@@ -277,7 +288,9 @@ reload_begin(struct master *m)
 		    "warning=%s", logfmt_value(path, sizeof(path),
 		    to->warnings[i]));
 	/* Both say all that is wrong. */
-	if (!check_fixed(m, to) || !check_room(m, to)) {
+	good = check_fixed(m, to);
+	good &= check_room(m, to);
+	if (!good) {
 		config_free(&to);
 		reload_give_up(m, RELOAD_REFUSED, "not while the fleet runs");
 		return;
@@ -407,7 +420,7 @@ reload_go_on(struct master *m)
 		if (has_failed(&r->next->workers))
 			reload_give_up(m, RELOAD_REFUSED, "a worker ended "
 			    "before all were ready; the log says why");
-		else if (r->next->workers.all_ready)
+		else if (m->keeps || r->next->workers.all_ready)
 			switch_over(m);
 	}
 	free_gone(m);

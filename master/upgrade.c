@@ -6,6 +6,7 @@
 #include "handover.h"
 #include "parts.h"
 #include "places.h"
+#include "room.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -84,17 +85,17 @@ add_wakes(FILE *to, const struct master *m)
 static char *
 describe(const struct master *m, int channel)
 {
-	const struct generation *g, *now = m->now;
+	const struct generation *now = m->now;
 	const char		*between = "sockets=";
-	unsigned		 living = 0;
+	unsigned		 living;
 	char			*text = NULL;
 	size_t			 size;
 	FILE			*to = open_memstream(&text, &size);
 
 	if (to == NULL)
 		return NULL;
-	TAILQ_FOREACH(g, &m->generations, entry)
-		living += workers_living(&g->workers);
+	living = room_living(&m->generations) +
+	    room_others(&m->generations, m->runtime.segment_path);
 	keep(channel);
 	keep(runtime_pid_fd(&m->runtime));
 	fprintf(to, "channel=%d\npid_file=%d\n", channel,
@@ -202,6 +203,12 @@ upgrade_begin(struct master *m)
 	if (getpid() == 1) {
 		refuse(m, "the master is process 1, which cannot be replaced: "
 		    "start another container");
+		return;
+	}
+	if (m->keeps) {
+		refuse(m, "a monitor that serves nobody is started anew "
+		    "instead: who is attached goes on, and attaches to the "
+		    "next one");
 		return;
 	}
 	if (u->pid != 0) {

@@ -9,6 +9,7 @@
 
 #include <mews.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ static void
 begin(const char *more)
 {
 	fleet_init(fleet, more);
+	ck_assert_int_eq(chown(fleet->config, fleet_user(), (gid_t)-1), 0);
 	ck_assert_int_eq(setuid(fleet_user()), 0);
 }
 
@@ -144,9 +146,9 @@ START_TEST(processes_attach_to_a_monitor_of_its_own)
 	ck_assert_int_eq(fleet_get(fleet, "/"), 0);
 	join();
 	fleet_wait(shows("pid", getpid()));
-	/* Workers would be reloaded or resized: there are none. */
-	fleet_signal(fleet, SIGHUP);
+	/* Workers would be resized: there are none. */
 	fleet_signal(fleet, SIGTTIN);
+	fleet_wait(fleet_logged(fleet, "event=not_resized workers=0") == 1);
 	/* A monitor is replaced, and nobody notices. */
 	monitor = fleet_monitor(fleet);
 	ck_assert_int_eq(kill(monitor, SIGKILL), 0);
@@ -156,6 +158,124 @@ START_TEST(processes_attach_to_a_monitor_of_its_own)
 	leave();
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_ne(access(fleet->runtime, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_reload_changes_what_is_watched)
+{
+	struct said said;
+	pid_t	    monitor;
+
+	begin("");
+	keep();
+	join();
+	monitor = fleet_monitor(fleet);
+	mews(&said, "drain", "a", "-c", fleet->config, NULL);
+	fleet_edit(fleet, "endpoint \"a\"", "health { interval = 100ms }\n"
+	    "endpoint \"z\" { conninfo = \"host=127.0.0.1 port=9\" }\n"
+	    "endpoint \"a\"");
+	mews(&said, "reload", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s%s", said.err,
+	    fleet_log_text(fleet));
+	fleet_wait(turn() == MEWS_TURN_PAST);
+	fleet_wait(is_replaced(monitor));
+	/* A process that was attached goes on, and attaches anew. */
+	ck_assert(shows("pid", getpid()));
+	leave();
+	join();
+	ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	ck_assert_ptr_nonnull(strstr(said.out, "\"name\":\"z\""));
+	ck_assert_ptr_nonnull(strstr(said.out, "\"drained\""));
+	ck_assert_ptr_nonnull(strstr(said.out, "\"generation\":2"));
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+	ck_assert_int_eq(fleet_logged(fleet, "level=error"), 0);
+}
+END_TEST
+
+START_TEST(what_a_monitor_does_not_do_is_refused_by_name)
+{
+	struct said said;
+
+	begin("");
+	keep();
+	join();
+	fleet_edit(fleet, "instance = \"test\"", "instance = \"tost\"");
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(fleet_logged(fleet, "event=reload_refused") == 1);
+	ck_assert_int_eq(fleet_logged(fleet,
+	    "mews.conf:3: instance cannot change"), 1);
+	fleet_edit(fleet, "instance = \"tost\"", "instance = \"test\"");
+	fleet_edit(fleet, "role = any", "role = none");
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(fleet_logged(fleet, "event=reload_refused") == 2);
+	ck_assert_int_eq(fleet_logged(fleet, "mews.conf:8: "), 1);
+	fleet_edit(fleet, "role = none", "role = any");
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_ptr_nonnull(strstr(said.err, "started anew instead"));
+	ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* To people, and to programs; with the name of its program. */
+START_TEST(status_tells_who_is_attached_from_workers)
+{
+	struct said said;
+	char	    text[80];
+
+	begin("");
+	keep();
+	mews(&said, "status", "-c", fleet->config, NULL);
+	ck_assert_ptr_null(strstr(said.out, "attached"));
+	join();
+	fleet_wait(shows("pid", getpid()));
+	mews(&said, "status", "-c", fleet->config, NULL);
+	ck_assert_ptr_nonnull(strstr(said.out,
+	    ", 0 workers, 0 ready, 1 attached\n"));
+	ck_assert_ptr_nonnull(strstr(said.out, "heartbeat  attached\n"));
+	snprintf(text, sizeof(text), "  %.15s\n",
+	    program_invocation_short_name);
+	ck_assert_ptr_nonnull(strstr(said.out, text));
+	mews(&said, "status", "-c", fleet->config, "--json", NULL);
+	snprintf(text, sizeof(text), "\"attached\":\"%.15s\"",
+	    program_invocation_short_name);
+	ck_assert_ptr_nonnull(strstr(said.out, text));
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
+/* Only root has somebody to become. */
+START_TEST(a_monitor_becomes_the_user_and_the_group_that_are_named)
+{
+	fleet_init(fleet, "");
+	if (getuid() == 0)
+		fleet_edit(fleet, "workers = 2",
+		    "workers = 2\nuser = \"nobody:nogroup\"");
+	keep();
+	ck_assert_int_eq(fleet_end(fleet, SIGINT), 0);
+}
+END_TEST
+
+/* A slot that is taken is none for a worker of the next generation. */
+START_TEST(a_reload_counts_who_is_attached)
+{
+	begin("");
+	fleet_start(fleet);
+	join();
+	fleet_wait(shows("pid", getpid()));
+	/* The segment has 68 slots. */
+	fleet_edit(fleet, "workers = 2", "workers = 66");
+	fleet_signal(fleet, SIGHUP);
+	fleet_wait(fleet_logged(fleet, "event=reload_refused") == 1);
+	ck_assert_int_eq(fleet_logged(fleet, "mews.conf:5: workers: no room "
+	    "for 66 beside 2 that live, and 1 other processes"), 1);
+	leave();
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
 END_TEST
 
@@ -258,6 +378,12 @@ keep_suite(void)
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, processes_attach_to_a_monitor_of_its_own);
+	tcase_add_test(tcase, a_reload_changes_what_is_watched);
+	tcase_add_test(tcase, what_a_monitor_does_not_do_is_refused_by_name);
+	tcase_add_test(tcase, status_tells_who_is_attached_from_workers);
+	tcase_add_test(tcase,
+	    a_monitor_becomes_the_user_and_the_group_that_are_named);
+	tcase_add_test(tcase, a_reload_counts_who_is_attached);
 	tcase_add_test(tcase, the_monitor_gives_back_the_slots_of_the_dead);
 	tcase_add_loop_test(tcase, the_next_service_is_attached_to_again, 0,
 	    sizeof(ends) / sizeof(ends[0]));
