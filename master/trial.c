@@ -9,9 +9,11 @@
 #include "trial.h"
 
 #include "fail.h"
+#include "files.h"
 #include "listener.h"
 #include "logs.h"
 #include "privileges.h"
+#include "room.h"
 #include "runtime.h"
 #include "standard.h"
 #include "worker.h"
@@ -61,6 +63,28 @@ try_tcp(const struct config *config, struct mews_error *error)
 	    listeners_bind(&set, LISTENER_TCP, 0, error);
 	listeners_close(&set);
 	return done;
+}
+
+/* In the child, as the user who serves: warn of what goes well for a while. */
+static void
+warn(FILE *to, const struct config *config, const struct privileges *who)
+{
+	uint64_t allowed = files_allowed(false), besides, clients;
+
+	if (access(config->path, R_OK) != 0)
+		fprintf(to, "%s:%u: warning: user %s cannot read this file, "
+		    "and so cannot reload it: %s\n", config->path,
+		    config->user_line, who->name, strerror(errno));
+	clients = config->http.max_connections;
+	besides = files_besides_clients(&config->fleet,
+	    room_slots(config->workers));
+	if (allowed < besides + clients)
+		fprintf(to, "%s:%u: warning: http: max_connections = %ju: a "
+		    "worker may have %ju descriptors (nofile), and needs %ju "
+		    "besides: raise ulimit -n, or LimitNOFILE= of its unit, "
+		    "to %ju\n", config->path, config->http_line,
+		    (uintmax_t)clients, (uintmax_t)allowed,
+		    (uintmax_t)besides, (uintmax_t)(besides + clients));
 }
 
 /* In the child: be ended by ALRM if it takes longer than a worker may hang. */
@@ -120,8 +144,10 @@ child(const struct config *config, const struct privileges *who, bool all,
 		    &error);
 		good &= say(to, listeners_check_unix(config, &error), &error);
 	}
-	if (whole)
+	if (whole) {
 		good &= say(to, logs_check(config, who->name, &error), &error);
+		warn(to, config, who);
+	}
 	fflush(to);
 	limit_time(config);
 	good &= say(to, try_application(config, &error), &error);

@@ -10,6 +10,7 @@
  * so that each leave together.
  */
 #include "doing.h"
+#include "files.h"
 #include "front.h"
 #include "loop.h"
 #include "watchdog.h"
@@ -20,15 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define LAST_S .1	   /* for idle clients, at the end of
 			      graceful_timeout */
 #define BEAT_MAX_S 5.	   /* between two heartbeats of an idle worker */
-#define FILES_WANTED 65536 /* descriptors, where the hard limit allows it */
-#define FILES_SPARE 64	   /* neither for clients nor for servers */
 
 struct mews_worker {
 	struct worker_args args;
@@ -125,23 +123,12 @@ static void
 raise_files(const struct mews_config *fleet, unsigned slots,
     struct config_http *http)
 {
-	struct rlimit files;
-	rlim_t spoken_for = FILES_SPARE + slots;
+	uint64_t besides = files_besides_clients(fleet, slots);
+	uint64_t allowed = files_allowed(true);
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
-		return;
-	if (files.rlim_cur < FILES_WANTED) {
-		files.rlim_cur = MIN(files.rlim_max, FILES_WANTED);
-		setrlimit(RLIMIT_NOFILE, &files);
-		getrlimit(RLIMIT_NOFILE, &files);
-	}
-	for (size_t i = 0; i < fleet->group_count; i++)
-		spoken_for += fleet->groups[i].connection_count == 0 ?
-		    MEWS_CONNECTION_COUNT_DEFAULT :
-		    fleet->groups[i].connection_count;
-	if (files.rlim_cur < spoken_for + http->max_connections)
-		http->max_connections = files.rlim_cur <= spoken_for + 1 ?
-		    1 : (uint32_t)(files.rlim_cur - spoken_for);
+	if (allowed < besides + http->max_connections)
+		http->max_connections = allowed <= besides + 1 ? 1 :
+		    (uint32_t)(allowed - besides);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -255,6 +256,31 @@ START_TEST(names_of_files_reach_no_terminal_raw)
 }
 END_TEST
 
+/* The file, if root asks for somebody else; the descriptors always. */
+START_TEST(check_warns_of_what_goes_well_at_first_only)
+{
+	const struct rlimit few = { 500, 500 };
+	struct said	    said;
+	char		    text[400];
+
+	fleet_init(fleet, "http {\n\tmax_connections = 1000\n}\n");
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_str_eq(said.err, "");
+	ck_assert_int_eq(chmod(fleet->config, 0600), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	mews(&said, "check", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 0);
+	snprintf(text, sizeof(text), "%s:10: warning: http: max_connections = "
+	    "1000: a worker may have 500 descriptors", fleet->config);
+	ck_assert_msg(strstr(said.err, text) != NULL, "%s", said.err);
+	if (getuid() != 0)
+		return;
+	snprintf(text, sizeof(text), "%s:1: warning: user nobody cannot read "
+	    "this file", fleet->config);
+	ck_assert_msg(strstr(said.err, text) != NULL, "%s", said.err);
+}
+END_TEST
+
 static Suite *
 rights_suite(void)
 {
@@ -278,6 +304,7 @@ rights_suite(void)
 	    a_lock_of_a_stranger_on_an_old_pid_file_stops_no_start, 0, 2);
 	tcase_add_test(tcase, a_look_at_the_wrong_moment_stops_no_start);
 	tcase_add_test(tcase, names_of_files_reach_no_terminal_raw);
+	tcase_add_test(tcase, check_warns_of_what_goes_well_at_first_only);
 	return suite;
 }
 
