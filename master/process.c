@@ -230,8 +230,9 @@ process_end_text(char *buffer, size_t size, int wait_status)
 const char *
 process_doing(char *buffer, size_t size, pid_t pid)
 {
-	char	    stat[512], wchan[64];
+	char	    stat[512], wchan[64], call[128];
 	const char *state;
+	size_t	    used;
 
 	strlcpy(buffer, "os_state=?", size);
 	/* The state follows the name, which may contain a ")". */
@@ -244,5 +245,11 @@ process_doing(char *buffer, size_t size, pid_t pid)
 		strlcat(buffer, " wchan=", size);
 		strlcat(buffer, wchan, size);
 	}
+	/* "running", or a number and its arguments; often only for root. */
+	used = strlen(buffer);
+	if (proc_read(pid, "syscall", call, sizeof(call)) > 0 &&
+	    isdigit((unsigned char)call[0]))
+		snprintf(buffer + used, size - used, " syscall=%d",
+		    atoi(call));
 	return buffer;
 }

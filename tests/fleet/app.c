@@ -3,6 +3,7 @@
  *
  *	/hang	never returns: the worker's heart stops
  *	/spin	the same, busy and with all signals blocked
+ *	/loop	the same, busy, once it has asked for a query
  *	/crash	ends the worker at once
  *	/slow	takes 300 ms
  *	/leak	keeps 300 MB more
@@ -104,6 +105,23 @@ test_spin(void)
 }
 
 static void
+test_answer(void *request, const struct mews_result *result)
+{
+	mews_reply_failure(request, result);
+}
+
+static void
+test_loop(struct mews_request *request)
+{
+	const struct mews_query_args args = {
+		.sql = "select 1 /* never answered */" };
+
+	mews_request_query(request, "read", &args, test_answer);
+	for (volatile int spins = 0;; spins = 1 - spins)
+		;
+}
+
+static void
 test_request(void *state, struct mews_request *request)
 {
 	const char *path = mews_request_path(request);
@@ -116,6 +134,8 @@ test_request(void *state, struct mews_request *request)
 		pause();
 	if (strcmp(path, "/spin") == 0)
 		test_spin();
+	if (strcmp(path, "/loop") == 0)
+		test_loop(request);
 	if (strcmp(path, "/slow") == 0)
 		usleep(300000);
 	if (strcmp(path, "/leak") == 0)

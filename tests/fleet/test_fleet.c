@@ -276,27 +276,6 @@ START_TEST(a_fleet_of_which_nobody_starts_says_so_and_keeps_trying)
 }
 END_TEST
 
-START_TEST(a_worker_that_hangs_is_described_killed_and_replaced)
-{
-	pid_t client;
-
-	fleet_init(fleet, "worker_timeout = 2s\n");
-	fleet_start(fleet);
-	if ((client = fork()) == 0)
-		_exit(fleet_get(fleet, "/hang") == 0 ? 0 : 1);
-	fleet_wait(fleet_logged(fleet, "event=worker_hangs") == 1);
-	fleet_wait(fleet_logged(fleet, "os_state=S") == 1);
-	/* The worker says it in its own words. */
-	fleet_wait(fleet_logged(fleet, "event=worker_stuck in=request") == 1);
-	ck_assert_int_eq(fleet_logged(fleet, "method=GET path=/hang"), 1);
-	ck_assert_int_eq(fleet_logged(fleet, "app.so+0x"), 1);
-	ck_assert_int_eq(waitpid(client, NULL, 0), client);
-	fleet_wait(both_answer());
-	ck_assert_int_eq(fleet_logged(fleet, "event=worker_exited"), 1);
-	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
-}
-END_TEST
-
 START_TEST(workers_are_not_blamed_for_a_stop_of_everybody)
 {
 	pid_t workers[FLEET_WORKERS_MAX];
@@ -561,8 +540,6 @@ fleet_suite(void)
 	    a_request_that_crashes_workers_does_not_empty_the_fleet);
 	tcase_add_test(tcase,
 	    a_fleet_of_which_nobody_starts_says_so_and_keeps_trying);
-	tcase_add_test(tcase,
-	    a_worker_that_hangs_is_described_killed_and_replaced);
 	tcase_add_test(tcase,
 	    workers_are_not_blamed_for_a_stop_of_everybody);
 	tcase_add_test(tcase,
