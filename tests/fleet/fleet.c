@@ -343,7 +343,7 @@ static int
 get(int fd, const char *path, char *answer, size_t size)
 {
 	const struct timeval limit = { .tv_sec = FLEET_WAIT_MS / 1000 };
-	char		     request[200];
+	char		     request[2048];
 	size_t		     length = 0;
 	ssize_t		     got;
 	int		     status = 0;

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int
@@ -52,16 +54,27 @@ client_ask(int fd, const char *request, bool *last)
 	return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 ? NULL : "a status";
 }
 
-static void
-client_run(const struct fleet *fleet, struct load *load, int number)
+static int64_t
+now_us(void)
 {
-	const char *request = number == 0 ?
-	    "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" :
-	    "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void
+client_run(const struct fleet *fleet, struct load *load, int number,
+    const struct load_client *client)
+{
+	char	    request[200];
 	const char *why;
 	bool	    last = true;
 	int	    fd = -1;
+	int64_t	    next = now_us(), wait;
 
+	snprintf(request, sizeof(request),
+	    "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", client->path);
 	while (!atomic_load(&load->over)) {
 		if (last && (fd = client_connect(fleet)) == -1)
 			why = strerror(errno);
@@ -77,8 +90,9 @@ client_run(const struct fleet *fleet, struct load *load, int number)
 			close(fd);
 			atomic_fetch_add(&load->closed, 1);
 		}
-		/* The last one rests between its requests. */
-		usleep(number == LOAD_CLIENTS - 1 ? 20000 : 500);
+		next = MAX(next + client->every_us, now_us() + client->rest_us);
+		while ((wait = next - now_us()) > 0)
+			usleep((useconds_t)wait);
 	}
 	_exit(0);
 }
@@ -86,14 +100,30 @@ client_run(const struct fleet *fleet, struct load *load, int number)
 struct load *
 load_begin(const struct fleet *fleet)
 {
+	static const struct load_client clients[LOAD_CLIENTS] = {
+		{ .path = "/slow", .rest_us = 500 },
+		{ .path = "/", .rest_us = 500 },
+		{ .path = "/", .rest_us = 500 },
+		{ .path = "/", .rest_us = 20000 },
+	};
+
+	return load_begin_with(fleet, clients, LOAD_CLIENTS);
+}
+
+struct load *
+load_begin_with(const struct fleet *fleet, const struct load_client *clients,
+    int count)
+{
 	struct load *load = mmap(NULL, sizeof(*load), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(load, MAP_FAILED);
+	ck_assert_int_le(count, LOAD_CLIENTS_MAX);
 	load->began = fleet_now();
-	for (int i = 0; i < LOAD_CLIENTS; i++)
+	load->count = count;
+	for (int i = 0; i < count; i++)
 		if ((load->clients[i] = fork()) == 0)
-			client_run(fleet, load, i);
+			client_run(fleet, load, i, &clients[i]);
 	return load;
 }
 
@@ -103,7 +133,7 @@ load_end(const struct fleet *fleet, struct load *load, const char *what)
 	int64_t took = fleet_now() - load->began;
 
 	atomic_store(&load->over, true);
-	for (int i = 0; i < LOAD_CLIENTS; i++)
+	for (int i = 0; i < load->count; i++)
 		waitpid(load->clients[i], NULL, 0);
 	fprintf(stderr, "# %s: %u requests, %jd a second, %u failed\n", what,
 	    load->answered, (intmax_t)(load->answered * 1000 / took),

@@ -5,6 +5,8 @@
  *	/lease	the same in a transaction on a lease
  *	/nap	a statement of 700 ms
  *	/work	a transaction of that and a commit
+ *	/rest?group=G&ms=N	a statement of N ms in the group
+ *	/trade?group=G&ms=N	a transaction of that and a commit
  *	/...	answers at once
  */
 #include <mews/app.h>
@@ -122,6 +124,38 @@ begin_work(struct mews_request *request)
 }
 
 static void
+query_rest(struct mews_request *request, const char *group_name)
+{
+	const struct mews_param ms =
+	    mews_param_text(mews_request_param(request, "ms"));
+	struct mews_query_args args = { .params = &ms, .param_count = 1,
+		.sql = "select pg_sleep($1::float8 / 1000) /* rest */" };
+
+	mews_request_query(request, group_name, &args, on_nap);
+}
+
+static void
+on_traded(void *arg, const struct mews_result *result)
+{
+	if (mews_result_status(result) == MEWS_OK)
+		mews_request_commit(arg, on_nap);
+	else
+		mews_reply_failure(arg, result);
+}
+
+static void
+on_begun(struct mews_request *request, struct mews_lease *lease)
+{
+	const struct mews_param ms =
+	    mews_param_text(mews_request_param(request, "ms"));
+	struct mews_query_args args = { .params = &ms, .param_count = 1,
+		.sql = "select pg_sleep($1::float8 / 1000) /* trade */" };
+
+	(void)lease;
+	mews_request_query(request, NULL, &args, on_traded);
+}
+
+static void
 sleeper_request(void *state, struct mews_request *request)
 {
 	const char *path = mews_request_path(request);
@@ -131,6 +165,11 @@ sleeper_request(void *state, struct mews_request *request)
 	if (strcmp(path, "/nap") == 0)
 		mews_request_query(request, "write", &(struct mews_query_args) {
 		    .statement = nap }, on_nap);
+	else if (strcmp(path, "/rest") == 0)
+		query_rest(request, mews_request_param(request, "group"));
+	else if (strcmp(path, "/trade") == 0)
+		mews_request_begin(request,
+		    mews_request_param(request, "group"), NULL, on_begun);
 	else if (strcmp(path, "/work") == 0)
 		begin_work(request);
 	else if (strcmp(path, "/sleep") == 0)
