@@ -18,7 +18,7 @@ bool parent_is_valid(const char *text);
 static inline void
 parent_keep(char kept[PARENT_LENGTH + 1], const char *text)
 {
-	if (strnlen(text, PARENT_LENGTH + 1) == PARENT_LENGTH)
+	if (strlen(text) == PARENT_LENGTH)
 		memcpy(kept, text, PARENT_LENGTH + 1);
 	else
 		kept[0] = '\0';

@@ -69,7 +69,7 @@ has_deadline(const struct mews_query_args *args)
 	return args->deadline_ms != 0 && args->deadline_ms != MEWS_FOREVER;
 }
 
-static void __attribute__((noinline))
+static inline void
 set_parent(struct query *query, const char *traceparent)
 {
 	parent_keep(query->parent, traceparent);
