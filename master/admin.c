@@ -31,6 +31,7 @@
 #define IDLE_MS	     60000
 #define REQUEST_MS   5000
 #define HEADER_SIZE  16384
+#define SEND_BUFFER  32768 /* bytes that the kernel keeps for a client */
 #define SWEEP_S	     1.0
 #define BEAT_S	     1.0
 
@@ -172,14 +173,18 @@ static const struct http_calls calls = {
 static void
 on_acceptable(struct ev_loop *ev, ev_io *watcher, int revents)
 {
-	struct admin *admin = watcher->data;
-	int	      fd;
+	static const int buffer = SEND_BUFFER;
+	struct admin	*admin = watcher->data;
+	int		 fd;
 
 	(void)ev;
 	(void)revents;
 	fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1)
 		return;
+	/* A page that is open and reads nothing shall be found in seconds, not
+	 * once megabytes of news wait in the kernel. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
 	if (admin->server.count >= CLIENTS_MAX)
 		close(fd);
 	else
