@@ -34,6 +34,8 @@ struct bench {
 	unsigned endpoints; /* the same server under so many names */
 	bool count_sends;   /* instructions: of the calls that send, or take
 			       and give, only */
+	bool traced; /* each query has a traceparent, and slow ones would be
+			logged with all there is */
 	bool measuring;	    /* warm, and what happens now is counted */
 	bool stop;	    /* send no more */
 	uint64_t limit;	    /* nor more than so many */

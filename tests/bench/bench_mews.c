@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+#define SLOW_MS	     60000
 #define OPEN_SECONDS 20 /* until every connection is there */
 
 /* A lease and its query, of mode lease; as many as may be held at a time. */
@@ -217,6 +219,11 @@ make_fleet(const struct bench *bench)
 		.pipeline = bench->mode == BENCH_SYNC ||
 			bench->mode == BENCH_BATCH ? bench->inflight : 1,
 		.queue = bench->inflight,
+		.slow_query = bench->traced ? SLOW_MS : 0,
+		.slow_query_parameters = bench->traced ? MEWS_SWITCH_ON :
+							 MEWS_SWITCH_OFF,
+		.trace_comments = bench->traced ? MEWS_SWITCH_ON :
+						  MEWS_SWITCH_OFF,
 	};
 	struct mews_config config = {
 		.abi = MEWS_ABI,
@@ -291,7 +298,8 @@ mews_open(struct bench *bench)
 		BENCH_SQL, 0, NULL) != MEWS_OK)
 		errx(1, "statement");
 	mews->args = (struct mews_query_args) { .statement = mews->statement,
-		.params = &mews->id, .param_count = 1 };
+		.params = &mews->id, .param_count = 1,
+		.traceparent = bench->traced ? TRACEPARENT : NULL };
 	if (bench->mode == BENCH_LEASE) {
 		mews->holders = calloc(bench->inflight,
 		    sizeof(mews->holders[0]));

@@ -42,6 +42,8 @@ static const char usage[] =
     "  --seconds S          how long (2), or\n"
     "  --queries N          how many\n"
     "  --raw                in bare libpq instead (lease: as single)\n"
+    "  --traced             each query has a traceparent; slow_query,\n"
+    "                       slow_query_parameters and trace_comments are on\n"
     "  --count-allocations  print malloc, calloc and realloc calls per query,\n"
     "                       those of libpq and those of all others\n"
     "  --count-instructions print instructions per query, counted in a copy\n"
@@ -135,6 +137,7 @@ parse(struct options *o, int argc, char **argv)
 		{ "count-allocations", no_argument, NULL, 'a' },
 		{ "count-instructions", no_argument, NULL, 'i' },
 		{ "count-sends", no_argument, NULL, 'o' },
+		{ "traced", no_argument, NULL, 't' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -182,6 +185,9 @@ parse(struct options *o, int argc, char **argv)
 		case 'o':
 			o->count_instructions = true;
 			o->bench.count_sends = true;
+			break;
+		case 't':
+			o->bench.traced = true;
 			break;
 		case 'p':
 			o->profile = optarg;

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -165,6 +166,7 @@ class Programs:
 		self.app = build / "worker/examples/techempower.so"
 		self.pool = build / "tests/bench/bench_pool"
 		self.view = build / "tests/bench/bench_view"
+		self.scrape = build / "tests/bench/bench_scrape"
 		for program in vars(self).values():
 			if not program.exists():
 				raise Failure(f"{program}: not built")
@@ -191,9 +193,10 @@ def microseconds(text):
 	return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}[unit]
 
 
-def wrk(url, connections, seconds, threads=1):
+def wrk(url, connections, seconds, threads=1, header=None):
 	out = run(["wrk", "--latency", "-t", threads, "-c", connections, "-d",
-	    f"{seconds}s", "--timeout", "5s", url], seconds=seconds + 30)
+	    f"{seconds}s", "--timeout", "5s",
+	    *(["-H", header] if header else []), url], seconds=seconds + 30)
 	errors = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
 	trouble = re.search(r"Socket errors: (.*)", out)
 	if trouble:
@@ -212,6 +215,24 @@ def wrk(url, connections, seconds, threads=1):
 	}
 
 
+@contextlib.contextmanager
+def scraped(port):
+	"""Ask for the metrics all the time, every 100 ms; None: nobody does."""
+	over = threading.Event()
+
+	def scrape():
+		while port is not None and not over.wait(0.1):
+			get(port, "/metrics")
+
+	thread = threading.Thread(target=scrape)
+	thread.start()
+	try:
+		yield
+	finally:
+		over.set()
+		thread.join()
+
+
 def get(port, path):
 	"""The status of one request; 0: nobody answers yet."""
 	with contextlib.suppress(OSError):
@@ -227,8 +248,9 @@ class Fleet:
 	"""A fleet of the sample application, for a with statement."""
 
 	def __init__(self, programs, workers, endpoints, read="role = any",
-	    write="role = primary"):
+	    write="role = primary", admin=False):
 		self.programs = programs
+		self.others = 3 if admin else 2	# master and monitor
 		self.workers = workers
 		# Not below the servers' directory, which is not root's.
 		self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mews."))
@@ -238,12 +260,15 @@ class Fleet:
 		app = shutil.copy(programs.app, self.dir)
 		self.port = free_port()
 		self.config = self.dir / "mews.conf"
+		self.admin = free_port() if admin else None
 		self.config.write_text("\n".join([
 			'instance = "bench"',
 			f"workers = {workers}",
 			f'listen = {{"127.0.0.1:{self.port}"}}',
 			f'app = "{app}"',
 			f'runtime_dir = "{self.dir}/run"',
+			*([f'admin = "127.0.0.1:{self.admin}"'] if admin
+			    else []),
 			*(f'endpoint "{name}" {{ conninfo = "{conninfo}" }}'
 			    for name, conninfo in endpoints.items()),
 			# 256 clients ask for 20 rows each: nobody is refused.
@@ -264,9 +289,8 @@ class Fleet:
 			self.first_answer_ms = (time.monotonic() - began) * 1e3
 			self.wait_for("/db")
 			self.first_db_ms = (time.monotonic() - began) * 1e3
-			# Beside the workers: master and monitor.
 			wait_until("workers", lambda: len(self.pids()) ==
-			    self.workers + 2)
+			    self.workers + self.others)
 		except BaseException:
 			self.__exit__()
 			raise
