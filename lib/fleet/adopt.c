@@ -3,6 +3,7 @@
  */
 #include "fleet/fleet.h"
 
+#include "fleet/apart.h"
 #include "fleet/hold.h"
 #include "base/status.h"
 
@@ -41,6 +42,14 @@ open_line(struct mews_fleet *fleet, const struct mews_config *config,
 	return MEWS_OK;
 }
 
+/* Close descriptors that wake processes of another segment. */
+static void
+close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
 enum mews_status
 mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
     const int *wakes, size_t wake_count, struct mews_error *error)
@@ -59,8 +68,13 @@ mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
 	if ((fleet = fleet_new()) == NULL)
 		goto done;
 	fleet->line->creator = getpid();
-	if ((status = open_line(fleet, config, wakes, wake_count, error)) !=
-	    MEWS_OK || (status = fleet_claim(fleet, config, error)) != MEWS_OK)
+	if (segment_is_foreign(config->runtime_file)) {
+		close_all(wakes, wake_count);
+		status = apart_make(fleet, config, error);
+	} else if ((status = open_line(fleet, config, wakes, wake_count,
+		    error)) == MEWS_OK)
+		status = fleet_claim(fleet, config, error);
+	if (status != MEWS_OK)
 		goto done;
 	fleet_learn(fleet);
 	if (error != NULL)
@@ -80,11 +94,4 @@ mews_fleet_wakes(const struct mews_fleet *fleet, int *fds, size_t room)
 	memcpy(fds, fleet->line->wakes,
 	    fleet->segment.slot_count * sizeof(*fds));
 	return fleet->segment.slot_count;
-}
-
-void
-mews_fleet_hand_over(struct mews_fleet *fleet)
-{
-	free(fleet->line->path);
-	fleet->line->path = NULL;
 }

@@ -56,6 +56,7 @@ check_life(struct mews_fleet *fleet, const char *path,
 		    "%s: its fleet is just being made", path);
 	fleet->line->dir = hold_open_directory(path);
 	lives = fleet->line->dir != -1 &&
+	    hold_is_of(fleet->line->dir, fleet->segment.ino) &&
 	    (hold_is_self(atomic_load(&header->made_by)) ||
 		hold_has_creator(fleet->line->dir));
 	/* The directory belongs to the segment if both exist now. */

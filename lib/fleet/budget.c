@@ -19,6 +19,44 @@ budget_sum(const struct segment *segment, uint32_t endpoint)
 	return sum;
 }
 
+/* A number and its complement, so that no accident looks like one. */
+static uint32_t
+read_elsewhere(const _Atomic uint64_t *word)
+{
+	uint64_t	value = atomic_load(word);
+
+	return (uint32_t)(value >> 32) == ~(uint32_t)value &&
+	    (uint32_t)value <= BUDGET_ELSEWHERE_MOST ? (uint32_t)value : 0;
+}
+
+uint32_t
+budget_elsewhere(const struct segment *segment, uint32_t endpoint)
+{
+	const struct segment_endpoint	*e = &segment->endpoints[endpoint];
+
+	return read_elsewhere(&e->elsewhere[BUDGET_BEFORE]) +
+	    read_elsewhere(&e->elsewhere[BUDGET_AFTER]);
+}
+
+uint32_t
+budget_other(const struct segment *segment, uint32_t endpoint,
+    enum budget_other which)
+{
+	return read_elsewhere(
+	    &segment->endpoints[endpoint].elsewhere[which]);
+}
+
+void
+budget_set_other(struct segment *segment, uint32_t endpoint,
+    enum budget_other which, uint32_t count)
+{
+	uint32_t	value = count < BUDGET_ELSEWHERE_MOST ? count :
+	    BUDGET_ELSEWHERE_MOST;
+
+	atomic_store(&segment->endpoints[endpoint].elsewhere[which],
+	    value | (uint64_t)~value << 32);
+}
+
 uint32_t
 budget_cap(const struct segment *segment, uint32_t endpoint, int64_t now_ms)
 {
@@ -47,7 +85,8 @@ fits(const struct mews_fleet *fleet, uint32_t endpoint, uint32_t cap)
 	for (uint32_t i = 0; i + 1 < segment->slot_count; i++)
 		workers += atomic_load(&segment->slots[i].pid) != 0 &&
 		    &segment->slots[i] != fleet->slot;
-	sum = kept = orphan_count(segment, endpoint);
+	sum = kept = orphan_count(segment, endpoint) +
+	    budget_elsewhere(segment, endpoint);
 	floor = cap / workers / 2;
 	if (floor == 0 && cap >= workers)
 		floor = 1;

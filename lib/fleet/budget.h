@@ -48,6 +48,26 @@ void budget_lower(struct mews_fleet *fleet, uint32_t endpoint);
  * well. */
 uint32_t budget_sum(const struct segment *segment, uint32_t endpoint);
 
+/*
+ * Connections that the processes of another segment have, or may have, and that
+ * count here; see apart.h. Whoever takes a connection counts it, then asks for
+ * this number: so one who first raises the number, then sums up, knows all that
+ * can be had.
+ */
+enum budget_other {
+	BUDGET_BEFORE, /* of the fleet that this one follows */
+	BUDGET_AFTER   /* of the one that follows this one */
+};
+static_assert(BUDGET_AFTER + 1 == SEGMENT_OTHERS, "a word for each");
+
+#define BUDGET_ELSEWHERE_MOST 1000000 /* more is noise */
+
+uint32_t budget_elsewhere(const struct segment *segment, uint32_t endpoint);
+uint32_t budget_other(const struct segment *segment, uint32_t endpoint,
+    enum budget_other which);
+void budget_set_other(struct segment *segment, uint32_t endpoint,
+    enum budget_other which, uint32_t count);
+
 /* The cap as it is now; 0: none. */
 uint32_t budget_cap(const struct segment *segment, uint32_t endpoint,
     int64_t now_ms);

@@ -10,6 +10,7 @@
 #include "base/environment.h"
 #include "fleet/endpoint.h"
 #include "fleet/hold.h"
+#include "fleet/place.h"
 #include "fleet/resolve.h"
 #include "fleet/record.h"
 #include "base/status.h"
@@ -212,7 +213,8 @@ open_line(struct mews_fleet *fleet, struct mews_error *error)
 	if (line->path != NULL) {
 		if ((line->dir = hold_make_directory(line->path)) == -1 ||
 		    (line->lock = hold_lock(line->dir, HOLD_CREATOR,
-			true)) == -1)
+			true)) == -1 ||
+		    !hold_mark(line->dir, fleet->segment.ino))
 			return status_set(error, MEWS_SYSTEM,
 			    "cannot make the directory %s.d: %s", line->path,
 			    strerror(errno));
@@ -238,6 +240,29 @@ fleet_new(void)
 }
 
 enum mews_status
+fleet_make(struct mews_fleet *fleet, const char *path,
+    const struct mews_config *config, struct mews_error *error)
+{
+	enum mews_status	status;
+
+	fleet->line->creator = getpid();
+	status = segment_make(&fleet->segment, path, config->instance,
+	    MEWS_ENDPOINTS_MAX, count_slots(config),
+	    figures_room_for(config->group_count, config->endpoint_count),
+	    error);
+	if (status != MEWS_OK)
+		return status;
+	/* From here on the file is ours to remove. */
+	if (path != NULL && (fleet->line->path = strdup(path)) == NULL) {
+		unlink(path);
+		return status_set(error, MEWS_NOMEM, "out of memory");
+	}
+	if ((status = open_line(fleet, error)) != MEWS_OK)
+		return status;
+	return fleet_claim(fleet, config, error);
+}
+
+enum mews_status
 mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
     struct mews_error *error)
 {
@@ -254,22 +279,8 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	status_set(error, status, "out of memory");
 	if ((fleet = fleet_new()) == NULL)
 		goto done;
-	fleet->line->creator = getpid();
-	status = segment_make(&fleet->segment, config->runtime_file,
-	    config->instance, MEWS_ENDPOINTS_MAX, count_slots(config),
-	    figures_room_for(config->group_count, config->endpoint_count),
-	    error);
+	status = fleet_make(fleet, config->runtime_file, config, error);
 	if (status != MEWS_OK)
-		goto done;
-	/* From here on the file is ours to remove. */
-	if (config->runtime_file != NULL &&
-	    (fleet->line->path = strdup(config->runtime_file)) == NULL) {
-		unlink(config->runtime_file);
-		status = MEWS_NOMEM;
-		goto done;
-	}
-	if ((status = fleet_claim(fleet, config, error)) != MEWS_OK ||
-	    (status = open_line(fleet, error)) != MEWS_OK)
 		goto done;
 	mews_fleet_resolve(fleet);
 	settle(fleet);
@@ -347,7 +358,7 @@ mews_fleet_resolve(struct mews_fleet *fleet)
 void
 mews_fleet_switch(struct mews_fleet *fleet)
 {
-	if (fleet->line->adopted != NULL) {
+	if (!place_take(fleet) && fleet->line->adopted != NULL) {
 		fleet->line->path = fleet->line->adopted;
 		fleet->line->adopted = NULL;
 	}
@@ -376,6 +387,8 @@ end_line(struct fleet_line *line, struct segment *segment)
 		unlink(line->path);
 		hold_remove_directory(line->path);
 	}
+	if (line->creator == getpid())
+		place_clean(line);
 	wake_close(line, segment->slot_count);
 	if (line->lock != -1)
 		close(line->lock);
@@ -383,6 +396,7 @@ end_line(struct fleet_line *line, struct segment *segment)
 		close(line->dir);
 	free(line->path);
 	free(line->adopted);
+	free(line->beside);
 	free(line);
 	segment_close(segment);
 }

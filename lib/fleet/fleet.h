@@ -26,6 +26,12 @@ struct fleet_line {
 	int lock;	      /* the creator's; -1: none */
 	char *adopted;	      /* path, while it belongs to another process;
 				 until we switch */
+	char *beside;	      /* of a segment that ours took the place of, and
+				 whose process still lives; else NULL */
+	/* As the fleet before said last, by index of the endpoint. */
+	uint32_t told_drained; /* bits */
+	uint8_t told_health[MEWS_ENDPOINTS_MAX]; /* 0: nothing */
+	bool apart;	      /* adopted with a segment of our own; apart.h */
 	pid_t creator;	      /* 0: another process, as this one is attached */
 	bool attached;
 	int *wakes;	      /* one descriptor per slot, see wake.h */
@@ -79,6 +85,10 @@ fleet_is_past(const struct mews_fleet *fleet)
 	return mews_fleet_turn(fleet) == MEWS_TURN_PAST;
 }
 
+/* Make segment, generation and line of a new fleet at @path; NULL: in memory.
+ * The file is to be removed with @fleet, however this ends. */
+enum mews_status fleet_make(struct mews_fleet *fleet, const char *path,
+    const struct mews_config *config, struct mews_error *error);
 /* A fleet with a line of its own, and no segment yet. NULL: no memory. */
 struct mews_fleet *fleet_new(void);
 /* Check a configuration; its first mistake becomes @error. */

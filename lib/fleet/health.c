@@ -314,6 +314,28 @@ health_see_role(health_word *word, enum health_role role, unsigned epoch)
 	return change;
 }
 
+bool
+health_inherit(health_word *word, struct health told)
+{
+	uint64_t	old = atomic_load(word);
+	struct health	to;
+
+	do {
+		to = health_unpack(old);
+		if (to.state == told.state && to.role == told.role)
+			return false;
+		/* The first sight takes nothing back from anybody. */
+		if (to.state != HEALTH_UNKNOWN)
+			to = begin_epoch(to);
+		to.state = told.state;
+		to.role = told.role;
+		to.failures = told.failures;
+		to.successes = 0;
+		set_retry(&to, told.retry_ms);
+	} while (!atomic_compare_exchange_weak(word, &old, health_pack(to)));
+	return true;
+}
+
 /* No rule waits for longer than half of this. */
 static uint32_t
 longest_wait(const struct health_rules *rules)

@@ -151,6 +151,10 @@ bool health_lease(health_word *word, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
     uint32_t probed_ms);
 
+/* Believe what an earlier fleet said of it, until somebody looks: state, role,
+ * failures and the next probe. False: that is what it is already. */
+bool health_inherit(health_word *word, struct health told);
+
 /* When a lease taken at @now_ms ends by itself; no two leases of an endpoint
  * end at the same time. */
 static inline uint32_t

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MARK_MAX      32 /* "segment.18446744073709551615" */
 #define NAME_MAX_HERE 24 /* "4294967295.lock" */
 
 /* The number of this process: its pid, 31 random bits, and room for
@@ -131,6 +132,35 @@ hold_has_creator(int dir)
 	}
 	hold_end();
 	return has;
+}
+
+/* "segment.123" */
+static void
+mark_of(char name[MARK_MAX], ino_t segment)
+{
+	snprintf(name, MARK_MAX, "segment.%ju", (uintmax_t)segment);
+}
+
+bool
+hold_mark(int dir, ino_t segment)
+{
+	char	name[MARK_MAX];
+	int	fd;
+
+	mark_of(name, segment);
+	fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
+	if (fd != -1)
+		close(fd);
+	return fd != -1;
+}
+
+bool
+hold_is_of(int dir, ino_t segment)
+{
+	char	name[MARK_MAX];
+
+	mark_of(name, segment);
+	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* The directory's path, "FILE.d"; free(3) it. NULL: errno. */

@@ -51,6 +51,11 @@ int hold_lock(int dir, uint32_t number, bool make);
 /* Does another process have the lock of the creator? */
 bool hold_has_creator(int dir);
 
+/* Say of which segment a directory is, by its inode, and ask for it: for an
+ * instant that of another one may stand beside it. False: errno. */
+bool hold_mark(int dir, ino_t segment);
+bool hold_is_of(int dir, ino_t segment);
+
 /* Make the directory of the runtime file @path, in place of one that an earlier
  * fleet left behind. -1: errno. */
 int hold_make_directory(const char *path);

@@ -67,6 +67,14 @@ mixed_see(mixed_word *word, enum health_role role, int64_t now_ms)
 	return was ? MIXED_ENDED : MIXED_NOT;
 }
 
+void
+mixed_inherit(mixed_word *word, int64_t now_ms)
+{
+	if (!mixed_is(word))
+		atomic_store(word, pack(SEEN_OTHER, MIXED_CHANGES,
+		    (uint64_t)now_ms));
+}
+
 bool
 mixed_is(const mixed_word *word)
 {

@@ -30,5 +30,7 @@ enum mixed {
 enum mixed mixed_see(mixed_word *word, enum health_role role, int64_t now_ms);
 
 bool mixed_is(const mixed_word *word);
+/* An earlier fleet found that it is, and sees a role of it now. */
+void mixed_inherit(mixed_word *word, int64_t now_ms);
 
 #endif

@@ -168,10 +168,15 @@ record_disclaim(struct segment *segment, uint32_t generation)
 }
 
 void
+record_set_turn(struct segment_header *header, uint32_t generation)
+{
+	atomic_store(&header->turn, generation | (uint64_t)~generation << 32);
+}
+
+void
 record_settle(struct segment *segment, uint32_t generation)
 {
-	atomic_store(&segment->header->turn,
-	    generation | (uint64_t)~generation << 32);
+	record_set_turn(segment->header, generation);
 	atomic_store(&segment->header->known, segment->known);
 	give_up(segment, segment->known, generation - 1);
 }

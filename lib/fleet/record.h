@@ -44,6 +44,9 @@ enum mews_status record_claim(struct segment *segment,
 /* Undo record_claim() for a generation that never served. */
 void record_disclaim(struct segment *segment, uint32_t generation);
 
+/* Say that it is the turn of @generation, and nothing else. */
+void record_set_turn(struct segment_header *header, uint32_t generation);
+
 /* Make it the turn of @generation: from now on only the endpoints that this
  * process knows are used. The caller sets caps afterwards. */
 void record_settle(struct segment *segment, uint32_t generation);

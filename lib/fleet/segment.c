@@ -189,6 +189,25 @@ segment_open(struct segment *segment, const char *path, bool writable,
 	return MEWS_OK;
 }
 
+bool
+segment_is_foreign(const char *path)
+{
+	struct segment_header	header = { .abi = SEGMENT_ABI };
+	int			fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Magic and number stand first in each version. */
+	size_t			size = offsetof(struct segment_header,
+	    header_size);
+	bool			foreign;
+
+	foreign = fd != -1 &&
+	    pread(fd, &header, size, 0) == (ssize_t)size &&
+	    atomic_load(&header.magic) == SEGMENT_MAGIC &&
+	    header.abi != SEGMENT_ABI;
+	if (fd != -1)
+		close(fd);
+	return foreign;
+}
+
 void
 segment_close(struct segment *segment)
 {

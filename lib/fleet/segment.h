@@ -44,12 +44,13 @@
 #include <sys/types.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   14 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   15 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, recorded in case it dies */
 #define SEGMENT_ORPHANS	     256 /* of the whole fleet, at a time */
 #define SEGMENT_LAG_UNKNOWN  UINT32_MAX
+#define SEGMENT_OTHERS	     2 /* segments, see apart.h */
 #define SEGMENT_STAYS	     UINT32_MAX /* no generation is the last yet */
 #define SEGMENT_REFUSAL_MAX  127 /* bytes of a server's message */
 #define SEGMENT_SERVER_MAX   255 /* bytes of resolve_server()'s text */
@@ -125,6 +126,9 @@ struct segment_endpoint {
 	_Atomic int64_t limit_ms;   /* end of limit; 0: not lowered */
 	/* Operator: mews drain, mews enable. */
 	_Atomic uint32_t drained;
+	/* The creator of the fleet: connections that processes of another
+	 * segment have, or may have; see apart.h. */
+	_Atomic uint64_t elsewhere[SEGMENT_OTHERS];
 	/* Any process, see endpoint_proves_login(). */
 	_Atomic int64_t login_ms; /* the last login that went well; 0: none */
 	_Atomic uint32_t login_wanted;
@@ -249,6 +253,9 @@ segment_figures(const struct segment *segment, uint32_t slot)
  * too. */
 enum mews_status segment_open(struct segment *segment, const char *path,
     bool writable, struct mews_error *error);
+
+/* Is @path a segment of mews, but one of another version's? */
+bool segment_is_foreign(const char *path);
 
 /* Unmap. A segment of zeros is a no-op. */
 void segment_close(struct segment *segment);

@@ -11,6 +11,9 @@
 
 #include <mews/config.h>
 #include <mews/status.h>
+
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -122,8 +125,13 @@ enum mews_status mews_fleet_renew(struct mews_fleet **out,
  * may no longer fork, renew or switch. Only one of the two makes generations at
  * a time.
  *
- * @config      with the runtime_file of the fleet, whose segment has to be one
- *              of this version's.
+ * A segment that another version made cannot be shared: then the fleet that is
+ * made has one of its own, of config->slots, which takes the other one's place
+ * with mews_fleet_switch(). mews_fleet_is_apart() tells. Both processes see to
+ * it that caps hold for both, and that what is known of servers is not lost:
+ * mews_fleet_tell() there, mews_fleet_hear() here.
+ *
+ * @config      with the runtime_file of the fleet.
  * @wakes       what mews_fleet_wakes() gave, inherited; closed with the fleet.
  *
  * Returns MEWS_OK, MEWS_INVALID, MEWS_SYSTEM or MEWS_NOMEM.
@@ -137,8 +145,49 @@ enum mews_status mews_fleet_adopt(struct mews_fleet **out,
  * @room, a count, is too small. */
 size_t mews_fleet_wakes(const struct mews_fleet *fleet, int *fds, size_t room);
 
-/** The successor serves: the runtime file is no longer ours to remove. */
+/** Has an adopted fleet a segment of its own? */
+bool mews_fleet_is_apart(const struct mews_fleet *fleet);
+
+/** The successor serves: the runtime file is no longer ours to remove. Where
+ * its segment is another one, processes of ours learn from mews_fleet_turn()
+ * that they are of the past. */
 void mews_fleet_hand_over(struct mews_fleet *fleet);
+
+/* Bytes of a line of mews_fleet_tell(), with its NUL. */
+#define MEWS_FLEET_TOLD 900
+
+/**
+ * Say what is known of an endpoint, and how many connections to it processes of
+ * this fleet have, or may have, as a line of text for a successor.
+ *
+ * @at    from 0 on; ends at the first that returns false.
+ * @lend  leave a part of the endpoint's connections to the successor: the more
+ *        the less is used here, once mews_fleet_hand_over() was called.
+ * @line  "": the endpoint is none that serves.
+ */
+bool mews_fleet_tell(struct mews_fleet *fleet, uint32_t at, bool lend,
+    char line[MEWS_FLEET_TOLD]);
+
+/**
+ * Take in such a line. Of an endpoint that this fleet does not have, or has on
+ * another server, only what its name stands for is taken: the operator's word,
+ * and the connections. Once this fleet serves, what it knows itself of a
+ * server's health counts more.
+ *
+ * Returns MEWS_OK, or MEWS_INVALID: it is no such line, and changes nothing.
+ */
+enum mews_status mews_fleet_hear(struct mews_fleet *fleet, const char *line);
+
+/** The process that a fleet follows has ended: nothing is held there, and what
+ * it left in files is removed. */
+void mews_fleet_inherit(struct mews_fleet *fleet);
+
+/** The successor is gone, and never served: have all connections again, and
+ * remove what it left in files. */
+void mews_fleet_take_back(struct mews_fleet *fleet);
+
+/** Connections that processes of the fleet have, those of guests included. */
+uint32_t mews_fleet_held(const struct mews_fleet *fleet);
 
 /**
  * Look up the host names of endpoints that have no address yet; may block on
