@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,7 +59,9 @@ read_line(struct handover *h, const char *key, const char *value)
 			*fields[i].text = value;
 		else
 			*fields[i].number = (unsigned)strtoul(value, NULL, 10);
-	if (strcmp(key, "made_dir") == 0)
+	if (strcmp(key, "endpoint") == 0 && h->told_count < MEWS_ENDPOINTS_MAX)
+		h->told[h->told_count++] = value;
+	else if (strcmp(key, "made_dir") == 0)
 		h->made_dir = strcmp(value, "1") == 0;
 	else if (strcmp(key, "channel") == 0)
 		read_fds(&h->channel, 1, value);
@@ -65,6 +69,8 @@ read_line(struct handover *h, const char *key, const char *value)
 		read_fds(&h->pid_file, 1, value);
 	else if (strcmp(key, "notify") == 0)
 		read_fds(&h->notify, 1, value);
+	else if (strcmp(key, "history") == 0)
+		read_fds(&h->history, 1, value);
 	else if (strcmp(key, "sockets") == 0)
 		h->sockets.count = (int)read_fds(h->sockets.fds, PASSED_MAX,
 		    value);
@@ -79,7 +85,8 @@ handover_find(struct handover *h, struct mews_error *error)
 	char	   *line, *rest, *value;
 
 	*h = (struct handover) { .channel = -1, .pid_file = -1, .notify = -1,
-		.instance = "", .runtime_dir = "", .user = "", .group = "" };
+		.history = -1, .instance = "", .runtime_dir = "", .user = "",
+		.group = "" };
 	if (text == NULL)
 		return true;
 	h->text = rest = strdup(text);
@@ -104,6 +111,9 @@ handover_free(struct handover *h)
 	if (h->channel != -1)
 		close(h->channel);
 	h->channel = -1;
+	if (h->history != -1)
+		close(h->history);
+	h->history = -1;
 	free(h->wakes);
 	free(h->text);
 	h->wakes = NULL;
@@ -121,6 +131,15 @@ handover_send(int channel, const char *format, ...)
 	va_end(ap);
 	if (channel != -1)
 		send(channel, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool
+handover_is_idle(int channel)
+{
+	int bytes = 0;
+
+	return channel != -1 && ioctl(channel, SIOCOUTQ, &bytes) == 0 &&
+	    bytes == 0;
 }
 
 int

@@ -5,12 +5,18 @@
  * inherited by their numbers. On a socket between both, a message each:
  *
  *	new: mistake TEXT	it cannot; TEXT is for who asked
+ *	new: apart		its segment is one of its own, as the version
+ *				of the old master's is another
  *	new: ready		each of its workers is
  *	old: go			take over; from here on nobody gives up
  *	old: no			given up: end, and touch nothing
  *	new: serves TEXT	it did: pid file, addresses, segment are its own
  *	old: monitor		our monitor ended: start yours
  *	new: logs		open the logs anew, for those who still drain
+ *	old: endpoint TEXT	to one that is apart, all the time: what is
+ *				known of an endpoint, see mews_fleet_tell()
+ *
+ * A message that is not known is left out.
  *
  * Its end without a "no" means to the new master that the old one died, and to
  * the old one nothing before "serves", as it hears of its child's end; after
@@ -30,6 +36,7 @@ struct handover {
 	int channel; /* -1: nobody passes anything */
 	int pid_file;
 	int notify; /* connected to who watches the service; -1: nobody */
+	int history; /* of the admin process, see history.h; -1: none */
 	struct passed sockets; /* that listen */
 	int *wakes;	       /* of the fleet, see mews_fleet_adopt() */
 	size_t wake_count;
@@ -38,6 +45,9 @@ struct handover {
 	unsigned slots, living;	      /* of the segment; of these, in use */
 	unsigned number;	      /* of the generation that serves */
 	bool made_dir;
+	/* Of endpoints, as it forked: mews_fleet_tell(). */
+	const char *told[MEWS_ENDPOINTS_MAX];
+	size_t told_count;
 	char *text; /* that these point into */
 };
 
@@ -49,6 +59,9 @@ void handover_free(struct handover *handover);
 /** Send a message; a peer that is gone is told nothing. */
 void handover_send(int channel, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** Were all messages taken? For what is sent all the time, so that it never
+ * stands in the way of the others. */
+bool handover_is_idle(int channel);
 /** The next message. 1: @text; 0: there is none now; -1: the peer is gone. */
 int handover_receive(int channel, char text[HANDOVER_TEXT]);
 

@@ -11,8 +11,14 @@
 #include <inttypes.h>
 #include <mews/config.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* +1 with each change of what follows; the sizes are told besides. */
+#define HISTORY_LAYOUT 1
 
 /* A name, and when it was heard of last. */
 struct series {
@@ -20,7 +26,18 @@ struct series {
 	uint32_t last;
 };
 
+/* For who takes it over; never changed. */
+struct shape {
+	char what[12];
+	uint32_t layout, seconds, endpoints, groups, of_endpoint, of_group;
+};
+
+static const struct shape our_shape = { "mewshistory", HISTORY_LAYOUT,
+	HISTORY_SECONDS, MEWS_ENDPOINTS_MAX, MEWS_GROUPS_MAX,
+	sizeof(struct history_endpoint), sizeof(struct history_group) };
+
 struct history {
+	struct shape shape;
 	struct series endpoints[MEWS_ENDPOINTS_MAX];
 	struct series groups[MEWS_GROUPS_MAX];
 	struct history_endpoint of_endpoint[MEWS_ENDPOINTS_MAX]
@@ -29,12 +46,26 @@ struct history {
 };
 
 struct history *
-history_make(void)
+history_make(int *out)
 {
-	void *memory = mmap(NULL, sizeof(struct history),
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct history *history;
+	int		fd = memfd_create("mews-history", MFD_CLOEXEC);
+	void	       *memory = MAP_FAILED;
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (out != NULL)
+		*out = -1;
+	if (fd != -1 && ftruncate(fd, sizeof(struct history)) == 0)
+		memory = mmap(NULL, sizeof(struct history),
+		    PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory != MAP_FAILED && out != NULL)
+		*out = fd;
+	else if (fd != -1)
+		close(fd);
+	if (memory == MAP_FAILED)
+		return NULL;
+	history = memory;
+	history->shape = our_shape;
+	return history;
 }
 
 /* The place of a name; the moments of who was there before are cleared. */
@@ -97,6 +128,100 @@ history_add_group(struct history *history, uint32_t second, const char *name,
 	to->run_us = moment->run_us;
 	atomic_store(&to->second, second);
 	history->groups[at].last = second;
+}
+
+/*
+ * Taking over.
+ */
+
+static bool
+is_letter(char c)
+{
+	return c == '-' || (c >= 'a' && c <= 'z');
+}
+
+/* A name that a configuration could have. */
+static bool
+is_name(const struct series *series)
+{
+	const char *end = memchr(series->name, '\0', sizeof(series->name));
+
+	if (end == NULL || end == series->name)
+		return false;
+	for (const char *c = series->name; c < end; c++)
+		if (*c <= ' ' || *c > '~')
+			return false;
+	return true;
+}
+
+/* Nothing is younger than it, as far as we remember. */
+static bool
+is_news(const struct series *all, size_t count, const char *name,
+    uint32_t second)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(all[i].name, name, MEWS_NAME_MAX) == 0)
+			return all[i].last < second;
+	return true;
+}
+
+static void
+take_endpoint(struct history *to, const struct history *from, size_t i,
+    uint32_t now)
+{
+	const struct series *series = &from->endpoints[i];
+
+	/* The oldest first, as the youngest is kept of a name. */
+	for (uint32_t age = HISTORY_SECONDS; age-- > 0 && is_name(series);) {
+		uint32_t second = now - age;
+		const struct history_endpoint *m = &from->of_endpoint[i]
+		    [second % HISTORY_SECONDS];
+
+		if (age < now && atomic_load(&m->second) == second &&
+		    is_letter(m->state) && is_letter(m->role) &&
+		    m->lag_ms >= -1 &&
+		    is_news(to->endpoints, MEWS_ENDPOINTS_MAX, series->name,
+			second))
+			history_add_endpoint(to, second, series->name, m);
+	}
+}
+
+static void
+take_group(struct history *to, const struct history *from, size_t i,
+    uint32_t now)
+{
+	const struct series *series = &from->groups[i];
+
+	for (uint32_t age = HISTORY_SECONDS; age-- > 0 && is_name(series);) {
+		uint32_t second = now - age;
+		const struct history_group *m = &from->of_group[i]
+		    [second % HISTORY_SECONDS];
+
+		if (age < now && atomic_load(&m->second) == second &&
+		    is_news(to->groups, MEWS_GROUPS_MAX, series->name,
+			second))
+			history_add_group(to, second, series->name, m);
+	}
+}
+
+bool
+history_take(struct history *history, int fd, uint32_t now)
+{
+	struct history *from = malloc(sizeof(*from));
+	struct stat	st;
+	bool		good;
+
+	/* A copy: its writer may live, and the file may shrink. */
+	good = from != NULL && fstat(fd, &st) == 0 &&
+	    st.st_size == (off_t)sizeof(*from) &&
+	    pread(fd, from, sizeof(*from), 0) == (ssize_t)sizeof(*from) &&
+	    memcmp(&from->shape, &our_shape, sizeof(our_shape)) == 0;
+	for (size_t i = 0; good && i < MEWS_ENDPOINTS_MAX; i++)
+		take_endpoint(history, from, i, now);
+	for (size_t i = 0; good && i < MEWS_GROUPS_MAX; i++)
+		take_group(history, from, i, now);
+	free(from);
+	return good;
 }
 
 /*

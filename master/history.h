@@ -9,10 +9,14 @@
  *
  * A process may die between any two instructions: a moment is true once it has
  * its second. Seconds are those of CLOCK_MONOTONIC, from 1 on.
+ *
+ * A master that is replaced passes the memory on as a descriptor. The next one
+ * copies what it understands of it into memory of its own.
  */
 #ifndef MASTER_HISTORY_H
 #define MASTER_HISTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -40,8 +44,18 @@ struct history_group {
 };
 
 /** Memory for one, shared with all processes that are forked later; pages that
- * are not written cost nothing. NULL: there is none. */
-struct history *history_make(void);
+ * are not written cost nothing. NULL: there is none. @fd: set to the file that
+ * it is, which the caller closes; may be NULL. */
+struct history *history_make(int *fd);
+
+/**
+ * Take over what another master remembered, up to the second @now. Left out is
+ * what is not plausible, and what is older than the last moment of a name here.
+ *
+ * @fd  of history_make(), of whatever version of it. False: it is another one,
+ *      and nothing was taken.
+ */
+bool history_take(struct history *history, int fd, uint32_t now);
 
 /* Add a moment. A name that is new takes the place of the one that was not
  * heard of for the longest time, if all have one. NULL @history is a no-op. */

@@ -390,6 +390,16 @@ master_is_empty(const struct master *m)
 	return true;
 }
 
+/* Is it time for the end, once the last worker is gone? A new master that is
+ * apart leaves our monitor to us. */
+static bool
+master_is_over(struct master *m)
+{
+	if (!m->upgrade.passed)
+		return m->stopping;
+	return m->upgrade.apart && !upgrade_holds(m);
+}
+
 /* Do all that is due, apart from signals' wishes. */
 static void
 master_go_on(struct master *m)
@@ -400,7 +410,7 @@ master_go_on(struct master *m)
 	 * goes on. */
 	if (m->stopping && takeover_waits(m) && master_is_empty(m))
 		workers_stop(&m->monitor, SIGTERM, 0);
-	else if (m->stopping && !m->upgrade.passed && master_is_empty(m))
+	else if (master_is_empty(m) && master_is_over(m))
 		ending_go_on(m);
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_watch(&g->workers);
@@ -497,6 +507,8 @@ master_close(struct master *m)
 	}
 	workers_free(&m->monitor);
 	runtime_release(&m->runtime);
+	if (m->history_fd != -1)
+		close(m->history_fd);
 	close(m->signal_fd);
 	close(m->channel[0]);
 	close(m->channel[1]);
@@ -511,6 +523,7 @@ master_live(const struct config *config, const char *name,
 		.handover = handover,
 		.keeps = keeps,
 		.log = { config->log, config->log_level, "master", -1 },
+		.history_fd = -1,
 		.signal_fd = -1,
 		.channel = { -1, -1 },
 	};

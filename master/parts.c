@@ -22,9 +22,13 @@ master_disown(struct master *m, struct log *log, const char *process,
 		close(m->reload.answers);
 	if (m->upgrade.channel != -1)
 		close(m->upgrade.channel);
+	if (m->history_fd != -1)
+		close(m->history_fd);
 	if (m->handover != NULL) {
 		if (m->handover->channel != -1)
 			close(m->handover->channel);
+		if (m->handover->history != -1)
+			close(m->handover->history);
 		/* Close them: a socket that is taken away ends with its last
 		 * copy. */
 		for (int i = 0; i < m->handover->sockets.count; i++)
@@ -131,5 +135,5 @@ master_guard(struct master *m)
 	m->guard.child_arg = m;
 	m->guard.wanted = m->now->admin.count > 0;
 	if (m->guard.wanted && m->history == NULL)
-		m->history = history_make();
+		m->history = history_make(&m->history_fd);
 }

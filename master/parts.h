@@ -39,6 +39,7 @@ struct master {
 	struct workers	       monitor; /* a table of one */
 	struct guard	       guard;	/* of the admin process */
 	struct history	      *history; /* its; NULL: there is none */
+	int		       history_fd; /* the same; -1: none */
 	int		       signal_fd;
 	unsigned long	       lost; /* lines of the log, as counted */
 	int		       channel[2];

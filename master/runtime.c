@@ -348,10 +348,10 @@ runtime_disown(struct runtime *runtime)
 }
 
 void
-runtime_pass(struct runtime *runtime)
+runtime_pass(struct runtime *runtime, bool apart)
 {
 	runtime_disown(runtime);
-	runtime->made_dir = false;
+	runtime->made_dir = runtime->made_dir && apart;
 }
 
 void

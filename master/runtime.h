@@ -74,8 +74,9 @@ bool runtime_adopt(struct runtime *runtime, const struct config *config,
 /** Write our pid into the pid file; the files are ours to remove from now
  * on. */
 void runtime_own(struct runtime *runtime);
-/** Leave the files to another master. */
-void runtime_pass(struct runtime *runtime);
+/** Leave the files to another master. @apart: ours are in the directory, too,
+ * and the last of both removes it. */
+void runtime_pass(struct runtime *runtime, bool apart);
 /** The descriptor that holds the lock. */
 int runtime_pid_fd(const struct runtime *runtime);
 

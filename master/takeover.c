@@ -5,8 +5,10 @@
 
 #include "fail.h"
 #include "handover.h"
+#include "history.h"
 #include "parts.h"
 #include "places.h"
+#include "room.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +53,27 @@ check_room(struct master *m, unsigned count, struct mews_error *error)
 		m->config->path, count, h->living, h->slots);
 }
 
+/* The segment of the old master is of another version: what it knows has to be
+ * said, before the first worker begins. */
+static bool
+be_told(struct master *m, unsigned slots, struct mews_error *error)
+{
+	const struct handover *h = m->handover;
+
+	m->slots = slots;
+	if (h->told_count == 0)
+		return fail(error, "the segment is of another version of mews, "
+		    "and the master that runs cannot tell what is in it: stop "
+		    "the fleet, and start it");
+	for (size_t i = 0; i < h->told_count; i++)
+		if (mews_fleet_hear(m->now->fleet, h->told[i]) != MEWS_OK)
+			return fail(error, "what the master that runs tells of "
+			    "an endpoint is not understood: %.200s",
+			    h->told[i]);
+	handover_send(h->channel, "apart");
+	return true;
+}
+
 bool
 takeover_open(struct master *m, struct mews_error *error)
 {
@@ -61,7 +84,6 @@ takeover_open(struct master *m, struct mews_error *error)
 	m->start_workers = m->config->workers == h->configured ? h->workers :
 	    m->config->workers;
 	if (!check_fixed(m, error) ||
-	    !check_room(m, m->start_workers, error) ||
 	    !runtime_adopt(&m->runtime, m->config, &m->user, h->pid_file,
 		h->made_dir, error) ||
 	    !listeners_init_own(&g->listeners, m->config, error) ||
@@ -71,13 +93,18 @@ takeover_open(struct master *m, struct mews_error *error)
 	listeners_take(&g->admin, &h->sockets);
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
+	/* Where our segment is one of our own. */
+	fleet.workers = m->start_workers;
+	fleet.slots = room_slots(m->start_workers);
 	if (!listeners_bind(&g->listeners, LISTENER_TCP, 0, error) ||
 	    !listeners_bind(&g->admin, LISTENER_TCP, 0, error) ||
 	    !privileges_drop(&m->user, error) ||
 	    !listeners_bind(&g->listeners, LISTENER_UNIX, 0, error) ||
 	    !listeners_bind(&g->admin, LISTENER_UNIX, 0, error) ||
 	    mews_fleet_adopt(&g->fleet, &fleet, h->wakes, h->wake_count,
-		error) != MEWS_OK)
+		error) != MEWS_OK ||
+	    !(mews_fleet_is_apart(g->fleet) ? be_told(m, fleet.slots, error) :
+		check_room(m, m->start_workers, error)))
 		return false;
 	/* The old master serves meanwhile, and has a limit for us. */
 	mews_fleet_resolve(g->fleet);
@@ -104,6 +131,19 @@ drop_others(struct handover *h)
 	}
 }
 
+/* Take over what the page remembers: the old admin process ends soon, and ours
+ * has not begun. */
+static void
+take_history(struct master *m)
+{
+	int fd = m->handover->history;
+
+	if (m->history != NULL && fd != -1 &&
+	    !history_take(m->history, fd, (uint32_t)(process_now() / 1000)))
+		log_write(&m->log, MEWS_LOG_INFO, "history_not_taken_over",
+		    "hint=\"another version of mews wrote it\"");
+}
+
 static void
 commit(struct master *m)
 {
@@ -112,10 +152,14 @@ commit(struct master *m)
 	m->number = m->handover->number + 1;
 	mews_fleet_set_master(g->fleet, getpid(), m->number);
 	mews_fleet_switch(g->fleet);
+	/* An old master that died removes nothing. */
+	if (m->handover->channel == -1)
+		mews_fleet_inherit(g->fleet);
 	runtime_own(&m->runtime);
 	listeners_own(&g->listeners);
 	listeners_own(&g->admin);
 	drop_others(m->handover);
+	take_history(m);
 	m->takeover.done = true;
 	log_write(&m->log, MEWS_LOG_INFO, "took_over",
 	    "generation=%u workers=%u", m->number, g->workers.count);
@@ -139,12 +183,16 @@ hear(struct master *m)
 			if (m->takeover.done && !m->upgrade.passed)
 				mews_fleet_set_master(m->now->fleet, getpid(),
 				    m->number);
+			mews_fleet_inherit(m->now->fleet);
 		} else if (strcmp(text, "go") == 0)
 			m->takeover.go = true;
 		else if (strcmp(text, "no") == 0)
 			m->takeover.failed = true;
 		else if (strcmp(text, "monitor") == 0)
 			m->takeover.monitor = true;
+		else if (strncmp(text, "endpoint ", 9) == 0)
+			/* A line that makes no sense changes nothing. */
+			mews_fleet_hear(m->now->fleet, text + 9);
 }
 
 void

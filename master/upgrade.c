@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #define READY_MS   50000 /* from USR2 until each new worker is ready */
 #define END_MS	   5000	 /* from TERM to KILL of one that is given up */
 #define MONITOR_MS 5000	 /* from TERM to KILL of our monitor */
+#define TELL_MS	   100	 /* between two reports to one that is apart */
+#define GONE_MS	   1000	 /* until the workers of one that died are gone */
 
 void
 upgrade_init(struct upgrade *u, const char *name)
@@ -81,6 +84,32 @@ add_wakes(FILE *to, const struct master *m)
 	free(fds);
 }
 
+/* Tell a new master that is apart what is known of each endpoint. */
+static void
+tell_endpoints(const struct master *m, bool lend,
+    void (*tell)(void *arg, const char *line), void *arg)
+{
+	char line[MEWS_FLEET_TOLD];
+
+	for (uint32_t i = 0; mews_fleet_tell(m->now->fleet, i, lend, line); i++)
+		if (line[0] != '\0')
+			tell(arg, line);
+}
+
+static void
+add_endpoint(void *to, const char *line)
+{
+	add_text(to, "endpoint", line);
+}
+
+static void
+send_endpoint(void *upgrade, const char *line)
+{
+	const struct upgrade *u = upgrade;
+
+	handover_send(u->channel, "endpoint %s", line);
+}
+
 /* In the child: what is passed, as text. NULL: no memory. */
 static char *
 describe(const struct master *m, int channel)
@@ -104,6 +133,10 @@ describe(const struct master *m, int channel)
 		keep(m->notify.fd);
 		fprintf(to, "notify=%d\n", m->notify.fd);
 	}
+	if (m->history_fd != -1) {
+		keep(m->history_fd);
+		fprintf(to, "history=%d\n", m->history_fd);
+	}
 	add_fds(to, now->listeners.fds, now->listeners.count, &between);
 	add_fds(to, now->admin.fds, now->admin.count, &between);
 	fputc('\n', to);
@@ -116,6 +149,7 @@ describe(const struct master *m, int channel)
 	    "generation=%u\nmade_dir=%d\n", m->config->workers,
 	    now->workers.count, m->slots, living, m->number,
 	    m->runtime.made_dir);
+	tell_endpoints(m, false, add_endpoint, to);
 	return fclose(to) == 0 ? text : NULL;
 }
 
@@ -147,6 +181,14 @@ close_channel(struct upgrade *u)
 	if (u->channel != -1)
 		close(u->channel);
 	u->channel = -1;
+}
+
+/* No process of the new master lives any more. */
+static void
+take_back(struct master *m)
+{
+	m->upgrade.take_back_at = 0;
+	mews_fleet_take_back(m->now->fleet);
 }
 
 static void
@@ -219,6 +261,8 @@ upgrade_begin(struct master *m)
 		refuse(m, strerror(errno));
 		return;
 	}
+	if (u->take_back_at != 0)
+		take_back(m);
 	if ((u->pid = fork()) == 0) {
 		close(ends[0]);
 		execute(m, ends[1]);
@@ -231,7 +275,7 @@ upgrade_begin(struct master *m)
 		return;
 	}
 	u->channel = ends[0];
-	u->given_up = u->going = false;
+	u->given_up = u->going = u->apart = false;
 	u->due = process_after(READY_MS);
 	notify_reloading(&m->notify, true);
 }
@@ -250,7 +294,7 @@ pass(struct master *m, const char *text)
 	snprintf(said, sizeof(said), "%s ms=%jd", text,
 	    (intmax_t)(process_now() - m->reload.began));
 	reload_tell(m, RELOAD_READY, said);
-	runtime_pass(&m->runtime);
+	runtime_pass(&m->runtime, m->upgrade.apart);
 	mews_fleet_hand_over(m->now->fleet);
 	guard_end(&m->guard);
 	TAILQ_FOREACH(g, &m->generations, entry) {
@@ -258,8 +302,24 @@ pass(struct master *m, const char *text)
 		listeners_disown(&g->admin);
 		workers_pass(&g->workers);
 	}
+	m->upgrade.tell_at = 0;
+	if (m->upgrade.apart)
+		return;
 	m->monitor.stopping = true;
 	workers_stop(&m->monitor, SIGTERM, MONITOR_MS);
+}
+
+/* The new master does not read our segment, so it is told. */
+static void
+tell_on(struct master *m)
+{
+	struct upgrade *u = &m->upgrade;
+
+	if (!u->apart || u->given_up || process_now() < u->tell_at)
+		return;
+	u->tell_at = process_after(TELL_MS);
+	if (handover_is_idle(u->channel))
+		tell_endpoints(m, true, send_endpoint, u);
 }
 
 static void
@@ -278,6 +338,8 @@ hear(struct master *m)
 				kill(getpid(), SIGTERM);
 		} else if (strncmp(text, "mistake ", 8) == 0)
 			reload_say(m, text + 8);
+		else if (strcmp(text, "apart") == 0)
+			u->apart = !u->given_up && !u->going;
 		else if (strcmp(text, "ready") == 0 && !u->given_up) {
 			u->going = true;
 			handover_send(u->channel, "go");
@@ -293,7 +355,10 @@ upgrade_go_on(struct master *m)
 	struct upgrade *u = &m->upgrade;
 
 	hear(m);
-	if (u->passed && !u->told && workers_gone(&m->monitor)) {
+	tell_on(m);
+	if (u->take_back_at != 0 && process_now() >= u->take_back_at)
+		take_back(m);
+	if (u->passed && !u->told && (u->apart || workers_gone(&m->monitor))) {
 		handover_send(u->channel, "monitor");
 		u->told = true;
 	}
@@ -333,16 +398,40 @@ upgrade_bury(struct master *m, pid_t pid, int wait_status)
 		    process_end_text(end, sizeof(end), wait_status),
 		    m->reload.mistakes > 0 ? "" : "; the log says why");
 		refuse(m, why);
+	}
+	if (!u->passed) {
 		mews_fleet_switch(m->now->fleet);
+		u->take_back_at = process_after(GONE_MS);
+		u->apart = false;
 	}
 	u->pid = 0;
 	u->going = false;
 	return true;
 }
 
+bool
+upgrade_holds(struct master *m)
+{
+	struct upgrade *u = &m->upgrade;
+
+	if (u->alone_since == 0)
+		u->alone_since = process_now();
+	return !m->stopping && u->channel != -1 &&
+	    mews_fleet_held(m->now->fleet) > 0 &&
+	    process_now() - u->alone_since <
+	    places_patience(&m->now->workers);
+}
+
 int64_t
 upgrade_due(const struct master *m)
 {
-	return m->upgrade.pid == 0 || m->upgrade.passed ? INT64_MAX :
-	    m->upgrade.due;
+	const struct upgrade *u = &m->upgrade;
+	int64_t		      due;
+
+	due = u->pid == 0 || u->passed ? INT64_MAX : u->due;
+	if (u->apart && !u->given_up && u->channel != -1)
+		due = MIN(due, u->tell_at);
+	if (u->take_back_at != 0)
+		due = MIN(due, u->take_back_at);
+	return due;
 }

@@ -7,6 +7,12 @@
  * last of them. If the new one ends before, or takes too long, the old master
  * goes on as it was, and says why.
  *
+ * Where the new one is apart, as its segment is of another version, two fleets
+ * live side by side from then on: the old master tells the new one what is
+ * known of the servers, and how many connections are left to it; it keeps its
+ * monitor, for its own workers, and stays until its last worker, or the last
+ * connection of a process that attached to it, is gone.
+ *
  * How it ended is said as that of a reload is: reload.h.
  */
 #ifndef MASTER_UPGRADE_H
@@ -27,6 +33,10 @@ struct upgrade {
 	bool	going;	      /* it was told to take over */
 	bool	passed;	      /* it serves: all that is left is to drain */
 	bool	told;	      /* that our monitor ended */
+	bool	apart;	      /* its segment is another one */
+	int64_t tell_at;      /* to one that is apart; the next time */
+	int64_t take_back_at; /* what was lent to one that is gone; 0: never */
+	int64_t alone_since;  /* our last worker is gone; 0: not yet */
 };
 
 /** Find out what was started; @name is the command's first word. */
@@ -43,6 +53,9 @@ void upgrade_give_up(struct master *m, const char *why);
 bool upgrade_is_going(const struct master *m);
 /** Is there a new master that has not taken over? */
 bool upgrade_lives(const struct master *m);
+/** Are connections of guests left, and time for them, after the last worker?
+ * For a new master that serves, and is apart. */
+bool upgrade_holds(struct master *m);
 /** When it has to go on at the latest; INT64_MAX: never. */
 int64_t upgrade_due(const struct master *m);
 

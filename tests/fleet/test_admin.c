@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -304,6 +305,43 @@ START_TEST(what_was_seen_outlives_who_saw_it)
 }
 END_TEST
 
+/* The pid of the master, as its file says. */
+static pid_t
+master(void)
+{
+	char  path[400];
+	FILE *f;
+	int   pid = 0;
+
+	snprintf(path, sizeof(path), "%s/test.pid", fleet->runtime);
+	if ((f = fopen(path, "re")) != NULL && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f != NULL)
+		fclose(f);
+	return pid;
+}
+
+START_TEST(what_was_seen_survives_an_upgrade)
+{
+	struct said said;
+	unsigned    first, now = 0;
+	int	    status;
+
+	/* A new master becomes our child when the one before ends. */
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	start();
+	fleet_wait((first = first_second()) > 0 && says("\"waiting\":[0"));
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%s", said.err);
+	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
+	fleet->master = master();
+	fleet_wait((now = first_second()) > 0);
+	ck_assert_uint_eq(now, first);
+	ck_assert_int_eq(fleet_logged(fleet, "event=history_not_taken"), 0);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 /* Send a signal to all children of the master but @spared. */
 static void
 signal_others(pid_t spared, int number)
@@ -499,6 +537,7 @@ admin_suite(void)
 	tcase_add_test(tcase, one_that_dies_is_started_anew);
 	tcase_add_test(tcase, an_open_page_is_told_of_each_second);
 	tcase_add_test(tcase, what_was_seen_outlives_who_saw_it);
+	tcase_add_test(tcase, what_was_seen_survives_an_upgrade);
 	tcase_add_test(tcase, workers_and_a_master_that_hang_are_seen);
 	tcase_add_test(tcase, it_ends_with_its_master);
 	tcase_add_test(tcase, an_address_that_is_open_to_others_is_refused);

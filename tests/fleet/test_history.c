@@ -6,8 +6,12 @@
 #include "unit.h"
 
 #include <mews/config.h>
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +41,7 @@ add(struct history *history, uint32_t second, const char *name, char state)
 
 START_TEST(holes_are_told_as_such)
 {
-	struct history *history = history_make();
+	struct history *history = history_make(NULL);
 
 	add(history, 1001, "a", 'u');
 	add(history, 1003, "a", 'd');
@@ -52,7 +56,7 @@ END_TEST
 
 START_TEST(what_is_older_than_the_ring_is_gone)
 {
-	struct history *history = history_make();
+	struct history *history = history_make(NULL);
 
 	add(history, 1001, "a", 'u');
 	add(history, 1001 + HISTORY_SECONDS, "a", 's');
@@ -64,7 +68,7 @@ END_TEST
 
 START_TEST(the_past_is_every_process_s)
 {
-	struct history *history = history_make();
+	struct history *history = history_make(NULL);
 
 	if (fork() == 0) {
 		add(history, 7, "a", 'u');
@@ -78,7 +82,7 @@ END_TEST
 
 START_TEST(a_new_name_takes_the_place_of_the_oldest)
 {
-	struct history *history = history_make();
+	struct history *history = history_make(NULL);
 	char		name[16];
 
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
@@ -92,6 +96,67 @@ START_TEST(a_new_name_takes_the_place_of_the_oldest)
 	ck_assert(strstr(printed, "\"e26\"") != NULL);
 	/* Nothing of the old one is told as the new one's. */
 	ck_assert(strstr(strstr(printed, "\"new\""), "\"state\":\"-") != NULL);
+}
+END_TEST
+
+START_TEST(the_next_master_takes_over_what_was)
+{
+	struct history *before, *now;
+	int		fd, other;
+
+	before = history_make(&fd);
+	now = history_make(&other);
+	for (uint32_t second = 400; second <= 1004; second++)
+		add(before, second, "a", 'u');
+	add(before, 900, "gone", 'd');
+	ck_assert(history_take(now, fd, 1003));
+	add(now, 1004, "a", 's');
+	print(now, 1, 1010);
+	ck_assert_msg(strstr(printed, "\"from\":405,") != NULL, "%.100s",
+	    printed);
+	ck_assert_ptr_nonnull(strstr(printed, "us------\","));
+	ck_assert_ptr_nonnull(strstr(printed, "\"gone\""));
+	/* Twice is no more than once. */
+	ck_assert(history_take(now, fd, 1003));
+	ck_assert_ptr_nonnull(strstr(print(now, 1, 1010), "us------\","));
+	close(fd);
+	close(other);
+}
+END_TEST
+
+/* Bytes of whatever kind are no more than moments. */
+START_TEST(a_past_that_is_damaged_is_taken_as_far_as_it_goes)
+{
+	struct history *before, *now;
+	unsigned char	noise[4096];
+	uint32_t	seed = (uint32_t)_i + 1;
+	struct stat	st;
+	int		fd;
+
+	before = history_make(&fd);
+	now = history_make(NULL);
+	add(before, 1000, "a", 'u');
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	/* All but the first bytes, which say what it is. */
+	for (off_t at = 64; at < st.st_size; at += (off_t)sizeof(noise)) {
+		for (size_t i = 0; i < sizeof(noise); i++)
+			noise[i] = (unsigned char)((seed = seed * 1664525 +
+			    1013904223) >> (_i % 2 == 0 ? 24 : 31));
+		ck_assert_int_gt(pwrite(fd, noise, MIN(sizeof(noise),
+		    (size_t)(st.st_size - at)), at), 0);
+	}
+	ck_assert(history_take(now, fd, 1003));
+	print(now, 1, 2000);
+	for (const char *c = printed; *c != '\0'; c++)
+		ck_assert(*c >= ' ' && *c <= '~');
+	/* Another version, and something that is no such file. */
+	ck_assert_int_eq(pwrite(fd, "x", 1, 12), 1);
+	ck_assert(!history_take(now, fd, 1003));
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert(!history_take(now, fd, 1003));
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert(!history_take(now, fd, 1003));
+	ck_assert(!history_take(now, open("/dev/zero", O_RDONLY), 1003));
 }
 END_TEST
 
@@ -145,6 +210,9 @@ history_suite(void)
 	tcase_add_test(tcase, what_is_older_than_the_ring_is_gone);
 	tcase_add_test(tcase, the_past_is_every_process_s);
 	tcase_add_test(tcase, a_new_name_takes_the_place_of_the_oldest);
+	tcase_add_test(tcase, the_next_master_takes_over_what_was);
+	tcase_add_loop_test(tcase,
+	    a_past_that_is_damaged_is_taken_as_far_as_it_goes, 0, 4);
 	tcase_add_test(tcase, events_are_told_in_plain_words);
 	return suite;
 }

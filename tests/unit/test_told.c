@@ -13,7 +13,7 @@
 
 #define WORKERS 4
 #define CAP	5U
-#define ROUNDS	300
+#define ROUNDS	150
 
 static struct mews_fleet *before, *first, *after;
 
@@ -183,7 +183,7 @@ START_TEST(noise_does_no_harm)
 
 	endpoint_report(before, 0, HEALTH_REFUSED, 0);
 	ck_assert(mews_fleet_tell(before, 0, false, good));
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 5000; i++) {
 		strcpy(line, good);
 		length = strlen(line);
 		for (int n = (int)(dice(&seed) % 8); n >= 0; n--)
