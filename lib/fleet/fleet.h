@@ -115,8 +115,6 @@ fleet_figures(const struct mews_fleet *fleet)
  * out of memory. */
 bool fleet_configure(struct mews_fleet *fleet,
     const struct mews_config *config, const uint8_t *index);
-/* Keep what must stay as it is in the segment; damage.h. */
-void fleet_learn(struct mews_fleet *fleet);
 /* Remember which endpoints have a host name, once all were looked up. */
 void fleet_learn_names(struct mews_fleet *fleet);
 
