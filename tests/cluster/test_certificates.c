@@ -1,6 +1,7 @@
 /*
  * test_certificates.c - a client's certificate that the server refuses: the
- * server lives, and the reason is told.
+ * server lives, and the reason is told. Certificates and passwords that change
+ * while a fleet runs.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -162,6 +163,127 @@ START_TEST(a_certificate_that_became_wrong_is_no_outage)
 }
 END_TEST
 
+/* Run a shell's commands where the servers are. */
+static void
+run_there(const char *commands)
+{
+	char	line[500];
+
+	snprintf(line, sizeof(line), "cd \"$MEWS_SERVERS_DIR\" && %s",
+	    commands);
+	ck_assert_int_eq(system(line), 0);
+}
+
+/* All connections are replaced, and each query goes well meanwhile. */
+static void
+all_log_in_anew(void)
+{
+	uint64_t	opened = cluster_stats("g").opened;
+
+	for (int64_t end = cluster_now() + CLUSTER_PATIENCE;
+	    cluster_stats("g").opened < opened + 3;) {
+		cluster_value(cluster_group("g"), "select 1");
+		ck_assert_msg(cluster_now() < end, "%s", cluster.log);
+	}
+	CLUSTER_WAIT(cluster_look("a").rejected_ms < 0);
+}
+
+/* The server rejects logins, and each query goes well for longer than sessions
+ * live. */
+static void
+all_are_rejected(const char *why)
+{
+	bool	told = false;
+
+	for (int64_t end = cluster_now() + 3000;
+	    cluster_now() < end || !told;) {
+		cluster_value(cluster_group("g"), "select 1");
+		told = told || strstr(cluster_look("a").refusal, why) != NULL;
+	}
+	ck_assert_str_eq(cluster_state("a"), "up");
+	ck_assert_int_gt(cluster_logged("connect_failed"), 0);
+	ck_assert_msg(strstr(cluster.log, why) != NULL, "%s", cluster.log);
+}
+
+static void
+begin_rotation(void)
+{
+	cluster_ask("a", "drop role if exists rotated");
+	cluster_ask("a", "create role rotated login superuser "
+	    "password 'first'");
+	/* The first line that matches decides. */
+	cluster_ask("a", "do $do$ declare "
+	    "hba text := current_setting('hba_file'); "
+	    "line text := 'hostssl all rotated 127.0.0.1/32 scram-sha-256 "
+	    "clientcert=verify-ca'; "
+	    "begin execute format('copy (select unnest(string_to_array("
+	    "%L, e''\\n''))) to %L', concat_ws(e'\\n', line, "
+	    "pg_read_file(hba)), hba); end $do$");
+	cluster_ask("a", "select pg_reload_conf()");
+	run_there("cat ours.crt theirs.crt >both.crt && chmod 644 by-*.key && "
+	    "cp by-ours.crt client.crt && "
+	    "(umask 077; cat by-ours.key >client.key; "
+	    "echo '*:*:*:*:first' >pass)");
+	cluster_ask("a", "copy (select 1) to program 'cat >/dev/null; "
+	    "umask 077; cat ../by-theirs.key >theirs.key'");
+}
+
+START_TEST(what_changes_of_a_login_is_found_while_running)
+{
+	static const struct mews_group_config group = { .name = "g",
+		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 30000,
+		.connection_count = 2, .min_connections = 2,
+		.max_lifetime = 1000, .stall_after = 60000 };
+	char		conninfo[900];
+	const char     *dir = getenv("MEWS_SERVERS_DIR");
+
+	begin_rotation();
+	cluster_prepare(&group, 1);
+	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%s "
+	    "dbname=mews user=rotated passfile='%s/pass' sslmode=verify-full "
+	    "sslrootcert='%s/both.crt' sslcert='%s/client.crt' "
+	    "sslkey='%s/client.key' channel_binding=require",
+	    getenv("MEWS_A_PORT"), dir, dir, dir, dir);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	all_log_in_anew();
+
+	/* The server's certificate. */
+	set_file("ssl_cert_file", "by-theirs.crt");
+	set_system("ssl_key_file", "theirs.key");
+	set_file("ssl_ca_file", "both.crt");
+	cluster_ask("a", "select pg_reload_conf()");
+	all_log_in_anew();
+	run_there("cp theirs.crt both.new && mv both.new both.crt");
+	all_log_in_anew();
+
+	/* The client's, while the server takes either; then only the new. */
+	run_there("cat ours.crt theirs.crt >either.crt");
+	set_file("ssl_ca_file", "either.crt");
+	cluster_ask("a", "select pg_reload_conf()");
+	run_there("(umask 077; cat by-theirs.key >key.new) && "
+	    "cp by-theirs.crt crt.new && mv key.new client.key && "
+	    "mv crt.new client.crt");
+	all_log_in_anew();
+	trust("theirs");
+	all_log_in_anew();
+
+	/* The password: in the server first, then in the file first. */
+	cluster_ask("a", "alter role rotated password 'second'");
+	all_are_rejected("password authentication failed");
+	run_there("echo '*:*:*:*:second' >pass");
+	all_log_in_anew();
+	run_there("echo '*:*:*:*:third' >pass");
+	all_are_rejected("password authentication failed");
+	cluster_ask("a", "alter role rotated password 'third'");
+	all_log_in_anew();
+	ck_assert_msg(cluster_logged("to=down") == 0 &&
+	    cluster_logged("to=suspect") == 0, "%s", cluster.log);
+}
+END_TEST
+
 static Suite *
 certificates_suite(void)
 {
@@ -174,6 +296,7 @@ certificates_suite(void)
 	    0, CLUSTER_COUNT(versions));
 	tcase_add_loop_test(tcase,
 	    a_certificate_that_became_wrong_is_no_outage, 0, 2);
+	tcase_add_test(tcase, what_changes_of_a_login_is_found_while_running);
 	return suite;
 }
 
