@@ -4,13 +4,13 @@
  */
 #include "base/loop.h"
 
+#include "base/forked.h"
 #include "base/status.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 _Thread_local char loop_thread;
@@ -50,25 +50,6 @@ loop_ours_slow(struct loop *loop)
 	return false;
 }
 
-/* A page that the kernel empties in a forked child: cheaper to look at than
- * a process id. */
-static const char *volatile *
-owner_page(void)
-{
-	size_t		      size = (size_t)sysconf(_SC_PAGESIZE);
-	const char *volatile *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return NULL;
-	if (madvise((void *)(uintptr_t)page, size, MADV_WIPEONFORK) == -1) {
-		munmap((void *)(uintptr_t)page, size);
-		return NULL;
-	}
-	*page = &loop_thread;
-	return page;
-}
-
 enum mews_status
 loop_open(struct loop *loop, mews_watch_fn *watch, void *watch_arg,
     loop_tick_fn *tick, void *who, struct mews_error *error)
@@ -76,7 +57,7 @@ loop_open(struct loop *loop, mews_watch_fn *watch, void *watch_arg,
 	int64_t	now_us = clock_now_us();
 
 	*loop = (struct loop) {
-		.owner = owner_page(),
+		.owner = forked_mark(&loop_thread),
 		.now_us = now_us,
 		.blocking = watch == NULL,
 		/* Due now: the first tick looks at everything. */
@@ -107,9 +88,7 @@ loop_disown(struct loop *loop)
 void
 loop_close(struct loop *loop)
 {
-	if (loop->owner != NULL)
-		munmap((void *)(uintptr_t)loop->owner,
-		    (size_t)sysconf(_SC_PAGESIZE));
+	forked_free(&loop->owner);
 	watch_free(&loop->watches);
 }
 

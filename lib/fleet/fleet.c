@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/environment.h"
+#include "base/forked.h"
 #include "fleet/endpoint.h"
 #include "fleet/hold.h"
 #include "fleet/place.h"
@@ -418,6 +419,7 @@ mews_fleet_destroy(struct mews_fleet **fleet)
 		record_disclaim(&f->segment, f->generation);
 	if (f->line != NULL && --f->line->generations == 0)
 		end_line(f->line, &f->segment);
+	forked_free(&f->slot_mark);
 	free(f->config);
 	free(f);
 }

@@ -46,6 +46,8 @@ struct mews_fleet {
 	uint64_t groups;	    /* hash of their names, in order */
 	struct health_rules rules;
 	struct segment_slot *slot;  /* of this process, or NULL */
+	const char *volatile *slot_mark; /* of that process, see forked.h;
+					    NULL: it never joined */
 	uint32_t leases[MEWS_ENDPOINTS_MAX]; /* ends of the probe leases that
 						this process took last */
 	pid_t slot_pid;		    /* the process that took the slot */

@@ -7,6 +7,7 @@
 #include "fleet/slots.h"
 
 #include "base/clock.h"
+#include "base/forked.h"
 #include "fleet/hold.h"
 #include "fleet/orphan.h"
 #include "fleet/record.h"
@@ -28,7 +29,8 @@ fleet_slot(const struct mews_fleet *fleet)
 {
 	assert(fleet != NULL &&
 	    "mews: a fleet is there after mews_fleet_create()");
-	return fleet->slot_pid == getpid() ? fleet->slot : NULL;
+	return fleet->slot != NULL && *fleet->slot_mark != NULL ?
+	    fleet->slot : NULL;
 }
 
 /* Undo take(), for a slot that was given back, or never filled. */
@@ -100,6 +102,7 @@ fleet_learn_names(struct mews_fleet *fleet)
 static bool
 fill(struct mews_fleet *fleet, struct segment_slot *slot)
 {
+	static const char joined;
 	int64_t now = segment_ms(&fleet->segment, clock_now_us());
 
 	atomic_store(&slot->joined_ms, now);
@@ -117,6 +120,7 @@ fill(struct mews_fleet *fleet, struct segment_slot *slot)
 	memset(fleet->group_connections, 0, sizeof(fleet->group_connections));
 	fleet->slot = slot;
 	fleet->slot_pid = getpid();
+	*fleet->slot_mark = &joined;
 	fleet->pools = 0;
 	return true;
 }
@@ -138,6 +142,10 @@ take_one(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 		if (!wake_open(fleet->line, at))
 			status = status_set(error, MEWS_SYSTEM, "cannot open "
 			    "the FIFO of a slot: %s", strerror(errno));
+		else if (fleet->slot_mark == NULL &&
+		    (fleet->slot_mark = forked_mark(NULL)) == NULL)
+			status = status_set(error, MEWS_SYSTEM, "cannot map a "
+			    "page that forks find empty: %s", strerror(errno));
 		else if (!fill(fleet, slot))
 			status = status_set(error, MEWS_INVALID, "the "
 			    "configuration of this process is given up");

@@ -276,9 +276,7 @@ mews_view_event(const struct mews_view *view, uint64_t after,
 void
 mews_fleet_count_time(struct mews_fleet *fleet, int64_t us)
 {
-	/* getpid(2) costs too much for each request: a forked copy counts for
-	 * its parent. */
-	if (fleet->slot != NULL && us >= 0)
+	if (fleet_slot(fleet) != NULL && us >= 0)
 		figures_time(&fleet_figures(fleet)->requests, us);
 }
 

@@ -7,6 +7,7 @@
 #include "fleet/orphan.h"
 
 #include <errno.h>
+#include <mews/figures.h>
 #include <sys/resource.h>
 
 #define WORKERS 8
@@ -285,6 +286,7 @@ touch_parents_slot(void *arg, int number)
 	(void)number;
 	mews_fleet_set_state(fleet, MEWS_WORKER_DRAINING);
 	mews_fleet_count_requests(fleet, 7);
+	mews_fleet_count_time(fleet, 7);
 	mews_fleet_beat(fleet);
 	mews_fleet_leave(fleet);
 	join();		/* a slot of its own */
@@ -304,6 +306,7 @@ START_TEST(a_fork_does_not_inherit_the_slot)
 	ck_assert_int_eq(mews_fleet_state(fleet, getpid()),
 	    MEWS_WORKER_STARTING);
 	ck_assert_uint_eq(fleet->slot->requests, 0);
+	ck_assert_uint_eq(fleet_figures(fleet)->requests.sum_us, 0);
 	ck_assert_int_eq(fleet->slot->beat_ms, beat);
 	ck_assert_int_eq(slots_taken(), 1);
 }
