@@ -1,9 +1,8 @@
 /*
  * arena.c - memory that is given back all at once.
  *
- * Blocks of one size are kept for reuse, up to a limit, so that memory shrinks
- * after the busiest second. What does not fit into one gets a block of its own,
- * which is freed at the end.
+ * Blocks of one size are kept for reuse, see http/keep.h. What does not fit
+ * into one gets a block of its own, which is freed at the end.
  */
 #include "arena.h"
 
@@ -13,7 +12,7 @@
 #include <string.h>
 
 #define BLOCK_SIZE 16384 /* bytes of memory in a block that is kept */
-#define BLOCKS_KEPT 32
+#define BLOCKS_LEAST 32 /* that are kept, in use or not */
 
 struct arena_block {
 	struct arena_block *next;
@@ -29,6 +28,7 @@ block_take(struct arena_store *store, size_t size)
 	if (size <= BLOCK_SIZE && block != NULL) {
 		store->blocks = block->next;
 		store->count--;
+		keep_lend(&store->keep);
 		return block;
 	}
 	if (size < BLOCK_SIZE)
@@ -36,6 +36,8 @@ block_take(struct arena_store *store, size_t size)
 	if (size > SIZE_MAX - sizeof(*block) ||
 	    (block = malloc(sizeof(*block) + size)) == NULL)
 		return NULL;
+	if (size == BLOCK_SIZE)
+		keep_lend(&store->keep);
 	block->size = size;
 	return block;
 }
@@ -43,10 +45,11 @@ block_take(struct arena_store *store, size_t size)
 static void
 block_give(struct arena_store *store, struct arena_block *block)
 {
-	if (block->size != BLOCK_SIZE || store->count == BLOCKS_KEPT) {
+	if (block->size != BLOCK_SIZE) {
 		free(block);
 		return;
 	}
+	keep_take_back(&store->keep);
 	block->next = store->blocks;
 	store->blocks = block;
 	store->count++;
@@ -113,14 +116,28 @@ arena_close(struct arena *arena)
 	arena->at = arena->end = NULL;
 }
 
+static void
+free_one(struct arena_store *store)
+{
+	struct arena_block *block = store->blocks;
+
+	store->blocks = block->next;
+	store->count--;
+	free(block);
+}
+
+void
+arena_store_trim(struct arena_store *store)
+{
+	unsigned kept = keep_look(&store->keep, BLOCKS_LEAST);
+
+	while (store->count > kept)
+		free_one(store);
+}
+
 void
 arena_store_free(struct arena_store *store)
 {
-	struct arena_block *block;
-
-	while ((block = store->blocks) != NULL) {
-		store->blocks = block->next;
-		free(block);
-	}
-	store->count = 0;
+	while (store->count > 0)
+		free_one(store);
 }

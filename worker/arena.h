@@ -8,6 +8,8 @@
 #ifndef WORKER_ARENA_H
 #define WORKER_ARENA_H
 
+#include "http/keep.h"
+
 #include <stddef.h>
 
 struct arena_block;
@@ -16,6 +18,7 @@ struct arena_block;
 struct arena_store {
 	struct arena_block *blocks;
 	unsigned count;
+	struct keep keep; /* of those in use, too */
 };
 
 struct arena {
@@ -34,6 +37,8 @@ char *arena_copy(struct arena *arena, const void *bytes, size_t length);
 /** Give all memory back; arena_open() makes the arena usable again. */
 void arena_close(struct arena *arena);
 
+/** About once a second: free the blocks that no arena needed lately. */
+void arena_store_trim(struct arena_store *store);
 /** Free the blocks that no arena uses. */
 void arena_store_free(struct arena_store *store);
 

@@ -25,11 +25,9 @@
 #include <unistd.h>
 
 #define SWEEP_S 1. /* between two looks for clients that are slow */
+#define LONELY_SWEEPS 3 /* that also free what the last client needed */
 #define TELL_MAX 10000	/* turns that an application may go on streaming */
 #define LISTENER_MOST 4096 /* of a listener's backlog, at most */
-#define COUNT_BUSY 16	/* answers of a turn; if there are more they are counted
-			   later, */
-#define COUNT_MAX 1024	/* or at the latest when there are so many */
 
 struct front {
 	struct ev_loop *ev;
@@ -49,13 +47,13 @@ struct front {
 	struct config_http limits;
 	struct peers peers;
 	struct log log;
-	uint32_t counted; /* of the desk's answers: seen in earlier turns */
 	struct rate unaccepted, refused; /* of lines in the log */
 
 	struct request_store requests;
 	struct reply_desk desk;
 	struct http_server server;
 	ev_timer sweep;
+	unsigned lonely; /* sweeps without a client */
 };
 
 static void
@@ -144,6 +142,7 @@ take(struct front *front, int fd, const struct sockaddr *address)
 		return;
 	}
 	tell_share(front);
+	front->lonely = 0;
 	if (!ev_is_active(&front->sweep))
 		ev_timer_again(front->ev, &front->sweep);
 	if (front->server.count >= front->limits.max_connections)
@@ -340,28 +339,25 @@ on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)revents;
 	http_server_sweep(&front->server,
 	    front->server.count >= front->limits.max_connections);
+	request_store_trim(&front->requests);
 	listen_again(front);
-	if (front->server.count == 0)
+	if (front->server.count != 0)
+		front->lonely = 0;
+	else if (++front->lonely >= LONELY_SWEEPS)
 		ev_timer_stop(ev, timer);
 }
 
 void
 front_turn(struct front *front)
 {
-	uint32_t answered = front->desk.answered;
-
 	http_server_turn(&front->server);
 	if (front->told.settled != front->server.stay.settled ||
 	    front->told.young != front->server.stay.young)
 		tell_share(front);
 	await_tell(&front->desk);
-	/* Counting calls getpid(2): not in each turn if there is much to do. A
-	 * quiet turn follows, at the latest that of the sweep. */
-	if (answered - front->counted >= COUNT_BUSY && answered < COUNT_MAX)
-		front->counted = answered;
-	else if (front->desk.answered != 0) {
+	if (front->desk.answered != 0) {
 		mews_fleet_count_requests(front->fleet, front->desk.answered);
-		front->desk.answered = front->counted = 0;
+		front->desk.answered = 0;
 	}
 }
 

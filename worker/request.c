@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #define REQUEST_SIZE 4096 /* with the arena's first bytes */
-#define REQUESTS_KEPT 256
+#define REQUESTS_LEAST 64 /* that are kept, in use or not */
 #define BODY_FIRST 2048 /* bytes for a body in chunks, doubled as it grows */
 
 void
@@ -23,17 +23,32 @@ request_store_init(struct request_store *store)
 	SLIST_INIT(&store->free);
 }
 
+static void
+free_one(struct request_store *store)
+{
+	struct mews_request *request = SLIST_FIRST(&store->free);
+
+	SLIST_REMOVE_HEAD(&store->free, entry);
+	store->count--;
+	free(request);
+}
+
 void
 request_store_free(struct request_store *store)
 {
-	struct mews_request *request;
-
-	while ((request = SLIST_FIRST(&store->free)) != NULL) {
-		SLIST_REMOVE_HEAD(&store->free, entry);
-		free(request);
-	}
-	store->count = 0;
+	while (store->count > 0)
+		free_one(store);
 	arena_store_free(&store->blocks);
+}
+
+void
+request_store_trim(struct request_store *store)
+{
+	unsigned kept = keep_look(&store->keep, REQUESTS_LEAST);
+
+	while (store->count > kept)
+		free_one(store);
+	arena_store_trim(&store->blocks);
 }
 
 /* Decode escapes in place; @plus: a '+' is a blank. An invalid escape stands
@@ -126,6 +141,7 @@ request_new(struct request_store *store, const struct http_head *head,
 		store->count--;
 	} else if ((request = malloc(REQUEST_SIZE)) == NULL)
 		return NULL;
+	keep_lend(&store->keep);
 	memset(request, 0, sizeof(*request));
 	request->state = REQUEST_READING;
 	request->store = store;
@@ -156,10 +172,7 @@ request_free(struct mews_request *request)
 	request_end_lease(request);
 	arena_close(&request->arena);
 	request->state = REQUEST_FREE;
-	if (store->count == REQUESTS_KEPT) {
-		free(request);
-		return;
-	}
+	keep_take_back(&store->keep);
 	SLIST_INSERT_HEAD(&store->free, request, entry);
 	store->count++;
 }

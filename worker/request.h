@@ -77,10 +77,13 @@ struct mews_request {
 struct request_store {
 	SLIST_HEAD(, mews_request) free;
 	unsigned count;
+	struct keep keep;
 	struct arena_store blocks;
 };
 
 void request_store_init(struct request_store *store);
+/** About once a second: free what was not needed lately. */
+void request_store_trim(struct request_store *store);
 void request_store_free(struct request_store *store);
 
 /** A request in state REQUEST_READING, with a copy of its head. NULL: out of

@@ -267,6 +267,8 @@ START_TEST(a_clock_that_is_set_back_lets_nobody_stay)
 }
 END_TEST
 
+#define AT_ONCE 300 /* answers */
+
 /* A sanitizer has an allocator of its own. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
 extern void *__libc_malloc(size_t size);
@@ -318,19 +320,45 @@ taken_by(int fd, int n)
 	return *taken - before;
 }
 
+/* Blocks that the server allocates for answers to all of @fds in one turn. */
+static int64_t
+taken_at_once(const int *fds, int count)
+{
+	struct answer answer;
+	int64_t	before = *taken;
+
+	server_freeze(&server);
+	for (int i = 0; i < count; i++)
+		client_say(fds[i], GET("/later"));
+	server_thaw(&server);
+	for (int i = 0; i < count; i++) {
+		client_read(fds[i], "GET", &answer);
+		ck_assert_int_eq(answer.status, 200);
+	}
+	return *taken - before;
+}
+
 /* A pool that dials, and a loop whose lists grow, take some in a few rounds;
  * what requests take is in each. */
 START_TEST(a_request_takes_no_memory_of_the_heap)
 {
 	int64_t	seen;
-	int	fd;
+	int	fd, fds[AT_ONCE];
 
-	start(&(struct config_http){ .max_connections = 8 });
+	start(&(struct config_http){ .max_connections = AT_ONCE + 8 });
 	fd = client_connect(server.port);
 	taken_by(fd, 100);
 	*counted = server.pid;
 	for (int i = 0; i < 100 && taken_by(fd, 10) != 0; i++)
 		ck_assert_int_lt(i, 99);
+	/* Answered in one turn, more than are kept in any case. */
+	for (int i = 0; i < AT_ONCE; i++)
+		fds[i] = client_connect(server.port);
+	taken_at_once(fds, AT_ONCE);
+	for (int i = 0; i < 20 && taken_at_once(fds, AT_ONCE) != 0; i++)
+		ck_assert_int_lt(i, 19);
+	for (int i = 0; i < AT_ONCE; i++)
+		close(fds[i]);
 	/* A connection takes memory: the server's allocations are counted. */
 	seen = *taken;
 	client_expect_service(server.port);

@@ -7,7 +7,7 @@
 #include <sys/param.h>
 
 #define BLOCK_MIN 16384 /* bytes of a buffer */
-#define BLOCKS_KEPT 64	/* not in use */
+#define BLOCKS_LEAST 64	/* that are kept, in use or not */
 
 void
 blocks_init(struct http_server *server)
@@ -20,10 +20,12 @@ block_take(struct http_server *server)
 {
 	void	**block = server->blocks;
 
-	if (block == NULL)
-		return malloc(server->block_size);
-	server->blocks = *block;
-	server->block_count--;
+	if (block != NULL) {
+		server->blocks = *block;
+		server->block_count--;
+	} else if ((block = malloc(server->block_size)) == NULL)
+		return NULL;
+	keep_lend(&server->block_keep);
 	return (char *)block;
 }
 
@@ -35,23 +37,34 @@ block_give(struct http_server *server, char **blockp)
 	*blockp = NULL;
 	if (block == NULL)
 		return;
-	if (server->block_count == BLOCKS_KEPT) {
-		free(block);
-		return;
-	}
+	keep_take_back(&server->block_keep);
 	*block = server->blocks;
 	server->blocks = block;
 	server->block_count++;
 }
 
+static void
+free_one(struct http_server *server)
+{
+	void	**block = server->blocks;
+
+	server->blocks = *block;
+	server->block_count--;
+	free(block);
+}
+
+void
+blocks_trim(struct http_server *server)
+{
+	unsigned kept = keep_look(&server->block_keep, BLOCKS_LEAST);
+
+	while (server->block_count > kept)
+		free_one(server);
+}
+
 void
 blocks_free(struct http_server *server)
 {
-	void	*block;
-
-	while ((block = server->blocks) != NULL) {
-		server->blocks = *(void **)block;
-		free(block);
-	}
-	server->block_count = 0;
+	while (server->block_count > 0)
+		free_one(server);
 }

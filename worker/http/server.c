@@ -213,6 +213,7 @@ http_server_sweep(struct http_server *server, bool crowded)
 			client_cut(client, status);
 		client_settle(client);
 	}
+	blocks_trim(server);
 }
 
 void

@@ -14,6 +14,7 @@
 #define WORKER_HTTP_SERVER_H
 
 #include "body.h"
+#include "keep.h"
 #include "response.h"
 
 #include <ev.h>
@@ -85,6 +86,7 @@ struct http_server {
 	size_t block_size;
 	void **blocks; /* buffers in no use, each points to the next */
 	unsigned block_count;
+	struct keep block_keep;
 	struct http_head head; /* the one that is being read */
 };
 
