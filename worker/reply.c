@@ -164,8 +164,7 @@ mews_reply_endpoint(struct mews_request *request,
 {
 	const char *name = mews_result_endpoint(result);
 
-	strlcpy(request->endpoint_name, name, sizeof(request->endpoint_name));
+	/* The name lives as long as the fleet, which outlives the front. */
 	request->endpoint.name = "Mews-Endpoint";
-	request->endpoint.value = name[0] == '\0' ?
-	    NULL : request->endpoint_name;
+	request->endpoint.value = name[0] == '\0' ? NULL : name;
 }

@@ -12,6 +12,7 @@
 #include "http/server.h"
 
 #include <mews/app.h>
+#include <stdalign.h>
 #include <sys/queue.h>
 
 struct reply_desk;
@@ -30,19 +31,39 @@ struct request_field {
 	const char *value;
 };
 
+/* The fields that an answer touches come first: a request that waited for its
+ * query has left the processor's cache meanwhile. */
 struct mews_request {
+	alignas(max_align_t) /* as what the arena behind it hands out */
 	SLIST_ENTRY(mews_request) entry; /* REQUEST_FREE only */
 	enum request_state state;
+	bool is_old; /* HTTP/1.0 */
+	bool split;  /* the query has become params */
+	bool is_due;
 	struct request_store *store;
 	struct reply_desk *desk;
 	struct http_client *client; /* NULL: gone, or all was sent */
-
 	double asked; /* the loop's time when its head was read */
+	struct http_headers headers; /* of the answer */
+	struct http_header endpoint; /* Mews-Endpoint, where value is set */
+	struct arena arena;
+
+	/* Of its transaction, where it has one; see failure.c. */
+	struct mews_lease *lease;
+	struct mews_group *group;
+
+	/* Of a body, and of an answer, in pieces. */
+	mews_body_fn *on_body; /* NULL: no piece is asked for */
+	mews_reply_fn *on_room; /* NULL: nobody waits for room */
+	void *on_body_arg;
+	void *on_room_arg;
+	bool streamed;
+	bool handed_out; /* a body that was kept, as if in pieces */
+	TAILQ_ENTRY(mews_request) due; /* where is_due */
+
 	const char *method;
 	const char *path;
 	const char *query; /* not decoded; NULL: none */
-	bool split; /* the query has become params */
-	bool is_old; /* HTTP/1.0 */
 	const struct request_field *params, *fields;
 	unsigned param_count, field_count;
 
@@ -50,26 +71,6 @@ struct mews_request {
 	char *body;
 	size_t body_length;
 	size_t body_room; /* bytes at body, without the one for the NUL */
-
-	struct http_headers headers; /* of the answer */
-	struct http_header endpoint; /* Mews-Endpoint, where value is set */
-	char endpoint_name[MEWS_NAME_MAX + 1];
-
-	/* Of its transaction, where it has one; see failure.c. */
-	struct mews_group *group;
-	struct mews_lease *lease;
-
-	/* Of a body, and of an answer, in pieces. */
-	bool streamed;
-	bool handed_out; /* a body that was kept, as if in pieces */
-	mews_body_fn *on_body; /* NULL: no piece is asked for */
-	void *on_body_arg;
-	mews_reply_fn *on_room; /* NULL: nobody waits for room */
-	void *on_room_arg;
-	TAILQ_ENTRY(mews_request) due; /* where is_due */
-	bool is_due;
-
-	struct arena arena;
 	/* The arena's first bytes follow: most requests need no more. */
 };
 
