@@ -7,7 +7,6 @@
 #include "pool/group.h"
 #include "wire/interrupt.h"
 #include "wire/lease.h"
-#include "wire/ring.h"
 
 /* End the stream of @query, which was given up: its host will not resume or end
  * it. */
@@ -53,7 +52,7 @@ cancel_run(struct mews_pool *pool)
 			TAILQ_INSERT_TAIL(canceled, query, gone_link);
 			continue;
 		}
-		if (query->state != QUERY_SENT) {
+		if (query_is_queued(query)) {
 			queue_remove(&query->account->group->queue, query);
 			query_fail(query, MEWS_CANCELED, QUERY_GIVEN_UP);
 			continue;
@@ -81,7 +80,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 
 	while ((query = deadline_take(deadlines, now_us)) != NULL) {
 		/* The group gives up a query that waits. */
-		if (query->state != QUERY_SENT)
+		if (query_is_queued(query))
 			continue;
 		if (!interrupt_holds(&pool->wire, query))
 			give_up(query, "the query's deadline passed");
@@ -109,35 +108,16 @@ mews_query_cancel(struct mews_pool *pool, mews_query_id id)
 	return MEWS_OK;
 }
 
-/* The connection that the query was sent on. */
-static struct conn *
-conn_of(const struct query *query)
-{
-	struct mews_pool *pool = query->account->group->pool;
-	struct conn	 *conn;
-
-	if (query->sent_to < 0)
-		return NULL;
-	TAILQ_FOREACH (conn, &pool->wire.conns[query->sent_to], sibling_link)
-		for (uint32_t i = conn->head; i != conn->tail; i++)
-			if (ring_at(conn, i)->kind == EXPECT_QUERY &&
-			    ring_at(conn, i)->query == query)
-				return conn;
-	return NULL;
-}
-
 enum mews_status
 mews_query_interrupt(struct mews_pool *pool, mews_query_id id)
 {
 	struct query	*query = find(pool, id);
-	struct conn	*conn;
 
 	if (query == NULL)
 		return MEWS_INVALID;
-	if (query->state != QUERY_SENT) {
+	if (query_is_queued(query)) {
 		query_cancel(query);
 		return MEWS_OK;
 	}
-	conn = conn_of(query);
-	return conn == NULL ? MEWS_INVALID : interrupt_begin(conn, id);
+	return interrupt_begin(&pool->wire, query);
 }

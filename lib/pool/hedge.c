@@ -45,8 +45,8 @@ usual_silence_us(const struct conn *conn)
 static bool
 may_hedge(const struct query *query)
 {
-	return query->kind == QUERY_SHARED && query->twin == NULL &&
-	    query->original == NULL && query->after == 0 &&
+	return query->kind == QUERY_SHARED && !query_is_hedged(query) &&
+	    query->after == 0 &&
 	    query->fn.query != NULL && query->suspected == 0 &&
 	    !query->describes;
 }
@@ -65,8 +65,7 @@ send_twin(struct query *query, struct conn *other)
 		group->figures->hedged++;
 		return;
 	}
-	query->twin = NULL;
-	query_drop(twin);
+	query_part(twin);
 }
 
 /* Send twins of the reads of @conn that wait for longer than @after; @anywhere:

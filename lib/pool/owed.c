@@ -11,25 +11,13 @@
 #include "pool/group.h"
 
 static bool
-expects(const struct conn *conn, const struct query *query)
-{
-	if (conn->held == query)
-		return true;
-	for (uint32_t i = conn->head; i != conn->tail; i++)
-		if (ring_at(conn, i)->kind == EXPECT_QUERY &&
-		    ring_at(conn, i)->query == query)
-			return true;
-	return false;
-}
-
-static bool
 is_owed(const struct query *query)
 {
 	const struct conn *conn;
 
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
 		TAILQ_FOREACH (conn, &query->account->group->on[i].conns, link)
-			if (expects(conn, query))
+			if (conn->held == query || ring_expects(conn, query))
 				return true;
 	return false;
 }
@@ -60,8 +48,7 @@ owed_end_lost(struct mews_pool *pool)
 
 		/* A twin has no callback: its original tells the answer. */
 		if (query->state != QUERY_SENT || query->fn.query == NULL ||
-		    query->adrift || query->twin != NULL ||
-		    query->original != NULL || is_owed(query))
+		    query_is_hedged(query) || is_owed(query))
 			continue;
 		break_conns(query);
 		if (query->lease != NULL)

@@ -89,17 +89,16 @@ save(struct query *query, bool suspect)
 	query->suspected += suspect;
 	if (query->twin != NULL && twin == NULL) {
 		/* The twin's answer, or its loss, decides. */
-		query->adrift = true;
+		query_drift(query);
 		return true;
 	}
 	/* The original, if it is not adrift, is in flight itself: drop the
 	 * twin. */
-	if ((twin != NULL && !query->adrift) || !take_resend(query))
+	if ((twin != NULL && query->state != QUERY_ADRIFT) ||
+	    !take_resend(query))
 		return false;
-	if (twin != NULL) {
+	if (twin != NULL)
 		query_part(twin);
-		query_drop(twin);
-	}
 	if (query->suspected > 0)
 		query->slow = query->alone = true;
 	queue_put_back(&query->account->group->queue, query, true);

@@ -35,14 +35,12 @@ begin(struct account *account, enum query_kind kind)
 	query->position = false;
 	query->committed = false;
 	query->inside = false;
-	query->adrift = false;
 	query->plain = false;
 	query->describes = false;
 	query->has_parent = false;
 	query->partly = false;
 	query->streaming = false;
 	query->stopped = false;
-	query->overtaken = false;
 	query->lsn = 0;
 	query->waited_us = 0;
 	query->twin = NULL;
@@ -230,6 +228,28 @@ is_answer(enum mews_status status)
 	    status == MEWS_TOO_LARGE;
 }
 
+/* The twin of @query brought @result: run the callback; end @query if it was
+ * adrift. */
+static void
+answer_by_twin(struct query *query, struct mews_result *result)
+{
+	if (query->state == QUERY_ADRIFT) {
+		query_end(query, result->status, result->pg, result->endpoint,
+		    result->message);
+		result->pg = NULL;
+		return;
+	}
+	if (query->state == QUERY_SENT)
+		query->state = QUERY_ANSWERED;
+	/* Keep @query until its answer, which nobody hears, has come. */
+	if (query->canceled) {
+		TAILQ_REMOVE(&query->account->store->canceled, query,
+		    gone_link);
+		query->canceled = false;
+	}
+	call_back(query, result);
+}
+
 /*
  * @query, which has a twin or is one, ended with @result: settle between the
  * two. True: only free @query. False: @query is the original, without a twin
@@ -238,25 +258,23 @@ is_answer(enum mews_status status)
 static bool
 settle_twin(struct query *query, struct mews_result *result)
 {
-	struct query	*original = query->original;
+	struct query	*original = query->original, *twin = query->twin;
 	struct loop	*loop = query->account->store->loop;
+	bool		 outgrown = result->status == MEWS_TOO_LARGE;
 
 	if (original == NULL) {
 		/* @query is the original: ignore its twin's answer. */
-		query->twin->overtaken = true;
-		query->twin->outgrown = result->status == MEWS_TOO_LARGE;
-		query->twin->original = NULL;
-		query->twin = NULL;
+		query->twin = twin->original = NULL;
+		twin->state = QUERY_ANSWERED;
+		twin->outgrown = outgrown;
 		return false;
 	}
-	query->original = NULL;
-	original->twin = NULL;
-	original->overtaken = !original->adrift;
-	original->outgrown = result->status == MEWS_TOO_LARGE;
+	query->original = original->twin = NULL;
+	original->outgrown = outgrown;
 	/* The twin's connection may be free: let the next tick use it. */
 	loop_due(loop, loop_now(loop));
-	if (is_answer(result->status) || original->adrift)
-		query_answer(original, result);
+	if (is_answer(result->status) || original->state == QUERY_ADRIFT)
+		answer_by_twin(original, result);
 	return true;
 }
 
@@ -277,8 +295,7 @@ query_end(struct query *query, enum mews_status status, PGresult *answer,
 	};
 	TRACE(query__end, query->id, query->account->config->name, endpoint,
 	    (int)status);
-	if ((query->original != NULL || query->twin != NULL) &&
-	    settle_twin(query, result)) {
+	if (query_is_hedged(query) && settle_twin(query, result)) {
 		answer = result->pg;
 	} else if (query->canceled) {
 		call_back_canceled(query, QUERY_GIVEN_UP);
@@ -291,24 +308,6 @@ query_end(struct query *query, enum mews_status status, PGresult *answer,
 }
 
 void
-query_answer(struct query *query, struct mews_result *result)
-{
-	if (query->adrift) {
-		query_end(query, result->status, result->pg, result->endpoint,
-		    result->message);
-		result->pg = NULL;
-		return;
-	}
-	/* Keep @query until its answer, which nobody hears, has come. */
-	if (query->canceled) {
-		TAILQ_REMOVE(&query->account->store->canceled, query,
-		    gone_link);
-		query->canceled = false;
-	}
-	call_back(query, result);
-}
-
-void
 query_fail(struct query *query, enum mews_status status, const char *message)
 {
 	query_end(query, status, NULL,
@@ -316,13 +315,19 @@ query_fail(struct query *query, enum mews_status status, const char *message)
 }
 
 void
+query_drift(struct query *query)
+{
+	assert(query->state == QUERY_SENT && query->twin != NULL &&
+	    "mews: a query is left to its twin once");
+	query->state = QUERY_ADRIFT;
+}
+
+void
 query_part(struct query *twin)
 {
-	struct query	*original = twin->original;
-
+	twin->original->twin = NULL;
 	twin->original = NULL;
-	original->twin = NULL;
-	original->adrift = false;
+	query_drop(twin);
 }
 
 void

@@ -2,8 +2,9 @@
  * query.h - one query, or one wait for a lease, from acceptance to its end.
  *
  * A query is in exactly one place: on its group's waiting list (WAITING, or
- * LOST), in a connection's ring (SENT), or free in its store. query_end()
- * is the only way out of the first two: it runs the callback, once.
+ * LOST), in a connection's ring (SENT, or ANSWERED), in its twin's hands
+ * (ADRIFT), or free in its store. query_end() is the only way out of the first
+ * three: it runs the callback, once.
  *
  * The pool uses the memory of queries and their parameters again and again;
  * only large parameters and unregistered SQL are allocated.
@@ -37,8 +38,11 @@ enum query_kind {
 enum query_state {
 	QUERY_FREE,
 	QUERY_WAITING,
-	QUERY_LOST, /* waiting again: its connection was lost */
-	QUERY_SENT
+	QUERY_LOST,	/* waiting again: its connection was lost */
+	QUERY_SENT,	/* on a connection's ring */
+	QUERY_ADRIFT,	/* its connection was lost, its twin is on its way */
+	QUERY_ANSWERED	/* on a ring still; of it and its twin, the other was
+			   answered, and nobody waits for this one */
 };
 
 #define QUERY_INLINE_PARAMS 6
@@ -76,15 +80,12 @@ struct query {
 	bool position;	  /* wants to know where its commit is in the WAL */
 	bool committed;	  /* committed; the position comes next */
 	bool inside;	  /* a transaction of a lease, its end included */
-	bool adrift;	  /* its connection was lost, its twin is on its way */
 	bool plain;	  /* run the statement's SQL, prepared or not */
 	bool describes;	  /* asks for types and columns, and runs nothing */
 	bool partly;	  /* one of its statements committed something */
 	bool streaming;	  /* with on_row: libpq was told */
 	bool stopped;	  /* with on_row: no more rows are wanted */
-	bool overtaken;	  /* the other of the two, original and twin, was
-			     answered */
-	bool outgrown;	  /* if overtaken: the other's answer was too large */
+	bool outgrown;	  /* ANSWERED: the other's answer was too large */
 	bool has_parent;  /* its request brought a traceparent */
 	uint64_t lsn;	  /* the position, once known */
 	int64_t waited_us; /* in the queue, before it was sent */
@@ -137,6 +138,20 @@ enum mews_status query_new(struct query **out, struct account *account,
 /* A wait for a lease; NULL: out of memory. */
 struct query *query_new_wait(struct account *account, uint32_t wait_ms);
 
+/* Is @query in the queue? Else it was sent. */
+static inline bool
+query_is_queued(const struct query *query)
+{
+	return query->state == QUERY_WAITING || query->state == QUERY_LOST;
+}
+
+/* Has @query a twin that will answer it, or is it one? */
+static inline bool
+query_is_hedged(const struct query *query)
+{
+	return query->twin != NULL || query->original != NULL;
+}
+
 /* The SQL of @query, or of its statement. */
 static inline const char *
 query_sql(const struct query *query)
@@ -169,10 +184,6 @@ enum sql_effect query_effect(const struct query *query);
 void query_end(struct query *query, enum mews_status status,
     PGresult *answer, const char *endpoint, const char *message);
 
-/* The twin of @query brought @result: run the callback; free @query if it was
- * adrift. */
-void query_answer(struct query *query, struct mews_result *result);
-
 /* End @query with a sentence, and with the endpoint that it was sent to last,
  * unless @status says that it never ran. */
 void query_fail(struct query *query, enum mews_status status,
@@ -184,8 +195,11 @@ struct query *query_twin(struct query *query);
 /* Free @query without a callback: it was never accepted. */
 void query_drop(struct query *query);
 
-/* Part @twin, which brings no answer, from its original, which is sent again by
- * itself. */
+/* Leave @query, whose connection was lost, to its twin. */
+void query_drift(struct query *query);
+
+/* Free @twin, which brings no answer, and part its original from it, which is
+ * sent again by itself. */
 void query_part(struct query *twin);
 
 #define QUERY_GIVEN_UP "given up by the caller"

@@ -170,9 +170,10 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 {
 	float	us = 0;
 
-	/* The host is part of a stream's time; no caller waits for a query that
-	 * was overtaken. */
-	if (query->on_row != NULL || query->overtaken || query->describes)
+	/* The host is part of a stream's time; no caller waits for a query whose
+	 * twin was answered. */
+	if (query->on_row != NULL || query->state == QUERY_ANSWERED ||
+	    query->describes)
 		return;
 	if (turn->answers++ == 0)
 		turn->waited_us = turn->now_us - query->sent_us;

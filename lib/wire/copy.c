@@ -374,11 +374,7 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 		return false;
 	}
 	conn->streams++;
-	conn->in_flight++;
-	conn->on->sent++;
-	query->state = QUERY_SENT;
-	query->sent_to = (int8_t)conn->endpoint;
-	query->sent_us = conn_now(conn);
+	send_count(conn, query);
 	if (conn->head + 1 == conn->tail)
 		ask(conn);
 	return true;

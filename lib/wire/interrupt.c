@@ -17,7 +17,7 @@ struct interrupt {
 	LIST_ENTRY(interrupt) link;
 	struct wire *wire;
 	struct conn *conn; /* NULL: the connection has ended */
-	mews_query_id id;
+	mews_query_id id; /* of the query: its record may be another's later */
 	int64_t until_us;
 	bool asking; /* logged in; the request is on its way */
 	struct dial dial;
@@ -229,19 +229,31 @@ interrupt_stop_all(struct wire *wire)
 		stop(interrupt);
 }
 
-enum mews_status
-interrupt_begin(struct conn *conn, mews_query_id id)
+/* The connection that expects the answer to @query; NULL: none does. */
+static struct conn *
+find_conn(const struct wire *wire, const struct query *query)
 {
-	struct wire *wire = conn->wire;
+	struct conn *conn;
+
+	TAILQ_FOREACH (conn, &wire->conns[query->sent_to], sibling_link)
+		if (ring_expects(conn, query))
+			return conn;
+	return NULL;
+}
+
+enum mews_status
+interrupt_begin(struct wire *wire, const struct query *query)
+{
+	struct conn	 *conn = find_conn(wire, query);
 	struct interrupt *interrupt;
 
-	if (!runs_alone(conn, id))
+	if (conn == NULL || !runs_alone(conn, query->id))
 		return MEWS_INVALID;
 	if ((interrupt = calloc(1, sizeof(*interrupt))) == NULL)
 		return MEWS_NOMEM;
 	interrupt->wire = wire;
 	interrupt->conn = conn;
-	interrupt->id = id;
+	interrupt->id = query->id;
 	interrupt->until_us = conn_now(conn) + INTERRUPT_US;
 	interrupt->dial.fd = -1;
 	LIST_INSERT_HEAD(&wire->interrupts, interrupt, link);

@@ -21,9 +21,9 @@ void interrupt_scan(struct wire *wire, int64_t now_us);
  * waits: what the lease sends before the answer could be canceled instead. */
 bool interrupt_holds(const struct wire *wire, const struct query *query);
 
-/* Ask the server to cancel the query @id, which runs on @conn. MEWS_INVALID:
- * another query could be canceled instead. */
-enum mews_status interrupt_begin(struct conn *conn, mews_query_id id);
+/* Ask the server to cancel @query, which was sent. MEWS_INVALID: no connection
+ * runs it, or another query could be canceled instead. */
+enum mews_status interrupt_begin(struct wire *wire, const struct query *query);
 
 /* @conn ends, and its queries with it: nothing is left to cancel there. */
 void interrupt_forget(struct wire *wire, const struct conn *conn);

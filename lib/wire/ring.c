@@ -26,6 +26,16 @@ ring_grow(struct conn *conn)
 	return true;
 }
 
+bool
+ring_expects(const struct conn *conn, const struct query *query)
+{
+	for (uint32_t i = conn->head; i != conn->tail; i++)
+		if (ring_at(conn, i)->kind == EXPECT_QUERY &&
+		    ring_at(conn, i)->query == query)
+			return true;
+	return false;
+}
+
 void
 ring_begins(struct conn *conn)
 {

@@ -12,6 +12,9 @@
 /* Make room for one more entry. False: out of memory. */
 bool ring_grow(struct conn *conn);
 
+/* Is the answer to @query still to come over @conn? */
+bool ring_expects(const struct conn *conn, const struct query *query);
+
 /* An empty ring gets an entry: the server begins to work, time limits start. */
 void ring_begins(struct conn *conn);
 

@@ -260,16 +260,12 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 		conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 		return false;
 	}
-	conn->in_flight++;
-	conn->on->sent++;
+	send_count(conn, query);
 	conn->unsynced++;
 	if (query->slow)
 		conn->slow++;
 	if (query->on_row != NULL)
 		conn->streams++;
-	query->state = QUERY_SENT;
-	query->sent_to = (int8_t)conn->endpoint;
-	query->sent_us = conn_now(conn);
 	TRACE(query__start, query->id, conn->terms->config->name,
 	    endpoint_name(conn->wire->fleet, conn->endpoint),
 	    query_sql(query));

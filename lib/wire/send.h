@@ -7,6 +7,7 @@
 #define LIB_WIRE_SEND_H
 
 #include "wire/conn.h"
+#include "query/query.h"
 
 /* Send the statements that each session begins with, without a Sync. */
 bool conn_send_setup(struct conn *conn);
@@ -18,5 +19,16 @@ bool send_opening(struct conn *conn, const struct mews_lease *begin);
 /* Flush. Returns 0: all is gone; 1: the socket is full; -1: the connection
  * broke. */
 int send_flush(struct conn *conn);
+
+/* @query is on the ring of @conn. */
+static inline void
+send_count(struct conn *conn, struct query *query)
+{
+	conn->in_flight++;
+	conn->on->sent++;
+	query->state = QUERY_SENT;
+	query->sent_to = (int8_t)conn->endpoint;
+	query->sent_us = conn_now(conn);
+}
 
 #endif

@@ -32,8 +32,8 @@ is_outgrown(const struct conn *conn)
 {
 	const struct expect *head = ring_at(conn, conn->head);
 
-	return head->kind == EXPECT_QUERY && head->query->overtaken &&
-	    head->query->outgrown;
+	return head->kind == EXPECT_QUERY && head->query->state ==
+	    QUERY_ANSWERED && head->query->outgrown;
 }
 
 /* Report a stall if every connection that has work waits too long, and nothing
