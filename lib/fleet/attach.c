@@ -11,6 +11,7 @@
 #include "fleet/hold.h"
 #include "fleet/record.h"
 #include "fleet/resolve.h"
+#include "fleet/slots.h"
 #include "base/status.h"
 
 #include <assert.h>

@@ -14,6 +14,7 @@
 #include "fleet/place.h"
 #include "fleet/resolve.h"
 #include "fleet/record.h"
+#include "fleet/slots.h"
 #include "base/status.h"
 
 #include <assert.h>

@@ -102,9 +102,6 @@ enum mews_status fleet_claim(struct mews_fleet *fleet,
 /* Keep what must stay as it is in the segment; damage.h. */
 void fleet_learn(struct mews_fleet *fleet);
 
-/* The slot of this process, or NULL: a child does not inherit one. */
-struct segment_slot *fleet_slot(const struct mews_fleet *fleet);
-
 /* The figures of this process; it has a slot. */
 static inline struct figures *
 fleet_figures(const struct mews_fleet *fleet)
@@ -117,14 +114,5 @@ fleet_figures(const struct mews_fleet *fleet)
  * out of memory. */
 bool fleet_configure(struct mews_fleet *fleet,
     const struct mews_config *config, const uint8_t *index);
-/* Remember which endpoints have a host name, once all were looked up. */
-void fleet_learn_names(struct mews_fleet *fleet);
-
-/* Take the slot that is kept for the monitor. */
-enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
-    struct mews_error *error);
-
-/* Does a monitor live, as far as is known? */
-bool fleet_has_monitor(const struct mews_fleet *fleet);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * slots.h - giving back the slots of dead processes.
+ * slots.h - taking a slot, and giving back the slots of dead processes.
  *
  * A slot whose holder is 0 is cleared by the process' parent, after it reaped
  * it. Any other slot may be cleared by each process that gets its lock, which
@@ -21,6 +21,19 @@
 
 /* The holder that this process writes into the slot that it takes. */
 uint64_t slots_holder(const struct mews_fleet *fleet);
+
+/* The slot of this process, or NULL: a child does not inherit one. */
+struct segment_slot *fleet_slot(const struct mews_fleet *fleet);
+
+/* Remember which endpoints have a host name, once all were looked up. */
+void fleet_learn_names(struct mews_fleet *fleet);
+
+/* Take the slot that is kept for the monitor. */
+enum mews_status fleet_join_monitor(struct mews_fleet *fleet,
+    struct mews_error *error);
+
+/* Does a monitor live, as far as is known? */
+bool fleet_has_monitor(const struct mews_fleet *fleet);
 
 /* Give back slots of dead processes: look at a few on each beat, or at @all, as
  * the monitor does. */

@@ -11,6 +11,7 @@
 #include "fleet/endpoint.h"
 #include "monitor/finding.h"
 #include "fleet/orphan.h"
+#include "fleet/slots.h"
 #include "base/patience.h"
 #include "wire/pooler.h"
 

@@ -5,6 +5,7 @@
 
 #include "fleet/endpoint.h"
 #include "fleet/orphan.h"
+#include "fleet/slots.h"
 
 #include <errno.h>
 #include <mews/figures.h>
