@@ -3,6 +3,7 @@
  * does, and turns the loop until that ended.
  */
 #include "pool/group.h"
+#include "pool/owed.h"
 #include "wire/lease.h"
 #include "pool/pool.h"
 #include "base/status.h"
@@ -47,7 +48,7 @@ lease_done(void *arg, struct mews_lease *lease,
 
 /* Refuse to block inside a callback, which would wait for itself. */
 static enum mews_status
-may_block(struct mews_group *group)
+begin_blocking(struct mews_group *group)
 {
 	if (group_pool(group)->loop.depth == 0) {
 		/* Count time from the call. */
@@ -58,11 +59,28 @@ may_block(struct mews_group *group)
 	    "callback of the pool: use the asynchronous one");
 }
 
-/* As may_block(), and allocate the result to be filled. */
+/* Turns of the loop until *@done. False: the host interrupted them. */
+static bool
+wait_done(struct mews_pool *pool, const bool *done)
+{
+	int64_t	look_us = clock_now_us() + OWED_AFTER_US;
+
+	while (!loop_wait(&pool->loop, done, look_us)) {
+		if (loop_take_interrupt(&pool->loop))
+			return false;
+		look_us += OWED_AFTER_US;
+		pool->loop.depth++; /* callbacks run in here */
+		owed_end_lost(pool);
+		pool->loop.depth--;
+	}
+	return true;
+}
+
+/* As begin_blocking(), and allocate the result to be filled. */
 static enum mews_status
 begin(struct mews_group *group, struct waiter *waiter)
 {
-	enum mews_status	status = may_block(group);
+	enum mews_status	status = begin_blocking(group);
 
 	if (status == MEWS_OK &&
 	    (waiter->result = malloc(sizeof(*waiter->result))) == NULL)
@@ -75,7 +93,7 @@ begin(struct mews_group *group, struct waiter *waiter)
 static void
 wait_for(struct mews_pool *pool, struct waiter *waiter)
 {
-	while (!pool_wait(pool, &waiter->done))
+	while (!wait_done(pool, &waiter->done))
 		for (uint32_t i = 0; i < pool->store.count; i++)
 			if (pool->store.queries[i]->arg == waiter)
 				mews_query_cancel(pool,
@@ -127,7 +145,7 @@ mews_lease_begin_after_run(struct mews_group *group, uint64_t after,
 
 	STATUS_NEED_OUT(out);
 	*out = NULL;
-	if ((status = may_block(group)) == MEWS_OK) {
+	if ((status = begin_blocking(group)) == MEWS_OK) {
 		/* The common case: a connection is free, and no query waits. */
 		if (after == 0 && (*out = mews_lease_try(group)) != NULL)
 			return MEWS_OK;

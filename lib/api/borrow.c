@@ -8,6 +8,7 @@
 #include "fleet/endpoint.h"
 #include "pool/grow.h"
 #include "wire/prepared.h"
+#include "wire/send.h"
 #include "wire/session.h"
 #include "base/status.h"
 #include "wire/stream.h"
@@ -311,9 +312,8 @@ give_back(struct mews_lease *lease, struct conn *conn)
 	else
 		lease_part(lease);
 	conn->idle_since_us = pool_now(group->pool);
-	if (conn->retiring && conn_is_idle(conn))
-		conn_break(conn, HEALTH_NOTHING, "");
-	else if (!conn->retiring && !conn_is_broken(conn) &&
+	conn_end_retired(conn);
+	if (!conn->retiring && !conn_is_broken(conn) &&
 	    conn->expires_us <= conn->idle_since_us)
 		grow_replace(conn);
 	/* A query may wait for it. */

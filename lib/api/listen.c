@@ -12,14 +12,14 @@
 
 /* The connection exists from the first mews_listen() on. */
 static bool
-has_notify(struct mews_pool *pool)
+open_notify(struct mews_pool *pool)
 {
 	if (pool->notify != NULL)
 		return true;
 	pool->notify = notify_open(&pool->loop, pool->fleet);
-	/* Make the counter differ from the segment's: the next tick makes a
-	 * route. */
-	pool->changes--;
+	/* Make its first route, of what is known already. */
+	if (pool->notify != NULL)
+		pool_notice_slow(pool);
 	return pool->notify != NULL;
 }
 
@@ -45,7 +45,7 @@ mews_listen(struct mews_listener **out, struct mews_pool *pool,
 		return status_set(error, MEWS_INVALID,
 		    "a listener needs a callback");
 	if ((listener = calloc(1, sizeof(*listener))) == NULL ||
-	    !has_notify(pool)) {
+	    !open_notify(pool)) {
 		free(listener);
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	}

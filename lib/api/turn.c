@@ -17,7 +17,6 @@
 #include "wire/lease.h"
 #include "base/memory.h"
 #include "notify/notify.h"
-#include "pool/owed.h"
 #include "wire/session.h"
 #include "pool/room.h"
 #include "pool/share.h"
@@ -107,6 +106,7 @@ fill(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
 	if (!loop_watch_lent(&pool->loop, pool->wake_fd, MEWS_WATCH_READ,
 		woken, pool))
 		return status_set(error, MEWS_NOMEM, "out of memory");
+	pool_notice_slow(pool);
 	return MEWS_OK;
 }
 
@@ -128,10 +128,6 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	pool->fleet = fleet;
 	pool->prober = (struct prober) { .loop = &pool->loop, .fleet = fleet };
-	/* Make the counter differ from the segment's: the first tick looks at
-	 * all. */
-	pool->changes =
-	    atomic_load(&fleet->segment.header->changes) - 1;
 	statements_open(&pool->statements, pool, fleet);
 	wire_open(&pool->wire, &pool->loop, fleet, &pool->statements,
 	    pool->endpoints);
@@ -313,20 +309,4 @@ mews_pool_turn(struct mews_pool *pool, int timeout_ms)
 		return MEWS_INVALID;
 	loop_turn(&pool->loop, timeout_ms);
 	return loop_take_interrupt(&pool->loop) ? MEWS_CANCELED : MEWS_OK;
-}
-
-bool
-pool_wait(struct mews_pool *pool, const bool *done)
-{
-	int64_t	look_us = clock_now_us() + OWED_AFTER_US;
-
-	while (!loop_wait(&pool->loop, done, look_us)) {
-		if (loop_take_interrupt(&pool->loop))
-			return false;
-		look_us += OWED_AFTER_US;
-		pool->loop.depth++; /* callbacks run until the end */
-		owed_end_lost(pool);
-		pool->loop.depth--;
-	}
-	return true;
 }

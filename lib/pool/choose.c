@@ -13,13 +13,6 @@
 #include "pool/room.h"
 #include "pool/share.h"
 
-bool
-choose_is_stalled(const struct conn *conn, int64_t now_us)
-{
-	return conn->head != conn->tail && now_us - conn->head_since_us >
-	    known_stall_us(conn->known, conn->group->config);
-}
-
 /* The open connection to @endpoint with the least in flight, other than
  * @except, which may be NULL; or NULL. */
 static struct conn *
@@ -395,7 +388,7 @@ slow_limit(const struct mews_group *group)
 
 /* May @conn begin a slow query at once? */
 static bool
-is_free_lane(struct conn *conn)
+check_lane(struct conn *conn)
 {
 	return conn->in_flight == 0 && !conn->retiring &&
 	    receive_check_ready(conn) && receive_check(conn);
@@ -470,7 +463,7 @@ find_lane(struct mews_group *group, const struct query *query, uint32_t from,
 		    (endpoint != turn && share_ramps(group, endpoint)))
 			continue;
 		TAILQ_FOREACH (conn, &group->on[endpoint].conns, link) {
-			if (conn->slow_lane && is_free_lane(conn))
+			if (conn->slow_lane && check_lane(conn))
 				return conn;
 			*lanes += conn->slow_lane;
 			if (choose_is_open(conn) && (*best == NULL ||
@@ -508,7 +501,7 @@ choose_take_slow(struct mews_group *group, const struct query *query)
 	/* Keep it free of new queries: once empty it serves the slow one. */
 	best->slow_lane = true;
 	group->lanes = true;
-	return is_free_lane(best) ? best : NULL;
+	return check_lane(best) ? best : NULL;
 }
 
 void

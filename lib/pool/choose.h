@@ -10,6 +10,7 @@
 #include "wire/conn.h"
 #include "pool/group.h"
 #include "wire/receive.h"
+#include "wire/send.h"
 
 #define CHOOSE_BATCH	16	/* queries in a row to one connection */
 #define CHOOSE_QUICK_US 1000000 /* a quick query this long ago still counts */
@@ -102,8 +103,5 @@ uint32_t choose_least(const struct mews_group *group);
 
 /* Keep @wanted connections open to the best endpoints, if possible. */
 void choose_keep(struct mews_group *group, uint32_t wanted);
-
-/* Has the oldest query of @conn waited too long? */
-bool choose_is_stalled(const struct conn *conn, int64_t now_us);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "pool/group.h"
 #include "wire/prepared.h"
+#include "wire/send.h"
 
 #include <stdio.h>
 

@@ -17,6 +17,7 @@
 #include "wire/lease.h"
 #include "pool/limits.h"
 #include "wire/pooler.h"
+#include "wire/send.h"
 #include "pool/share.h"
 #include "base/status.h"
 #include "pool/choose.h"
@@ -173,7 +174,7 @@ serve(struct mews_group *group, struct query *query)
 			lease_grant(conn, query);
 		return conn != NULL;
 	}
-	if (query->slow && bulk_refuses(query))
+	if (query->slow && bulk_end_unfit(query))
 		return true;
 	/* If the connection broke meanwhile the query was not sent: try
 	 * another. */
@@ -335,7 +336,7 @@ may_leave(const struct mews_group *group, const struct conn *conn)
 		    HEALTH_UP;
 	return other && group->terms.reader && conn_is_up(conn) &&
 	    conn->state != CONN_LEASED && conn->in_flight > 0 &&
-	    choose_is_stalled(conn, pool_now(group->pool));
+	    conn_is_stalled(conn, pool_now(group->pool));
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "fleet/endpoint.h"
 #include "wire/ring.h"
+#include "wire/send.h"
 #include "pool/choose.h"
 
 /* Has @conn been silent for too long, though it has work? */

@@ -10,17 +10,6 @@
 #include "pool/choose.h"
 #include "wire/session.h"
 
-/* A head_since_us that is never too long ago; no sum with it overflows. */
-#define LIMITS_NO_LIMIT (POOL_NEVER / 2)
-
-/* Does the connection wait for its host, not for the server? */
-static bool
-waits_for_host(const struct conn *conn)
-{
-	return (conn->paused & CONN_PAUSE_HOST) != 0 ||
-	    (conn->copy != NULL && copy_waits(conn->copy));
-}
-
 /* Take a lease away that its holder has forgotten. */
 static void
 scan_lease(struct mews_lease *lease, int64_t now_us)
@@ -31,12 +20,8 @@ scan_lease(struct mews_lease *lease, int64_t now_us)
 
 	if (lease->conn->copy != NULL)
 		copy_scan(lease->conn, now_us);
-	/* While it is the host's turn the server owes nothing. */
-	if (waits_for_host(lease->conn))
-		lease->conn->head_since_us = LIMITS_NO_LIMIT;
-	else if (lease->in_flight > 0)
-		return;
-	if (timeout == MEWS_FOREVER)
+	if (timeout == MEWS_FOREVER || (lease->in_flight > 0 &&
+		!copy_waits_for_host(lease->conn)))
 		return;
 	until = lease->active_us + (int64_t)timeout * 1000;
 	if (until > now_us) {
@@ -100,7 +85,7 @@ limits_scan(struct conn *conn, int64_t now_us)
 	if (conn->head == conn->tail) {
 		if (!conn->retiring)
 			scan_idle(conn, now_us);
-	} else if (timeout != MEWS_FOREVER) {
+	} else if (timeout != MEWS_FOREVER && !copy_waits_for_host(conn)) {
 		until = conn->head_since_us + (int64_t)timeout * 1000 +
 		    POOL_GRACE_US;
 		if (until <= now_us)

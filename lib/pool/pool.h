@@ -74,6 +74,7 @@ pool_changes(const struct mews_pool *pool)
 	    memory_order_acquire);
 }
 
+/* As pool_notice(), whether or not something changed. */
 void pool_notice_slow(struct mews_pool *pool);
 
 /* Act on what other processes changed in the segment since the last time. */
@@ -97,10 +98,6 @@ void pool_tell(struct mews_pool *pool, int64_t late_us);
 
 /* The host was away: begin time limits of what was not sent before. */
 void pool_come_back(struct mews_pool *pool);
-
-/* Turn the loop until *done, for blocking calls; false: the host
- * interrupted. */
-bool pool_wait(struct mews_pool *pool, const bool *done);
 
 /* Something is due at @at_us: do not wait beyond it. */
 static inline void

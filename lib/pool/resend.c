@@ -62,7 +62,7 @@ query_too_large(struct conn *conn, struct query *query)
  * same for the queries before @query.
  */
 static bool
-is_committed_behind(struct query *query, bool commit)
+settle_behind(struct query *query, bool commit)
 {
 	if (query->kind == QUERY_SHARED)
 		return commit;
@@ -134,17 +134,17 @@ resend_all(struct conn *conn)
 
 		if (e->kind != EXPECT_QUERY)
 			continue;
-		commit = is_committed_behind(e->query, commit);
+		commit = settle_behind(e->query, commit);
 		/* If a query is held without an answer, the large answer is
 		 * its. */
 		if (too_large && i == conn->head &&
 		    (held == NULL || answer != NULL))
 			continue;
 		if (save(e->query, suspect))
-			e->kind = EXPECT_SESSION;
+			e->kind = EXPECT_NOTHING;
 	}
 	if (held != NULL) {
-		is_committed_behind(held, commit);
+		settle_behind(held, commit);
 		if (!held->committed && (!too_large || answer != NULL) &&
 		    save(held, !conn->bystander))
 			held = NULL;

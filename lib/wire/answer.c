@@ -24,7 +24,7 @@
 #include <string.h>
 
 bool
-answer_is_last(struct conn *conn, const PGresult *answer)
+answer_break_if_last(struct conn *conn, const PGresult *answer)
 {
 	const char	*severity;
 
@@ -47,7 +47,7 @@ answer_is_last(struct conn *conn, const PGresult *answer)
 
 /* Has the server lost the statement, or changed its types? */
 static bool
-is_stale_statement(struct conn *conn, const struct query *query,
+take_stale(struct conn *conn, const struct query *query,
     const PGresult *answer)
 {
 	if (query->statement == NULL || query->plain)
@@ -138,13 +138,13 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 		}
 		conn->ahead_error = NULL;
 	}
-	if (answer_is_last(conn, *answer)) {
+	if (answer_break_if_last(conn, *answer)) {
 		/* conn_lose() decides how the query ends. */
 		conn->held = query;
 		PQclear(*answer);
 		return true;
 	}
-	if (!is_stale_statement(conn, query, *answer))
+	if (!take_stale(conn, query, *answer))
 		return false;
 	prepared_find(conn, query->statement,
 	    strcmp(meaning_state(*answer), "26000") == 0 ?
@@ -271,7 +271,7 @@ answer_query(struct conn *conn, struct query *query, PGresult *answer,
 static void
 ahead_answered(struct conn *conn, PGresult *answer)
 {
-	answer_is_last(conn, answer);
+	answer_break_if_last(conn, answer);
 	if (PQresultStatus(answer) == PGRES_FATAL_ERROR) {
 		PQclear(conn->ahead_error);
 		conn->ahead_error = answer;
@@ -310,7 +310,7 @@ session_answered(struct conn *conn, PGresult *answer)
 	if (pooler_is_told(answer))
 		conn_break(conn, HEALTH_REJECTED, POOLER_REASON);
 	else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
-	    !answer_is_last(conn, answer))
+	    !answer_break_if_last(conn, answer))
 		conn_break(conn, HEALTH_NOTHING,
 		    status == PGRES_PIPELINE_ABORTED ?
 		    "the session could not be made ready" :
@@ -337,7 +337,7 @@ position_answered(struct conn *conn, struct query *query, PGresult *answer)
 		query->lsn = record_end(strtoull(PQgetvalue(answer, 0, 0),
 		    NULL, 10));
 	else
-		answer_is_last(conn, answer);
+		answer_break_if_last(conn, answer);
 	query->position = false;
 	PQclear(answer);
 }
@@ -437,7 +437,7 @@ answer_take(struct conn *conn, PGresult *answer, ExecStatusType status,
 	}
 	if (kind == EXPECT_SYNC) {
 		/* The commit itself failed: its error is the query's answer. */
-		if (answer_is_last(conn, answer) || conn->held == NULL) {
+		if (answer_break_if_last(conn, answer) || conn->held == NULL) {
 			if (conn->state == CONN_RESETTING ||
 			    conn->state == CONN_SETUP)
 				conn_break(conn, HEALTH_NOTHING,

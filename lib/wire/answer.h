@@ -42,8 +42,8 @@ void answer_query(struct conn *conn, struct query *query, PGresult *answer,
 /* Put the last run of a turn into the figures. */
 void answer_count(const struct conn *conn, struct answer_turn *turn);
 
-/* Did the server, or libpq, end the session with @answer? Then breaks @conn. */
-bool answer_is_last(struct conn *conn, const PGresult *answer);
+/* Did the server, or libpq, end the session with @answer? Then break @conn. */
+bool answer_break_if_last(struct conn *conn, const PGresult *answer);
 
 /* End @query with @answer, which is freed. */
 void answer_tell(struct conn *conn, struct query *query, PGresult *answer);

@@ -142,7 +142,7 @@ bulk_fits_now(const struct query *query)
 }
 
 bool
-bulk_refuses(struct query *query)
+bulk_end_unfit(struct query *query)
 {
 	if (bulk_fits(query))
 		return false;

@@ -23,7 +23,7 @@
 #define BULK_NO_ROOM "out of memory: the query's parameters are needed twice"
 
 /* End @query and return true, if there is no memory to send it. */
-bool bulk_refuses(struct query *query);
+bool bulk_end_unfit(struct query *query);
 
 /* Break @conn, because the answer to its head is too large: @why. */
 void bulk_break(struct conn *conn, const char *why);

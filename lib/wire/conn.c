@@ -207,7 +207,13 @@ conn_retire(struct conn *conn)
 {
 	conn->retiring = true;
 	uncount(conn);
-	if (conn_is_free(conn))
+	conn_end_retired(conn);
+}
+
+void
+conn_end_retired(struct conn *conn)
+{
+	if (conn->retiring && conn_is_free(conn))
 		conn_break(conn, HEALTH_NOTHING, "");
 }
 

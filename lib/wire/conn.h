@@ -40,7 +40,8 @@ enum expect_kind {
 	EXPECT_AHEAD,	/* for the query behind, which fails with it */
 	EXPECT_POSITION, /* in the WAL, of the query that is held */
 	EXPECT_SESSION, /* BEGIN, reset, setup: its failure ends the session */
-	EXPECT_SYNC
+	EXPECT_SYNC,
+	EXPECT_NOTHING	/* BROKEN: the query that was here waits again */
 };
 
 struct expect {
@@ -194,6 +195,21 @@ conn_is_free(const struct conn *conn)
 	    conn->held == NULL;
 }
 
+/* When the head of @conn will have waited for too long at its endpoint. */
+static inline int64_t
+conn_stalls_at(const struct conn *conn)
+{
+	return conn->head_since_us +
+	    known_stall_us(conn->known, conn->terms->config);
+}
+
+/* Has the head of @conn waited for too long? */
+static inline bool
+conn_is_stalled(const struct conn *conn, int64_t now_us)
+{
+	return conn->head != conn->tail && now_us > conn_stalls_at(conn);
+}
+
 /* The part of conn_become() that changes lists and counts. */
 void conn_enter(struct conn *conn, enum conn_state to);
 
@@ -223,22 +239,6 @@ bool conn_watch(struct conn *conn, int events);
 /* Give the descriptor up, as libpq may close it. */
 void conn_unwatch(struct conn *conn);
 
-/*
- * Put a query into the pipeline, to be flushed in this turn's tick, with the
- * BEGIN of its lease ahead of it if @begin. False: the query was not sent and
- * the connection is broken.
- */
-bool conn_send(struct conn *conn, struct query *query, bool begin);
-
-/* Send SQL of our own; its failure breaks the connection. */
-bool conn_send_session(struct conn *conn, const char *sql);
-
-/* Send a Sync: the server commits there, or skips to there after an error. */
-bool conn_sync(struct conn *conn);
-
-/* Undo what a lease left behind, and make the group's settings again. */
-bool conn_send_reset(struct conn *conn);
-
 /* Are there bytes in the socket that were not read yet? */
 bool conn_has_bytes(const struct conn *conn);
 
@@ -266,6 +266,9 @@ void conn_break(struct conn *conn, enum health_evidence evidence,
 
 /* Give @conn no new work; it is closed when nothing is in flight. */
 void conn_retire(struct conn *conn);
+
+/* Break @conn if it retires and has nothing left to do. */
+void conn_end_retired(struct conn *conn);
 
 /* End a connection that has nothing in flight, and that no lease holds: the one
  * place where that happens. */

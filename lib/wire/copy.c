@@ -65,9 +65,10 @@ copy_free(struct copy *copy)
 }
 
 bool
-copy_waits(const struct copy *copy)
+copy_waits_for_host(const struct conn *conn)
 {
-	return copy->state == COPY_SENDS && !copy->full;
+	return (conn->paused & CONN_PAUSE_HOST) != 0 ||
+	    (conn->copy != NULL && copy_has_room(conn->copy));
 }
 
 bool
@@ -297,7 +298,7 @@ ended(struct conn *conn)
 		broke(conn);
 		return;
 	}
-	if (answer_is_last(conn, answer))
+	if (answer_break_if_last(conn, answer))
 		return;
 	query = ring_pop(conn, conn_now(conn)).query;
 	/* Remember that the host aborted it. */

@@ -41,8 +41,8 @@ bool copy_turn(struct conn *conn);
 /* Bytes came from the server. */
 void copy_heard(struct conn *conn);
 
-/* Does the COPY wait for the host? */
-bool copy_waits(const struct copy *copy);
+/* Does a stream or COPY on @conn wait for the host, and not for the server? */
+bool copy_waits_for_host(const struct conn *conn);
 
 /* Is on_room owed, once the socket takes more? */
 bool copy_is_full(const struct copy *copy);

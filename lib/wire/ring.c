@@ -42,8 +42,7 @@ ring_begins(struct conn *conn)
 	const struct mews_group_config *config = conn->terms->config;
 
 	conn->head_since_us = conn_now(conn);
-	conn_due(conn, conn->head_since_us +
-	    known_stall_us(conn->known, config));
+	conn_due(conn, conn_stalls_at(conn));
 	if (config->hedge_after != 0)
 		conn_due(conn, conn->head_since_us +
 		    known_hedge_us(conn->known, config));

@@ -1,13 +1,29 @@
 /*
  * send.h - what is sent over a connection: the pipeline.
  *
- * Private to wire/; other rooms use conn.h.
+ * A query that is put into the pipeline leaves in the next tick.
  */
 #ifndef LIB_WIRE_SEND_H
 #define LIB_WIRE_SEND_H
 
 #include "wire/conn.h"
 #include "query/query.h"
+
+/*
+ * Put a query into the pipeline, to be flushed in this turn's tick, with the
+ * BEGIN of its lease ahead of it if @begin. False: the query was not sent and
+ * the connection is broken.
+ */
+bool conn_send(struct conn *conn, struct query *query, bool begin);
+
+/* Send SQL of our own; its failure breaks the connection. */
+bool conn_send_session(struct conn *conn, const char *sql);
+
+/* Send a Sync: the server commits there, or skips to there after an error. */
+bool conn_sync(struct conn *conn);
+
+/* Undo what a lease left behind, and make the group's settings again. */
+bool conn_send_reset(struct conn *conn);
 
 /* Send the statements that each session begins with, without a Sync. */
 bool conn_send_setup(struct conn *conn);

@@ -149,8 +149,7 @@ session_ready(struct conn *conn, int events)
 	receive_input(conn);
 	if (conn->state == CONN_SETUP && conn->head == conn->tail)
 		become_ready(conn);
-	if (conn->retiring && conn_is_free(conn))
-		conn_break(conn, HEALTH_NOTHING, "");
+	conn_end_retired(conn);
 }
 
 void

@@ -6,6 +6,7 @@
  */
 #include "wire/siblings.h"
 
+#include "wire/copy.h"
 #include "fleet/endpoint.h"
 #include "wire/receive.h"
 #include "wire/ring.h"
@@ -54,11 +55,13 @@ siblings_scan_stall(struct wire *wire, uint32_t endpoint, int64_t now_us)
 		if (!conn_is_up(conn) || conn->head == conn->tail ||
 		    conn->epoch != epoch || is_outgrown(conn))
 			continue;
-		limit = known_stall_us(known, conn->terms->config);
-		if (now_us - conn->head_since_us <= limit) {
-			conn_due(conn, conn->head_since_us + limit + 1000);
+		if (copy_waits_for_host(conn))
+			return;
+		if (!conn_is_stalled(conn, now_us)) {
+			conn_due(conn, conn_stalls_at(conn) + 1000);
 			return;
 		}
+		limit = known_stall_us(known, conn->terms->config);
 		/* Bytes wait in the socket: this process was slow, not the
 		 * server. */
 		if (!conn->stall_said && conn_has_bytes(conn))
