@@ -464,6 +464,20 @@ sql_is_commit(const char *sql)
 		is_word(next_word(&sql), "transaction"));
 }
 
+bool
+sql_ends(const char *sql)
+{
+	const char	*p = sql;
+	struct word	 word = first_word(&p);
+
+	if (!is_word(word, "rollback"))
+		return is_word(word, "abort") || sql_is_commit(sql);
+	word = next_word(&p);
+	if (is_word(word, "work") || is_word(word, "transaction"))
+		word = next_word(&p);
+	return !is_word(word, "to");
+}
+
 enum sql_effect
 sql_effect(const char *sql)
 {

@@ -7,7 +7,7 @@
 #ifndef LIB_BASE_SQL_H
 #define LIB_BASE_SQL_H
 
-#include <stdbool.h>
+#include <mews/sql.h>
 
 enum sql_effect {
 	SQL_HARMLESS, /* reads or writes rows, and calls only functions known

@@ -25,6 +25,7 @@ check_same(const char *sql, const char *other)
 	assert(sql_commits(sql) == sql_commits(other));
 	assert(sql_transacts(sql) == sql_transacts(other));
 	assert(sql_is_commit(sql) == sql_is_commit(other));
+	assert(sql_ends(sql) == sql_ends(other));
 	assert(sql_deallocates(sql) == sql_deallocates(other));
 	assert(sql_copies(sql) == sql_copies(other));
 	assert(sql_is_single(sql, true) == sql_is_single(other, true));
@@ -49,7 +50,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    effect == SQL_SESSION);
 	assert(sql_effect(text) == effect);
 	check_same(text + before, text);
-	assert(!sql_is_commit(text) || sql_transacts(text));
+	assert(!sql_is_commit(text) || sql_ends(text));
+	assert(!sql_ends(text) || sql_transacts(text));
 	assert(!sql_reads(text) || !sql_commits(text));
 	free(text);
 	return 0;

@@ -418,7 +418,7 @@ END_TEST
 
 static const struct {
 	const char *sql;
-	bool commits, transacts, is_commit;
+	bool commits, transacts, is_commit, ends;
 } ends[] = {
 	{ "", false, false },
 	{ "select 1", false, false },
@@ -440,13 +440,18 @@ static const struct {
 	{ "refresh materialized view concurrently v", false, false },
 	{ "begin", false, true },
 	{ "START TRANSACTION", false, true },
-	{ "commit", false, true, true },
-	{ "COMMIT AND CHAIN", false, true, true },
-	{ ";/**/ end work", false, true, true },
+	{ "commit", false, true, true, true },
+	{ "COMMIT AND CHAIN", false, true, true, true },
+	{ ";/**/ end work", false, true, true, true },
 	{ "committed", false, false },
-	{ "abort", false, true },
+	{ "abort", false, true, false, true },
 	{ "rollback to savepoint s", false, true },
-	{ "prepare transaction 'x'", false, true, true },
+	{ "ROLLBACK WORK /* back */ TO s", false, true },
+	{ "rollback transaction to s", false, true },
+	{ "rollback", false, true, false, true },
+	{ "rollback work and chain", false, true, false, true },
+	{ "-- back\nRollback; ", false, true, false, true },
+	{ "prepare transaction 'x'", false, true, true, true },
 	{ "prepare s as select 1", false, true },
 	{ "savepoint s", false, false },
 	{ "set local a = 1", false, false },
@@ -460,6 +465,8 @@ START_TEST(what_may_commit_on_its_way_is_known)
 		ck_assert_msg(sql_transacts(ends[i].sql) == ends[i].transacts,
 		    "%s", ends[i].sql);
 		ck_assert_msg(sql_is_commit(ends[i].sql) == ends[i].is_commit,
+		    "%s", ends[i].sql);
+		ck_assert_msg(sql_ends(ends[i].sql) == ends[i].ends,
 		    "%s", ends[i].sql);
 	}
 }
