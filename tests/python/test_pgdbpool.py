@@ -287,6 +287,34 @@ def test_threads_take_turns():
 	assert not failed and len(most) == 80 and max(most) <= 2
 
 
+def test_one_handler_too_many_is_told_at_once():
+	with pool.Handler("manual") as first, pool.Handler("manual"):
+		first.query("select 1")
+		with pytest.raises(pool.DBConnectionError,
+		    match="all 2 connections of group manual") as caught:
+			pool.Handler("manual")
+		assert not isinstance(caught.value, pool.DBOfflineError)
+	with pool.Handler("manual") as db:
+		assert db.query("select 1").fetchone()[0] == 1
+	# Another thread may give one back.
+	held = []
+	taken, over = threading.Event(), threading.Event()
+
+	def hold():
+		with pool.Handler("manual"):
+			taken.set()
+			over.wait()
+
+	thread = threading.Thread(target=hold)
+	thread.start()
+	taken.wait()
+	held.append(pool.Handler("manual"))
+	threading.Timer(0.1, over.set).start()
+	held.append(pool.Handler("manual"))
+	assert over.is_set()
+	thread.join()
+
+
 def test_a_forked_child():
 	with pool.Handler("auto") as db:
 		parent = db.query("select pg_backend_pid()").fetchone()[0]

@@ -35,6 +35,8 @@ own. Where this differs from pgdbpool, on purpose:
     connection_count of a process       as many Handlers at a time in a
                                         process; each thread has connections
                                         of its own
+    one Handler too many waits,         a DBConnectionError at once where the
+    perhaps for ever                    thread itself has all the others
 
 More keys than there: port in a database; role in a group; workers beside
 them, how many processes there can be (64).

@@ -58,12 +58,40 @@ def _group(group, db):
     return settings
 
 
+class _Places:
+    """As many Handlers of a group at a time as it has connections."""
+
+    def __init__(self, group, count):
+        self._group = group
+        self._count = count
+        self._free = threading.BoundedSemaphore(count)
+        self._held = {}  # Handler's number to its thread
+
+    def take(self):
+        """The number of a place; waits for other threads to give one back."""
+        me = threading.get_ident()
+        if not self._free.acquire(blocking=False):
+            if list(self._held.values()).count(me) >= self._count:
+                raise DBConnectionError(
+                    f"this thread has all {self._count} connections of group "
+                    f"{self._group} already: end one of its Handlers first, "
+                    "or set a higher connection_count")
+            self._free.acquire()
+        place = object()
+        self._held[place] = me
+        return place
+
+    def give_back(self, place):
+        del self._held[place]
+        self._free.release()
+
+
 class Connection:
     """The databases and groups of this program: one set of them."""
 
     _config = None
     _fleet = None
-    _permits = {}
+    _places = {}
 
     @classmethod
     def init(cls, config):
@@ -98,10 +126,9 @@ class Connection:
 
     @classmethod
     def _begin(cls):
-        """As many Handlers at a time as a group has connections."""
         if cls._config is not None:
-            cls._permits = {
-                name: threading.BoundedSemaphore(group["connection_count"])
+            cls._places = {
+                name: _Places(name, group["connection_count"])
                 for name, group in cls._config["groups"].items()}
 
     @classmethod
@@ -155,17 +182,17 @@ class Handler:
     """
 
     _lease = None
-    _permit = None
+    _places = None
 
     def __init__(self, group):
         if Connection._fleet is None:
             raise DBConnectionError("call Connection.init() first")
-        if group not in Connection._permits:
+        if group not in Connection._places:
             raise UnconfiguredGroupError(group)
         self._group = group
-        permit = Connection._permits[group]
-        permit.acquire()
-        self._permit = permit
+        places = Connection._places[group]
+        self._place = places.take()
+        self._places = places
         try:
             self._lease = Connection._fleet.pool()._lease(group)
         except errors.Error as error:
@@ -201,16 +228,13 @@ class Handler:
 
     def _release(self):
         lease, self._lease = self._lease, None
-        permit, self._permit = self._permit, None
+        places, self._places = self._places, None
         try:
             if lease is not None:
                 lease.end()
         finally:
-            if permit is not None:
-                try:
-                    permit.release()
-                except ValueError:
-                    pass  # counted before init() was called again
+            if places is not None:
+                places.give_back(self._place)
 
     def __enter__(self):
         return self
