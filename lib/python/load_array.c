@@ -167,7 +167,9 @@ load_range(const struct loader *loader, const char *text, Py_ssize_t length)
 		return PyErr_NoMemory();
 	bounds[0] = *reader.at++;
 	if ((lower = load_bound(&reader, ",")) != NULL &&
-	    *reader.at++ == ',' &&
+	    *reader.at++ != ',')
+		(void)broken(&reader, "range");
+	else if (lower != NULL &&
 	    (upper = load_bound(&reader, ")]")) != NULL) {
 		bounds[1] = *reader.at;
 		range = PyObject_CallFunction(make, "OOs", lower, upper,

@@ -133,11 +133,17 @@ def test_subclasses_and_enumerations(pool):
 	class Level(enum.IntEnum):
 		HIGH = 3
 
+	class Raw(enum.Enum):
+		ZERO = b"\0\xff"
+
 	assert pool.query("read", "select $1, $2, $3::int, $4::bool, $5",
 	    Name("n"), Colour.RED, Level.HIGH, True, Name("o")) == [
 	    ("n", "red", 3, True, "o")]
 	assert pool.query("read", "select $1::bytea, $2::bytea",
 	    bytearray(b"x"), memoryview(b"y")) == [(b"x", b"y")]
+	assert pool.query("read", "select $1::bytea[]",
+	    [Raw.ZERO, b"x", bytearray(b"\\"), memoryview(b"y"), None]) == [
+	    ([b"\0\xff", b"x", b"\\", b"y", None],)]
 	assert pool.query("read", "select $1::jsonb", mews.Json([1, "x"])) == [
 	    ([1, "x"],)]
 

@@ -102,10 +102,9 @@ def _item(value):
         return "t" if value else "f"
     if type(value) in (int, float):
         return str(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        text = "\\x" + bytes(value).hex()
-    else:
-        text = _mews._dump(value)
+    text = _mews._dump(value)
+    if isinstance(text, bytes):
+        text = "\\x" + text.hex()
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
