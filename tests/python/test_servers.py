@@ -96,7 +96,7 @@ def serve(directory, *command, text_of=None, **environment):
 	try:
 		server = Server(port, process, log)
 		until(server.alive, "an answer")
-		if command[0].startswith("uwsgi"):
+		if "--ini" in command:
 			until(server.hears, "the end of its start")
 		yield server
 		assert "Traceback" not in OF_LOGGING.sub("", open(log).read())
@@ -212,3 +212,25 @@ def test_a_stop_ends_no_answer(kind, tmp_path):
 		server.process.terminate()
 		assert answer.result(45) is not None
 		server.process.wait(45)
+
+
+def test_uwsgi_has_one_interpreter_and_many_threads(tmp_path):
+	def command(*more):
+		return ("uwsgi_python3", "--plugin", "python3", "--http-socket",
+		    "127.0.0.1:PORT", "--mount", "/=shop.py", "--mount",
+		    "/b=shop.py", "--need-app", "--die-on-term",
+		    "--threads", "4", *more)
+
+	if shutil.which("uwsgi_python3") is None or "LD_PRELOAD" in os.environ:
+		pytest.skip("uWSGI is not installed, or has a sanitizer's runtime")
+	(tmp_path / "mews.conf").write_text(text(settings()))
+	environment = {**os.environ, "MEWS_CONF": str(tmp_path / "mews.conf")}
+	done = subprocess.run([word.replace("PORT", "0") for word in command()],
+	    cwd=EXAMPLES, env=environment, capture_output=True, text=True,
+	    timeout=45)
+	assert done.returncode != 0
+	assert "uWSGI has single-interpreter = true" in done.stderr
+	with serve(tmp_path, *command("--single-interpreter", "--master")) as \
+	    server, concurrent.futures.ThreadPoolExecutor(8) as pool:
+		paths = ["/", "/b"] * 20
+		assert all(pool.map(server.ask, paths))
