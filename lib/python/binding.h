@@ -52,6 +52,8 @@ struct pool {
 	size_t plan_count; /* of these, registered */
 	const char *endpoint_name; /* the endpoint seen last, and its str */
 	PyObject *endpoint;
+	LIST_HEAD(, behind) behind; /* waits for leases that are busy */
+	LIST_HEAD(, call) lease_calls; /* in flight */
 	uint64_t position; /* the highest of this pool's writes */
 	PyObject *parent;  /* bytes: the traceparent of the request that is
 			      served now; or NULL */
@@ -62,6 +64,7 @@ struct pool {
 	PyObject *timer;   /* the tick that is due latest, or NULL */
 	int64_t timer_ms;  /* when that is, monotonic */
 	bool tick_soon;	   /* a tick is in the loop's queue */
+	bool astray; /* the child of a fork inside of its loop has it */
 };
 
 struct fleet {
@@ -115,12 +118,15 @@ enum call_want {
 	CALL_COUNT, /* rows affected */
 	CALL_NONE,
 	CALL_LEASE,
+	CALL_END, /* of a transaction */
 	CALL_DESCRIPTION
 };
 
 /* One query, or a wait for a lease, until it ended. */
 struct call {
 	struct pool *pool;
+	struct lease *lease; /* strong: a query on it; NULL */
+	LIST_ENTRY(call) link; /* of pool->lease_calls; where lease is set */
 	struct plan *plan; /* strong, or NULL */
 	PyObject *future;  /* strong; NULL: somebody waits in pool_wait() */
 	PyObject *value;
@@ -129,6 +135,7 @@ struct call {
 	enum call_want want;
 	bool done;
 	bool orphan; /* nobody waits any more */
+	bool canceled; /* the server is being asked to end it */
 };
 
 struct lease {
@@ -141,6 +148,9 @@ struct lease {
 	/* Have the stream wait for nobody, as somebody waits for its end.
 	 * False: it is a COPY whose data is still to come. */
 	bool (*hurry)(struct stream *stream);
+	bool block; /* a transaction that SQL must not end is to begin */
+	bool heavy; /* a COPY or a script was begun, and may go on */
+	unsigned canceled; /* calls; another one might be hit for them */
 	unsigned generation; /* of the pool, when it was borrowed */
 };
 
@@ -174,6 +184,8 @@ PyObject *error_new(enum mews_status status, const char *sqlstate,
 PyObject *error_raise(enum mews_status status, const char *message);
 /** Of a result that is not OK. */
 PyObject *error_of_result(const struct mews_result *result);
+/** As error_of_result(), of a COMMIT or ROLLBACK. */
+PyObject *error_of_end(const struct mews_result *result);
 /** Of a call that @group refused. */
 PyObject *error_of_group(enum mews_status status,
     const struct mews_group *group);
@@ -198,8 +210,28 @@ void pool_shut(struct pool *pool);
 void pool_left(struct pool *pool);
 /** The pool of a lease that may be used now, or NULL. */
 struct pool *lease_use(struct lease *lease);
-/** As lease_use(), for what waits behind a stream that goes on. */
+/**
+ * As lease_use(), for what waits behind a stream that goes on. Where calls
+ * block, wait for the end of a COPY or a script, too.
+ */
 struct pool *lease_ask(struct lease *lease);
+
+/* behind.c - calls that wait until their lease is free */
+
+/** Does no COPY or script run, and does nothing cancelled come to its end? */
+bool lease_is_free(struct lease *lease);
+/** Wait until lease_is_free(); only where calls block. */
+bool lease_wait_free(struct lease *lease);
+/** Asynchronous: is @lease, that lease_ask() gave, to be waited for? */
+bool lease_is_late(struct lease *lease);
+/** Asynchronous: an awaitable that calls a method later. */
+PyObject *lease_later(struct lease *lease, const char *method,
+    PyObject *const *args, Py_ssize_t count, PyObject *names);
+/** The attribute busy, and the method free(): a future of the end. */
+PyObject *lease_busy(PyObject *self, void *unused);
+PyObject *lease_free(PyObject *self, PyObject *unused);
+/** Tell those that wait for leases that are free now. */
+void behind_look(struct pool *pool);
 
 /* attach.c */
 
@@ -297,10 +329,10 @@ PyObject *param_dump(PyObject *module, PyObject *value);
 
 /* call.c */
 
-/** Run SQL in @group, or on @lease where that is not NULL. */
-PyObject *call_query(struct pool *pool, struct mews_group *group,
-    struct lease *lease, enum call_want want, PyObject *const *args,
-    Py_ssize_t count, PyObject *names);
+/** Run SQL in the @group of that name, or on @lease where that is not NULL. */
+PyObject *call_query(struct pool *pool, PyObject *group, struct lease *lease,
+    enum call_want want, PyObject *const *args, Py_ssize_t count,
+    PyObject *names);
 struct call *call_new(struct pool *pool, enum call_want want);
 void call_free(struct call *call);
 /** The mews_query_fn of every call. */
@@ -311,6 +343,10 @@ PyObject *call_result(struct call *call);
 PyObject *call_refuse(struct call *call, PyObject *error);
 /** Asynchronous: a future that is done. Takes both. */
 PyObject *call_give(struct call *call, PyObject *value);
+/** Remember that @call is in flight on @lease. */
+void call_on_lease(struct call *call, struct lease *lease);
+/** Give up what is in flight, and have the server end it, if it can. */
+bool call_cancel(struct pool *pool, mews_query_id id);
 /** Asynchronous: was its future cancelled? */
 bool call_abandoned(struct call *call);
 /** Hand over what came: takes @value, or @error where that is not NULL. */
@@ -324,8 +360,12 @@ struct query {
 	struct plan *plan; /* strong */
 };
 
-bool query_fill(struct query *query, struct pool *pool,
-    PyObject *const *args, Py_ssize_t count, PyObject *names);
+/** Runs code of the user's: what was known of a pool or lease before must be
+ * asked again behind it. */
+bool query_fill(struct query *query, PyObject *const *args, Py_ssize_t count,
+    PyObject *names);
+/** The rest, for a pool that is open. */
+bool query_plan(struct query *query, struct pool *pool, PyObject *sql);
 void query_clear(struct query *query);
 
 /* plan.c */

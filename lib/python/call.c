@@ -40,12 +40,39 @@ call_free(struct call *call)
 {
 	struct pool	*pool = call->pool;
 
+	if (call->lease != NULL) {
+		LIST_REMOVE(call, link);
+		call->lease->canceled -= call->canceled;
+		Py_CLEAR(call->lease);
+	}
 	Py_CLEAR(call->plan);
 	Py_CLEAR(call->future);
 	Py_CLEAR(call->value);
 	Py_CLEAR(call->error);
 	PyMem_Free(call);
 	Py_DECREF(pool);
+}
+
+void
+call_on_lease(struct call *call, struct lease *lease)
+{
+	call->lease = (struct lease *)Py_NewRef((PyObject *)lease);
+	LIST_INSERT_HEAD(&call->pool->lease_calls, call, link);
+}
+
+bool
+call_cancel(struct pool *pool, mews_query_id id)
+{
+	struct call	*call;
+
+	/* Of one that shares its connection only the answer is given up. */
+	if (mews_query_interrupt(pool->handle, id) == MEWS_OK)
+		LIST_FOREACH (call, &pool->lease_calls, link)
+			if (call->id == id && !call->canceled) {
+				call->canceled = true;
+				call->lease->canceled++;
+			}
+	return mews_query_cancel(pool->handle, id) == MEWS_OK;
 }
 
 bool
@@ -61,20 +88,38 @@ call_abandoned(struct call *call)
 	return abandoned;
 }
 
+static PyObject *
+set_future(PyObject *future, const char *method, PyObject *value)
+{
+	PyObject	*name = PyUnicode_InternFromString(method), *done;
+
+	done = name == NULL ? NULL :
+	    PyObject_CallMethodOneArg(future, name, value);
+	Py_XDECREF(name);
+	return done;
+}
+
 /* Tell the future, unless it was cancelled. */
 static void
 tell(struct call *call, PyObject *value, PyObject *error)
 {
-	PyObject	*name, *done = NULL;
+	PyObject	*done, *type, *refused, *trace;
 
 	if (call_abandoned(call))
 		return;
-	name = PyUnicode_InternFromString(
-	    error == NULL ? "set_result" : "set_exception");
-	if (name != NULL)
-		done = PyObject_CallMethodOneArg(call->future, name,
-		    error == NULL ? value : error);
-	Py_XDECREF(name);
+	done = set_future(call->future,
+	    error == NULL ? "set_result" : "set_exception",
+	    error == NULL ? value : error);
+	/* A future takes no StopIteration, but the TypeError that says so. */
+	if (done == NULL && error != NULL && !call->pool->closing &&
+	    PyErr_ExceptionMatches(PyExc_TypeError)) {
+		PyErr_Fetch(&type, &refused, &trace);
+		PyErr_NormalizeException(&type, &refused, &trace);
+		done = set_future(call->future, "set_exception", refused);
+		Py_XDECREF(type);
+		Py_XDECREF(refused);
+		Py_XDECREF(trace);
+	}
 	/* The loop may have been closed before its pool. */
 	if (done == NULL && call->pool->closing)
 		PyErr_Clear();
@@ -125,6 +170,7 @@ value_of(struct call *call, const struct mews_result *result)
 		return description_new(mews_result_pg(result));
 	case CALL_NONE:
 	case CALL_LEASE:
+	case CALL_END:
 		break;
 	}
 	return Py_NewRef(Py_None);
@@ -138,7 +184,8 @@ call_done(void *arg, const struct mews_result *result)
 	PyObject	*value = NULL, *error = NULL;
 
 	if (mews_result_status(result) != MEWS_OK)
-		error = error_of_result(result);
+		error = call->want == CALL_END ? error_of_end(result) :
+		    error_of_result(result);
 	else if (!call->orphan)
 		value = value_of(call, result);
 	else
@@ -156,7 +203,7 @@ give_up(struct call *call)
 
 	PyErr_Fetch(&type, &value, &trace);
 	if (!call->done && pool->handle != NULL && call->id != 0) {
-		mews_query_cancel(pool->handle, call->id);
+		call_cancel(pool, call->id);
 		pool_attend(pool);
 	}
 	if (call->done) {
@@ -282,8 +329,8 @@ call_options(PyObject *const *values, PyObject *names,
 }
 
 bool
-query_fill(struct query *query, struct pool *pool, PyObject *const *args,
-    Py_ssize_t count, PyObject *names)
+query_fill(struct query *query, PyObject *const *args, Py_ssize_t count,
+    PyObject *names)
 {
 	struct query_options	options = { 0 };
 
@@ -292,24 +339,31 @@ query_fill(struct query *query, struct pool *pool, PyObject *const *args,
 	query->params.list = query->params.list_inside;
 	query->params.keep = query->params.keep_inside;
 	if (!call_options(args + count, names, &options) ||
-	    (query->plan = plan_of(pool, args[0])) == NULL ||
-	    !params_fill(&query->params, args + 1, count - 1) ||
-	    !plan_prepare(query->plan, pool)) {
+	    !params_fill(&query->params, args + 1, count - 1)) {
 		query_clear(query);
 		return false;
 	}
 	query->args = (struct mews_query_args) {
-		.statement = query->plan->statement,
-		.sql = query->plan->statement == NULL ? query->plan->text :
-		    NULL,
 		.params = query->params.list,
 		.param_count = query->params.count,
 		.flags = options.flags,
 		.after = options.after,
 		.wait_ms = options.wait_ms,
-		.traceparent = pool->parent == NULL ? NULL :
-		    PyBytes_AS_STRING(pool->parent),
 	};
+	return true;
+}
+
+bool
+query_plan(struct query *query, struct pool *pool, PyObject *sql)
+{
+	if ((query->plan = plan_of(pool, sql)) == NULL ||
+	    !plan_prepare(query->plan, pool))
+		return false;
+	query->args.statement = query->plan->statement;
+	if (query->plan->statement == NULL)
+		query->args.sql = query->plan->text;
+	if (pool->parent != NULL)
+		query->args.traceparent = PyBytes_AS_STRING(pool->parent);
 	return true;
 }
 
@@ -321,21 +375,31 @@ query_clear(struct query *query)
 }
 
 PyObject *
-call_query(struct pool *pool, struct mews_group *group, struct lease *lease,
+call_query(struct pool *pool, PyObject *name, struct lease *lease,
     enum call_want want, PyObject *const *args, Py_ssize_t count,
     PyObject *names)
 {
+	struct mews_group	*group = lease != NULL ? lease->group : NULL;
 	struct query		 query;
 	struct call		*call;
 	enum mews_status	 status;
 
-	if (!query_fill(&query, pool, args, count, names))
+	if (!query_fill(&query, args, count, names))
 		return NULL;
 	if ((call = call_new(pool, want)) == NULL) {
 		query_clear(&query);
 		return NULL;
 	}
+	if ((lease != NULL ? lease_ask(lease) == NULL : !pool_use(pool) ||
+	    (group = pool_group(pool, name)) == NULL) ||
+	    !query_plan(&query, pool, args[0])) {
+		query_clear(&query);
+		call_free(call);
+		return NULL;
+	}
 	call->plan = (struct plan *)Py_NewRef((PyObject *)query.plan);
+	if (lease != NULL)
+		call_on_lease(call, lease);
 	status = lease != NULL ?
 	    mews_lease_query(lease->handle, &query.args, call_done, call,
 		&call->id) :

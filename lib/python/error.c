@@ -66,6 +66,19 @@ error_of_result(const struct mews_result *result)
 }
 
 PyObject *
+error_of_end(const struct mews_result *result)
+{
+	/* no_active_sql_transaction */
+	if (strcmp(mews_result_sqlstate(result), "25P01") != 0)
+		return error_of_result(result);
+	return error_new(MEWS_PARTLY, "25P01", "the transaction was ended "
+	    "within its block already, by SQL: what a COMMIT there ended is "
+	    "stored, and what followed was no part of it. Leave the block to "
+	    "commit, or call its rollback()",
+	    mews_result_endpoint(result), NULL);
+}
+
+PyObject *
 error_of_group(enum mews_status status, const struct mews_group *group)
 {
 	return error_new(status, "", mews_group_message(group), "", NULL);

@@ -80,6 +80,20 @@ fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	return 0;
 }
 
+/* The child of a fork inside of a loop shares its descriptor with the
+ * parent: what either watches wakes both. */
+static bool
+loop_runs(PyObject *loop)
+{
+	PyObject	*answer = PyObject_CallMethod(loop, "is_running", NULL);
+	bool		 runs = answer == Py_True;
+
+	if (answer == NULL)
+		PyErr_WriteUnraisable(loop);
+	Py_XDECREF(answer);
+	return runs;
+}
+
 PyObject *
 fleet_forked(PyObject *module, PyObject *unused)
 {
@@ -90,8 +104,11 @@ fleet_forked(PyObject *module, PyObject *unused)
 	(void)unused;
 	LIST_FOREACH (fleet, &fleets, link) {
 		fleet->joined = 0;
-		LIST_FOREACH (pool, &fleet->pools, link)
+		LIST_FOREACH (pool, &fleet->pools, link) {
 			pool_shut(pool);
+			if (pool->loop != NULL && loop_runs(pool->loop))
+				pool->astray = true;
+		}
 	}
 	Py_RETURN_NONE;
 }

@@ -7,6 +7,7 @@
  */
 #include "binding.h"
 
+#include <mews/sql.h>
 #include <strings.h>
 
 static PyObject *
@@ -24,6 +25,8 @@ lease_new(struct pool *pool, struct mews_group *group,
 	lease->group = group;
 	lease->on_notice = NULL;
 	lease->stream = NULL;
+	lease->block = lease->heavy = false;
+	lease->canceled = 0;
 	lease->generation = pool->generation;
 	return (PyObject *)lease;
 }
@@ -87,6 +90,28 @@ lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms,
 	return call_result(call);
 }
 
+/* Are these SQL, and parameters, that may be run? */
+static bool
+may_run(const struct lease *lease, PyObject *const *args, Py_ssize_t count)
+{
+	const char	*text;
+
+	if (count < 1) {
+		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");
+		return false;
+	}
+	if (!lease->block || !PyUnicode_Check(args[0]))
+		return true;
+	if ((text = PyUnicode_AsUTF8(args[0])) == NULL)
+		return false;
+	if (!sql_ends(text))
+		return true;
+	error_raise(MEWS_INVALID, "this SQL would end the transaction behind "
+	    "the back of its block: leave the block to commit it, or call its "
+	    "rollback()");
+	return false;
+}
+
 static PyObject *
 run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
     enum call_want want)
@@ -94,14 +119,12 @@ run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
 	struct lease	*lease = (struct lease *)self;
 	struct pool	*pool = lease_ask(lease);
 
-	if (pool == NULL)
+	if (pool == NULL || !may_run(lease, args, count))
 		return NULL;
-	if (count < 1) {
-		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");
-		return NULL;
-	}
-	return call_query(pool, lease->group, lease, want, args, count,
-	    names);
+	if (lease_is_late(lease))
+		return lease_later(lease, want == CALL_COUNT ? "execute" :
+		    "query", args, count, names);
+	return call_query(pool, NULL, lease, want, args, count, names);
 }
 
 static PyObject *
@@ -153,7 +176,7 @@ lease_begin(PyObject *self, PyObject *args)
 	enum mews_status	 status;
 
 	if (!PyArg_ParseTuple(args, "|zOO", &isolation, &read_only,
-	    &deferrable) || lease_use(lease) == NULL ||
+	    &deferrable) || lease_ask(lease) == NULL ||
 	    (isolation != NULL &&
 	    !isolation_of(isolation, &options.isolation)))
 		return NULL;
@@ -163,6 +186,7 @@ lease_begin(PyObject *self, PyObject *args)
 	if (status != MEWS_OK)
 		return error_raise(status,
 		    mews_group_message(lease->group));
+	lease->block = true;
 	Py_RETURN_NONE;
 }
 
@@ -173,7 +197,8 @@ typedef enum mews_status named_fn(struct mews_lease *, const char *,
     mews_query_fn *, void *);
 
 static PyObject *
-finish(PyObject *self, plain_fn *plain, named_fn *named, PyObject *name)
+finish(PyObject *self, const char *method, plain_fn *plain, named_fn *named,
+    PyObject *name)
 {
 	struct lease		*lease = (struct lease *)self;
 	struct pool		*pool = lease_ask(lease);
@@ -182,9 +207,15 @@ finish(PyObject *self, plain_fn *plain, named_fn *named, PyObject *name)
 	enum mews_status	 status;
 
 	if (pool == NULL || (name != NULL &&
-	    (text = PyUnicode_AsUTF8(name)) == NULL) ||
-	    (call = call_new(pool, CALL_NONE)) == NULL)
+	    (text = PyUnicode_AsUTF8(name)) == NULL))
 		return NULL;
+	if (lease_is_late(lease))
+		return lease_later(lease, method, &name, name != NULL, NULL);
+	call = call_new(pool, named != NULL ? CALL_NONE : CALL_END);
+	if (call == NULL)
+		return NULL;
+	if (named == NULL)
+		lease->block = false;
 	status = named != NULL ?
 	    named(lease->handle, text, call_done, call) :
 	    plain(lease->handle, call_done, call);
@@ -198,32 +229,34 @@ static PyObject *
 lease_commit(PyObject *self, PyObject *unused)
 {
 	(void)unused;
-	return finish(self, mews_lease_commit, NULL, NULL);
+	return finish(self, "commit", mews_lease_commit, NULL, NULL);
 }
 
 static PyObject *
 lease_rollback(PyObject *self, PyObject *unused)
 {
 	(void)unused;
-	return finish(self, mews_lease_rollback, NULL, NULL);
+	return finish(self, "rollback", mews_lease_rollback, NULL, NULL);
 }
 
 static PyObject *
 lease_savepoint(PyObject *self, PyObject *name)
 {
-	return finish(self, NULL, mews_lease_savepoint, name);
+	return finish(self, "savepoint", NULL, mews_lease_savepoint, name);
 }
 
 static PyObject *
 lease_rollback_to(PyObject *self, PyObject *name)
 {
-	return finish(self, NULL, mews_lease_rollback_to, name);
+	return finish(self, "rollback_to", NULL, mews_lease_rollback_to,
+	    name);
 }
 
 static PyObject *
 lease_release(PyObject *self, PyObject *name)
 {
-	return finish(self, NULL, mews_lease_release_savepoint, name);
+	return finish(self, "release", NULL, mews_lease_release_savepoint,
+	    name);
 }
 
 static PyObject *
@@ -232,12 +265,8 @@ lease_rows(PyObject *self, PyObject *const *args, Py_ssize_t count,
 {
 	struct lease	*lease = (struct lease *)self;
 
-	if (lease_ask(lease) == NULL)
+	if (lease_ask(lease) == NULL || !may_run(lease, args, count))
 		return NULL;
-	if (count < 1) {
-		PyErr_SetString(PyExc_TypeError, "SQL, then its parameters");
-		return NULL;
-	}
 	return stream_rows(lease, args, count, names);
 }
 
@@ -335,6 +364,7 @@ static PyMethodDef methods[] = {
 	{ "quote_literal", quote_literal, METH_O, NULL },
 	{ "quote_identifier", quote_identifier, METH_O, NULL },
 	{ "on_notice", lease_on_notice, METH_O, NULL },
+	{ "free", lease_free, METH_NOARGS, NULL },
 	{ "end", lease_end, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL }
 };
@@ -342,6 +372,8 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
 	{ "endpoint", lease_endpoint, NULL,
 	  "The name of the endpoint that it is a connection to.", NULL },
+	{ "busy", lease_busy, NULL,
+	  "Whether calls wait for the end of a COPY, or of a script.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL }
 };
 

@@ -11,18 +11,13 @@ static PyObject *
 run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
     enum call_want want)
 {
-	struct pool		*pool = (struct pool *)self;
-	struct mews_group	*group;
-
 	if (count < 2) {
 		PyErr_SetString(PyExc_TypeError, "a group and SQL, then its "
 		    "parameters");
 		return NULL;
 	}
-	if (!pool_use(pool) || (group = pool_group(pool, args[0])) == NULL)
-		return NULL;
-	return call_query(pool, group, NULL, want, args + 1, count - 1,
-	    names);
+	return call_query((struct pool *)self, args[0], NULL, want, args + 1,
+	    count - 1, names);
 }
 
 static PyObject *
@@ -83,8 +78,7 @@ pool_cancel(PyObject *self, PyObject *query)
 		return NULL;
 	if (pool->handle != NULL &&
 	    pool->thread == PyThread_get_thread_ident() &&
-	    mews_query_cancel(pool->handle, id) == MEWS_OK &&
-	    !pool_schedule(pool))
+	    call_cancel(pool, id) && !pool_schedule(pool))
 		return NULL;
 	Py_RETURN_NONE;
 }
@@ -175,6 +169,8 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 		pool->loop = Py_NewRef(loop);
 		pool->future_class = Py_NewRef(future_class);
 	}
+	LIST_INIT(&pool->behind);
+	LIST_INIT(&pool->lease_calls);
 	if ((pool->plans = PyDict_New()) == NULL)
 		Py_CLEAR(pool);
 	return (PyObject *)pool;
@@ -203,6 +199,8 @@ pool_adopt(PyObject *module, PyObject *args)
 	pool->handle = handle;
 	pool->forks = fork_count;
 	pool->thread = PyThread_get_thread_ident();
+	LIST_INIT(&pool->behind);
+	LIST_INIT(&pool->lease_calls);
 	if ((pool->plans = PyDict_New()) == NULL)
 		Py_CLEAR(pool);
 	return (PyObject *)pool;

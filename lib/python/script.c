@@ -59,7 +59,11 @@ script_run(PyObject *self, PyObject *sql)
 	struct call	*call;
 	enum mews_status status;
 
-	if (pool == NULL || (call = call_new(pool, CALL_NONE)) == NULL)
+	if (pool == NULL)
+		return NULL;
+	if (lease_is_late(lease))
+		return lease_later(lease, "script", &sql, 1, NULL);
+	if ((call = call_new(pool, CALL_NONE)) == NULL)
 		return NULL;
 	if ((call->plan = plan_of(pool, sql)) == NULL) {
 		call_free(call);
@@ -73,6 +77,7 @@ script_run(PyObject *self, PyObject *sql)
 	}
 	script->call = call;
 	script->error = NULL;
+	call_on_lease(call, lease);
 	status = mews_lease_script(lease->handle, call->plan->text, on_result,
 	    on_end, script, &call->id);
 	if (status != MEWS_OK) {
@@ -81,6 +86,7 @@ script_run(PyObject *self, PyObject *sql)
 		return call_refuse(call, error_of_group(status,
 		    lease->group));
 	}
+	lease->heavy = true;
 	return call_result(call);
 }
 
@@ -103,6 +109,8 @@ describe(struct pool *pool, struct mews_group *group, struct lease *lease,
 	}
 	call->plan = plan;
 	args.sql = plan->text;
+	if (lease != NULL)
+		call_on_lease(call, lease);
 	status = lease != NULL ?
 	    mews_lease_query(lease->handle, &args, call_done, call,
 		&call->id) :
@@ -131,6 +139,8 @@ describe_lease(PyObject *self, PyObject *sql)
 	struct lease	*lease = (struct lease *)self;
 	struct pool	*pool = lease_ask(lease);
 
+	if (pool != NULL && lease_is_late(lease))
+		return lease_later(lease, "describe", &sql, 1, NULL);
 	return pool == NULL ? NULL :
 	    describe(pool, lease->group, lease, sql);
 }

@@ -189,6 +189,7 @@ begun(struct stream *stream, enum mews_status status)
 		Py_INCREF(stream); /* on_end()'s */
 		lease->stream = stream;
 		lease->hurry = hurry;
+		lease->heavy = lease->heavy || stream->kind != STREAM_ROWS;
 		if (pool_schedule(lease->pool))
 			return (PyObject *)stream;
 	} else {
@@ -208,7 +209,13 @@ stream_rows(struct lease *lease, PyObject *const *args, Py_ssize_t count,
 
 	if (stream == NULL)
 		return NULL;
-	if (!query_fill(&query, lease->pool, args, count, names)) {
+	if (!query_fill(&query, args, count, names)) {
+		Py_DECREF(stream);
+		return NULL;
+	}
+	if (lease_ask(lease) == NULL ||
+	    !query_plan(&query, lease->pool, args[0])) {
+		query_clear(&query);
 		Py_DECREF(stream);
 		return NULL;
 	}
@@ -310,7 +317,8 @@ stream_put(PyObject *self, PyObject *data)
 	status = mews_copy_put(stream->lease->handle, view.buf,
 	    (size_t)view.len);
 	PyBuffer_Release(&view);
-	if (status == MEWS_OVERLOAD)
+	/* Where the connection broke, the end of the COPY will say how. */
+	if (status == MEWS_OVERLOAD || status == MEWS_UNAVAILABLE)
 		stream->room = false;
 	else if (status != MEWS_OK && !stream->ended)
 		return error_raise(status, "the COPY is not open any more");

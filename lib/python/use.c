@@ -50,6 +50,13 @@ pool_use(struct pool *pool)
 		    "fleet.pool() in the thread that uses it");
 		return false;
 	}
+	if (pool->astray) {
+		error_raise(MEWS_INVALID, "this process was forked while the "
+		    "asyncio loop of this pool ran, which is the parent's: "
+		    "begin another loop, asyncio.run(), and ask "
+		    "fleet.async_pool() there");
+		return false;
+	}
 	if (pool->closing || pool->fleet == NULL) {
 		error_raise(MEWS_INVALID, pool->closing ?
 		    "the pool is being closed" : "the worker's pool is closed");
@@ -123,6 +130,7 @@ pool_shut(struct pool *pool)
 	Py_CLEAR(pool->endpoint);
 	pool->endpoint_name = NULL;
 	PyDict_Clear(pool->plans);
+	behind_look(pool);
 	pool->closing = false;
 }
 
@@ -167,10 +175,15 @@ lease_ask(struct lease *lease)
 {
 	struct pool	*pool = lease_use(lease);
 
-	if (pool == NULL || lease->stream == NULL ||
-	    lease->hurry(lease->stream))
+	if (pool == NULL)
+		return NULL;
+	if (lease->stream != NULL && !lease->hurry(lease->stream)) {
+		error_raise(MEWS_INVALID, "the lease is busy: a copy_in() is "
+		    "waiting for its source");
+		return NULL;
+	}
+	if ((!lease->heavy && lease->canceled == 0) || pool->asynchronous)
 		return pool;
-	error_raise(MEWS_INVALID, "the lease is busy: a copy_in() is waiting "
-	    "for its source");
-	return NULL;
+	/* A signal handler may have ended the lease meanwhile. */
+	return lease_wait_free(lease) ? lease_use(lease) : NULL;
 }

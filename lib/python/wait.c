@@ -148,6 +148,8 @@ inside(struct pool *pool, int (*step)(struct pool *, int, int), int first,
 		result = step(pool, first, second);
 	pool->depth = depth;
 	pool->inside = outer;
+	if (depth == 0 && !LIST_EMPTY(&pool->behind))
+		behind_look(pool);
 	if (pool->notices != NULL)
 		notice_tell(pool);
 	return result;

@@ -2,7 +2,8 @@
 
 They wait on the running asyncio loop, by its add_reader(); no thread. What
 the tasks of one turn of the loop ask leaves together. A task that is
-cancelled cancels its query.
+cancelled has the server cancel its query, unless others are behind that on its
+connection: then only the answer is given up.
 """
 
 import asyncio
@@ -26,6 +27,20 @@ class QueryFuture(asyncio.Future):
         if self._query is not None:
             self._pool._cancel(self._query)
         return True
+
+
+async def _free(lease):
+    """Wait for the end of what a cancelled call left on the connection."""
+    while lease.busy:
+        await lease.free()
+
+
+def later(lease, method, *args, **options):
+    """Call a method of a lease when that is free; called by the extension."""
+    async def call():
+        await _free(lease)
+        return await getattr(lease, method)(*args, **options)
+    return asyncio.get_running_loop().create_task(call())
 
 
 class AsyncSession:
@@ -57,7 +72,16 @@ class AsyncSession:
         """The name of the endpoint that this is a connection to."""
         return self._lease.endpoint
 
-    async def _stream(self, stream):
+    def _begin(self, method, *args):
+        lease = self._lease
+        return self._stream(
+            None if lease.busy else getattr(lease, method)(*args),
+            lease, method, args)
+
+    async def _stream(self, stream, lease, method, args):
+        if stream is None:
+            await _free(lease)
+            stream = getattr(lease, method)(*args)
         try:
             while (batch := stream.take()) is not None:
                 for item in batch:
@@ -73,7 +97,7 @@ class AsyncSession:
         Another call on this connection meanwhile waits for the rest of the
         rows, and has it kept in memory.
         """
-        return self._stream(self._lease.rows(sql, *parameters))
+        return self._begin("rows", sql, *parameters)
 
     def script(self, sql):
         """await it: run a text of several statements: a migration, say.
@@ -104,13 +128,14 @@ class AsyncSession:
 
     def copy_out(self, sql):
         """COPY ... TO STDOUT: async for data in lease.copy_out(...)"""
-        return self._stream(self._lease.copy_out(sql))
+        return self._begin("copy_out", sql)
 
     async def copy_in(self, sql, source):
         """COPY ... FROM STDIN from an iterable, asynchronous or not, of
         bytes or str. An exception in the source aborts it: nothing is
         stored. Returns the number of rows.
         """
+        await _free(self._lease)
         stream = self._lease.copy_in(sql)
 
         async def put(data):
@@ -131,9 +156,12 @@ class AsyncSession:
                         break
             await stream.wait()  # for the server to be ready, at least
         except BaseException as error:
-            stream.finish(f"the source raised {type(error).__name__}")
-            while isinstance(error, Exception) and not stream.ended:
-                await stream.wait()
+            try:
+                stream.finish(f"the source raised {type(error).__name__}")
+                while isinstance(error, Exception) and not stream.ended:
+                    await stream.wait()
+            except Error:
+                pass  # the first error is the one to be told
             raise
         stream.finish(None)
         while stream.take() is not None:
@@ -158,7 +186,7 @@ class AsyncSavepoint(AsyncSession):
     async def __aexit__(self, kind, error, trace):
         if kind is None:
             await self._lease.release(self._name)
-        elif isinstance(error, Exception):
+        elif kind is not GeneratorExit:  # nothing can be awaited in that
             try:
                 await self._lease.rollback_to(self._name)
                 await self._lease.release(self._name)
@@ -175,7 +203,7 @@ class AsyncSavepoint(AsyncSession):
 
 class AsyncTransaction(AsyncSession):
     """A transaction: committed at the end of its `async with`, rolled back
-    by an exception."""
+    by an exception. SQL that would end it, COMMIT or ROLLBACK, is refused."""
 
     def __init__(self, borrow, isolation=None, read_only=None,
                  deferrable=None, retry=0):
@@ -195,6 +223,7 @@ class AsyncTransaction(AsyncSession):
             raise RuntimeError("this transaction is open already")
         lease, self._ours = await self._borrow()
         try:
+            await _free(lease)
             lease.begin(*self._options)
         except BaseException:
             self._end(lease)
@@ -215,7 +244,7 @@ class AsyncTransaction(AsyncSession):
         try:
             if kind is None:
                 await lease.commit()
-            elif not self._ours:
+            elif not self._ours and kind is not GeneratorExit:
                 try:
                     await lease.rollback()
                 except Error:

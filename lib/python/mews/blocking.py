@@ -123,9 +123,12 @@ class Session:
                     break
             stream.wait()  # for the server to be ready, at least
         except BaseException as error:
-            stream.finish(f"the source raised {type(error).__name__}")
-            while isinstance(error, Exception) and not stream.ended:
-                stream.wait()
+            try:
+                stream.finish(f"the source raised {type(error).__name__}")
+                while isinstance(error, Exception) and not stream.ended:
+                    stream.wait()
+            except Error:
+                pass  # the first error is the one to be told
             raise
         stream.finish(None)
         while stream.take() is not None:
@@ -153,7 +156,7 @@ class Savepoint(Session):
         name, self._name = self._name, None
         if kind is None:
             self._lease.release(name)
-        elif isinstance(error, Exception):
+        else:
             try:
                 self._lease.rollback_to(name)
                 self._lease.release(name)
@@ -170,7 +173,7 @@ class Savepoint(Session):
 
 class Transaction(Session):
     """A transaction: committed at the end of its block, rolled back by an
-    exception.
+    exception. SQL that would end it, COMMIT or ROLLBACK, is refused.
 
     with pool.transaction("write") as t:
         t.execute("update ...")
