@@ -153,6 +153,18 @@ cluster_monitor(void)
 	return pid;
 }
 
+pid_t
+cluster_watched(const struct mews_group_config *groups, size_t count)
+{
+	pid_t	pid;
+
+	cluster_prepare(groups, count);
+	cluster_create();
+	pid = cluster_monitor();
+	cluster_join();
+	return pid;
+}
+
 void
 cluster_end(pid_t pid)
 {
@@ -203,6 +215,23 @@ cluster_turn(void)
 		poll(NULL, 0, 10);
 	else
 		ck_assert_int_eq(mews_pool_turn(cluster.pool, 10), MEWS_OK);
+}
+
+void
+cluster_turn_for(int ms)
+{
+	int64_t	until = cluster_now() + ms;
+
+	while (cluster_now() < until)
+		cluster_turn();
+}
+
+enum mews_flow
+cluster_go_on(void *arg, const struct mews_result *row)
+{
+	(void)arg;
+	(void)row;
+	return MEWS_FLOW_GO;
 }
 
 void
@@ -428,6 +457,12 @@ const char *
 cluster_state(const char *endpoint)
 {
 	return cluster_look(endpoint).state;
+}
+
+bool
+cluster_is(const char *endpoint, const char *state)
+{
+	return strcmp(cluster_state(endpoint), state) == 0;
 }
 
 const char *

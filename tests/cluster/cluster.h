@@ -57,6 +57,9 @@ void cluster_join(void);
 /* All three steps. */
 void cluster_open(const struct mews_group_config *groups, size_t count);
 
+/* All three steps, with a monitor, whose pid is returned. */
+pid_t cluster_watched(const struct mews_group_config *groups, size_t count);
+
 /* Between create and join: start a monitor, wait until it is at work, give
  * its pid. cluster_close() does not end it: cluster_end() does. */
 pid_t cluster_monitor(void);
@@ -81,8 +84,9 @@ int64_t cluster_now(void);
  * the clock of its last turn, which may be some milliseconds ago. */
 #define CLUSTER_LEAST(ms) ((ms) / 2)
 
-/* One turn of the pool, or a nap where there is none. */
+/* One turn of the pool, or a nap where there is none; turns for @ms. */
 void cluster_turn(void);
+void cluster_turn_for(int ms);
 
 /* Turn until @condition holds; fail with its text if it never does. */
 #define CLUSTER_WAIT(condition)						\
@@ -98,6 +102,9 @@ void cluster_turn(void);
 
 /* A mews_query_fn: keep the end in the struct asked that is @arg. */
 void cluster_note(void *arg, const struct mews_result *result);
+
+/* A mews_row_fn: ignore the row, and go on. */
+enum mews_flow cluster_go_on(void *arg, const struct mews_result *row);
 
 /* Send it, and fail if it is not accepted; @asked is cleared first. */
 void cluster_send(struct asked *asked, struct mews_group *group,
@@ -138,6 +145,7 @@ void cluster_repair(void);
 /* The fleet's view of an endpoint; of that, "up", "primary". */
 struct mews_view_endpoint cluster_look(const char *endpoint);
 const char *cluster_state(const char *endpoint);
+bool cluster_is(const char *endpoint, const char *state);
 const char *cluster_role(const char *endpoint);
 
 /* How often @text stands in this process' log, and in the monitor's. */

@@ -54,6 +54,15 @@ load_send(struct load *load)
 	    NULL) == MEWS_OK, "%s", mews_group_message(load->group));
 }
 
+struct load *
+load_new(void)
+{
+	struct load	*load = calloc(1, sizeof(*load));
+
+	ck_assert_ptr_nonnull(load);
+	return load;
+}
+
 void
 load_start(struct load *load, const char *group, const char *sql)
 {

@@ -21,6 +21,8 @@ struct load {
 	char message[600];	    /* of the last that was not well */
 };
 
+/* A load that has not begun; free(3) it. */
+struct load *load_new(void);
 /* Begin. */
 void load_start(struct load *load, const char *group, const char *sql);
 /* Wait until all are answered. */

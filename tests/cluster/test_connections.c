@@ -501,7 +501,8 @@ connections_suite(void)
 	tcase_add_test(number, a_minimum_that_is_too_old_is_replaced);
 	tcase_add_test(number, a_connection_tells_its_life_at_debug);
 	tcase_add_test(cap, several_processes_keep_to_the_cap_together);
-	tcase_add_test(cap, what_a_killed_process_held_is_there_for_the_others);
+	tcase_add_test(cap,
+	    what_a_killed_process_held_is_there_for_the_others);
 	tcase_add_loop_test(look, a_restart_while_nobody_looks_costs_no_query,
 	    0, 2);
 	tcase_add_test(look, a_session_that_the_server_ended_costs_no_query);

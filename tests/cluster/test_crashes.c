@@ -25,8 +25,7 @@ static struct load *load;
 static void
 begin(void)
 {
-	load = malloc(sizeof(*load));
-	ck_assert_ptr_nonnull(load);
+	load = load_new();
 	cluster_repair();
 	cluster_ask("a", function);
 	cluster_catch_up();

@@ -140,7 +140,8 @@ damage_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_loop_test(tcase, all_of_it, 0, CLUSTER_COUNT(fills));
+	tcase_add_loop_test(tcase, all_of_it,
+	    0, CLUSTER_COUNT(fills));
 	tcase_add_loop_test(tcase, the_slots, 0, CLUSTER_COUNT(fills));
 	tcase_add_loop_test(tcase, the_endpoints, 0, CLUSTER_COUNT(fills));
 	return suite;

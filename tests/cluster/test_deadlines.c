@@ -75,14 +75,6 @@ START_TEST(a_deadline_ends_what_waits)
 }
 END_TEST
 
-static enum mews_flow
-on_row(void *arg, const struct mews_result *row)
-{
-	(void)arg;
-	(void)row;
-	return MEWS_FLOW_GO;
-}
-
 START_TEST(a_deadline_ends_what_a_lease_runs)
 {
 	const struct mews_query_args late = { .deadline_ms = 100,
@@ -92,7 +84,8 @@ START_TEST(a_deadline_ends_what_a_lease_runs)
 
 	ck_assert_int_eq(_i == 0 ?
 	    mews_lease_query(lease, &late, cluster_note, &asked, NULL) :
-	    mews_lease_rows(lease, &late, on_row, cluster_note, &asked, NULL),
+	    mews_lease_rows(lease, &late, cluster_go_on, cluster_note, &asked,
+	    NULL),
 	    MEWS_OK);
 	CLUSTER_WAIT(asked.calls == 1);
 	assert_late(&asked, "a");

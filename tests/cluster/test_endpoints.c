@@ -28,8 +28,7 @@ static void
 begin(void)
 {
 	cluster_repair();
-	load = malloc(sizeof(*load));
-	ck_assert_ptr_nonnull(load);
+	load = load_new();
 }
 
 static void
@@ -37,21 +36,6 @@ end(void)
 {
 	cluster_close();
 	free(load);
-}
-
-static void
-turn_for(int ms)
-{
-	int64_t	until = cluster_now() + ms;
-
-	while (cluster_now() < until)
-		cluster_turn();
-}
-
-static bool
-is(const char *endpoint, const char *state)
-{
-	return strcmp(cluster_state(endpoint), state) == 0;
 }
 
 static void
@@ -77,10 +61,10 @@ assert_skipped(void)
 {
 	int	b, c;
 
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	b = load->on[1];
 	c = load->on[2];
-	turn_for(300);
+	cluster_turn_for(300);
 	ck_assert_int_eq(load->on[1], b);
 	ck_assert_int_gt(load->on[2], c);
 }
@@ -91,7 +75,7 @@ assert_back(void)
 {
 	int	b;
 
-	CLUSTER_WAIT(is("b", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up"));
 	b = load->on[1];
 	CLUSTER_WAIT(load->on[1] > b + 100);
 	load_stop(load);
@@ -107,7 +91,7 @@ START_TEST(a_standby_that_stops_fails_no_read)
 	read_on_both();
 	cluster_servers(stops[_i], "b");
 	stopped = cluster_now();
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	ck_assert_int_lt(cluster_now() - stopped, 10000);
 	assert_skipped();
 	assert_none_failed();
@@ -136,9 +120,9 @@ START_TEST(standbys_that_stop_in_turn_fail_no_read)
 		const char *name = i % 2 == 0 ? "b" : "c";
 
 		cluster_servers(stops[i / 2], name);
-		CLUSTER_WAIT(is(name, "down"));
+		CLUSTER_WAIT(cluster_is(name, "down"));
 		cluster_servers("up", name);
-		CLUSTER_WAIT(is(name, "up"));
+		CLUSTER_WAIT(cluster_is(name, "up"));
 	}
 	assert_back();
 }
@@ -157,9 +141,9 @@ START_TEST(a_verdict_takes_no_longer_than_its_probes)
 	load_start(load, "read", some_read);
 	CLUSTER_WAIT(load->on[1] > 100 && load->on[2] > 100);
 	cluster_servers("freeze", "b");
-	CLUSTER_WAIT(is("b", "suspect"));
+	CLUSTER_WAIT(cluster_is("b", "suspect"));
 	suspected = cluster_now();
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	/* Six of 100 ms with 25 in between. */
 	ck_assert_int_ge(cluster_now() - suspected, CLUSTER_LEAST(600));
 	ck_assert_int_lt(cluster_now() - suspected, 10000);
@@ -261,7 +245,7 @@ START_TEST(whom_one_process_finds_down_all_others_skip)
 	load_start(load, "read", some_read);
 	CLUSTER_WAIT(load->on[1] > 100 && load->on[2] > 100);
 	cluster_servers("kill", "b");
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	ck_assert_int_eq(write(heard[1], "x", 1), 1);
 	cluster_ended_well(pid);
 	load_stop(load);
@@ -358,7 +342,7 @@ START_TEST(a_server_that_hangs_up_on_a_login_is_down)
 	cluster_create();
 	pid = cluster_fork(hangs_up, &server);
 	cluster_join();
-	CLUSTER_WAIT(is("a", "down"));
+	CLUSTER_WAIT(cluster_is("a", "down"));
 	ck_assert_int_eq(cluster_logged("to=up"), 0);
 	cluster_end(pid);
 }

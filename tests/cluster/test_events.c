@@ -329,7 +329,8 @@ events_suite(void)
 		tcase_add_checked_fixture(cases[i], NULL, cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
-	tcase_add_test(order, others_make_progress_during_a_blocking_call);
+	tcase_add_test(order,
+	    others_make_progress_during_a_blocking_call);
 	tcase_add_test(order, a_callback_may_send_the_next_query);
 	tcase_add_test(order, what_waits_is_served_in_its_order);
 	tcase_add_test(ends, a_query_that_waits_can_be_given_up);

@@ -501,9 +501,8 @@ END_TEST
 /* The last one of its role: suspected again and again, it serves. */
 START_TEST(the_last_one_is_used_while_it_is_suspect)
 {
-	struct load	*load = malloc(sizeof(*load));
+	struct load	*load = load_new();
 
-	ck_assert_ptr_nonnull(load);
 	group.role = MEWS_GROUP_ANY;
 	group.retry_budget = 100;
 	open_fleet();
@@ -534,9 +533,10 @@ evidence_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
-	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is, 0,
-	    (int)CLUSTER_COUNT(rows));
-	tcase_add_loop_test(tcase, who_is_not_there_is_down_at_once, 0, 2);
+	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is,
+	    0, (int)CLUSTER_COUNT(rows));
+	tcase_add_loop_test(tcase, who_is_not_there_is_down_at_once,
+	    0, 2);
 	tcase_add_test(tcase, a_login_without_an_answer_makes_it_suspect);
 	tcase_add_test(tcase, who_refuses_logins_is_not_down);
 	tcase_add_loop_test(tcase, a_refusal_on_our_side_is_no_evidence, 0,

@@ -58,14 +58,6 @@ START_TEST(a_shared_query_is_interrupted)
 }
 END_TEST
 
-static enum mews_flow
-on_row(void *arg, const struct mews_result *row)
-{
-	(void)arg;
-	(void)row;
-	return MEWS_FLOW_GO;
-}
-
 START_TEST(what_a_lease_runs_is_interrupted)
 {
 	const struct mews_query_args args = { .sql = SLEEP };
@@ -74,7 +66,7 @@ START_TEST(what_a_lease_runs_is_interrupted)
 
 	ck_assert_int_eq(_i == 0 ?
 	    mews_lease_query(lease, &args, cluster_note, &asked, &asked.id) :
-	    mews_lease_rows(lease, &args, on_row, cluster_note, &asked,
+	    mews_lease_rows(lease, &args, cluster_go_on, cluster_note, &asked,
 		&asked.id), MEWS_OK);
 	CLUSTER_WAIT(running("a") == 1);
 	ck_assert_int_eq(mews_query_interrupt(cluster.pool, asked.id),

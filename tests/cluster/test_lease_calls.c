@@ -92,14 +92,6 @@ END_TEST
 
 /* COPY by another door. */
 
-static enum mews_flow
-on_row(void *arg, const struct mews_result *row)
-{
-	(void)arg;
-	(void)row;
-	return MEWS_FLOW_GO;
-}
-
 START_TEST(a_copy_by_the_wrong_door_leaves_the_lease_alive)
 {
 	static const char *const copies[] = { "copy called from stdin",
@@ -111,14 +103,14 @@ START_TEST(a_copy_by_the_wrong_door_leaves_the_lease_alive)
 
 	ck_assert_int_eq(mews_lease_query_run(lease, &args, &result),
 	    MEWS_INVALID);
-	ck_assert_int_eq(mews_lease_rows_run(lease, &args, on_row, NULL,
+	ck_assert_int_eq(mews_lease_rows_run(lease, &args, cluster_go_on, NULL,
 	    &result), MEWS_INVALID);
 	ck_assert_int_eq(mews_statement_register(&statement, cluster.pool,
 	    NULL, copies[_i], 0, NULL), MEWS_OK);
 	args = (struct mews_query_args) { .statement = statement };
 	ck_assert_int_eq(mews_lease_query_run(lease, &args, &result),
 	    MEWS_INVALID);
-	ck_assert_int_eq(mews_lease_rows_run(lease, &args, on_row, NULL,
+	ck_assert_int_eq(mews_lease_rows_run(lease, &args, cluster_go_on, NULL,
 	    &result), MEWS_INVALID);
 	ck_assert_int_eq(mews_query_run(cluster_group("auto"), &args,
 	    &result), MEWS_INVALID);
@@ -245,7 +237,8 @@ ask_by(enum door door, struct mews_lease *lease,
 	case DOOR_LEASE:
 		return mews_lease_query_run(lease, args, out);
 	case DOOR_ROWS:
-		return mews_lease_rows_run(lease, args, on_row, NULL, out);
+		return mews_lease_rows_run(lease, args, cluster_go_on, NULL,
+		    out);
 	default:
 		return mews_query_run(cluster_group("auto"), args, out);
 	}
@@ -562,7 +555,8 @@ lease_calls_suite(void)
 	    a_source_that_claims_too_much_stores_nothing, 0, 4);
 	tcase_add_test(calls, a_commit_gives_its_position);
 	tcase_add_test(calls, what_cannot_be_done_is_refused);
-	tcase_add_loop_test(calls, what_is_asked_for_is_done_or_refused, 0,
+	tcase_add_loop_test(calls,
+	    what_is_asked_for_is_done_or_refused, 0,
 	    (int)CLUSTER_COUNT(asks));
 	tcase_add_test(calls, a_group_that_reads_gives_no_position);
 	tcase_add_test(calls, a_commit_by_hand_gives_its_position);

@@ -2,7 +2,7 @@
  * test_leases.c - a connection of one's own: its transactions end as they
  * should, and what it leaves behind reaches nobody.
  */
-#include "cluster.h"
+#include "kept.h"
 #include "unit.h"
 
 #include <signal.h>
@@ -11,45 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct mews_group_config groups[] = {
-	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF },
-	{ .name = "auto", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
-	{ .name = "two", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
-	{ .name = "brief", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300 },
-	{ .name = "aging", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300,
-	  .max_lifetime = 100 },
-	{ .name = "read", .role = MEWS_GROUP_STANDBY },
-};
-
-static void
-made(void)
-{
-	cluster_ask("a", "drop table if exists kept;"
-	    "create table kept (at serial, id int "
-	    "unique deferrable initially deferred)");
-	cluster_open(groups, CLUSTER_COUNT(groups));
-}
-
 /* How many rows others see. */
 static int
 kept(void)
 {
 	return cluster_ask_int("a", "select count(*) from kept");
-}
-
-/* Run it on the lease, well. */
-static const char *
-do_on(struct mews_lease *lease, const char *sql)
-{
-	static struct asked	asked;
-
-	asked = cluster_on_lease(lease, sql);
-	ck_assert_msg(asked.status == MEWS_OK, "%s: %s: %s", sql,
-	    mews_status_name(asked.status), asked.message);
-	return asked.value;
 }
 
 static void
@@ -58,7 +24,7 @@ insert(struct mews_lease *lease, int id)
 	char	sql[60];
 
 	snprintf(sql, sizeof(sql), "insert into kept (id) values (%d)", id);
-	do_on(lease, sql);
+	kept_do(lease, sql);
 }
 
 /* Without waiting. */
@@ -79,9 +45,9 @@ START_TEST(one_that_is_free_is_had_at_once)
 
 	/* None is open yet; asking opens them. */
 	CLUSTER_WAIT((lease[0] = mews_lease_try(group)) != NULL);
-	do_on(lease[0], "select 1");
+	kept_do(lease[0], "select 1");
 	CLUSTER_WAIT((lease[1] = mews_lease_try(group)) != NULL);
-	do_on(lease[1], "select 1");
+	kept_do(lease[1], "select 1");
 	ck_assert_ptr_null(lease[2] = mews_lease_try(group));
 	/* A call that waits goes first. */
 	ck_assert_int_eq(mews_lease_begin(group, 0, granted, &late, NULL),
@@ -91,7 +57,7 @@ START_TEST(one_that_is_free_is_had_at_once)
 	CLUSTER_WAIT(late != NULL);
 	mews_lease_end(&lease[1]);
 	ck_assert_ptr_nonnull(lease[1] = mews_lease_try(group));
-	do_on(lease[1], "select 1");
+	kept_do(lease[1], "select 1");
 	mews_lease_end(&lease[1]);
 	mews_lease_end(&late);
 	ck_assert_uint_eq(cluster_stats("two").leased, 0);
@@ -105,12 +71,12 @@ START_TEST(one_that_died_is_not_had)
 	struct mews_lease *lease = cluster_lease(group);
 	char		   pid[20];
 
-	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	strcpy(pid, kept_do(lease, "select pg_backend_pid()"));
 	mews_lease_end(&lease);
 	cluster_ask("a", "select pg_terminate_backend(pid, 5000) from "
 	    "pg_stat_activity where application_name = 'mews:cluster'");
 	CLUSTER_WAIT((lease = mews_lease_try(group)) != NULL);
-	ck_assert_str_ne(do_on(lease, "select pg_backend_pid()"), pid);
+	ck_assert_str_ne(kept_do(lease, "select pg_backend_pid()"), pid);
 	mews_lease_end(&lease);
 }
 END_TEST
@@ -144,10 +110,10 @@ START_TEST(without_autocommit_each_query_is_in_a_transaction)
 	struct mews_lease	*lease = cluster_lease(cluster_group("manual"));
 	char			 first[80];
 
-	strcpy(first, do_on(lease, xid));
-	ck_assert_str_eq(do_on(lease, xid), first);
+	strcpy(first, kept_do(lease, xid));
+	ck_assert_str_eq(kept_do(lease, xid), first);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
-	ck_assert_str_ne(do_on(lease, xid), first);
+	ck_assert_str_ne(kept_do(lease, xid), first);
 	mews_lease_end(&lease);
 }
 END_TEST
@@ -255,7 +221,7 @@ START_TEST(a_lease_that_ends_without_commit_keeps_nothing)
 	insert(lease, 1);
 	mews_lease_end(&lease);
 	lease = cluster_lease(cluster_group("manual"));
-	ck_assert_str_eq(do_on(lease, "select count(*) from kept"), "0");
+	ck_assert_str_eq(kept_do(lease, "select count(*) from kept"), "0");
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
 	mews_lease_end(&lease);
 	ck_assert_int_eq(kept(), 0);
@@ -276,7 +242,7 @@ START_TEST(a_lease_that_ends_with_queries_in_flight_keeps_nothing)
 	lease = cluster_lease(cluster_group("manual"));
 	ck_assert_int_eq(asked.calls, 1);
 	ck_assert_int_eq(asked.status, MEWS_OK);
-	ck_assert_str_eq(do_on(lease, "select count(*) from kept"), "0");
+	ck_assert_str_eq(kept_do(lease, "select count(*) from kept"), "0");
 	mews_lease_end(&lease);
 }
 END_TEST
@@ -285,7 +251,7 @@ START_TEST(a_transaction_begun_by_hand_is_rolled_back_as_well)
 {
 	struct mews_lease	*lease = cluster_lease(cluster_group("auto"));
 
-	do_on(lease, "begin");
+	kept_do(lease, "begin");
 	insert(lease, 1);
 	mews_lease_end(&lease);
 	ck_assert_str_eq(cluster_value(cluster_group("auto"),
@@ -293,7 +259,7 @@ START_TEST(a_transaction_begun_by_hand_is_rolled_back_as_well)
 	/* A transaction that was ended by hand needs no rollback. */
 	lease = cluster_lease(cluster_group("manual"));
 	insert(lease, 2);
-	do_on(lease, "commit");
+	kept_do(lease, "commit");
 	mews_lease_end(&lease);
 	ck_assert_int_eq(kept(), 1);
 	lease = cluster_lease(cluster_group("manual"));
@@ -313,7 +279,7 @@ START_TEST(a_forgotten_lease_is_taken_away)
 	/* The next one gets it, once the first is found to be forgotten. */
 	next = cluster_lease(cluster_group(name));
 	ck_assert_int_eq(cluster_logged("lease_forgotten"), 1);
-	ck_assert_str_eq(do_on(next, "select count(*) from kept"), "0");
+	ck_assert_str_eq(kept_do(next, "select count(*) from kept"), "0");
 	mews_lease_end(&next);
 	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
 	    MEWS_UNAVAILABLE);
@@ -334,7 +300,7 @@ START_TEST(a_lease_in_use_is_not_forgotten)
 
 	insert(lease, 1);
 	while (cluster_now() < end)
-		do_on(lease, "select pg_sleep(0.1)");
+		kept_do(lease, "select pg_sleep(0.1)");
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
 	mews_lease_end(&lease);
 	ck_assert_int_eq(kept(), 1);
@@ -380,7 +346,7 @@ START_TEST(a_killed_process_keeps_nothing)
 	pid_t			pid;
 
 	cluster_close();
-	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	kept_prepare();
 	cluster_create();
 	ck_assert_int_eq(pipe(told), 0);
 	pid = cluster_fork(insert_and_hang, &told[1]);
@@ -410,12 +376,12 @@ START_TEST(nobody_else_runs_on_a_leased_connection)
 	struct mews_lease *lease = cluster_lease(group);
 	char		   pid[80];
 
-	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	strcpy(pid, kept_do(lease, "select pg_backend_pid()"));
 	for (int i = 0; i < 50; i++)
 		ck_assert_str_ne(cluster_value(group,
 		    "select pg_backend_pid()"), pid);
 	ck_assert_uint_eq(cluster_stats("two").leased, 1);
-	ck_assert_str_eq(do_on(lease, "select pg_backend_pid()"), pid);
+	ck_assert_str_eq(kept_do(lease, "select pg_backend_pid()"), pid);
 	mews_lease_end(&lease);
 	ck_assert_uint_eq(cluster_stats("two").leased, 0);
 }
@@ -513,7 +479,7 @@ START_TEST(a_lease_of_a_reader_group_reads)
 	const char		*endpoint = mews_lease_endpoint(lease);
 
 	ck_assert(strcmp(endpoint, "b") == 0 || strcmp(endpoint, "c") == 0);
-	ck_assert_str_eq(do_on(lease, "select pg_is_in_recovery()"), "t");
+	ck_assert_str_eq(kept_do(lease, "select pg_is_in_recovery()"), "t");
 	ck_assert_str_eq(cluster_on_lease(lease,
 	    "delete from world").sqlstate, "25006");
 	mews_lease_end(&lease);
@@ -540,7 +506,7 @@ START_TEST(a_lease_whose_connection_died_is_of_no_more_use)
 	char		       pid[80];
 
 	insert(lease, 1);
-	strcpy(pid, do_on(lease, "select pg_backend_pid()"));
+	strcpy(pid, kept_do(lease, "select pg_backend_pid()"));
 	for (int i = 0; _i == 0 && i < 3; i++)
 		ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note,
 		    &asked[i], NULL), MEWS_OK);
@@ -591,7 +557,7 @@ leases_suite(void)
 	TCase *cases[] = { transactions, abandoned, sharing, lost };
 
 	for (size_t i = 0; i < CLUSTER_COUNT(cases); i++) {
-		tcase_add_checked_fixture(cases[i], made, cluster_close);
+		tcase_add_checked_fixture(cases[i], kept_open, cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(sharing, one_that_is_free_is_had_at_once);

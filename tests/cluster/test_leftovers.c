@@ -1,45 +1,11 @@
 /*
  * test_leftovers.c - what a lease leaves in its session reaches nobody.
  */
-#include "cluster.h"
+#include "kept.h"
 #include "unit.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const struct mews_group_config groups[] = {
-	{ .name = "manual", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF },
-	{ .name = "auto", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
-	{ .name = "two", .role = MEWS_GROUP_PRIMARY, .connection_count = 2 },
-	{ .name = "brief", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300 },
-	{ .name = "aging", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .autocommit = MEWS_SWITCH_OFF, .query_timeout = 300,
-	  .max_lifetime = 100 },
-	{ .name = "read", .role = MEWS_GROUP_STANDBY },
-};
-
-static void
-made(void)
-{
-	cluster_ask("a", "drop table if exists kept;"
-	    "create table kept (at serial, id int "
-	    "unique deferrable initially deferred)");
-	cluster_open(groups, CLUSTER_COUNT(groups));
-}
-
-/* Run it on the lease, well. */
-static const char *
-do_on(struct mews_lease *lease, const char *sql)
-{
-	static struct asked	asked;
-
-	asked = cluster_on_lease(lease, sql);
-	ck_assert_msg(asked.status == MEWS_OK, "%s: %s: %s", sql,
-	    mews_status_name(asked.status), asked.message);
-	return asked.value;
-}
 
 /* Leftovers in the session. */
 
@@ -110,7 +76,7 @@ START_TEST(what_a_lease_leaves_behind_reaches_nobody)
 		if (parting != NO_TRANSACTION)
 			ck_assert_int_eq(mews_lease_transaction(lease, NULL),
 			    MEWS_OK);
-		do_on(lease, leave);
+		kept_do(lease, leave);
 		if (parting == FAILED)
 			ck_assert_int_eq(cluster_on_lease(lease, "select 1/0")
 			    .status, MEWS_SQL);
@@ -157,13 +123,13 @@ START_TEST(the_session_of_a_harmless_lease_is_kept_as_it_is)
 	for (size_t i = 0; i < CLUSTER_COUNT(harmless); i++) {
 		lease = cluster_lease(group);
 		ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
-		do_on(lease, harmless[i]);
+		kept_do(lease, harmless[i]);
 		mews_lease_end(&lease);
 		ck_assert_str_eq(cluster_value(group,
 		    "select count(*) from pg_prepared_statements"), "1");
 	}
 	lease = cluster_lease(group);
-	do_on(lease, "set search_path = public");
+	kept_do(lease, "set search_path = public");
 	mews_lease_end(&lease);
 	ck_assert_str_eq(cluster_value(group,
 	    "select count(*) from pg_prepared_statements"), "0");
@@ -206,7 +172,7 @@ leftovers_suite(void)
 	Suite *suite = suite_create("leftovers");
 	TCase *left = unit_case(suite, "left behind");
 
-	tcase_add_checked_fixture(left, made, cluster_close);
+	tcase_add_checked_fixture(left, kept_open, cluster_close);
 	tcase_set_timeout(left, 180);
 	tcase_add_loop_test(left, what_a_lease_leaves_behind_reaches_nobody, 0,
 	    CLUSTER_COUNT(leaks));

@@ -15,8 +15,7 @@ static void
 begin(void)
 {
 	cluster_repair();
-	load = malloc(sizeof(*load));
-	ck_assert_ptr_nonnull(load);
+	load = load_new();
 }
 
 static void
@@ -26,28 +25,13 @@ end(void)
 	free(load);
 }
 
-static void
-turn_for(int ms)
-{
-	int64_t	until = cluster_now() + ms;
-
-	while (cluster_now() < until)
-		cluster_turn();
-}
-
-static bool
-is(const char *endpoint, const char *state)
-{
-	return strcmp(cluster_state(endpoint), state) == 0;
-}
-
 /* The part of the answers of @ms that comes from b, in per cent. */
 static int
 share_of_b(int ms)
 {
 	int	b = load->on[1], c = load->on[2];
 
-	turn_for(ms);
+	cluster_turn_for(ms);
 	b = load->on[1] - b;
 	c = load->on[2] - c;
 	ck_assert_int_gt(b + c, 0);
@@ -69,11 +53,11 @@ START_TEST(a_server_that_came_back_gets_its_share_slowly)
 	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
 	ck_assert_int_gt(share_of_b(300), 25);
 	cluster_servers("kill", "b");
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	cluster_servers("up", "b");
-	CLUSTER_WAIT(is("b", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up"));
 	first = share_of_b(500);
-	turn_for(4000);
+	cluster_turn_for(4000);
 	last = share_of_b(500);
 	ck_assert_msg(first < 25 && last > 30, "first %d %%, then %d %%",
 	    first, last);
@@ -89,7 +73,7 @@ assert_stayed_up(void)
 	const char *left = strstr(cluster.log, "from=up");
 
 	ck_assert_msg(left == NULL, "%s", left);
-	ck_assert(is("a", "up"));
+	ck_assert(cluster_is("a", "up"));
 }
 
 START_TEST(too_many_connections_lower_the_limit_for_a_while)
@@ -114,7 +98,7 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 	CLUSTER_WAIT(cluster_look("a").cap != 0);
 	ck_assert_uint_le(cluster_look("a").cap, 4);
 	ck_assert_uint_eq(cluster_look("a").max_connections, 0);
-	turn_for(300);
+	cluster_turn_for(300);
 	assert_stayed_up();
 	/* The server is asked for more when the while is over. */
 	cluster_ask("a", "alter role modest connection limit -1");
@@ -149,7 +133,7 @@ START_TEST(the_budget_bounds_what_is_sent_again)
 	load_start(load, "read", "select $1::int from pg_sleep(0.4)");
 	CLUSTER_WAIT(load->on[1] > 10 && load->on[2] > 10);
 	cluster_servers("kill", "b");
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	load_stop(load);
 	lost = load_failed(load);
 	ck_assert_int_eq(load->count[MEWS_LOST], lost);

@@ -37,8 +37,7 @@ begin(void)
 	cluster_repair();
 	resume("b");
 	resume("c");
-	load = malloc(sizeof(*load));
-	ck_assert_ptr_nonnull(load);
+	load = load_new();
 }
 
 static void
@@ -48,32 +47,10 @@ end(void)
 	free(load);
 }
 
-/* A fleet with a monitor, which this process joins; its pid. */
 static pid_t
 open_watched(void)
 {
-	pid_t	pid;
-
-	cluster_prepare(groups, CLUSTER_COUNT(groups));
-	cluster_create();
-	pid = cluster_monitor();
-	cluster_join();
-	return pid;
-}
-
-static void
-turn_for(int ms)
-{
-	int64_t	until = cluster_now() + ms;
-
-	while (cluster_now() < until)
-		cluster_turn();
-}
-
-static bool
-is(const char *endpoint, const char *state)
-{
-	return strcmp(cluster_state(endpoint), state) == 0;
+	return cluster_watched(groups, CLUSTER_COUNT(groups));
 }
 
 START_TEST(it_measures_every_endpoint)
@@ -83,7 +60,7 @@ START_TEST(it_measures_every_endpoint)
 
 	for (const char *name = "a\0b\0c\0"; *name != '\0'; name += 2) {
 		CLUSTER_WAIT(cluster_look(name).rtt_us > 0 &&
-		    cluster_look(name).lag_ms >= 0 && is(name, "up"));
+		    cluster_look(name).lag_ms >= 0 && cluster_is(name, "up"));
 		seen = cluster_look(name);
 		ck_assert_str_eq(seen.role, name[0] == 'a' ? "primary" :
 		    "standby");
@@ -113,9 +90,9 @@ START_TEST(without_it_the_workers_probe)
 	mews_view_fleet(cluster.view, &fleet, sizeof(fleet));
 	ck_assert_int_eq(fleet.monitor_pid, _i == 0 ? 0 : pid);
 	cluster_servers("freeze", "b");
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	cluster_servers("thaw", "b");
-	CLUSTER_WAIT(is("b", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up"));
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
 	if (_i == 1)
@@ -199,10 +176,10 @@ START_TEST(what_is_drained_gets_no_work_and_no_query_is_lost)
 	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
 	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
 	drain("b", true);
-	turn_for(1000);
+	cluster_turn_for(1000);
 	before = load->on[1];
 	other = load->on[2];
-	turn_for(300);
+	cluster_turn_for(300);
 	ck_assert_int_eq(load->on[1], before);
 	ck_assert_int_gt(load->on[2], other);
 	CLUSTER_WAIT(cluster_look("b").connections == 0);
@@ -228,7 +205,7 @@ START_TEST(what_is_drained_is_left_by_an_idle_worker_too)
 	load_stop(load);
 	ck_assert_uint_gt(cluster_look("b").connections, 0);
 	drain("b", true);
-	turn_for(1100);
+	cluster_turn_for(1100);
 	ck_assert_uint_eq(cluster_look("b").connections, 0);
 	ck_assert_uint_gt(cluster_look("c").connections, 0);
 	cluster_end(pid);
@@ -244,14 +221,14 @@ START_TEST(what_is_drained_keeps_no_late_login)
 	cluster.config.health.timeout = 20000;
 	cluster_create();
 	pid = cluster_monitor();
-	CLUSTER_WAIT(is("b", "up") && is("c", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up") && cluster_is("c", "up"));
 	cluster_servers("freeze", "b");
 	cluster_join();
 	load_start(load, "read", "select $1::int from pg_sleep(0.002)");
 	CLUSTER_WAIT(cluster_look("b").connections > 0 && load->on[2] > 20);
 	load_stop(load);
 	drain("b", true);
-	turn_for(100);
+	cluster_turn_for(100);
 	cluster_servers("thaw", "b");
 	CLUSTER_WAIT(cluster_look("b").connections == 0);
 	ck_assert_int_eq(load->on[1], 0);
@@ -272,7 +249,7 @@ make_b_lag(void)
 		cluster_ask("a", "create table if not exists noise (t text);"
 		    "insert into noise select repeat('x', 100) "
 		    "from generate_series(1, 1000)");
-		turn_for(50);
+		cluster_turn_for(50);
 		seen = cluster_look("b");
 	} while (seen.lag_ms <= 600 || seen.lag_bytes <= 200000);
 }
@@ -287,10 +264,10 @@ START_TEST(a_standby_behind_the_limit_is_skipped_and_not_down)
 	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
 	make_b_lag();
 	before = load->on[1];
-	turn_for(300);
+	cluster_turn_for(300);
 	/* Reads that were in flight are answered. */
 	ck_assert_int_le(load->on[1], before + LOAD_WIDTH);
-	ck_assert(is("b", "up"));
+	ck_assert(cluster_is("b", "up"));
 	/* A group without a limit takes it. */
 	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("read"),
 	    "select 1").endpoint, "b") == 0);
@@ -340,7 +317,7 @@ START_TEST(what_a_dead_worker_left_running_is_ended)
 	cluster_end(worker);
 	CLUSTER_WAIT(count_sleepers(50) == 0);
 	CLUSTER_WAIT(cluster_monitor_logged("orphan_ended endpoint=a") == 1);
-	turn_for(500);
+	cluster_turn_for(500);
 	ck_assert_int_eq(count_sleepers(40), 1);
 	ck_assert_int_eq(mine.calls, 0);
 	ck_assert_int_eq(cluster_monitor_logged("orphan_ended"), 1);
@@ -371,7 +348,7 @@ START_TEST(a_name_that_cannot_be_looked_up_blocks_nobody)
 			longest = cluster_now() - before;
 	}
 	ck_assert_int_lt(longest, 3000);
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	CLUSTER_WAIT(cluster_logged("host name could not be resolved") +
 	    cluster_monitor_logged("host name could not be resolved") > 0);
 	load_stop(load);
@@ -421,11 +398,11 @@ START_TEST(of_two_primaries_the_newer_one_gets_the_writes)
 	ck_assert(is_shown("endpoint a is an outdated primary"));
 	ck_assert(!cluster_look("b").outdated);
 	ck_assert_uint_eq(cluster_look("b").timeline, 2);
-	ck_assert(is("a", "up"));
-	turn_for(100);
+	ck_assert(cluster_is("a", "up"));
+	cluster_turn_for(100);
 	before = load->on[0];
 	CLUSTER_WAIT(load->on[1] > 100);
-	turn_for(1000);
+	cluster_turn_for(1000);
 	ck_assert_int_eq(load->on[0], before);
 	ck_assert_int_eq(cluster_monitor_logged("error two_primaries"),
 	    1);

@@ -109,14 +109,6 @@ on_data(void *arg, const void *data, size_t length)
 	return MEWS_FLOW_GO;
 }
 
-static enum mews_flow
-on_row(void *arg, const struct mews_result *row)
-{
-	(void)arg;
-	(void)row;
-	return MEWS_FLOW_GO;
-}
-
 static void
 streams(const char *group)
 {
@@ -128,7 +120,7 @@ streams(const char *group)
 		if ((lease = lease_of(group)) == NULL)
 			return;
 		if (i == 0)
-			mews_lease_rows_run(lease, &args, on_row, NULL,
+			mews_lease_rows_run(lease, &args, cluster_go_on, NULL,
 			    &result);
 		else if (i == 1)
 			mews_copy_in_run(lease, "copy victim from stdin",

@@ -524,8 +524,8 @@ prepared_suite(void)
 	tcase_add_loop_test(all, on_a_lease_it_is_told_once, 0,
 	    CLUSTER_COUNT(changed));
 	tcase_add_test(all, bad_input_does_not_run_twice_for_ever);
-	tcase_add_loop_test(all, what_committed_does_not_run_twice, 0,
-	    CLUSTER_COUNT(halves));
+	tcase_add_loop_test(all, what_committed_does_not_run_twice,
+	    0, CLUSTER_COUNT(halves));
 	tcase_add_test(all, a_state_that_sql_raised_removes_nothing);
 	tcase_add_test(all, a_removal_that_was_not_seen_is_mended);
 	tcase_add_loop_test(all, nothing_is_sent_into_a_failed_transaction, 0,

@@ -26,8 +26,7 @@ static struct load *load;
 static void
 make_load(void)
 {
-	load = malloc(sizeof(*load));
-	ck_assert_ptr_nonnull(load);
+	load = load_new();
 }
 
 static void

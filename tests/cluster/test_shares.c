@@ -71,12 +71,6 @@ ask_steadily(void *arg)
 	cluster_close();
 }
 
-static bool
-is(const char *endpoint, const char *state)
-{
-	return strcmp(cluster_state(endpoint), state) == 0;
-}
-
 static void
 start(uint32_t connection_count, const uint32_t of[3])
 {
@@ -94,7 +88,8 @@ start(uint32_t connection_count, const uint32_t of[3])
 	cluster.config.health.slow_start = SLOW_START;
 	cluster_create();
 	monitor = cluster_monitor();
-	CLUSTER_WAIT(is("a", "up") && is("b", "up") && is("c", "up"));
+	CLUSTER_WAIT(cluster_is("a", "up") && cluster_is("b", "up") &&
+	    cluster_is("c", "up"));
 	for (int i = 0; i < WORKERS; i++)
 		workers[i] = cluster_fork(ask_steadily, &counts->opened[i]);
 }
@@ -240,10 +235,10 @@ START_TEST(who_comes_back_has_an_equal_part_again)
 	start(connection_count, equal);
 	CLUSTER_WAIT(is_even(all));
 	cluster_servers("down", "b");
-	CLUSTER_WAIT(is("b", "down"));
+	CLUSTER_WAIT(cluster_is("b", "down"));
 	CLUSTER_WAIT(is_even(without_b));
 	cluster_servers("up", "b");
-	CLUSTER_WAIT(is("b", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up"));
 	up = cluster_now();
 	CLUSTER_WAIT(is_even(all));
 	printf("# connection_count %u: even %d ms after the return\n",
@@ -375,10 +370,10 @@ shares_suite(void)
 	}
 	tcase_add_loop_test(steady, equal_servers_have_equal_parts, 0,
 	    counts_end);
-	tcase_add_loop_test(moved, who_comes_back_has_an_equal_part_again, 0,
-	    counts_end);
-	tcase_add_loop_test(moved, who_is_drained_leaves_its_part_to_the_others,
-	    0, counts_end);
+	tcase_add_loop_test(moved,
+	    who_comes_back_has_an_equal_part_again, 0, counts_end);
+	tcase_add_loop_test(moved,
+	    who_is_drained_leaves_its_part_to_the_others, 0, counts_end);
 	tcase_add_test(weighted, parts_are_as_the_weights);
 	tcase_add_test(weighted, connections_are_as_the_weights);
 	tcase_add_test(burst, a_burst_is_spread_over_the_connections);

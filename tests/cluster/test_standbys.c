@@ -51,13 +51,7 @@ end(void)
 static pid_t
 open_watched(void)
 {
-	pid_t	pid;
-
-	cluster_prepare(groups, CLUSTER_COUNT(groups));
-	cluster_create();
-	pid = cluster_monitor();
-	cluster_join();
-	return pid;
+	return cluster_watched(groups, CLUSTER_COUNT(groups));
 }
 
 /* Let c receive from b, and wait until it does. */

@@ -25,9 +25,8 @@ static pid_t	    monitor; /* 0: the workers probe */
 static void
 begin(void)
 {
-	load = malloc(sizeof(*load));
-	reads = malloc(sizeof(*reads));
-	ck_assert(load != NULL && reads != NULL);
+	load = load_new();
+	reads = load_new();
 	cluster_repair();
 }
 

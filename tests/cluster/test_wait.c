@@ -68,14 +68,6 @@ end(void)
 	cluster_close();
 }
 
-static enum mews_flow
-on_row(void *arg, const struct mews_result *row)
-{
-	(void)arg;
-	(void)row;
-	return MEWS_FLOW_GO;
-}
-
 /* A source of COPY that lasts for ever, in bits. */
 static int
 source(void *arg, void *buffer, size_t size)
@@ -101,7 +93,8 @@ block(int kind, struct mews_lease *lease, struct mews_result **out)
 	case LEASE_QUERY:
 		return mews_lease_query_run(lease, &args, out);
 	case ROWS:
-		return mews_lease_rows_run(lease, &args, on_row, NULL, out);
+		return mews_lease_rows_run(lease, &args, cluster_go_on, NULL,
+		    out);
 	case COPY_IN:
 		return mews_copy_in_run(lease, "copy waits from stdin",
 		    source, NULL, out);

@@ -15,12 +15,6 @@ static const struct mews_group_config groups[] = {
 	{ .name = "read", .connection_count = 3, .stall_after = 60000 },
 };
 
-static bool
-is(const char *endpoint, const char *state)
-{
-	return strcmp(cluster_state(endpoint), state) == 0;
-}
-
 /* A server goes and comes back; the clock passes @wrap_ms on the way. */
 static void
 pass(int64_t wrap_ms, int64_t began_ms)
@@ -32,9 +26,10 @@ pass(int64_t wrap_ms, int64_t began_ms)
 	cluster_servers("kill", "a");
 	/* Old connections expired, so only a login will tell. */
 	cluster_send_sql(&waiting, cluster_group("write"), "select 1");
-	CLUSTER_WAIT(is("a", "down"));
+	CLUSTER_WAIT(cluster_is("a", "down"));
 	cluster_servers("up", "a");
-	CLUSTER_WAIT(is("a", "up") && cluster_now() - began_ms > wrap_ms);
+	CLUSTER_WAIT(cluster_is("a", "up") &&
+	    cluster_now() - began_ms > wrap_ms);
 	CLUSTER_WAIT(waiting.calls == 1);
 	ck_assert_msg(waiting.status == MEWS_OK, "%s", waiting.message);
 	for (int i = 0; i < 20; i++) {
@@ -47,7 +42,8 @@ pass(int64_t wrap_ms, int64_t began_ms)
 	clock_shift(INT64_C(2200000000));
 	cluster_value(cluster_group("write"), "select 1");
 	/* A login that ran meanwhile took 25 days. */
-	CLUSTER_WAIT(is("a", "up") && is("b", "up") && is("c", "up"));
+	CLUSTER_WAIT(cluster_is("a", "up") && cluster_is("b", "up") &&
+	    cluster_is("c", "up"));
 	ck_assert_int_eq(cluster_logged("to=down"), 1);
 	ck_assert_uint_eq(cluster_look("a").cap, 0);
 }
@@ -59,7 +55,8 @@ START_TEST(no_wrap_of_a_clock_is_noticed)
 	cluster_repair();
 	cluster_open(groups, CLUSTER_COUNT(groups));
 	cluster_value(cluster_group("write"), "select 1");
-	CLUSTER_WAIT(is("a", "up") && is("b", "up") && is("c", "up"));
+	CLUSTER_WAIT(cluster_is("a", "up") && cluster_is("b", "up") &&
+	    cluster_is("c", "up"));
 	pass(((int64_t)_i + 1) << 31, began_ms);
 }
 END_TEST
@@ -84,9 +81,9 @@ restart_c(void)
 {
 	cluster_servers("kill", "c");
 	CLUSTER_WAIT((cluster_run(cluster_group("read"), "select 1"),
-	    is("c", "down")));
+	    cluster_is("c", "down")));
 	cluster_servers("up", "c");
-	CLUSTER_WAIT(is("c", "up"));
+	CLUSTER_WAIT(cluster_is("c", "up"));
 }
 
 /* The parts of b, which came back once, and of a, which was never away, for as
@@ -105,11 +102,12 @@ START_TEST(slow_start_is_not_entered_again)
 	cluster.config.health.slow_start = 3600000;
 	cluster_create();
 	cluster_join();
-	CLUSTER_WAIT(is("a", "up") && is("b", "up") && is("c", "up"));
+	CLUSTER_WAIT(cluster_is("a", "up") && cluster_is("b", "up") &&
+	    cluster_is("c", "up"));
 	cluster_servers("kill", "b");
-	CLUSTER_WAIT((count_reads(on), is("b", "down")));
+	CLUSTER_WAIT((count_reads(on), cluster_is("b", "down")));
 	cluster_servers("up", "b");
-	CLUSTER_WAIT(is("b", "up"));
+	CLUSTER_WAIT(cluster_is("b", "up"));
 	count_reads(on);
 	ck_assert_msg(on[1] < on[0] / 4, "it ramps: %d of a, %d of b", on[0],
 	    on[1]);
