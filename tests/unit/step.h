@@ -13,6 +13,18 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 
+/* Sanitizers make many instructions of one: then not each is stopped at. */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP_STRIDE 19
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STEP_STRIDE 19
+#endif
+#endif
+#ifndef STEP_STRIDE
+#define STEP_STRIDE 1
+#endif
+
 /* The child's marks: where the interesting part begins and ends. */
 struct step {
 	_Atomic int inside;

@@ -42,18 +42,6 @@ destroy_fleet(void)
 	mews_fleet_destroy(&fleet);
 }
 
-/* Sanitizers make many instructions of one: then not each is stopped at. */
-#ifdef __SANITIZE_ADDRESS__
-#define STRIDE 19
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STRIDE 19
-#endif
-#endif
-#ifndef STRIDE
-#define STRIDE 1
-#endif
-
 /*
  * For each instruction of @work, or each @stride-th: stop there, do
  * @meanwhile(), let it run to its end, and judge.
@@ -64,7 +52,7 @@ overtake(void (*prepare)(void), void (*work)(void), int stride,
 {
 	bool	more = true;
 
-	for (int at = 1; more; at += stride * STRIDE) {
+	for (int at = 1; more; at += stride * STEP_STRIDE) {
 		pid_t	child = step_child(&both->step, prepare, work);
 
 		more = step_on(&both->step, child, at);
@@ -331,7 +319,7 @@ START_TEST(who_dies_leaves_nothing_behind)
 	int	seen = 0, taken = 0;
 
 	ck_assert_ptr_nonnull(kept);
-	while (step_on(&both->step, child, 2 * STRIDE)) {
+	while (step_on(&both->step, child, 2 * STEP_STRIDE)) {
 		seen++;
 		taken += budget_sum(&fleet->segment, 0) == 1;
 		memcpy(kept, fleet->segment.header, size);
@@ -340,7 +328,7 @@ START_TEST(who_dies_leaves_nothing_behind)
 	}
 	step_kill(child);
 	judge_remains(child);
-	ck_assert_int_gt(seen, 100 / STRIDE);
+	ck_assert_int_gt(seen, 100 / STEP_STRIDE);
 	ck_assert_int_gt(taken, 0);
 	free(kept);
 }

@@ -171,6 +171,23 @@ static const struct {
 	{ be_child, false },
 };
 
+/* Wait until @pid, which is about to wait, does so. */
+static void
+wait_asleep(pid_t pid)
+{
+	char	path[64], state = '?';
+	FILE   *stat;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	for (int i = 0; state != 'S'; i++) {
+		ck_assert_int_lt(i, SOON_MS);
+		ck_assert_ptr_nonnull(stat = fopen(path, "r"));
+		ck_assert_int_eq(fscanf(stat, "%*d (%*[^)]) %c", &state), 1);
+		fclose(stat);
+		usleep(1000);
+	}
+}
+
 START_TEST(news_wakes_all_at_once)
 {
 	struct mews_fleet	*teller;
@@ -182,8 +199,7 @@ START_TEST(news_wakes_all_at_once)
 		usleep(1000);
 	guest = attach_and_join();
 	teller = ways[_i].guest_tells ? guest : fleet;
-	/* Asleep, with luck. */
-	usleep(20000);
+	wait_asleep(child);
 	both->told_us = now_us();
 	endpoint_report(teller, 0, HEALTH_REFUSED,
 	    endpoint_health(teller, 0).epoch);
@@ -461,8 +477,8 @@ attach_suite(void)
 	tcase_add_loop_test(tcase, news_wakes_all_at_once, 0, COUNT(ways));
 	tcase_add_loop_test(tcase, a_conflict_is_refused_by_name, 0,
 	    COUNT(conflicts));
-	tcase_add_loop_test(tcase, what_is_its_own_business_may_differ, 0,
-	    COUNT(alike));
+	tcase_add_loop_test(tcase,
+	    what_is_its_own_business_may_differ, 0, COUNT(alike));
 	tcase_add_test(tcase, without_a_fleet_there_is_a_clear_word);
 	tcase_add_test(tcase, a_fleet_that_crashed_is_none);
 	tcase_add_test(tcase, a_fleet_that_is_being_made_is_not_there_yet);

@@ -311,17 +311,6 @@ END_TEST
 
 /* --- at any instruction --- */
 
-#ifdef __SANITIZE_ADDRESS__
-#define STRIDE 19
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STRIDE 19
-#endif
-#endif
-#ifndef STRIDE
-#define STRIDE 1
-#endif
-
 static void
 prepare_guest(void)
 {
@@ -342,7 +331,7 @@ START_TEST(killed_anywhere_a_guest_leaves_nothing)
 	bool	more = true;
 	int	seen = 0, held = 0;
 
-	for (int at = 1; more; at += (89 + at / 16) * STRIDE) {
+	for (int at = 1; more; at += (89 + at / 16) * STEP_STRIDE) {
 		pid_t	child = step_child(&both->step, prepare_guest,
 		    live_and_leave);
 
@@ -373,7 +362,7 @@ START_TEST(killed_anywhere_who_gives_back_leaves_it_to_the_next)
 	bool	more = true;
 	int	seen = 0;
 
-	for (int at = 1; more; at += (307 + at / 8) * STRIDE) {
+	for (int at = 1; more; at += (307 + at / 8) * STEP_STRIDE) {
 		pid_t	child, dead = start_guest(live, 1);
 
 		kill(dead, SIGKILL);

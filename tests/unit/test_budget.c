@@ -164,29 +164,41 @@ START_TEST(one_process_takes_all_and_gives_it_back)
 }
 END_TEST
 
-/* All take at once, and hold on until all have tried. */
+/*
+ * All take a connection to @endpoint at once, and hold it until all have tried;
+ * more than @most at a time is a mistake. @logs_in: they are logging in all the
+ * while.
+ */
 static void
-take_at_once(void *arg, int number)
+meet(struct meeting *m, uint32_t endpoint, unsigned most, bool logs_in)
 {
-	struct meeting	*m = arg;
-
-	(void)number;
 	join();
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		bool	took;
 
 		gate(&m->begin, WORKERS, round);
-		if ((took = take(0)))
+		took = logs_in ? budget_take(fleet, endpoint) == BUDGET_OK :
+		    take(endpoint);
+		if (took)
 			atomic_fetch_add(&m->taken, 1);
 		gate(&m->end, WORKERS, 2 * round);
-		if (atomic_load(&m->taken) > CAP)
+		if (atomic_load(&m->taken) > most)
 			atomic_fetch_add(&m->mistakes, 1);
+		if (took && logs_in)
+			budget_dialed(fleet, endpoint, false);
 		if (took)
-			budget_give(fleet, 0);
+			budget_give(fleet, endpoint);
 		gate(&m->end, WORKERS, 2 * round + 1);
 		if (took)
 			atomic_fetch_sub(&m->taken, 1);
 	}
+}
+
+static void
+take_at_once(void *arg, int number)
+{
+	(void)number;
+	meet(arg, 0, CAP, false);
 }
 
 START_TEST(a_race_for_the_last_connection_exceeds_nothing)
@@ -391,32 +403,11 @@ START_TEST(logins_that_are_late_let_no_more_in)
 }
 END_TEST
 
-/* All at once, and none of them is done before all have tried. */
 static void
 dial_at_once(void *arg, int number)
 {
-	struct meeting	*m = arg;
-
 	(void)number;
-	join();
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		bool	took;
-
-		gate(&m->begin, WORKERS, round);
-		took = budget_take(fleet, 1) == BUDGET_OK;
-		if (took)
-			atomic_fetch_add(&m->taken, 1);
-		gate(&m->end, WORKERS, 2 * round);
-		if (atomic_load(&m->taken) > MEWS_CONNECT_BURST_DEFAULT)
-			atomic_fetch_add(&m->mistakes, 1);
-		if (took) {
-			budget_dialed(fleet, 1, false);
-			budget_give(fleet, 1);
-		}
-		gate(&m->end, WORKERS, 2 * round + 1);
-		if (took)
-			atomic_fetch_sub(&m->taken, 1);
-	}
+	meet(arg, 1, MEWS_CONNECT_BURST_DEFAULT, true);
 }
 
 START_TEST(a_server_that_came_back_is_not_stormed)
@@ -491,7 +482,8 @@ budget_suite(void)
 	tcase_add_test(tcase, the_cap_is_never_exceeded);
 	tcase_add_test(tcase, a_race_for_the_last_connection_exceeds_nothing);
 	tcase_add_test(tcase, the_cap_holds_while_workers_are_killed);
-	tcase_add_test(tcase, one_process_takes_all_and_gives_it_back);
+	tcase_add_test(tcase,
+	    one_process_takes_all_and_gives_it_back);
 	tcase_add_test(tcase, a_killed_worker_gives_back_exactly_what_it_held);
 	tcase_add_test(tcase, a_newcomer_waits_until_somebody_lets_go);
 	tcase_add_test(tcase, a_floor_is_left_to_the_others);

@@ -310,7 +310,8 @@ environment_suite(void)
 	TCase	*tcase = unit_case(suite, "environment");
 
 	tcase_add_checked_fixture(tcase, begin, NULL);
-	tcase_add_loop_test(tcase, what_changes_every_endpoint_is_refused, 0,
+	tcase_add_loop_test(tcase,
+	    what_changes_every_endpoint_is_refused, 0,
 	    COUNT(variables));
 	tcase_add_test(tcase, a_host_of_the_environment_is_one_server);
 	tcase_add_test(tcase, what_fills_in_is_logged_once);

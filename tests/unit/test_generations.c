@@ -416,7 +416,8 @@ generations_suite(void)
 	    a_server_that_moved_is_another_with_the_same_name);
 	tcase_add_test(tcase,
 	    an_index_is_not_used_again_while_somebody_knows_it);
-	tcase_add_test(tcase, what_comes_back_in_time_has_its_record_again);
+	tcase_add_test(tcase,
+	    what_comes_back_in_time_has_its_record_again);
 	tcase_add_test(tcase, a_generation_that_never_was_leaves_nothing);
 	tcase_add_test(tcase, no_room_for_an_endpoint_is_said_by_name);
 	tcase_add_test(tcase, each_generation_knows_when_its_turn_is);

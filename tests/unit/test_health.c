@@ -496,9 +496,10 @@ health_suite(void)
 	    (int)HEALTH_STATES * (int)HEALTH_EVIDENCES);
 	tcase_add_test(tcase, unknown_evidence_changes_nothing);
 	tcase_add_test(tcase, nothing_but_a_probe_or_a_refusal_is_a_verdict);
-	tcase_add_loop_test(tcase, it_falls_after_so_many_failed_probes, 1,
-	    16);
-	tcase_add_loop_test(tcase, it_rises_after_so_many_good_probes, 1, 16);
+	tcase_add_loop_test(tcase,
+	    it_falls_after_so_many_failed_probes, 1, 16);
+	tcase_add_loop_test(tcase, it_rises_after_so_many_good_probes,
+	    1, 16);
 	tcase_add_test(tcase,
 	    who_saw_it_dead_is_not_heard_once_it_is_back);
 	tcase_add_test(tcase, a_good_probe_forgives_the_failed_ones);

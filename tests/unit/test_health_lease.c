@@ -302,8 +302,9 @@ health_lease_suite(void)
 	Suite	*suite = suite_create("health lease");
 	TCase	*tcase = unit_case(suite, "lease");
 
-	tcase_add_loop_test(tcase, one_holds_the_probe_lease_until_it_expires,
-	    0, COUNT(instants));
+	tcase_add_loop_test(tcase,
+	    one_holds_the_probe_lease_until_it_expires, 0,
+	    COUNT(instants));
 	tcase_add_test(tcase, what_is_up_needs_no_probe);
 	tcase_add_test(tcase, panic_probes_what_is_up_too);
 	tcase_add_loop_test(tcase, a_monitor_probes_what_is_up_too, 0,

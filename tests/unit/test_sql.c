@@ -484,7 +484,8 @@ sql_suite(void)
 	tcase_add_test(tcase, nothing_before_a_call_hides_it);
 	tcase_add_test(tcase, nothing_behind_the_end_is_read);
 	tcase_add_test(tcase, garbage_is_judged_too);
-	tcase_add_test(tcase, what_may_commit_on_its_way_is_known);
+	tcase_add_test(tcase,
+	    what_may_commit_on_its_way_is_known);
 	return suite;
 }
 
