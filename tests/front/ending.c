@@ -170,7 +170,9 @@ START_TEST(quit_ends_a_drain)
 	client_say(fd, GET("/never"));
 	wait_until_asked(&server);
 	kill(server.pid, SIGTERM);
-	usleep(50000); /* mostly, the drain has begun; the end is the same */
+	while (mews_fleet_state(server.fleet, server.pid) !=
+	    MEWS_WORKER_DRAINING)
+		usleep(1000);
 	kill(server.pid, SIGQUIT);
 	expect_last(fd, 503, "CANCELED");
 	ck_assert_int_eq(server_wait(&server), 0);

@@ -372,20 +372,6 @@ END_TEST
 
 #define IDLE 5000
 
-static long
-resident_kb(void)
-{
-	char	path[64];
-	long	pages;
-	FILE	*file;
-
-	snprintf(path, sizeof(path), "/proc/%ld/statm", (long)server.pid);
-	ck_assert_ptr_nonnull(file = fopen(path, "r"));
-	ck_assert_int_eq(fscanf(file, "%*d %ld", &pages), 1);
-	fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 START_TEST(five_thousand_idle_clients_cost_nothing)
 {
 	static int fds[IDLE];
@@ -400,7 +386,7 @@ START_TEST(five_thousand_idle_clients_cost_nothing)
 		count = (int)files.rlim_cur - 200;
 	start(&(struct config_http){ .max_connections = IDLE + 100 });
 	client_expect_service(server.port);
-	before = resident_kb();
+	before = server_resident_kb(&server);
 	for (int i = 0; i < count; i++) {
 		fds[i] = client_connect(server.port);
 		client_say(fds[i], GET("/now"));
@@ -408,7 +394,7 @@ START_TEST(five_thousand_idle_clients_cost_nothing)
 	}
 	/* A kB for each; a sanitizer's own memory is not counted here. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
-	ck_assert_int_le(resident_kb() - before, count + 1024);
+	ck_assert_int_le(server_resident_kb(&server) - before, count + 1024);
 #else
 	(void)before;
 #endif

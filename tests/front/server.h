@@ -43,7 +43,10 @@ int server_wait(struct server *server);
 /** End it with TERM; it must end properly, leaks included. */
 void server_stop(struct server *server);
 
-/** Fail if it is busy although nobody asks for anything. */
+/** Kilobytes of memory that are resident. */
+long server_resident_kb(const struct server *server);
+
+/** Fail if it stays busy although no client asks for anything. */
 void server_expect_idle(const struct server *server);
 
 /** Stop it where it is, so that what happens next happens at once for it. */

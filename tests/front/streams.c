@@ -4,6 +4,7 @@
 #include "client.h"
 #include "http/body.h"
 #include "server.h"
+#include "streaming.h"
 #include "unit.h"
 
 #include <poll.h>
@@ -14,202 +15,15 @@
 
 #define HOST "Host: test\r\n\r\n"
 #define GET(target) "GET " target " HTTP/1.1\r\n" HOST
-#define MB 1048576
-#define BIG (64 * MB)
-
-/*
- * The application:
- *
- *	POST /count	the body's length, read in pieces
- *	POST /hold	the same, but nothing is read before GET /go
- *	POST /echo	the body, while it comes
- *	POST /whole	the length of a body that is kept whole
- *	POST /kept	the same, read as if in pieces
- *	POST /sudden	as /count, but answered at once
- *	GET /long	BIG bytes in chunks
- *	GET /known	BIG bytes of known length
- *	GET /broken	less than it says
- *	GET /lost	how many pieces were MEWS_LOST, and answers without
- *			a client
- */
-
-struct stream {
-	struct state *state;
-	struct mews_request *request;
-	size_t done;	   /* bytes read, or written */
-	char piece[16384]; /* that is being written */
-	size_t piece_at, piece_end;
-	bool echo;
-};
-
-struct state {
-	struct stream *held; /* /hold before /go */
-	unsigned lost;
-};
-
-static void
-reply_number(struct mews_request *request, size_t number)
-{
-	char	text[32];
-	int	length = snprintf(text, sizeof(text), "%zu", number);
-
-	mews_reply(request, 200, "text/plain", text, (size_t)length,
-	    MEWS_BODY_COPY);
-}
-
-static void on_piece(void *arg, struct mews_request *request,
-    enum mews_status status, const char *bytes, size_t length);
-
-/* Write what is left of a piece, then ask for the next. */
-static void
-echo_on(void *arg, struct mews_request *request)
-{
-	struct stream *stream = arg;
-
-	stream->piece_at += mews_reply_write(request,
-	    stream->piece + stream->piece_at,
-	    stream->piece_end - stream->piece_at);
-	if (stream->piece_at < stream->piece_end)
-		mews_reply_wait(request, echo_on, stream);
-	else
-		mews_request_read(request, on_piece, stream);
-}
-
-static void
-on_piece(void *arg, struct mews_request *request, enum mews_status status,
-    const char *bytes, size_t length)
-{
-	struct stream *stream = arg;
-
-	ck_assert_ptr_eq(request, stream->request);
-	stream->state->lost += status == MEWS_LOST;
-	stream->done += length;
-	if (!stream->echo && length > 0)
-		mews_request_read(request, on_piece, stream);
-	else if (!stream->echo)
-		reply_number(request, stream->done);
-	else if (length == 0)
-		mews_reply_end(request, status == MEWS_OK);
-	else {
-		ck_assert_uint_le(length, sizeof(stream->piece));
-		memcpy(stream->piece, bytes, length);
-		stream->piece_at = 0;
-		stream->piece_end = length;
-		echo_on(stream, request);
-	}
-}
-
-/* Bytes that tell where they are. */
-static void
-fill(char *bytes, size_t at, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		bytes[i] = (char)((at + i) * 7 % 251);
-}
-
-static void
-write_on(void *arg, struct mews_request *request)
-{
-	struct stream *stream = arg;
-	size_t	taken, length;
-
-	while (stream->done < BIG) {
-		length = sizeof(stream->piece);
-		if (length > BIG - stream->done)
-			length = BIG - stream->done;
-		fill(stream->piece, stream->done, length);
-		taken = mews_reply_write(request, stream->piece, length);
-		stream->done += taken;
-		if (taken < length) {
-			mews_reply_wait(request, write_on, stream);
-			return;
-		}
-	}
-	stream->state->lost += mews_request_gone(request);
-	mews_reply_end(request, true);
-}
-
-static bool
-streams(void *state, const struct mews_request *request)
-{
-	(void)state;
-	return strcmp(mews_request_path(request), "/whole") != 0 &&
-	    strcmp(mews_request_path(request), "/kept") != 0;
-}
-
-static void
-begin(struct stream *stream, const char *path)
-{
-	struct mews_request *request = stream->request;
-	size_t	length;
-
-	if (strcmp(path, "/count") == 0 || strcmp(path, "/kept") == 0)
-		mews_request_read(request, on_piece, stream);
-	else if (strcmp(path, "/sudden") == 0) {
-		mews_request_read(request, on_piece, stream);
-		reply_number(request, 0);
-	}
-	else if (strcmp(path, "/hold") == 0)
-		stream->state->held = stream;
-	else if (strcmp(path, "/echo") == 0) {
-		stream->echo = true;
-		mews_reply_begin(request, 200, "text/plain",
-		    MEWS_LENGTH_UNKNOWN);
-		mews_request_read(request, on_piece, stream);
-	} else if (strcmp(path, "/whole") == 0) {
-		mews_request_body(request, &length);
-		reply_number(request, length);
-	} else if (strcmp(path, "/long") == 0 ||
-	    strcmp(path, "/known") == 0) {
-		mews_reply_begin(request, 200, "text/plain",
-		    path[1] == 'k' ? BIG : MEWS_LENGTH_UNKNOWN);
-		write_on(stream, request);
-	} else if (strcmp(path, "/broken") == 0) {
-		mews_reply_begin(request, 200, "text/plain", 100);
-		mews_reply_write(request, "half", 4);
-		mews_reply_end(request, true);
-	} else
-		reply_number(request, stream->state->lost);
-}
-
-static void
-stream_request(void *arg, struct mews_request *request)
-{
-	struct state *state = arg;
-	struct stream *stream = mews_request_alloc(request, sizeof(*stream));
-	const char *path = mews_request_path(request);
-
-	ck_assert_ptr_nonnull(stream);
-	memset(stream, 0, sizeof(*stream));
-	stream->state = state;
-	stream->request = request;
-	if (strcmp(path, "/go") == 0 && state->held != NULL) {
-		mews_request_read(state->held->request, on_piece,
-		    state->held);
-		state->held = NULL;
-	}
-	begin(stream, path);
-}
-
-static enum mews_status
-stream_start(struct mews_worker *worker, void **out, struct mews_error *error)
-{
-	(void)worker;
-	(void)error;
-	*out = calloc(1, sizeof(struct state));
-	return *out == NULL ? MEWS_NOMEM : MEWS_OK;
-}
-
-static const struct mews_app stream_app = { .abi = MEWS_APP_ABI,
-	.name = "stream", .start = stream_start, .request = stream_request,
-	.stop = free, .streams = streams };
+#define MB  STREAMING_MB
+#define BIG STREAMING_BIG
 
 static struct server server;
 
 static void
 start(void)
 {
-	struct server_options options = { .app = &stream_app,
+	struct server_options options = { .app = &streaming_app,
 		.http = { .max_body_size = 1000 } };
 
 	server_start(&server, &options);
@@ -219,20 +33,6 @@ static void
 stop(void)
 {
 	server_stop(&server);
-}
-
-static long
-resident_kb(void)
-{
-	char	path[64];
-	long	pages;
-	FILE	*file;
-
-	snprintf(path, sizeof(path), "/proc/%ld/statm", (long)server.pid);
-	ck_assert_ptr_nonnull(file = fopen(path, "r"));
-	ck_assert_int_eq(fscanf(file, "%*d %ld", &pages), 1);
-	fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static void
@@ -270,13 +70,13 @@ send_zeros(int fd, size_t length)
 
 START_TEST(a_body_may_be_longer_than_memory_for_it)
 {
-	long	before = resident_kb();
+	long	before = server_resident_kb(&server);
 	int	fd = client_connect(server.port);
 
 	say_length(fd, "/count", BIG);
 	send_zeros(fd, BIG);
 	expect_answer(fd, 200, "67108864");
-	ck_assert_int_lt(resident_kb() - before, 8 * 1024);
+	ck_assert_int_lt(server_resident_kb(&server) - before, 8 * 1024);
 	/* The connection goes on. */
 	client_say(fd, "POST /count HTTP/1.1\r\nTransfer-Encoding: chunked"
 	    "\r\n" HOST "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
@@ -374,7 +174,7 @@ read_long(int fd, bool chunked)
 				result = http_body_read(&body, bytes + at,
 				    (size_t)n - at, &used, &piece);
 			}
-			fill(wanted, total, piece.length);
+			streaming_fill(wanted, total, piece.length);
 			ck_assert(piece.length == 0 || memcmp(wanted,
 			    piece.bytes, piece.length) == 0);
 			total += piece.length;
@@ -405,7 +205,7 @@ ask_long(const char *request, bool chunked)
 
 START_TEST(an_answer_may_come_in_pieces)
 {
-	long	before = resident_kb();
+	long	before = server_resident_kb(&server);
 
 	ck_assert_uint_eq(ask_long("GET /long HTTP/1.1\r\n"
 	    "Connection: close\r\n" HOST, true), BIG);
@@ -415,13 +215,13 @@ START_TEST(an_answer_may_come_in_pieces)
 	    BIG);
 	ck_assert_uint_eq(ask_long("HEAD /known HTTP/1.1\r\n"
 	    "Connection: close\r\n" HOST, false), 0);
-	ck_assert_int_lt(resident_kb() - before, 8 * 1024);
+	ck_assert_int_lt(server_resident_kb(&server) - before, 8 * 1024);
 }
 END_TEST
 
 START_TEST(what_is_not_read_is_not_kept)
 {
-	long	before = resident_kb();
+	long	before = server_resident_kb(&server);
 	int	fds[20];
 
 	for (int i = 0; i < 20; i++) {
@@ -435,7 +235,7 @@ START_TEST(what_is_not_read_is_not_kept)
 		expect_answer(fd, 200, "0");
 		close(fd);
 	}
-	ck_assert_int_lt(resident_kb() - before, 8 * 1024);
+	ck_assert_int_lt(server_resident_kb(&server) - before, 8 * 1024);
 	for (int i = 0; i < 20; i++)
 		close(fds[i]);
 }
@@ -542,7 +342,7 @@ END_TEST
 
 START_TEST(a_worker_ends_with_streams_open)
 {
-	struct server_options options = { .app = &stream_app,
+	struct server_options options = { .app = &streaming_app,
 		.graceful_timeout = 200 };
 	int	fds[3];
 
@@ -571,7 +371,7 @@ never_asked(void *state, const struct mews_request *request)
 START_TEST(an_older_application_has_whole_bodies)
 {
 	static const struct mews_app old_app = { .abi = 1, .name = "old",
-		.start = stream_start, .request = stream_request,
+		.start = streaming_start, .request = streaming_request,
 		.stop = free, .streams = never_asked };
 	struct server_options options = { .app = &old_app };
 	int	fd;
@@ -588,7 +388,7 @@ END_TEST
 
 START_TEST(a_body_that_trickles_is_not_waited_for)
 {
-	struct server_options options = { .app = &stream_app,
+	struct server_options options = { .app = &streaming_app,
 		.http = { .request_timeout = 1000, .min_receive_rate = 1000 } };
 	struct pollfd in = { .events = POLLIN };
 	int	fd, tries = 0;
