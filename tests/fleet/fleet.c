@@ -31,6 +31,30 @@ fleet_now(void)
 }
 
 /* The user whom root becomes must be able to get in. */
+int
+fleet_count_lines(const char *text)
+{
+	int count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == '\n';
+	return count;
+}
+
+void
+fleet_write_file(const char *dir, const char *name, const char *text,
+    mode_t mode)
+{
+	char path[512];
+	int  fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+	close(fd);
+}
+
 void
 fleet_make_base(void)
 {

@@ -102,6 +102,12 @@ int fleet_take_port(const struct fleet *fleet);
 
 /** Run mews with these arguments, ended by a NULL, until it ends. */
 void mews(struct said *said, ...) __attribute__((sentinel));
+/** How many lines a command wrote. */
+int fleet_count_lines(const char *text);
+
+/** Make the file @name in @dir. */
+void fleet_write_file(const char *dir, const char *name, const char *text,
+    mode_t mode);
 
 /** For all tests of a program: the directory that theirs are in. */
 void fleet_make_base(void);

@@ -262,8 +262,8 @@ systemd_suite(void)
 	tcase_add_test(tcase,
 	    systemd_is_told_which_process_an_upgrade_made_the_master);
 	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
-	tcase_add_loop_test(tcase, who_listens_to_nothing_stops_no_fleet, 0,
-	    2);
+	tcase_add_loop_test(tcase,
+	    who_listens_to_nothing_stops_no_fleet, 0, 2);
 	tcase_add_loop_test(tcase,
 	    a_socket_that_was_passed_is_served_and_stays, 0, 2);
 	tcase_add_test(tcase,
