@@ -79,25 +79,6 @@ repair(struct run *run, const char *command, const char *names)
 		judge_figure(run->judge, JUDGE_LOGIC, "commands_failed", 1, 0);
 }
 
-/* A byte for each request: is its row on @server? */
-static char *
-rows_there(unsigned server)
-{
-	char	 *there = calloc(LEDGER_REQUESTS, 1);
-	PGresult *answer = servers_query(server, "SELECT id FROM fault_write");
-
-	if (there == NULL || answer == NULL)
-		errx(1, "what was written cannot be read");
-	for (int i = 0; i < PQntuples(answer); i++) {
-		unsigned long id = strtoul(PQgetvalue(answer, i, 0), NULL, 10);
-
-		if (id < LEDGER_REQUESTS)
-			there[id] = 1;
-	}
-	PQclear(answer);
-	return there;
-}
-
 /* End the load, look at the books: true of every fault. */
 static struct truth
 finish(struct run *run, unsigned primary)
@@ -113,7 +94,7 @@ finish(struct run *run, unsigned primary)
 	judge->late_ms = (double)run->host.late_us / 1e3;
 	judge_figure(judge, JUDGE_INFO, "machine_late_ms", judge->late_ms, 0);
 	whole.from_us = whole.to_us = 0;
-	there = rows_there(primary);
+	there = servers_rows(primary, LEDGER_REQUESTS);
 	truth = judge_writes(&whole, there);
 	free(there);
 	judge_least(judge, JUDGE_LOGIC, "writes_acknowledged",
@@ -127,28 +108,12 @@ finish(struct run *run, unsigned primary)
 	return truth;
 }
 
-/* Print the fleet's log of its decisions, where a promise was broken. */
-static void
-show_log(void)
-{
-	char	path[300], line[1200];
-	FILE   *f;
-
-	snprintf(path, sizeof(path), "%s/fault.log", servers_dir());
-	if ((f = fopen(path, "re")) == NULL)
-		return;
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (strstr(line, "event=connect") == NULL)
-			printf("# log %s", line);
-	fclose(f);
-}
-
 static void
 end(struct run *run)
 {
 	host_free(&run->host);
 	if (run->judge->broken > 0)
-		show_log();
+		host_show_log();
 }
 
 static double
@@ -522,21 +487,6 @@ workers_killed(struct judge *judge, bool full)
 	end(&run);
 }
 
-static void
-make_synchronous(unsigned primary)
-{
-	char		sql[120];
-	unsigned	b = (primary + 1) % LEDGER_ENDPOINTS;
-	unsigned	c = (primary + 2) % LEDGER_ENDPOINTS;
-
-	snprintf(sql, sizeof(sql), "ALTER SYSTEM SET "
-	    "synchronous_standby_names = '2 (%s, %s)'", servers_name(b),
-	    servers_name(c));
-	if (!servers_do(primary, sql) ||
-	    !servers_do(primary, "SELECT pg_reload_conf()"))
-		errx(1, "the primary cannot be made synchronous");
-}
-
 /* Both others follow the new primary. */
 static void
 follow(struct run *run, unsigned primary)
@@ -560,7 +510,7 @@ primary_frozen(struct judge *judge, bool full)
 	int64_t		promoted, first, stale;
 	unsigned	old, new;
 
-	make_synchronous(servers_primary());
+	servers_make_synchronous(servers_primary());
 	begin(&run, judge, 0);
 	old = run.primary;
 	new = run.victim;

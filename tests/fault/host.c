@@ -361,3 +361,18 @@ host_cpu_us(const struct host *host)
 			sum += used.tv_sec * 1000000LL + used.tv_nsec / 1000;
 	return sum;
 }
+
+void
+host_show_log(void)
+{
+	char	path[300], line[1200];
+	FILE   *f;
+
+	snprintf(path, sizeof(path), "%s/fault.log", servers_dir());
+	if ((f = fopen(path, "re")) == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, "event=connect") == NULL)
+			printf("# log %s", line);
+	fclose(f);
+}

@@ -78,4 +78,7 @@ void host_servers_begin(struct host *host, const char *command,
 /** Microseconds of CPU that the fleet's processes have used. */
 int64_t host_cpu_us(const struct host *host);
 
+/** Print the fleet's log of its decisions. */
+void host_show_log(void);
+
 #endif

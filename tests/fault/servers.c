@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static const char *const names[] = { "a", "b", "c" };
+#define SERVERS 3u
 
 static int guard = -1; /* its end makes the guard restore the traffic */
 static pid_t guard_pid;
@@ -110,6 +111,39 @@ servers_number(unsigned server, const char *sql)
 		number = strtol(PQgetvalue(answer, 0, 0), NULL, 10);
 	PQclear(answer);
 	return number;
+}
+
+char *
+servers_rows(unsigned server, unsigned long count)
+{
+	char	 *there = calloc(count, 1);
+	PGresult *answer = servers_query(server, "SELECT id FROM fault_write");
+
+	if (there == NULL || answer == NULL)
+		errx(1, "what was written cannot be read");
+	for (int i = 0; i < PQntuples(answer); i++) {
+		unsigned long id = strtoul(PQgetvalue(answer, i, 0), NULL, 10);
+
+		if (id < count)
+			there[id] = 1;
+	}
+	PQclear(answer);
+	return there;
+}
+
+void
+servers_make_synchronous(unsigned primary)
+{
+	char		sql[120];
+	unsigned	b = (primary + 1) % SERVERS;
+	unsigned	c = (primary + 2) % SERVERS;
+
+	snprintf(sql, sizeof(sql), "ALTER SYSTEM SET "
+	    "synchronous_standby_names = '2 (%s, %s)'", servers_name(b),
+	    servers_name(c));
+	if (!servers_do(primary, sql) ||
+	    !servers_do(primary, "SELECT pg_reload_conf()"))
+		errx(1, "the primary cannot be made synchronous");
 }
 
 unsigned

@@ -25,6 +25,13 @@ PGresult *servers_query(unsigned server, const char *sql);
 bool servers_do(unsigned server, const char *sql);
 long servers_number(unsigned server, const char *sql);
 
+/** A byte for each request below @count: is its row on @server? free(3) it.
+ * Ends the program if that cannot be read. */
+char *servers_rows(unsigned server, unsigned long count);
+
+/** Have @primary wait for both others at each commit. */
+void servers_make_synchronous(unsigned primary);
+
 /** Which one takes writes; ends the program if none does. */
 unsigned servers_primary(void);
 
