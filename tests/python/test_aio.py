@@ -14,6 +14,13 @@ except ImportError:
 	uvloop = None
 
 
+async def until(condition):
+	"""Let other tasks run until condition() is true; asynchronous() bounds
+	the wait."""
+	while not condition():
+		await asyncio.sleep(0.005)
+
+
 def asynchronous(test):
 	"""Run it on a loop of its own, of each kind that is installed, and close
 	the pool behind it."""
@@ -82,7 +89,7 @@ async def test_errors(pool, table):
 @asynchronous
 async def test_a_task_that_is_cancelled_cancels_its_query(pool, table):
 	task = asyncio.create_task(pool_sleep(pool))
-	await asyncio.sleep(0.05)
+	await until(lambda: pool.stats("read")["in_flight"] == 1)
 	task.cancel()
 	with pytest.raises(asyncio.CancelledError):
 		await task
@@ -203,7 +210,7 @@ async def test_more_tasks_than_connections_take_turns(pool, table):
 async def test_a_wait_for_a_lease_may_be_cancelled(pool, table):
 	held = [await pool.lease("write") for _ in range(4)]
 	task = asyncio.ensure_future(wait_lease(pool))
-	await asyncio.sleep(0.02)
+	await until(lambda: pool.stats("write")["waiting"] == 1)
 	task.cancel()
 	with pytest.raises(asyncio.CancelledError):
 		await task
@@ -232,7 +239,7 @@ async def test_a_close_ends_what_waits(pool, table):
 	assert (await listener.get()).event == "listening"
 	tasks = [asyncio.ensure_future(pool_sleep(pool)),
 	    asyncio.ensure_future(listener.get())]
-	await asyncio.sleep(0.02)
+	await until(lambda: pool.stats("read")["in_flight"] == 1)
 	pool.close()
 	for task in tasks:
 		with pytest.raises(mews.Canceled):
