@@ -170,8 +170,8 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 {
 	float	us = 0;
 
-	/* The host is part of a stream's time; no caller waits for a query whose
-	 * twin was answered. */
+	/* The host is part of a stream's time; no caller waits for a query
+	 * whose twin was answered. */
 	if (query->on_row != NULL || query->state == QUERY_ANSWERED ||
 	    query->describes)
 		return;
