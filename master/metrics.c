@@ -202,8 +202,8 @@ print_connections(const struct writer *w, const struct mews_view *view,
 	}
 }
 
-enum endpoint_figure { CONNECTIONS, CAP, RTT, LAG, LAG_BYTES, DRAINED,
-	REJECTED };
+enum endpoint_figure { CONNECTIONS, QUEUED, CAP, RTT, LAG, LAG_BYTES,
+	DRAINED, REJECTED };
 
 /* False: not known. */
 static bool
@@ -213,6 +213,9 @@ endpoint_value(const struct mews_view_endpoint *e, enum endpoint_figure which,
 	switch (which) {
 	case CONNECTIONS:
 		*value = e->connections;
+		return true;
+	case QUEUED:
+		*value = e->queued;
 		return true;
 	case CAP:
 		*value = e->cap;
@@ -418,6 +421,8 @@ print_view(const struct writer *w, const struct mews_view *view)
 	    sizeof(roles) / sizeof(roles[0]));
 	print_endpoints(w, view, CONNECTIONS, "mews_endpoint_connections",
 	    "Connections to an endpoint that count against its limit.");
+	print_endpoints(w, view, QUEUED, "mews_endpoint_logins_queued",
+	    "Logins to an endpoint that wait behind a pooler.");
 	print_endpoints(w, view, CAP, "db_client_connection_max",
 	    "The most connections that are made to an endpoint.");
 	print_endpoints(w, view, RTT, "mews_endpoint_probe_rtt_seconds",

@@ -165,6 +165,11 @@ explain_limits(const struct subject *s)
 		fprintf(s->out, "  It had too many connections (53300): for "
 		    "another %s it gets %" PRIu32 " at most.\n",
 		    words_span(span, sizeof(span), e->lowered_ms), e->cap);
+	if (e->queued > 0)
+		fprintf(s->out, "  %" PRIu32 " login%s behind a pooler whose "
+		    "pool is full; open connections go on, and are given up "
+		    "for workers that have none.\n", e->queued,
+		    e->queued == 1 ? " waits" : "s wait");
 	if (e->drained)
 		fprintf(s->out, "  It is drained, by mews drain: it gets no "
 		    "work until mews enable %s.\n", s->name);

@@ -150,6 +150,9 @@ print_notes(const struct mews_view_endpoint *e, FILE *out)
 	if (e->outdated)
 		fprintf(out, "endpoint %s is an outdated primary: another's "
 		    "timeline is higher, it gets no writes\n", name);
+	if (e->queued > 0)
+		fprintf(out, "endpoint %s: %" PRIu32 " logins wait behind a "
+		    "pooler whose pool is full\n", name, e->queued);
 	if (e->cap != e->max_connections)
 		fprintf(out, "endpoint %s refused connections: for a while "
 		    "at most %" PRIu32 " are made\n", name, e->cap);
@@ -282,9 +285,10 @@ json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 	    e->retry_in_ms);
 	json_string(out, e->reason);
 	fprintf(out, ",\"connections\":%" PRIu32 ",\"max_connections\":%" PRIu32
-	    ",\"limit\":%" PRIu32 ",\"rtt_us\":%" PRIu32
+	    ",\"limit\":%" PRIu32 ",\"queued\":%" PRIu32
+	    ",\"rtt_us\":%" PRIu32
 	    ",\"timeline\":%" PRIu32 ",\"admin\":\"%s\",\"outdated\":%s",
-	    e->connections, e->max_connections, e->cap, e->rtt_us,
+	    e->connections, e->max_connections, e->cap, e->queued, e->rtt_us,
 	    e->timeline, e->drained ? "drained" : "enabled",
 	    e->outdated ? "true" : "false");
 	json_known(out, "lag_ms", e->lag_ms, e->lag_ms >= 0);

@@ -165,10 +165,12 @@ mend_own_slot(struct mews_fleet *fleet)
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		if (atomic_load(&slot->connections[i]) !=
 		    fleet->connections[i] ||
-		    atomic_load(&slot->dialing[i]) != fleet->dialing[i]) {
+		    atomic_load(&slot->dialing[i]) != fleet->dialing[i] ||
+		    atomic_load(&slot->queued[i]) != fleet->queued[i]) {
 			atomic_store(&slot->connections[i],
 			    fleet->connections[i]);
 			atomic_store(&slot->dialing[i], fleet->dialing[i]);
+			atomic_store(&slot->queued[i], fleet->queued[i]);
 			found = true;
 		}
 		for (uint32_t g = 0; g < MEWS_GROUPS_MAX; g++) {
@@ -194,7 +196,8 @@ is_implausible(const struct mews_fleet *fleet,
 		    i >= fleet->segment.endpoint_space ? 0 : DAMAGE_MOST;
 
 		if (atomic_load(&slot->connections[i]) > most ||
-		    atomic_load(&slot->dialing[i]) > most)
+		    atomic_load(&slot->dialing[i]) > most ||
+		    atomic_load(&slot->queued[i]) > most)
 			return true;
 	}
 	return atomic_load(&slot->state) > MEWS_WORKER_DRAINING;

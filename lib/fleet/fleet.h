@@ -67,6 +67,7 @@ struct mews_fleet {
 	enum mews_worker_state state; /* of the slot; its counts follow: */
 	uint32_t connections[MEWS_ENDPOINTS_MAX];
 	uint32_t dialing[MEWS_ENDPOINTS_MAX];
+	uint32_t queued[MEWS_ENDPOINTS_MAX];
 	uint16_t group_connections[MEWS_GROUPS_MAX][MEWS_ENDPOINTS_MAX];
 	uint32_t inspected;	    /* slots, so far; wraps */
 	int64_t damage_quiet_us;    /* damage is not logged before */

@@ -18,6 +18,7 @@ struct known {
 	int64_t usual_at_us; /* when usual_us was last brought up to date */
 	float p99_us;	  /* running estimate */
 	int64_t heard_us; /* the last byte from it */
+	int64_t told_us;  /* when the fleet was told of one: crowd.h */
 	/* As of the last change: */
 	enum health_state state;
 	enum health_role role;

@@ -241,6 +241,7 @@ segment_clear_slot(struct segment *segment, struct segment_slot *slot)
 	for (size_t i = 0; i < MEWS_ENDPOINTS_MAX; i++) {
 		atomic_store(&slot->connections[i], 0);
 		atomic_store(&slot->dialing[i], 0);
+		atomic_store(&slot->queued[i], 0);
 		for (size_t g = 0; g < MEWS_GROUPS_MAX; g++)
 			atomic_store(&slot->group_connections[g][i], 0);
 	}

@@ -44,7 +44,7 @@
 #include <sys/types.h>
 
 #define SEGMENT_MAGIC UINT64_C(0x31304753574d454d)
-#define SEGMENT_ABI   15 /* +1 with each change of the layout below */
+#define SEGMENT_ABI   16 /* +1 with each change of the layout below */
 #define SEGMENT_LINE  128 /* bytes between words of different writers */
 #define SEGMENT_HOSTADDR_MAX 63
 #define SEGMENT_BACKENDS     64	 /* of one worker, recorded in case it dies */
@@ -124,6 +124,10 @@ struct segment_endpoint {
 	_Atomic uint32_t burst;	     /* logins at a time */
 	_Atomic uint32_t limit;	     /* connections, lowered by 53300 */
 	_Atomic int64_t limit_ms;   /* end of limit; 0: not lowered */
+	/* Any process, see crowd.h. */
+	_Atomic int64_t heard_ms;   /* a session was answered; 0: never */
+	_Atomic int64_t wish_ms;    /* one is wished for since then; 0: no */
+	_Atomic int64_t crowded_ms; /* last logged; 0: never */
 	/* Operator: mews drain, mews enable. */
 	_Atomic uint32_t drained;
 	/* The creator of the fleet: connections that processes of another
@@ -184,6 +188,7 @@ struct segment_slot {
 	_Atomic uint32_t in_flight;
 	_Atomic uint32_t connections[MEWS_ENDPOINTS_MAX]; /* see budget.h */
 	_Atomic uint32_t dialing[MEWS_ENDPOINTS_MAX]; /* of these */
+	_Atomic uint32_t queued[MEWS_ENDPOINTS_MAX]; /* too; see crowd.h */
 	/* Connections of these, by group; see share.h. */
 	_Atomic uint16_t group_connections[MEWS_GROUPS_MAX][MEWS_ENDPOINTS_MAX];
 	struct segment_backend backends[SEGMENT_BACKENDS];

@@ -117,6 +117,7 @@ fill(struct mews_fleet *fleet, struct segment_slot *slot)
 		fleet_learn_names(fleet);
 	memset(fleet->connections, 0, sizeof(fleet->connections));
 	memset(fleet->dialing, 0, sizeof(fleet->dialing));
+	memset(fleet->queued, 0, sizeof(fleet->queued));
 	memset(fleet->group_connections, 0, sizeof(fleet->group_connections));
 	fleet->slot = slot;
 	fleet->slot_pid = getpid();

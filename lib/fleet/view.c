@@ -4,6 +4,7 @@
 #include <mews/view.h>
 
 #include "fleet/budget.h"
+#include "fleet/crowd.h"
 #include "base/clock.h"
 #include "fleet/fleet.h"
 #include "fleet/hold.h"
@@ -245,6 +246,7 @@ read_endpoint(const struct mews_view *view, uint32_t shown,
 		out->retry_in_ms = health.retry_ms - (uint32_t)now;
 	out->connections = budget_sum(&view->segment, index);
 	out->max_connections = atomic_load(&e->max_connections);
+	out->queued = crowd_count(&view->segment, index);
 	out->changed_ms = age_or_never(view, atomic_load(&e->changed_ms));
 	out->changed_by = atomic_load(&e->changed_by);
 	out->drained = atomic_load(&e->drained) != 0;

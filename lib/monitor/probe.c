@@ -4,14 +4,18 @@
  *
  * A frozen server still accepts connections, as its kernel does; a server that
  * answers old sessions may reject new ones. So the monitor asks over the
- * session it holds and over a new one by turns.
+ * session it holds and over a new one by turns. A new one that was let in, and
+ * is not answered, may wait behind a pooler whose pool is full: the session it
+ * holds tells, in the other half of the time.
  */
 #include "monitor/probe.h"
 
+#include "fleet/crowd.h"
 #include "fleet/endpoint.h"
 #include "monitor/finding.h"
 #include "fleet/orphan.h"
 #include "fleet/slots.h"
+#include "monitor/pace.h"
 #include "base/patience.h"
 #include "wire/pooler.h"
 
@@ -19,14 +23,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBE_HURRY_MS 20 /* between probes while a query waits for a
-			     position */
-#define PROBE_ROLE_MS  100 /* between questions for a promotion */
 /* One probe of this many is a login, the others ask over the session kept;
  * fewer while a query waits for a promotion. */
 #define PROBE_LOGIN	 2
 #define PROBE_ROLE_LOGIN 16
-#define PROBE_PROOF_MS 50 /* between probes for the timeline of a new primary */
+#define PROBE_QUEUE_LOGIN 16 /* behind a pooler whose pool is full */
 
 /*
  * The question: is this a standby; up to which byte was WAL replayed, or
@@ -51,6 +52,7 @@ struct probe {
 	unsigned epoch;
 	struct patience patience; /* with the server, from login to answer */
 	int64_t asked_us;
+	int64_t half_us; /* fresh: ask over the session held then */
 	bool asking;  /* logged in; the question is on its way */
 	bool judged;  /* the verdict was reported; orphans remain */
 	bool fresh;   /* over a new session */
@@ -106,7 +108,10 @@ end_well(struct probe *probe)
 {
 	struct probe_held *held = probe->prober->held;
 
-	if (held != NULL) {
+	/* A worker has no session there, and none of the others can spare one:
+	 * this one is closed. */
+	if (held != NULL && !crowd_take_wish(probe->prober->fleet,
+		probe->endpoint, CROWD_STALE_MS)) {
 		PGconn **pg = &held->pg[probe->endpoint];
 
 		unwatch(probe);
@@ -302,6 +307,9 @@ answered(struct probe *probe)
 		return;
 	}
 	if (!probe->judged) {
+		if (probe->fresh)
+			probe->prober->on[probe->endpoint].queues = false;
+		crowd_heard(probe->prober->fleet, probe->endpoint);
 		publish(probe, answer);
 		verdict(probe, HEALTH_PROBE_OK);
 		if (probe->dial.role == HEALTH_ROLE_PRIMARY &&
@@ -335,6 +343,69 @@ send_question(struct probe *probe)
 	 * pooler. */
 	snprintf(sql, sizeof(sql), ask, PQbackendPID(probe->dial.pg));
 	ask_for(probe, sql);
+}
+
+/* Ask over the session that the monitor holds. */
+static void
+ask_held(struct probe *probe)
+{
+	struct probe_held *held = probe->prober->held;
+
+	probe->fresh = false;
+	probe->dial.pg = held->pg[probe->endpoint];
+	held->pg[probe->endpoint] = NULL;
+	probe->dial.fd = PQsocket(probe->dial.pg);
+	probe->dial.role = dial_role(probe->dial.pg);
+	send_question(probe);
+}
+
+/* Has the monitor a session of the epoch of @probe? */
+static bool
+is_held(const struct probe *probe)
+{
+	const struct probe_held *held = probe->prober->held;
+
+	return held != NULL && held->pg[probe->endpoint] != NULL &&
+	    held->epoch[probe->endpoint] == probe->epoch;
+}
+
+/* Half the time is over for a fresh session that was let in and is not
+ * answered. */
+static void
+look_at_half(struct probe *probe)
+{
+	int64_t	looked_us = probe->prober->loop->looked_us;
+
+	if (!probe->fresh || !probe->asking || probe->judged)
+		return;
+	if (looked_us < probe->half_us) {
+		loop_due(probe->prober->loop, probe->half_us);
+		return;
+	}
+	if (is_held(probe)) {
+		probe->prober->on[probe->endpoint].queues = true;
+		unwatch(probe);
+		PQfinish(probe->dial.pg);
+		ask_held(probe);
+	} else if (crowd_lives(probe->prober->fleet, probe->endpoint,
+	    probe->asked_us)) {
+		crowd_wish(probe->prober->fleet, probe->endpoint);
+		probe->half_us += CROWD_WISH_US;
+	}
+}
+
+/* No answer within the time of @probe. Where other sessions had theirs since
+ * it asked, the server lives, and has no room for this one. */
+static void
+time_out(struct probe *probe)
+{
+	if (probe->fresh && probe->asking && !probe->judged &&
+	    crowd_lives(probe->prober->fleet, probe->endpoint,
+		probe->asked_us))
+		fail(probe, HEALTH_TOO_MANY,
+		    "it waits behind a pooler whose pool is full");
+	else
+		fail(probe, HEALTH_PROBE_FAILED, "no answer in time");
 }
 
 /* Read an answer. */
@@ -391,6 +462,10 @@ proceed(struct probe *probe, enum dial_state state)
 		break;
 	case DIAL_DONE:
 		endpoint_logged_in(probe->prober->fleet, probe->endpoint);
+		probe->half_us = loop_now(probe->prober->loop) +
+		    (patience_due(&probe->patience) -
+			loop_now(probe->prober->loop)) / 2;
+		loop_due(probe->prober->loop, probe->half_us);
 		send_question(probe);
 		break;
 	case DIAL_FAILED:
@@ -445,6 +520,8 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	/* Log in, or use the session that is held, by turns. */
 	every = held != NULL && now_us < held->roles_until_us ?
 	    PROBE_ROLE_LOGIN : PROBE_LOGIN;
+	if (prober->on[endpoint].queues)
+		every = PROBE_QUEUE_LOGIN;
 	if (held == NULL || held->pg[endpoint] == NULL ||
 	    atomic_load(&prober->fleet->segment.endpoints[endpoint]
 		.login_wanted) != 0 ||
@@ -455,84 +532,35 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 		    endpoint));
 		return;
 	}
-	probe->dial.pg = held->pg[endpoint];
-	held->pg[endpoint] = NULL;
-	probe->dial.fd = PQsocket(probe->dial.pg);
-	probe->dial.role = dial_role(probe->dial.pg);
-	send_question(probe);
-}
-
-static uint32_t
-sooner(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
+	ask_held(probe);
 }
 
 void
 probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
     int64_t now_us)
 {
-	struct mews_fleet	      *fleet = prober->fleet;
-	const struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
-	struct probe		      *probe = prober->on[endpoint].probe;
-	enum health_prober	       self = HEALTH_WORKER;
-	uint32_t		       due, now, pace, probed;
-	struct health		       health;
-	int64_t			       now_ms;
-	bool			       proven;
+	struct probe	*probe = prober->on[endpoint].probe;
+	struct pace	 pace;
 
 	if (probe != NULL) {
-		if (patience_is_over(&probe->patience, prober->loop->looked_us))
-			fail(probe, HEALTH_PROBE_FAILED, "no answer in time");
-		else
+		if (patience_is_over(&probe->patience,
+			prober->loop->looked_us)) {
+			time_out(probe);
+		} else {
 			loop_due(prober->loop, patience_due(&probe->patience));
+			look_at_half(probe);
+		}
 		return;
 	}
-	if (prober->held != NULL)
-		self = HEALTH_MONITOR;
-	else if (fleet_has_monitor(fleet))
-		self = HEALTH_STAND_BY;
-	now_ms = segment_ms(&fleet->segment, now_us);
-	now = (uint32_t)now_ms;
-	probed = now - fleet->rules.interval;
-	/* Compare only within half the range of the health word's clock. */
-	if ((uint64_t)now_ms - (uint64_t)atomic_load(&e->probed_ms) <
-	    fleet->rules.interval)
-		probed = (uint32_t)atomic_load(&e->probed_ms);
-	/* The monitor probes at a steady pace, alone for the whole fleet:
-	 * back-off is for workers, which are many. */
-	panic = panic || prober->held != NULL ||
-	    atomic_load(&e->login_wanted) != 0 ||
-	    atomic_load(&e->rejected_ms) != 0 ||
-	    orphan_count(&fleet->segment, endpoint) > 0;
-	health = endpoint_health(fleet, endpoint);
-	pace = fleet->rules.interval;
-	/* A query waits for a promotion: probe sooner, except a server that is
-	 * down, as this host may be one of hundreds. */
-	if (prober->held != NULL && now_us < prober->held->roles_until_us &&
-	    health.state == HEALTH_UP)
-		pace = sooner(pace, PROBE_ROLE_MS);
-	/* Writes wait until it is known which primary is the newest. */
-	segment_timeline(e, &proven);
-	if (!proven && health.role == HEALTH_ROLE_PRIMARY) {
-		panic = true;
-		pace = sooner(pace, PROBE_PROOF_MS);
-	}
-	/* A query waits for a position: probe as often as PROBE_HURRY_MS
-	 * allows. */
-	if (prober->held != NULL && now_us < prober->held->hurry_until_us) {
-		panic = true;
-		pace = sooner(pace, PROBE_HURRY_MS);
-	}
-	probed -= fleet->rules.interval - pace;
-	due = health_lease_due(health, self, &fleet->rules, now, panic,
-	    probed);
-	if (due == 0 && endpoint_lease(fleet, endpoint, self, panic, probed))
+	pace = pace_of(prober, endpoint, panic, now_us);
+	if (pace.due_ms == 0 && endpoint_lease(prober->fleet, endpoint,
+		pace.self, pace.panic, pace.probed_ms))
 		start(prober, endpoint, now_us);
-	else if (due != UINT32_MAX)
+	else if (pace.due_ms != UINT32_MAX)
 		/* A little later, as another process may take the lease
 		 * first. */
-		loop_due(prober->loop, now_us + ((int64_t)due + 2) * 1000);
+		loop_due(prober->loop,
+		    now_us + ((int64_t)pace.due_ms + 2) * 1000);
 }
 
 bool

@@ -31,6 +31,8 @@ struct prober {
 	struct {
 		struct probe *probe; /* running, or NULL */
 		uint32_t begun;	     /* ever */
+		bool queues;	     /* logins wait behind a pooler, the
+					last one did: see crowd.h */
 		bool rival_told;     /* logged: another one claims to be
 					primary */
 		bool outdated_told;  /* logged: below another's timeline */

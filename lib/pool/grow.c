@@ -78,7 +78,8 @@ grow_replace(struct conn *conn)
 		if (other == conn || conn_is_broken(other) || other->replaces ||
 		    other->dialed_us < conn->expires_us)
 			continue;
-		if (conn_logs_in(other))
+		/* Behind a pooler the place of @conn is its successor's. */
+		if (conn_logs_in(other) && !other->queued)
 			return;
 		other->replaces = true;
 		conn_retire(conn);
@@ -108,8 +109,11 @@ bool
 grow_dial(struct mews_group *group, uint32_t endpoint)
 {
 	struct group_endpoint  *on = &group->on[endpoint];
-	enum budget		budget = session_dial(&group->terms, endpoint);
+	enum budget		budget = BUDGET_FULL;
 
+	/* Behind a pooler one more would wait as well. */
+	if (on->queued == 0)
+		budget = session_dial(&group->terms, endpoint);
 	if (budget == BUDGET_OK)
 		return true;
 	/* Ask again after a while, not for each query. */

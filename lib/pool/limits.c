@@ -5,6 +5,7 @@
 
 #include "wire/answer.h"
 #include "wire/copy.h"
+#include "fleet/crowd.h"
 #include "pool/grow.h"
 #include "wire/lease.h"
 #include "pool/choose.h"
@@ -54,6 +55,82 @@ scan_idle(struct conn *conn, int64_t now_us)
 		conn_retire(conn);
 }
 
+/* Is a pooler in between, whose pool is full? Then open sessions are answered,
+ * and this one, which has logged in, is not. */
+static bool
+is_in_queue(const struct conn *conn, int64_t now_us)
+{
+	return conn->state == CONN_SETUP && conn->unanswered &&
+	    now_us - conn->entered_us > SESSION_SLOW_US &&
+	    crowd_lives(conn->wire->fleet, conn->endpoint, conn->entered_us);
+}
+
+/* The longest silence in a fleet that lives: there may be nothing but a
+ * monitor. */
+static int64_t
+longest_silence(const struct mews_fleet *fleet)
+{
+	int64_t	us = ((int64_t)fleet->rules.interval * 2 +
+	    fleet->rules.timeout) * 1000;
+
+	return us > DIAL_US ? us : DIAL_US;
+}
+
+/* Let @conn wait, and wish for a session where its group has none. */
+static void
+scan_queued(struct conn *conn, int64_t now_us)
+{
+	struct mews_group *group = conn->group;
+
+	conn_queue(conn);
+	if (conn->on->count > conn->on->dialing || group->queue.count == 0 ||
+	    now_us - conn->wished_us < CROWD_WISH_US)
+		return;
+	conn->wished_us = now_us;
+	crowd_wish(group->pool->fleet, conn->endpoint);
+}
+
+/* A login that takes its time. */
+static void
+scan_login(struct conn *conn, int64_t now_us)
+{
+	struct mews_group *group = conn->group;
+	int64_t	silence = longest_silence(group->pool->fleet), until;
+
+	if (conn->queued || is_in_queue(conn, now_us))
+		scan_queued(conn, now_us);
+	if (patience_is_over(&conn->patience, group->pool->loop.looked_us)) {
+		if (!conn->queued || !conn->unanswered ||
+		    !crowd_lives(group->pool->fleet, conn->endpoint,
+			now_us - silence)) {
+			conn_break(conn, HEALTH_CONNECT_TIMEOUT,
+			    "no answer to the login");
+			return;
+		}
+		if (now_us - conn->entered_us > CROWD_MOST_US) {
+			conn_break(conn, HEALTH_NOTHING, "it waited behind a "
+			    "pooler whose pool is full");
+			return;
+		}
+		patience_begin(&conn->patience, silence, now_us);
+	}
+	until = conn->dialed_us + SESSION_SLOW_US;
+	pool_due(group->pool, until > now_us ? until :
+	    patience_due(&conn->patience));
+	if (conn->state == CONN_SETUP && conn->unanswered)
+		pool_due(group->pool, now_us + SESSION_SLOW_US);
+}
+
+/* Somebody without a session to the endpoint waits for one: let @conn go. */
+static void
+scan_wish(struct conn *conn, int64_t now_us)
+{
+	if (conn->state == CONN_READY && !conn->retiring &&
+	    now_us - conn->entered_us >= CROWD_HOLD_US &&
+	    crowd_take_wish(conn->group->pool->fleet, conn->endpoint, 0))
+		conn_retire(conn);
+}
+
 void
 limits_scan(struct conn *conn, int64_t now_us)
 {
@@ -64,17 +141,12 @@ limits_scan(struct conn *conn, int64_t now_us)
 	if (conn_is_broken(conn))
 		return;
 	if (conn_logs_in(conn)) {
-		if (patience_is_over(&conn->patience,
-			group->pool->loop.looked_us)) {
-			conn_break(conn, HEALTH_CONNECT_TIMEOUT,
-			    "no answer to the login");
-			return;
-		}
-		until = conn->dialed_us + SESSION_SLOW_US;
-		pool_due(group->pool, until > now_us ? until :
-		    patience_due(&conn->patience));
+		scan_login(conn, now_us);
 		return;
 	}
+	scan_wish(conn, now_us);
+	if (conn_is_broken(conn))
+		return;
 	answer_check_role(conn);
 	if (conn->lease != NULL)
 		scan_lease(conn->lease, now_us);

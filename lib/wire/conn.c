@@ -10,6 +10,7 @@
  */
 #include "wire/conn.h"
 
+#include "fleet/crowd.h"
 #include "fleet/endpoint.h"
 #include "fleet/orphan.h"
 
@@ -98,6 +99,26 @@ uncount(struct conn *conn)
 	conn->shared = false;
 }
 
+void
+conn_queue(struct conn *conn)
+{
+	if (conn->queued)
+		return;
+	conn->queued = true;
+	conn->on->queued++;
+	crowd_join(conn->wire->fleet, conn->endpoint);
+}
+
+static void
+unqueue(struct conn *conn)
+{
+	if (!conn->queued)
+		return;
+	conn->queued = false;
+	conn->on->queued--;
+	crowd_leave(conn->wire->fleet, conn->endpoint);
+}
+
 static void
 enlist(struct conn *conn)
 {
@@ -129,6 +150,7 @@ delist(struct conn *conn)
 	/* A login that broke counts as one until its end was acted upon. */
 	if (last < CONN_READY)
 		conn->on->dialing--;
+	unqueue(conn);
 	conn->on->answered += conn->in_flight;
 	conn->on->count--;
 	conn->terms->count--;
@@ -151,6 +173,7 @@ conn_enter(struct conn *conn, enum conn_state to)
 		break;
 	case CONN_READY:
 		conn->on->dialing--;
+		unqueue(conn);
 		break;
 	case CONN_BROKEN:
 		conn->was = conn->state;

@@ -85,6 +85,8 @@ struct conn {
 	bool retiring;	    /* no new work; closed when nothing is in flight */
 	bool shared;	    /* in the slot's count: see share.h */
 	bool budget_dialing; /* counted as a login that runs */
+	bool unanswered;    /* SETUP: nothing came since the login */
+	bool queued;	    /* SETUP: behind a pooler, and counted so */
 	int orphan;	    /* where its backend is recorded, or -1 */
 	bool busy;	    /* closed while the server worked on it */
 	uint8_t paused;	    /* not read, no callbacks: bits of conn_pause */
@@ -131,6 +133,8 @@ struct conn {
 	struct patience patience; /* DIALING, SETUP: how long the server may be
 				     silent */
 	int64_t dialed_us;
+	int64_t entered_us; /* SETUP, or READY for the first time */
+	int64_t wished_us;  /* queued: a session was wished for */
 	int64_t idle_since_us;
 	int64_t expires_us;    /* LOOP_NEVER: not by age */
 	TAILQ_ENTRY(conn) link;	      /* group_endpoint.conns */
@@ -230,6 +234,9 @@ conn_become(struct conn *conn, enum conn_state to)
 /* A connection to @endpoint in its present epoch, on no list. NULL: out of
  * memory. */
 struct conn *conn_new(struct terms *terms, uint32_t endpoint);
+
+/* Count @conn as a login behind a pooler whose pool is full. */
+void conn_queue(struct conn *conn);
 
 /* The login ended, @well or not. */
 void conn_dialed(struct conn *conn, bool well);

@@ -11,6 +11,7 @@
 #include "wire/answer.h"
 #include "wire/bulk.h"
 #include "wire/copy.h"
+#include "fleet/crowd.h"
 #include "wire/ring.h"
 
 #include <errno.h>
@@ -181,6 +182,11 @@ receive_input(struct conn *conn)
 	errno = 0;
 	conn->heard_us = conn_now(conn);
 	conn->known->heard_us = conn->heard_us;
+	if (conn->heard_us - conn->known->told_us > CROWD_HEARD_US &&
+	    conn_is_up(conn)) {
+		conn->known->told_us = conn->heard_us;
+		crowd_heard(conn->wire->fleet, conn->endpoint);
+	}
 	alive = PQconsumeInput(conn->pg) == 1;
 	/* libpq closes the socket at the end of file: give it up before any
 	 * callback. */

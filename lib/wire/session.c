@@ -54,6 +54,7 @@ become_ready(struct conn *conn)
 
 	conn_become(conn, CONN_READY);
 	conn->on->failures = 0;
+	conn->entered_us = now;
 	conn->on->kept_told = false;
 	terms->opened++;
 	terms->account->figures->opened++;
@@ -107,6 +108,8 @@ logged_in(struct conn *conn)
 	}
 	answer_catch_notices(conn);
 	conn_become(conn, CONN_SETUP);
+	conn->entered_us = conn_now(conn);
+	conn->unanswered = true;
 	if (conn->terms->setup[0] == '\0')
 		become_ready(conn);
 	else if (!conn_send_setup(conn) || !conn_sync(conn))
@@ -122,6 +125,14 @@ session_ready(struct conn *conn, int events)
 		patience_heard(&conn->patience,
 		    conn->wire->loop->looked_us,
 		    conn_now(conn));
+	/* Served at last: what follows has the time of a login. */
+	if (conn->unanswered && conn->state == CONN_SETUP &&
+	    (events & MEWS_WATCH_READ) != 0) {
+		conn->unanswered = false;
+		if (conn->queued)
+			patience_begin(&conn->patience, DIAL_US,
+			    conn_now(conn));
+	}
 	if (conn->state == CONN_DIALING && conn->pg == NULL) {
 		/* libpq may close this descriptor and open another. */
 		conn_unwatch(conn);

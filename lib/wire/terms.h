@@ -19,6 +19,7 @@ struct group_endpoint {
 	struct conn_list conns; /* by link */
 	uint32_t count;		/* all of them */
 	uint32_t dialing;	/* of these, not ready yet */
+	uint32_t queued;	/* of these, behind a pooler: fleet/crowd.h */
 	uint32_t shared;	/* of these, in the slot's count: see
 				   pool/share.h */
 	uint32_t sent;		/* queries, ever; wraps */

@@ -20,9 +20,10 @@
 #define HAPROXY	  "/usr/sbin/haproxy"
 
 static const struct mews_group_config groups[] = {
-	{ .name = "read", .connection_count = 2, .acquire_timeout = 30000 },
+	{ .name = "read", .connection_count = 2, .acquire_timeout = 30000,
+	  .stall_after = 60000 },
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 2,
-	  .acquire_timeout = 30000 },
+	  .acquire_timeout = 30000, .stall_after = 60000 },
 };
 
 static pid_t	 between; /* the pooler or the balancer; 0: none */
@@ -125,9 +126,10 @@ run_pgbouncer(const char *more)
 	run_between(PGBOUNCER, "-q", text);
 }
 
-/* A fleet of one endpoint, at @port of 127.0.0.1, with a monitor. */
+/* A fleet of one endpoint, at @port of 127.0.0.1; open_fleet(): with a
+ * monitor, and joined. */
 static void
-open_fleet(in_port_t port)
+prepare_fleet(in_port_t port)
 {
 	static char	conninfo[100];
 
@@ -137,6 +139,12 @@ open_fleet(in_port_t port)
 	cluster.endpoints[0].conninfo = conninfo;
 	cluster.config.endpoint_count = 1;
 	cluster_create();
+}
+
+static void
+open_fleet(in_port_t port)
+{
+	prepare_fleet(port);
 	monitor = cluster_monitor();
 	cluster_join();
 }
@@ -189,6 +197,104 @@ START_TEST(a_pooler_in_session_mode_serves)
 	}
 	ck_assert_str_eq(cluster_state("a"), "up");
 	ck_assert_str_eq(cluster_look("a").refusal, "");
+}
+END_TEST
+
+/* How often PgBouncer logged @text. */
+static int
+pooler_logged(const char *text)
+{
+	char	line[1000];
+	FILE   *log;
+	int	count = 0;
+
+	snprintf(line, sizeof(line), "%s/log", directory);
+	ck_assert_ptr_nonnull(log = fopen(line, "r"));
+	while (fgets(line, sizeof(line), log) != NULL)
+		count += strstr(line, text) != NULL;
+	fclose(log);
+	return count;
+}
+
+/* One worker: queries and transactions, none of which may fail. */
+static void
+load(void *arg)
+{
+	int64_t	end = cluster_now() + *(const int *)arg;
+
+	cluster_join();
+	while (cluster_now() < end) {
+		struct asked	   asked[4];
+		struct mews_lease *lease;
+
+		for (int i = 0; i < 4; i++)
+			cluster_send_sql(&asked[i], cluster_group(i % 2 == 0 ?
+			    "read" : "write"), "select pg_sleep(0.01)");
+		for (int i = 0; i < 4; i++) {
+			CLUSTER_WAIT(asked[i].calls == 1);
+			ck_assert_msg(asked[i].status == MEWS_OK, "%s",
+			    asked[i].message);
+		}
+		lease = cluster_lease(cluster_group("write"));
+		ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
+		asked[0] = cluster_on_lease(lease, "select pg_sleep(0.01)");
+		ck_assert_msg(asked[0].status == MEWS_OK, "%s",
+		    asked[0].message);
+		ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
+		mews_lease_end(&lease);
+	}
+	ck_assert_msg(cluster_logged("to=suspect") == 0 &&
+	    cluster_logged("to=down") == 0, "%s", cluster.log);
+	cluster_close();
+}
+
+/* Two workers and the monitor want nine sessions of three. */
+START_TEST(a_pooler_whose_pool_is_small_is_no_outage)
+{
+	static int	load_ms = 8000;
+	char		more[200];
+	pid_t		workers[2];
+	uint32_t	most = 0;
+
+	if (is_missing(PGBOUNCER))
+		return;
+	ck_assert_int_eq(chmod(directory, 0777), 0);
+	snprintf(more, sizeof(more), "pool_mode = session\n"
+	    "default_pool_size = 3\nlogfile = %s/log", directory);
+	run_pgbouncer(more);
+	prepare_fleet(ports[0]);
+	monitor = cluster_monitor();
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	for (int i = 0; i < 2; i++)
+		workers[i] = cluster_fork(load, &load_ms);
+	for (int64_t end = cluster_now() + load_ms; cluster_now() < end;) {
+		struct mews_view_endpoint seen = cluster_look("a");
+
+		ck_assert_msg(strcmp(seen.state, "up") == 0, "%s: %s\n%s",
+		    seen.state, seen.cause, cluster.monitor_log);
+		most = seen.queued > most ? seen.queued : most;
+		cluster_turn();
+	}
+	for (int i = 0; i < 2; i++)
+		cluster_ended_well(workers[i]);
+	ck_assert_uint_gt(most, 0);
+	ck_assert_int_eq(cluster_monitor_logged("to=suspect"), 0);
+	ck_assert_int_eq(cluster_monitor_logged("evidence=probe_failed"), 0);
+	/* The monitor's look, and sessions that pass from hand to hand. */
+	ck_assert_int_lt(pooler_logged("login attempt"), load_ms / 1000 * 20);
+
+	/* A server that is dead is so behind a pooler as well. */
+	cluster_join();
+	work();
+	cluster_servers("freeze", "a");
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	cluster_servers("thaw", "a");
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	cluster_servers("kill", "a");
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "down") == 0);
+	cluster_servers("up", "a");
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	work();
 }
 END_TEST
 
@@ -323,13 +429,29 @@ begin_tls(void)
 
 START_TEST(scram_is_bound_to_the_channel)
 {
-	char	conninfo[300];
+	char	conninfo[300], path[200];
+	FILE   *pass;
 
 	begin_tls();
 	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d "
 	    "user=bound password=right dbname=mews sslmode=verify-full "
 	    "sslrootcert=%s/between-ca.crt channel_binding=require",
 	    port_of("a"), getenv("MEWS_SERVERS_DIR"));
+	serve_by(conninfo);
+
+	/* Passwords and TLS come out of the environment as well. */
+	snprintf(path, sizeof(path), "%s/pass", directory);
+	umask(077);
+	ck_assert_ptr_nonnull(pass = fopen(path, "w"));
+	fputs("*:*:*:bound:right\n", pass);
+	ck_assert_int_eq(fclose(pass), 0);
+	setenv("PGPASSFILE", path, 1);
+	snprintf(path, sizeof(path), "%s/between-ca.crt",
+	    getenv("MEWS_SERVERS_DIR"));
+	setenv("PGSSLROOTCERT", path, 1);
+	setenv("PGSSLMODE", "verify-full", 1);
+	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d "
+	    "user=bound dbname=mews", port_of("a"));
 	serve_by(conninfo);
 }
 END_TEST
@@ -340,8 +462,10 @@ between_suite(void)
 	Suite	*suite = suite_create("between");
 	TCase	*tcase = unit_case(suite, "between");
 
+	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, a_pooler_in_session_mode_serves);
+	tcase_add_test(tcase, a_pooler_whose_pool_is_small_is_no_outage);
 	tcase_add_loop_test(tcase,
 	    a_pooler_that_shares_sessions_is_refused_with_a_reason, 0,
 	    CLUSTER_COUNT(modes));

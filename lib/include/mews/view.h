@@ -75,6 +75,8 @@ struct mews_view_endpoint {
 				     are not */
 	char refusal[128];	  /* why logins are rejected: the server's
 				     message, cut */
+	uint32_t queued;	  /* of the connections, logins that wait behind
+				     a pooler whose pool is full */
 };
 
 struct mews_view_worker {

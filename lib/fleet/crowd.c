@@ -1,0 +1,96 @@
+/*
+ * crowd.c - see crowd.h.
+ */
+#include "fleet/crowd.h"
+
+#include "base/clock.h"
+#include "fleet/endpoint.h"
+#include "fleet/fleet_log.h"
+
+static struct segment_endpoint *
+record(const struct mews_fleet *fleet, uint32_t endpoint)
+{
+	return &fleet->segment.endpoints[endpoint];
+}
+
+static int64_t
+now_ms(const struct mews_fleet *fleet)
+{
+	return segment_ms(&fleet->segment, clock_now_us());
+}
+
+void
+crowd_heard(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	atomic_store(&record(fleet, endpoint)->heard_ms, now_ms(fleet));
+}
+
+bool
+crowd_lives(const struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t since_us)
+{
+	int64_t	heard = atomic_load(&record(fleet, endpoint)->heard_ms);
+
+	/* Garbage may be any number. */
+	return heard > segment_ms(&fleet->segment, since_us) &&
+	    heard <= now_ms(fleet) + 1;
+}
+
+uint32_t
+crowd_count(const struct segment *segment, uint32_t endpoint)
+{
+	uint32_t	sum = 0;
+
+	for (uint32_t i = 0; i < segment->slot_count; i++)
+		sum += atomic_load(&segment->slots[i].queued[endpoint]);
+	return sum;
+}
+
+void
+crowd_join(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	struct segment_endpoint *e = record(fleet, endpoint);
+	int64_t now = now_ms(fleet), last = atomic_load(&e->crowded_ms);
+
+	atomic_fetch_add(&fleet->slot->queued[endpoint], 1);
+	fleet->queued[endpoint]++;
+	/* Without a sign, as garbage may be any number. One process logs. */
+	if ((last == 0 ||
+		(uint64_t)now - (uint64_t)last >= CROWD_QUIET_MS) &&
+	    atomic_compare_exchange_strong(&e->crowded_ms, &last, now | 1))
+		fleet_log(fleet, MEWS_LOG_WARNING, "logins_queued",
+		    "endpoint=%s logins=%u error=\"logins wait behind a "
+		    "pooler whose pool is full\"",
+		    endpoint_name(fleet, endpoint),
+		    crowd_count(&fleet->segment, endpoint));
+}
+
+void
+crowd_leave(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	atomic_fetch_sub(&fleet->slot->queued[endpoint], 1);
+	fleet->queued[endpoint]--;
+}
+
+void
+crowd_wish(struct mews_fleet *fleet, uint32_t endpoint)
+{
+	int64_t	none = 0;
+
+	/* A wish that is there keeps its age. */
+	if (atomic_compare_exchange_strong(&record(fleet, endpoint)->wish_ms,
+	    &none, now_ms(fleet) | 1))
+		endpoint_changed(fleet);
+}
+
+bool
+crowd_take_wish(struct mews_fleet *fleet, uint32_t endpoint, int64_t age_ms)
+{
+	struct segment_endpoint *e = record(fleet, endpoint);
+	int64_t wish = atomic_load_explicit(&e->wish_ms, memory_order_relaxed);
+
+	if (wish == 0 || (age_ms > 0 &&
+		(uint64_t)now_ms(fleet) - (uint64_t)wish < (uint64_t)age_ms))
+		return false;
+	return atomic_compare_exchange_strong(&e->wish_ms, &wish, 0);
+}
