@@ -8,6 +8,7 @@
 
 #include "fleet/fleet.h"
 #include "fleet/look.h"
+#include "fleet/slots.h"
 #include "base/status.h"
 
 #include <assert.h>

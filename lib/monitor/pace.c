@@ -5,6 +5,7 @@
 
 #include "fleet/endpoint.h"
 #include "fleet/orphan.h"
+#include "fleet/slots.h"
 
 #define PACE_HURRY_MS 20 /* between probes while a query waits for a
 			     position */
