@@ -216,22 +216,32 @@ struct pool *lease_use(struct lease *lease);
  */
 struct pool *lease_ask(struct lease *lease);
 
-/* behind.c - calls that wait until their lease is free */
+/* behind.c */
+
+/** What waits for a lease to be free. */
+struct behind {
+	LIST_ENTRY(behind) link; /* of its pool's; not where it is free */
+	struct lease *lease;
+	void (*told)(struct behind *behind); /* the lease is free; or NULL */
+	struct call *call;		     /* for @told */
+	bool free;
+};
 
 /** Does no COPY or script run, and does nothing cancelled come to its end? */
 bool lease_is_free(struct lease *lease);
-/** Wait until lease_is_free(); only where calls block. */
-bool lease_wait_free(struct lease *lease);
 /** Asynchronous: is @lease, that lease_ask() gave, to be waited for? */
 bool lease_is_late(struct lease *lease);
+/** Tell those that wait for leases that are free now. */
+void behind_look(struct pool *pool);
+
+/* later.c */
+
 /** Asynchronous: an awaitable that calls a method later. */
 PyObject *lease_later(struct lease *lease, const char *method,
     PyObject *const *args, Py_ssize_t count, PyObject *names);
 /** The attribute busy, and the method free(): a future of the end. */
 PyObject *lease_busy(PyObject *self, void *unused);
 PyObject *lease_free(PyObject *self, PyObject *unused);
-/** Tell those that wait for leases that are free now. */
-void behind_look(struct pool *pool);
 
 /* attach.c */
 

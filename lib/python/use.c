@@ -170,6 +170,22 @@ lease_use(struct lease *lease)
 	return NULL;
 }
 
+/* Wait until lease_is_free(); only where calls block. */
+static bool
+wait_until_free(struct lease *lease)
+{
+	struct behind	mine = { .lease = lease };
+	bool		ended;
+
+	if (lease_is_free(lease))
+		return true;
+	LIST_INSERT_HEAD(&lease->pool->behind, &mine, link);
+	ended = pool_wait(lease->pool, &mine.free, -1);
+	if (!mine.free)
+		LIST_REMOVE(&mine, link);
+	return ended;
+}
+
 struct pool *
 lease_ask(struct lease *lease)
 {
@@ -185,5 +201,5 @@ lease_ask(struct lease *lease)
 	if ((!lease->heavy && lease->canceled == 0) || pool->asynchronous)
 		return pool;
 	/* A signal handler may have ended the lease meanwhile. */
-	return lease_wait_free(lease) ? lease_use(lease) : NULL;
+	return wait_until_free(lease) ? lease_use(lease) : NULL;
 }

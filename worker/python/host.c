@@ -52,20 +52,6 @@ host_waiting(void *state, bool waits)
 		PyEval_RestoreThread(host->thread);
 }
 
-bool
-host_trace(struct host *host, const struct mews_request *request)
-{
-	const char	*parent = mews_request_header(request, "traceparent");
-	PyObject	*done;
-
-	if (parent == NULL && !host->traced)
-		return true;
-	done = PyObject_CallMethod(host->module, "_trace", "y", parent);
-	host->traced = parent != NULL;
-	Py_XDECREF(done);
-	return done != NULL;
-}
-
 static void
 host_request(void *state, struct mews_request *request)
 {

@@ -26,10 +26,10 @@ struct host {
 	    PyObject *input, Py_ssize_t length);
 };
 
-/* host.c */
+/* trace.c */
 
 /** Python runs for @request from here on: its queries belong to it. */
-bool host_trace(struct host *host, const struct mews_request *request);
+bool trace_begin(struct host *host, const struct mews_request *request);
 
 /* exception.c */
 

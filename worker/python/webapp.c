@@ -27,7 +27,7 @@ void
 webapp_serve(struct host *host, struct mews_request *request, PyObject *input,
     Py_ssize_t length)
 {
-	PyObject	*done = host_trace(host, request) ?
+	PyObject	*done = trace_begin(host, request) ?
 			    invoke(host, request, input) : NULL;
 	const char	*type;
 	char		*body;

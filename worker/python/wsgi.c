@@ -260,7 +260,7 @@ step(struct answer *answer)
 		return;
 	}
 	if (answer->piece == NULL) {
-		if (host_trace(answer->host, answer->request))
+		if (trace_begin(answer->host, answer->request))
 			answer->piece = next_piece(answer);
 		answer->sent = 0;
 	}
@@ -360,7 +360,7 @@ wsgi_serve(struct host *host, struct mews_request *request, PyObject *input,
 	PyObject	*args[2];
 	struct answer	*answer = answer_new(host, request);
 
-	if (dict == NULL || answer == NULL || !host_trace(host, request)) {
+	if (dict == NULL || answer == NULL || !trace_begin(host, request)) {
 		Py_XDECREF(dict);
 		Py_XDECREF(answer);
 		exception_answer(host, request);
