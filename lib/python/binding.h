@@ -218,7 +218,7 @@ struct pool *lease_ask(struct lease *lease);
 
 /* behind.c */
 
-/** What waits for a lease to be free. */
+/** A call that waits for a lease to be free. */
 struct behind {
 	LIST_ENTRY(behind) link; /* of its pool's; not where it is free */
 	struct lease *lease;
