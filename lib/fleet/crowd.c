@@ -89,8 +89,9 @@ crowd_take_wish(struct mews_fleet *fleet, uint32_t endpoint, int64_t age_ms)
 	struct segment_endpoint *e = record(fleet, endpoint);
 	int64_t wish = atomic_load_explicit(&e->wish_ms, memory_order_relaxed);
 
-	if (wish == 0 || (age_ms > 0 &&
-		(uint64_t)now_ms(fleet) - (uint64_t)wish < (uint64_t)age_ms))
+	/* A wish may be told as of the next millisecond. */
+	if (wish == 0 || (age_ms > 0 && (uint64_t)now_ms(fleet) + 1 -
+		(uint64_t)wish < (uint64_t)age_ms))
 		return false;
 	return atomic_compare_exchange_strong(&e->wish_ms, &wish, 0);
 }

@@ -10,6 +10,7 @@
  */
 #include "monitor/probe.h"
 
+#include "fleet/budget.h"
 #include "fleet/crowd.h"
 #include "fleet/endpoint.h"
 #include "monitor/finding.h"
@@ -56,6 +57,7 @@ struct probe {
 	bool asking;  /* logged in; the question is on its way */
 	bool judged;  /* the verdict was reported; orphans remain */
 	bool fresh;   /* over a new session */
+	bool wished;  /* for a session that somebody gives up */
 	uint32_t orphan; /* judged: the orphan that the server is asked about */
 	PGresult *answer;
 	struct dial dial;
@@ -102,16 +104,29 @@ probe_stop(struct probe *probe)
 	free(probe);
 }
 
-/* End a probe that went well; the monitor keeps its session for the next. */
+/* Have workers sessions there that are answered? */
+static bool
+workers_have_some(const struct probe *probe)
+{
+	const struct segment *segment = &probe->prober->fleet->segment;
+
+	return budget_sum(segment, probe->endpoint) >
+	    crowd_count(segment, probe->endpoint);
+}
+
+/* End a probe that went well; the monitor keeps its session for the next, but
+ * where it is the only one and a worker wishes for it. */
 static void
 end_well(struct probe *probe)
 {
 	struct probe_held *held = probe->prober->held;
+	struct mews_fleet *fleet = probe->prober->fleet;
 
-	/* A worker has no session there, and none of the others can spare one:
-	 * this one is closed. */
-	if (held != NULL && !crowd_take_wish(probe->prober->fleet,
-		probe->endpoint, CROWD_STALE_MS)) {
+	/* The probe's own wish came true. */
+	if (probe->wished)
+		(void)crowd_take_wish(fleet, probe->endpoint, 0);
+	if (held != NULL && (workers_have_some(probe) ||
+		!crowd_take_wish(fleet, probe->endpoint, CROWD_STALE_MS))) {
 		PGconn **pg = &held->pg[probe->endpoint];
 
 		unwatch(probe);
@@ -388,8 +403,10 @@ look_at_half(struct probe *probe)
 		PQfinish(probe->dial.pg);
 		ask_held(probe);
 	} else if (crowd_lives(probe->prober->fleet, probe->endpoint,
-	    probe->asked_us)) {
+	    probe->asked_us) ||
+	    (probe->prober->held != NULL && workers_have_some(probe))) {
 		crowd_wish(probe->prober->fleet, probe->endpoint);
+		probe->wished = true;
 		probe->half_us += CROWD_WISH_US;
 	}
 }

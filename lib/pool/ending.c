@@ -101,7 +101,8 @@ conn_lose(struct conn *conn)
 	if (conn->loss == HEALTH_TOO_MANY)
 		budget_lower(group->pool->fleet, conn->endpoint);
 	/* A login that this process ended itself has not failed. */
-	if (conn->was == CONN_SETUP ||
+	if ((conn->was == CONN_SETUP &&
+		(!conn->retiring || conn->loss != HEALTH_NOTHING)) ||
 	    (conn->was == CONN_DIALING && conn->loss != HEALTH_NOTHING))
 		dial_failed(conn);
 	else if (conn->was >= CONN_READY && conn->loss != HEALTH_NOTHING)

@@ -167,6 +167,9 @@ serve(struct mews_group *group, struct query *query)
 {
 	struct conn	*conn;
 
+	/* The next tick ends what was canceled. */
+	if (query->canceled)
+		return false;
 	if (query->kind == QUERY_LEASE) {
 		conn = query->after != 0 ? choose_pick_after(group, query) :
 					   choose_take_idle(group);

@@ -97,6 +97,12 @@ scan_login(struct conn *conn, int64_t now_us)
 	struct mews_group *group = conn->group;
 	int64_t	silence = longest_silence(group->pool->fleet), until;
 
+	/* The endpoint is another server, or another role, by now. */
+	if (conn->queued && conn->retiring) {
+		conn_break(conn, HEALTH_NOTHING, "it waited for what is no "
+		    "longer wanted");
+		return;
+	}
 	if (conn->queued || is_in_queue(conn, now_us))
 		scan_queued(conn, now_us);
 	if (patience_is_over(&conn->patience, group->pool->loop.looked_us)) {

@@ -28,17 +28,17 @@ behind_look(struct pool *pool)
 {
 	struct behind	*each, *next;
 
-	for (each = LIST_FIRST(&pool->behind); each != NULL; each = next) {
-		next = LIST_NEXT(each, link);
+	for (each = TAILQ_FIRST(&pool->behind); each != NULL; each = next) {
+		next = TAILQ_NEXT(each, link);
 		if (!lease_is_free(each->lease))
 			continue;
-		LIST_REMOVE(each, link);
+		TAILQ_REMOVE(&pool->behind, each, link);
 		each->free = true;
 		if (each->told == NULL)
 			continue;
 		each->told(each);
 		/* An end of a lease may have told others. */
-		next = LIST_FIRST(&pool->behind);
+		next = TAILQ_FIRST(&pool->behind);
 	}
 }
 

@@ -52,7 +52,7 @@ struct pool {
 	size_t plan_count; /* of these, registered */
 	const char *endpoint_name; /* the endpoint seen last, and its str */
 	PyObject *endpoint;
-	LIST_HEAD(, behind) behind; /* waits for leases that are busy */
+	TAILQ_HEAD(, behind) behind; /* waits for leases that are busy */
 	LIST_HEAD(, call) lease_calls; /* in flight */
 	uint64_t position; /* the highest of this pool's writes */
 	PyObject *parent;  /* bytes: the traceparent of the request that is
@@ -220,7 +220,7 @@ struct pool *lease_ask(struct lease *lease);
 
 /** A call that waits for a lease to be free. */
 struct behind {
-	LIST_ENTRY(behind) link; /* of its pool's; not where it is free */
+	TAILQ_ENTRY(behind) link; /* of its pool's; not where it is free */
 	struct lease *lease;
 	void (*told)(struct behind *behind); /* the lease is free; or NULL */
 	struct call *call;		     /* for @told */

@@ -60,19 +60,47 @@ call_on_lease(struct call *call, struct lease *lease)
 	LIST_INSERT_HEAD(&call->pool->lease_calls, call, link);
 }
 
-bool
-call_cancel(struct pool *pool, mews_query_id id)
+static struct call *
+find_lease_call(const struct pool *pool, mews_query_id id)
 {
 	struct call	*call;
 
-	/* Of one that shares its connection only the answer is given up. */
-	if (mews_query_interrupt(pool->handle, id) == MEWS_OK)
-		LIST_FOREACH (call, &pool->lease_calls, link)
-			if (call->id == id && !call->canceled) {
-				call->canceled = true;
-				call->lease->canceled++;
-			}
-	return mews_query_cancel(pool->handle, id) == MEWS_OK;
+	LIST_FOREACH (call, &pool->lease_calls, link)
+		if (call->id == id)
+			return call;
+	return NULL;
+}
+
+/* Is there a later call of the same lease? The latest is first. */
+static bool
+is_followed(const struct call *mine)
+{
+	const struct call	*call;
+
+	LIST_FOREACH (call, &mine->pool->lease_calls, link) {
+		if (call == mine)
+			return false;
+		if (call->lease == mine->lease)
+			return true;
+	}
+	return false;
+}
+
+bool
+call_cancel(struct pool *pool, mews_query_id id)
+{
+	struct call	*mine = find_lease_call(pool, id);
+	bool		 asked;
+
+	/* Where the server might be at the next call of the lease by then, only
+	 * the answer is given up. */
+	asked = (mine == NULL || !is_followed(mine)) &&
+	    mews_query_interrupt(pool->handle, id) == MEWS_OK;
+	if (asked && mine != NULL && !mine->canceled) {
+		mine->canceled = true;
+		mine->lease->canceled++;
+	}
+	return mews_query_cancel(pool->handle, id) == MEWS_OK || asked;
 }
 
 bool

@@ -74,6 +74,6 @@ lease_free(PyObject *self, PyObject *unused)
 	behind->lease = (struct lease *)Py_NewRef(self);
 	behind->call = call;
 	behind->told = behind_told;
-	LIST_INSERT_HEAD(&lease->pool->behind, behind, link);
+	TAILQ_INSERT_TAIL(&lease->pool->behind, behind, link);
 	return call_result(call);
 }

@@ -169,7 +169,7 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 		pool->loop = Py_NewRef(loop);
 		pool->future_class = Py_NewRef(future_class);
 	}
-	LIST_INIT(&pool->behind);
+	TAILQ_INIT(&pool->behind);
 	LIST_INIT(&pool->lease_calls);
 	if ((pool->plans = PyDict_New()) == NULL)
 		Py_CLEAR(pool);
@@ -199,7 +199,7 @@ pool_adopt(PyObject *module, PyObject *args)
 	pool->handle = handle;
 	pool->forks = fork_count;
 	pool->thread = PyThread_get_thread_ident();
-	LIST_INIT(&pool->behind);
+	TAILQ_INIT(&pool->behind);
 	LIST_INIT(&pool->lease_calls);
 	if ((pool->plans = PyDict_New()) == NULL)
 		Py_CLEAR(pool);

@@ -179,10 +179,10 @@ wait_until_free(struct lease *lease)
 
 	if (lease_is_free(lease))
 		return true;
-	LIST_INSERT_HEAD(&lease->pool->behind, &mine, link);
+	TAILQ_INSERT_TAIL(&lease->pool->behind, &mine, link);
 	ended = pool_wait(lease->pool, &mine.free, -1);
 	if (!mine.free)
-		LIST_REMOVE(&mine, link);
+		TAILQ_REMOVE(&lease->pool->behind, &mine, link);
 	return ended;
 }
 

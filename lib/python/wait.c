@@ -148,7 +148,7 @@ inside(struct pool *pool, int (*step)(struct pool *, int, int), int first,
 		result = step(pool, first, second);
 	pool->depth = depth;
 	pool->inside = outer;
-	if (depth == 0 && !LIST_EMPTY(&pool->behind))
+	if (depth == 0 && !TAILQ_EMPTY(&pool->behind))
 		behind_look(pool);
 	if (pool->notices != NULL)
 		notice_tell(pool);

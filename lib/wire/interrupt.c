@@ -3,6 +3,7 @@
  */
 #include "wire/interrupt.h"
 
+#include "fleet/crowd.h"
 #include "query/query.h"
 #include "wire/ring.h"
 #include "base/status.h"
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define INTERRUPT_US 10000000 /* login and answer, at most */
+#define ANSWER_US    2000000  /* the answer alone */
 
 struct interrupt {
 	LIST_ENTRY(interrupt) link;
@@ -121,6 +123,9 @@ ask(struct interrupt *interrupt)
 	snprintf(sql, sizeof(sql), "SELECT pg_cancel_backend(%d)",
 	    PQbackendPID(conn->pg));
 	interrupt->asking = true;
+	/* Behind a full pooler there is none. */
+	interrupt->until_us = conn_now(conn) + ANSWER_US;
+	loop_due(interrupt->wire->loop, interrupt->until_us);
 	/* The query may end by itself meanwhile: do not read its end before the
 	 * answer, so that nothing else is sent that could be canceled. */
 	conn_pause(conn, CONN_PAUSE_INTERRUPT, true);
@@ -241,6 +246,25 @@ find_conn(const struct wire *wire, const struct query *query)
 	return NULL;
 }
 
+/* May another session be opened to interrupt what @conn does? It counts in no
+ * cap: one at a time for shared connections of an endpoint, none to a pooler
+ * that is full. */
+static bool
+has_room(const struct wire *wire, const struct conn *conn)
+{
+	const struct interrupt *other;
+
+	if (crowd_count(&wire->fleet->segment, conn->endpoint) > 0)
+		return false;
+	if (conn->lease != NULL)
+		return true;
+	LIST_FOREACH (other, &wire->interrupts, link)
+		if (other->conn != NULL && other->conn->lease == NULL &&
+		    other->conn->endpoint == conn->endpoint)
+			return false;
+	return true;
+}
+
 enum mews_status
 interrupt_begin(struct wire *wire, const struct query *query)
 {
@@ -249,6 +273,8 @@ interrupt_begin(struct wire *wire, const struct query *query)
 
 	if (conn == NULL || !runs_alone(conn, query->id))
 		return MEWS_INVALID;
+	if (!has_room(wire, conn))
+		return MEWS_UNAVAILABLE;
 	if ((interrupt = calloc(1, sizeof(*interrupt))) == NULL)
 		return MEWS_NOMEM;
 	interrupt->wire = wire;

@@ -168,6 +168,17 @@ drain(struct conn *conn, bool alive)
 	}
 }
 
+/* An end is no sign that the server answers. */
+static void
+tell_heard(struct conn *conn, bool alive)
+{
+	if (!alive || conn_is_broken(conn) || !conn_is_up(conn) ||
+	    conn->heard_us - conn->known->told_us <= CROWD_HEARD_US)
+		return;
+	conn->known->told_us = conn->heard_us;
+	crowd_heard(conn->wire->fleet, conn->endpoint);
+}
+
 void
 receive_input(struct conn *conn)
 {
@@ -182,11 +193,6 @@ receive_input(struct conn *conn)
 	errno = 0;
 	conn->heard_us = conn_now(conn);
 	conn->known->heard_us = conn->heard_us;
-	if (conn->heard_us - conn->known->told_us > CROWD_HEARD_US &&
-	    conn_is_up(conn)) {
-		conn->known->told_us = conn->heard_us;
-		crowd_heard(conn->wire->fleet, conn->endpoint);
-	}
 	alive = PQconsumeInput(conn->pg) == 1;
 	/* libpq closes the socket at the end of file: give it up before any
 	 * callback. */
@@ -195,6 +201,7 @@ receive_input(struct conn *conn)
 		conn_check_socket(conn);
 	}
 	drain(conn, alive);
+	tell_heard(conn, alive);
 	if (conn->bulky)
 		bulk_taken(conn);
 }

@@ -190,7 +190,9 @@ enum mews_status mews_query_cancel(struct mews_pool *pool, mews_query_id id);
  * as by mews_query_cancel().
  *
  * Returns MEWS_OK, MEWS_NOMEM, or MEWS_INVALID: it has ended already, or later
- * queries share its connection and could be canceled instead.
+ * queries share its connection and could be canceled instead. MEWS_UNAVAILABLE:
+ * there is no room for another session, as the endpoint is a pooler whose pool
+ * is full, or this process interrupts a shared query there already.
  */
 enum mews_status mews_query_interrupt(struct mews_pool *pool,
     mews_query_id id);
