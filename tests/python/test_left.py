@@ -302,12 +302,15 @@ def test_tasks_wait_behind_a_copy_in_their_order(fleet, table):
 			with pytest.raises(asyncio.CancelledError):
 				await copy
 			calls = [asyncio.ensure_future(lease.query(
-			    "select $1::int", i)) for i in range(10)]
+			    "select $1::int, clock_timestamp()", i))
+			    for i in range(10)]
 			calls[3].cancel()
 			rows = await asyncio.gather(*calls,
 			    return_exceptions=True)
-			assert [row[0][0] for i, row in enumerate(rows)
-			    if i != 3] == [i for i in range(10) if i != 3]
+			rows = [row[0] for i, row in enumerate(rows) if i != 3]
+			assert [row[0] for row in rows] == [
+			    i for i in range(10) if i != 3]
+			assert rows == sorted(rows, key=lambda row: row[1])
 
 	asyncio.run(asyncio.wait_for(work(), PATIENCE))
 
