@@ -299,7 +299,8 @@ take_health(struct mews_fleet *fleet, uint32_t at, const struct told *told,
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[at];
 	uint8_t *before = &fleet->line->told_health[at];
-	uint8_t	 this = (uint8_t)(1 + told->state * HEALTH_ROLES + told->role);
+	uint8_t	 this = (uint8_t)(1 + (unsigned)told->state *
+			HEALTH_ROLES + (unsigned)told->role);
 	struct health health = {
 		.state = told->state,
 		.role = told->role,
