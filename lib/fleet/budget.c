@@ -174,7 +174,8 @@ budget_lower(struct mews_fleet *fleet, uint32_t endpoint)
 	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 	int64_t	 now = segment_ms(&fleet->segment, clock_now_us());
 	uint32_t sum = budget_sum(&fleet->segment, endpoint) +
-	    orphan_count(&fleet->segment, endpoint);
+	    orphan_count(&fleet->segment, endpoint) +
+	    budget_elsewhere(&fleet->segment, endpoint);
 
 	/* The limit is what the fleet holds now, less the connection
 	 * refused. */

@@ -453,6 +453,23 @@ START_TEST(a_server_that_has_too_many_is_asked_for_less)
 }
 END_TEST
 
+START_TEST(what_another_fleet_holds_counts_for_less_as_well)
+{
+	/* As if the fleet were a minute old. */
+	fleet->segment.header->made_us -= 60000000;
+	budget_set_other(&fleet->segment, 1, BUDGET_BEFORE, 8);
+	join();
+	for (int i = 0; i < 3; i++)
+		ck_assert(take(1));
+	budget_lower(fleet, 1);
+	budget_give(fleet, 1);		/* the one that was refused */
+	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 61000), 10);
+	budget_give(fleet, 1);
+	ck_assert(take(1));
+	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_FULL);
+}
+END_TEST
+
 START_TEST(a_lowered_limit_never_raises_the_cap)
 {
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
@@ -491,6 +508,8 @@ budget_suite(void)
 	tcase_add_test(tcase, logins_that_are_late_let_no_more_in);
 	tcase_add_test(tcase, a_server_that_came_back_is_not_stormed);
 	tcase_add_test(tcase, a_server_that_has_too_many_is_asked_for_less);
+	tcase_add_test(tcase,
+	    what_another_fleet_holds_counts_for_less_as_well);
 	tcase_add_test(tcase, a_lowered_limit_never_raises_the_cap);
 	return suite;
 }
