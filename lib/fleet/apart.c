@@ -70,7 +70,7 @@ mews_fleet_inherit(struct mews_fleet *fleet)
 
 	for (uint32_t i = 0; i < fleet->segment.endpoint_space; i++)
 		budget_set_other(&fleet->segment, i, BUDGET_BEFORE, 0);
-	place_clean(line);
+	place_clean(line, &fleet->segment);
 	free(line->beside);
 	line->beside = NULL;
 	endpoint_changed(fleet);

@@ -360,11 +360,14 @@ mews_fleet_resolve(struct mews_fleet *fleet)
 void
 mews_fleet_switch(struct mews_fleet *fleet)
 {
-	if (!place_take(fleet) && fleet->line->adopted != NULL) {
-		fleet->line->path = fleet->line->adopted;
-		fleet->line->adopted = NULL;
-	}
+	struct fleet_line	*line = fleet->line;
+
+	/* Before a process that attaches can find the segment. */
 	settle(fleet);
+	if (!place_take(fleet) && line->adopted != NULL && !line->apart) {
+		line->path = line->adopted;
+		line->adopted = NULL;
+	}
 	endpoint_changed(fleet);
 }
 
@@ -390,7 +393,7 @@ end_line(struct fleet_line *line, struct segment *segment)
 		hold_remove_directory(line->path);
 	}
 	if (line->creator == getpid())
-		place_clean(line);
+		place_clean(line, segment);
 	wake_close(line, segment->slot_count);
 	if (line->lock != -1)
 		close(line->lock);
@@ -414,9 +417,11 @@ mews_fleet_destroy(struct mews_fleet **fleet)
 	if (f == NULL)
 		return;
 	mews_fleet_leave(f);
+	/* A later generation gave these records away when it was made. */
 	if (f->line != NULL && f->segment.header != NULL &&
 	    f->line->creator == getpid() &&
-	    mews_fleet_turn(f) == MEWS_TURN_NEXT)
+	    mews_fleet_turn(f) == MEWS_TURN_NEXT &&
+	    newest(f) == f->generation)
 		record_disclaim(&f->segment, f->generation);
 	if (f->line != NULL && --f->line->generations == 0)
 		end_line(f->line, &f->segment);

@@ -42,7 +42,8 @@ exchange(const char *one, const char *other)
 	char	*between;
 
 	if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ||
-	    (errno != EINVAL && errno != ENOSYS && errno != ENOENT))
+	    (errno != EINVAL && errno != ENOSYS && errno != EPERM &&
+		errno != ENOENT))
 		return;
 	/* A file system that cannot do it at once, or one of both is gone. */
 	if (asprintf(&between, "%s.old", other) == -1)
@@ -82,6 +83,13 @@ place_take(struct mews_fleet *fleet)
 
 	if (line->apart && line->adopted != NULL) {
 		put(fleet, line->adopted, line->path);
+		if (!place_is(line->adopted, fleet->segment.dev,
+			fleet->segment.ino)) {
+			fleet_log(fleet, MEWS_LOG_ERROR, "segment_not_placed",
+			    "path=%s hint=\"no process attaches to this "
+			    "fleet: restart it\"", line->adopted);
+			return false;
+		}
 		line->beside = line->path;
 		line->path = line->adopted;
 		line->adopted = NULL;
@@ -98,11 +106,12 @@ place_take(struct mews_fleet *fleet)
 }
 
 void
-place_clean(struct fleet_line *line)
+place_clean(const struct fleet_line *line, const struct segment *segment)
 {
 	int	dir;
 
-	if (line->beside == NULL)
+	if (line->beside == NULL ||
+	    place_is(line->beside, segment->dev, segment->ino))
 		return;
 	dir = hold_open_directory(line->beside);
 	if (dir == -1 || !hold_has_creator(dir))

@@ -23,6 +23,6 @@ void place_remove(const char *path);
 bool place_take(struct mews_fleet *fleet);
 
 /* Remove what a fleet that is gone left beside ours. */
-void place_clean(struct fleet_line *line);
+void place_clean(const struct fleet_line *line, const struct segment *segment);
 
 #endif

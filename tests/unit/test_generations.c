@@ -288,6 +288,22 @@ START_TEST(a_generation_that_never_was_leaves_nothing)
 }
 END_TEST
 
+START_TEST(one_that_is_dropped_late_takes_nothing_from_the_next)
+{
+	struct mews_fleet *dropped;
+
+	create(0, "a");
+	renew(0, "a, b");
+	dropped = next;
+	renew(0, "a, b");
+	mews_fleet_destroy(&dropped);
+	ck_assert_msg(mews_fleet_join(next, &error) == MEWS_OK, "%s",
+	    error.message);
+	take_over();
+	ck_assert_int_eq(record(fleet, "b")->last, SEGMENT_STAYS);
+}
+END_TEST
+
 START_TEST(no_room_for_an_endpoint_is_said_by_name)
 {
 	struct plan	p;
@@ -419,6 +435,8 @@ generations_suite(void)
 	tcase_add_test(tcase,
 	    what_comes_back_in_time_has_its_record_again);
 	tcase_add_test(tcase, a_generation_that_never_was_leaves_nothing);
+	tcase_add_test(tcase,
+	    one_that_is_dropped_late_takes_nothing_from_the_next);
 	tcase_add_test(tcase, no_room_for_an_endpoint_is_said_by_name);
 	tcase_add_test(tcase, each_generation_knows_when_its_turn_is);
 	tcase_add_test(tcase, who_joins_too_late_is_refused);
