@@ -426,20 +426,29 @@ master_go_on(struct master *m)
 		guard_start(&m->guard);
 }
 
-/* Act on signals that change a fleet that does not stop. */
-static void
+/* Act on signals that change a fleet that does not stop; return those that have
+ * to wait. */
+static unsigned
 master_change(struct master *m, unsigned want)
 {
+	unsigned later = 0;
+
 	if (want & WANT_MORE)
 		master_resize(m, true);
 	if (want & WANT_FEWER)
 		master_resize(m, false);
 	if (want & WANT_RELOAD) {
 		upgrade_give_up(m, "a reload began");
-		reload_begin(m);
+		/* The end of the new master gives away what a later generation
+		 * claimed. */
+		if (upgrade_lives(m))
+			later = WANT_RELOAD;
+		else
+			reload_begin(m);
 	}
 	if (want & WANT_UPGRADE)
 		upgrade_begin(m);
+	return later;
 }
 
 /* Pass signals on that came while another master took over. */
@@ -479,11 +488,12 @@ master_loop(struct master *m)
 			logs_renew(m);
 		m->wanted |= want & WANT_CHANGE;
 		if (!upgrade_is_going(m)) {
-			if (m->upgrade.passed)
-				pass_signals(m, m->wanted);
-			else if (!m->stopping && !takeover_waits(m))
-				master_change(m, m->wanted);
+			want = m->wanted;
 			m->wanted = 0;
+			if (m->upgrade.passed)
+				pass_signals(m, want);
+			else if (!m->stopping && !takeover_waits(m))
+				m->wanted = master_change(m, want);
 		}
 		master_go_on(m);
 		if (takeover_waits(m))

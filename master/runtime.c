@@ -319,12 +319,13 @@ void
 runtime_own(struct runtime *runtime)
 {
 	char text[16];
+	int  fd = runtime_pid_fd(runtime);
 	int  length = snprintf(text, sizeof(text), "%jd",
 	    (intmax_t)getpid());
 
 	/* Never empty, as another process may read it meanwhile. */
-	if (pwrite(runtime->pid_fd, text, (size_t)length, 0) == length &&
-	    ftruncate(runtime->pid_fd, length) != 0)
+	if (pwrite(fd, text, (size_t)length, 0) == length &&
+	    ftruncate(fd, length) != 0)
 		return;
 	runtime->owned = true;
 }

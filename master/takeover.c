@@ -93,9 +93,10 @@ takeover_open(struct master *m, struct mews_error *error)
 	listeners_take(&g->admin, &h->sockets);
 	fleet.abi = MEWS_ABI;
 	fleet.runtime_file = m->runtime.segment_path;
-	/* Where our segment is one of our own. */
-	fleet.workers = m->start_workers;
-	fleet.slots = room_slots(m->start_workers);
+	/* Where our segment is one of our own. TTIN may have added workers
+	 * beyond what a configuration may name. */
+	fleet.workers = MIN(m->start_workers, MEWS_WORKERS_MAX);
+	fleet.slots = MIN(room_slots(m->start_workers), MEWS_SLOTS_MAX);
 	if (!listeners_bind(&g->listeners, LISTENER_TCP, 0, error) ||
 	    !listeners_bind(&g->admin, LISTENER_TCP, 0, error) ||
 	    !privileges_drop(&m->user, error) ||

@@ -343,7 +343,7 @@ hear(struct master *m)
 		else if (strcmp(text, "ready") == 0 && !u->given_up) {
 			u->going = true;
 			handover_send(u->channel, "go");
-		} else if (strncmp(text, "serves ", 7) == 0)
+		} else if (strncmp(text, "serves ", 7) == 0 && !u->given_up)
 			pass(m, text + 7);
 		else if (strcmp(text, "logs") == 0)
 			logs_renew(m);
@@ -400,6 +400,12 @@ upgrade_bury(struct master *m, pid_t pid, int wait_status)
 		refuse(m, why);
 	}
 	if (!u->passed) {
+		/* A new master may have died while it took over. */
+		if (u->going) {
+			mews_fleet_set_master(m->now->fleet, getpid(),
+			    m->number);
+			runtime_own(&m->runtime);
+		}
 		mews_fleet_switch(m->now->fleet);
 		u->take_back_at = process_after(GONE_MS);
 		u->apart = false;
