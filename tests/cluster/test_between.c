@@ -332,10 +332,14 @@ START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
 }
 END_TEST
 
-/* One listener for all servers, as balancers have it: the role is asked. */
+/* A listener for each role: whoever serves is asked for the role, and what the
+ * standbys' listener leads to is no primary. */
 START_TEST(a_balancer_serves)
 {
-	char	text[1000];
+	static struct mews_group_config both[CLUSTER_COUNT(groups)];
+	static char conninfo[2][100];
+	struct asked asked;
+	char	     text[1000];
 
 	if (is_missing(HAPROXY))
 		return;
@@ -347,10 +351,31 @@ START_TEST(a_balancer_serves)
 	    " server c 127.0.0.1:%d\n",
 	    ports[0], port_of("a"), ports[1], port_of("b"), port_of("c"));
 	run_between(HAPROXY, "-f", text);
-	open_fleet(ports[0]);
-	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
+	memcpy(both, groups, sizeof(both));
+	both[0].role = MEWS_GROUP_STANDBY;
+	cluster_prepare(both, CLUSTER_COUNT(both));
+	for (int i = 0; i < 2; i++) {
+		snprintf(conninfo[i], sizeof(conninfo[i]), "host=127.0.0.1 "
+		    "port=%d user=mews dbname=mews gssencmode=disable",
+		    ports[i]);
+		cluster.endpoints[i].conninfo = conninfo[i];
+	}
+	cluster.config.endpoint_count = 2;
+	cluster_create();
+	monitor = cluster_monitor();
+	cluster_join();
+	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0 &&
+	    strcmp(cluster_state("b"), "up") == 0);
 	work();
 	ck_assert_str_eq(cluster_role("a"), "primary");
+	ck_assert_str_eq(cluster_role("b"), "standby");
+	for (int i = 0; i < 20; i++) {
+		asked = cluster_run(cluster_group("read"),
+		    "select pg_is_in_recovery()");
+		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+		ck_assert_str_eq(asked.value, "t");
+		ck_assert_str_eq(asked.endpoint, "b");
+	}
 }
 END_TEST
 
