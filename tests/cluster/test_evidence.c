@@ -335,7 +335,7 @@ START_TEST(a_session_that_idled_too_long_is_no_evidence)
 
 	cluster_ask("a", "drop role if exists sleepy");
 	cluster_ask("a", "create role sleepy login");
-	cluster_ask("a", "alter role sleepy set idle_session_timeout = 20");
+	cluster_ask("a", "alter role sleepy set idle_session_timeout = 100");
 	prepare_as("user=sleepy", 0);
 	pid = cluster_monitor();
 	cluster_join();
