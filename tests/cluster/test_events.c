@@ -269,13 +269,23 @@ watch(void *arg, int fd, int events)
 }
 
 static void
-own_turn(void)
+open_own(void)
+{
+	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	cluster_create();
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	ck_assert_int_eq(mews_fleet_join(cluster.fleet, NULL), MEWS_OK);
+	ck_assert_int_eq(mews_pool_open(&cluster.pool, cluster.fleet, watch,
+	    &epoll, NULL), MEWS_OK);
+}
+
+/* Tell the pool which descriptors are ready, without a tick. */
+static void
+own_ready(int wait)
 {
 	struct epoll_event	events[16];
-	int			wait = mews_pool_tick(cluster.pool), count;
+	int			count = epoll_wait(epoll, events, 16, wait);
 
-	ck_assert_int_ge(wait, -1);
-	count = epoll_wait(epoll, events, 16, wait);
 	for (int i = 0; i < count; i++)
 		mews_pool_ready(cluster.pool, events[i].data.fd,
 		    ((events[i].events & ~(uint32_t)EPOLLOUT) != 0 ?
@@ -284,17 +294,57 @@ own_turn(void)
 			MEWS_WATCH_WRITE : 0));
 }
 
+static void
+own_turn(void)
+{
+	int	wait = mews_pool_tick(cluster.pool);
+
+	ck_assert_int_ge(wait, -1);
+	own_ready(wait);
+}
+
+static void
+own_value(struct asked *asked, const char *sql)
+{
+	cluster_send_sql(asked, cluster_group("single"), sql);
+	while (asked->calls == 0)
+		own_turn();
+	ck_assert_msg(asked->status == MEWS_OK, "%s", asked->message);
+}
+
+START_TEST(what_was_given_up_while_it_waited_is_not_sent)
+{
+	struct asked asked, first, second;
+
+	cluster_ask("a", "create unlogged table never_sent (n int)");
+	open_own();
+	own_value(&asked, "select 1");
+	cluster_send_sql(&first, cluster_group("single"),
+	    "select pg_sleep(0.05)");
+	cluster_send_sql(&second, cluster_group("single"),
+	    "insert into never_sent values (1)");
+	mews_pool_tick(cluster.pool);
+	ck_assert_uint_eq(cluster_stats("single").waiting, 1);
+	ck_assert_int_eq(mews_query_cancel(cluster.pool, second.id), MEWS_OK);
+	/* The answer makes room before the next tick. */
+	while (first.calls == 0)
+		own_ready(-1);
+	own_value(&asked, "select count(*) from never_sent");
+	ck_assert_str_eq(asked.value, "0");
+	ck_assert_int_eq(second.calls, 1);
+	ck_assert_int_eq(second.status, MEWS_CANCELED);
+	cluster_ask("a", "drop table never_sent");
+	mews_pool_close(&cluster.pool);
+	close(epoll);
+}
+END_TEST
+
 START_TEST(a_host_with_its_own_loop_is_told_what_to_watch)
 {
 	struct asked asked[200];
 	int	     done = 0;
 
-	cluster_prepare(groups, CLUSTER_COUNT(groups));
-	cluster_create();
-	epoll = epoll_create1(EPOLL_CLOEXEC);
-	ck_assert_int_eq(mews_fleet_join(cluster.fleet, NULL), MEWS_OK);
-	ck_assert_int_eq(mews_pool_open(&cluster.pool, cluster.fleet, watch,
-	    &epoll, NULL), MEWS_OK);
+	open_own();
 	for (int i = 0; i < 200; i++)
 		cluster_send_sql(&asked[i], cluster_group("read"),
 		    i % 50 == 0 ? "select repeat('x', 3000000)" : "select 1");
@@ -337,6 +387,7 @@ events_suite(void)
 	tcase_add_test(ends, a_query_that_was_sent_can_be_given_up);
 	tcase_add_test(ends, a_name_that_nobody_has_cannot_be_canceled);
 	tcase_add_test(ends, closing_the_pool_ends_everything_once);
+	tcase_add_test(ends, what_was_given_up_while_it_waited_is_not_sent);
 	tcase_add_test(ends, a_host_with_its_own_loop_is_told_what_to_watch);
 	return suite;
 }
