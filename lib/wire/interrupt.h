@@ -22,7 +22,8 @@ void interrupt_scan(struct wire *wire, int64_t now_us);
 bool interrupt_holds(const struct wire *wire, const struct query *query);
 
 /* Ask the server to cancel @query, which was sent. MEWS_INVALID: no connection
- * runs it, or another query could be canceled instead. */
+ * runs it, or another query could be canceled instead. MEWS_UNAVAILABLE: no
+ * room for one more session. */
 enum mews_status interrupt_begin(struct wire *wire, const struct query *query);
 
 /* @conn ends, and its queries with it: nothing is left to cancel there. */

@@ -235,6 +235,62 @@ fleet_start(struct fleet *fleet)
 
 /* A pid of 0 would be all of us. */
 void
+fleet_keep(struct fleet *fleet)
+{
+	unlink(fleet->log);
+	if ((fleet->master = fork()) == 0) {
+		int log = open(fleet->log, O_WRONLY | O_CREAT, 0644);
+
+		dup2(log, STDOUT_FILENO);
+		dup2(log, STDERR_FILENO);
+		execl(getenv("MEWS"), "mews", "monitor", "-c", fleet->config,
+		    NULL);
+		_exit(127);
+	}
+	ck_assert_int_gt(fleet->master, 0);
+	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 1);
+}
+
+pid_t
+fleet_pid(const struct fleet *fleet)
+{
+	char  path[400];
+	FILE *f;
+	int   pid = 0;
+
+	snprintf(path, sizeof(path), "%s/test.pid", fleet->runtime);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	fclose(f);
+	return pid;
+}
+
+void
+fleet_follow(struct fleet *fleet)
+{
+	pid_t got;
+	int   status;
+
+	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
+	ck_assert_int_eq(got, fleet->master);
+	ck_assert_int_eq(status, 0);
+	fleet->master = fleet_pid(fleet);
+}
+
+void
+fleet_upgrade(const struct fleet *fleet)
+{
+	struct said said;
+
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_msg(said.status == 0, "%d %s%s", said.status, said.err,
+	    fleet_log_text(fleet));
+	ck_assert_ptr_nonnull(strstr(said.out, "serves"));
+}
+
+void
 fleet_signal(const struct fleet *fleet, int signal)
 {
 	ck_assert_int_gt(fleet->master, 0);

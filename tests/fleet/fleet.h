@@ -71,6 +71,15 @@ void fleet_start(struct fleet *fleet);
 void fleet_launch(struct fleet *fleet);
 /** As fleet_launch(); the output goes to @log, which is closed here. */
 void fleet_launch_log(struct fleet *fleet, int log);
+/** Start `mews monitor` in its place, and wait until the monitor is ready. */
+void fleet_keep(struct fleet *fleet);
+/** The master's pid, as its file says; 0: there is none. */
+pid_t fleet_pid(const struct fleet *fleet);
+/** Run mews upgrade, which succeeds. */
+void fleet_upgrade(const struct fleet *fleet);
+/** Wait for the end of a master that was upgraded; the fleet is the new one's
+ * from then on. We are a subreaper, whose child the new one becomes. */
+void fleet_follow(struct fleet *fleet);
 /** Send a signal to the master. */
 void fleet_signal(const struct fleet *fleet, int signal);
 /** Send a signal to the master, and wait for the end; returns the exit status.

@@ -307,36 +307,16 @@ START_TEST(what_was_seen_outlives_who_saw_it)
 }
 END_TEST
 
-/* The pid of the master, as its file says. */
-static pid_t
-master(void)
-{
-	char  path[400];
-	FILE *f;
-	int   pid = 0;
-
-	snprintf(path, sizeof(path), "%s/test.pid", fleet->runtime);
-	if ((f = fopen(path, "re")) != NULL && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f != NULL)
-		fclose(f);
-	return pid;
-}
-
 START_TEST(what_was_seen_survives_an_upgrade)
 {
-	struct said said;
-	unsigned    first, now = 0;
-	int	    status;
+	unsigned first, now = 0;
 
 	/* A new master becomes our child when the one before ends. */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	start();
 	fleet_wait((first = first_second()) > 0 && says("\"waiting\":[0"));
-	mews(&said, "upgrade", "-c", fleet->config, NULL);
-	ck_assert_msg(said.status == 0, "%s", said.err);
-	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
-	fleet->master = master();
+	fleet_upgrade(fleet);
+	fleet_follow(fleet);
 	fleet_wait((now = first_second()) > 0);
 	ck_assert_uint_eq(now, first);
 	ck_assert_int_eq(fleet_logged(fleet, "event=history_not_taken"), 0);

@@ -74,43 +74,6 @@ start(const char *more)
 	fleet_start(fleet);
 }
 
-static pid_t
-master(void)
-{
-	char  path[400];
-	FILE *f;
-	int   pid = 0;
-
-	snprintf(path, sizeof(path), "%s/test.pid", fleet->runtime);
-	if ((f = fopen(path, "re")) == NULL)
-		return 0;
-	if (fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	fclose(f);
-	return pid;
-}
-
-static void
-upgrade(void)
-{
-	mews(&said, "upgrade", "-c", fleet->config, NULL);
-	ck_assert_msg(said.status == 0, "%d %s%s", said.status, said.err,
-	    fleet_log_text(fleet));
-}
-
-/* The old master's end; the fleet is the new one's from then on. */
-static void
-follow(void)
-{
-	pid_t got;
-	int   status;
-
-	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
-	ck_assert_int_eq(got, fleet->master);
-	ck_assert_int_eq(status, 0);
-	fleet->master = master();
-}
-
 /* Does status tell of endpoint @name that? */
 static bool
 shows(const char *name, const char *what)
@@ -283,8 +246,10 @@ START_TEST(nothing_is_lost_or_forgotten_in_upgrades)
 	begin_load();
 	load = load_begin(fleet);
 	for (int i = 0; i < upgrades; i++) {
-		usleep(300000);
-		upgrade();
+		unsigned answered = atomic_load(&load->answered);
+
+		fleet_wait(atomic_load(&load->answered) > answered + 500);
+		fleet_upgrade(fleet);
 		/* Known from the first instant on, and not forgotten. */
 		ck_assert(shows("gone", "\"state\":\"down\""));
 		/* A server may be a suspect on a busy machine. */
@@ -293,7 +258,7 @@ START_TEST(nothing_is_lost_or_forgotten_in_upgrades)
 		ck_assert(shows("s", "\"role\":\"primary\""));
 		ck_assert(shows("d", "\"role\":\"standby\""));
 		ck_assert(shows("d", "\"admin\":\"drained\""));
-		follow();
+		fleet_follow(fleet);
 		fleet_wait(files() == 2);
 		install(_i == 1 || i % 2 == 0 ? "this" : "other");
 	}
@@ -375,8 +340,8 @@ START_TEST(a_new_master_that_dies_gives_all_back)
 	ck_assert_msg(said.status == 0, "%s", said.err);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	install("other");
-	upgrade();
-	follow();
+	fleet_upgrade(fleet);
+	fleet_follow(fleet);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(files(), 0);
@@ -399,7 +364,7 @@ START_TEST(an_old_master_that_dies_leaves_the_new_one)
 	ck_assert_int_eq(kill(fleet->master, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
 	fleet_wait(fleet_logged(fleet, "event=took_over") == 1);
-	fleet->master = master();
+	fleet->master = fleet_pid(fleet);
 	fleet_wait(files() == 2);
 	mews(&said, "status", "-c", fleet->config, NULL);
 	ck_assert_msg(said.status == 0, "%s", said.err);

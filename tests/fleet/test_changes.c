@@ -444,22 +444,6 @@ be_guest(struct guests *guests, bool trades)
 	_exit(0);
 }
 
-static void
-keep(void)
-{
-	unlink(fleet->log);
-	if ((fleet->master = fork()) == 0) {
-		int log = open(fleet->log, O_WRONLY | O_CREAT, 0644);
-
-		dup2(log, STDOUT_FILENO);
-		dup2(log, STDERR_FILENO);
-		execl(getenv("MEWS"), "mews", "monitor", "-c", fleet->config,
-		    NULL);
-		_exit(127);
-	}
-	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 1);
-}
-
 #define GUESTS 4
 
 /* Guests attach anew after its reload, its proper end, and its death. */
@@ -481,7 +465,7 @@ START_TEST(a_monitor_changes_under_load_and_no_guest_sees_it)
 	fleet_init(fleet, more);
 	ck_assert_int_eq(chown(fleet->config, fleet_user(), (gid_t)-1), 0);
 	ck_assert_int_eq(setuid(fleet_user()), 0);
-	keep();
+	fleet_keep(fleet);
 	for (int i = 0; i < GUESTS; i++)
 		if ((pids[i] = fork()) == 0)
 			be_guest(guests, i % 2 == 0);
@@ -498,7 +482,7 @@ START_TEST(a_monitor_changes_under_load_and_no_guest_sees_it)
 			answered = atomic_load(&guests->answered);
 			fleet_wait(atomic_load(&guests->answered) >
 			    answered + 20);
-			keep();
+			fleet_keep(fleet);
 		}
 	}
 	atomic_store(&guests->over, true);

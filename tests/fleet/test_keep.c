@@ -26,24 +26,6 @@ static struct mews_fleet *guest;
 static struct mews_pool	 *pool;
 static struct mews_error  error;
 
-/* Start `mews monitor`, and wait until the monitor is ready. */
-static void
-keep(void)
-{
-	unlink(fleet->log);
-	if ((fleet->master = fork()) == 0) {
-		int log = open(fleet->log, O_WRONLY | O_CREAT, 0644);
-
-		dup2(log, STDOUT_FILENO);
-		dup2(log, STDERR_FILENO);
-		execl(getenv("MEWS"), "mews", "monitor", "-c", fleet->config,
-		    NULL);
-		_exit(127);
-	}
-	ck_assert_int_gt(fleet->master, 0);
-	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 1);
-}
-
 static void
 begin(const char *more)
 {
@@ -141,7 +123,7 @@ START_TEST(processes_attach_to_a_monitor_of_its_own)
 	begin("");
 	ck_assert_int_eq(try_attach(&guest), MEWS_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(error.message, "no fleet runs"));
-	keep();
+	fleet_keep(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 0);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 0);
 	join();
@@ -167,7 +149,7 @@ START_TEST(a_reload_changes_what_is_watched)
 	pid_t	    monitor;
 
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	join();
 	monitor = fleet_monitor(fleet);
 	mews(&said, "drain", "a", "-c", fleet->config, NULL);
@@ -199,7 +181,7 @@ START_TEST(what_a_monitor_does_not_do_is_refused_by_name)
 	struct said said;
 
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	join();
 	fleet_edit(fleet, "instance = \"test\"", "instance = \"tost\"");
 	fleet_signal(fleet, SIGHUP);
@@ -228,7 +210,7 @@ START_TEST(status_tells_who_is_attached_from_workers)
 	char	    text[80];
 
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	mews(&said, "status", "-c", fleet->config, NULL);
 	ck_assert_ptr_null(strstr(said.out, "attached"));
 	join();
@@ -256,7 +238,7 @@ START_TEST(a_monitor_becomes_the_user_and_the_group_that_are_named)
 	if (getuid() == 0)
 		fleet_edit(fleet, "workers = 2",
 		    "workers = 2\nuser = \"nobody:nogroup\"");
-	keep();
+	fleet_keep(fleet);
 	ck_assert_int_eq(fleet_end(fleet, SIGINT), 0);
 }
 END_TEST
@@ -293,7 +275,7 @@ START_TEST(the_monitor_gives_back_the_slots_of_the_dead)
 	int   status;
 
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	if ((child = fork()) == 0)
 		be_killed();
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -311,12 +293,12 @@ START_TEST(the_next_service_is_attached_to_again)
 {
 	fleet_ignore_leaks();
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	join();
 	fleet_end(fleet, ends[_i]);
 	for (int i = 0; i < 20; i++)
 		ck_assert_int_eq(turn(), MEWS_TURN_CURRENT);
-	keep();
+	fleet_keep(fleet);
 	fleet_wait(turn() == MEWS_TURN_PAST);
 	leave();
 	join();
@@ -332,7 +314,7 @@ START_TEST(one_instance_has_one_service)
 	struct said said;
 
 	begin("");
-	keep();
+	fleet_keep(fleet);
 	mews(&said, "monitor", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 1);
 	ck_assert_ptr_nonnull(strstr(said.err, "is running already"));
@@ -355,7 +337,7 @@ START_TEST(systemd_is_told_when_the_monitor_is_ready)
 	snprintf(at.sun_path, sizeof(at.sun_path), "%.90s/notify", fleet->dir);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	setenv("NOTIFY_SOCKET", at.sun_path, 1);
-	keep();
+	fleet_keep(fleet);
 	while (strstr(told, "monitors serve") == NULL) {
 		got = recv(fd, told + used, sizeof(told) - used - 1, 0);
 		ck_assert_int_gt(got, 0);

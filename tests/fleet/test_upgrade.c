@@ -46,45 +46,6 @@ init(const char *more)
 	install(NULL);
 }
 
-/* The pid of the master, as its file says. */
-static pid_t
-master(void)
-{
-	char  path[400];
-	FILE *f;
-	int   pid = 0;
-
-	strcpy(path, fleet->runtime);
-	strcat(path, "/test.pid");
-	if ((f = fopen(path, "r")) == NULL)
-		return 0;
-	if (fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	fclose(f);
-	return pid;
-}
-
-/* The old master's end; the fleet is the new one's from then on. */
-static void
-follow(void)
-{
-	pid_t got;
-	int   status;
-
-	fleet_wait((got = waitpid(fleet->master, &status, WNOHANG)) != 0);
-	ck_assert_int_eq(got, fleet->master);
-	ck_assert_int_eq(status, 0);
-	fleet->master = master();
-}
-
-static void
-upgrade(void)
-{
-	mews(&said, "upgrade", "-c", fleet->config, NULL);
-	ck_assert_msg(said.status == 0, "%d %s%s", said.status, said.err,
-	    fleet_log_text(fleet));
-}
-
 START_TEST(another_master_takes_over)
 {
 	pid_t	    before[FLEET_WORKERS_MAX], now[FLEET_WORKERS_MAX];
@@ -102,12 +63,11 @@ START_TEST(another_master_takes_over)
 	ck_assert_int_eq(stat(path, &segment), 0);
 	mews(&said, "drain", "a", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 0);
-	upgrade();
-	ck_assert_ptr_nonnull(strstr(said.out, "serves"));
+	fleet_upgrade(fleet);
 	ck_assert_int_eq(fleet_logged(fleet, "event=took_over generation=2 "
 	    "workers=2"), 1);
-	ck_assert_int_ne(master(), old);
-	follow();
+	ck_assert_int_ne(fleet_pid(fleet), old);
+	fleet_follow(fleet);
 	for (int i = 0; i < count; i++)
 		ck_assert(!fleet_is_alive(before[i]));
 	fleet_wait(fleet_logged(fleet, "event=ready monitors=1") == 2);
@@ -130,7 +90,7 @@ START_TEST(another_master_takes_over)
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(access(path, F_OK), -1);
 	ck_assert_int_eq(access(fleet->socket, F_OK), -1);
-	ck_assert_int_eq(master(), 0);
+	ck_assert_int_eq(fleet_pid(fleet), 0);
 	ck_assert_int_eq(fleet_logged(fleet, "level=error"), 0);
 }
 END_TEST
@@ -142,7 +102,7 @@ assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
 	pid_t now[FLEET_WORKERS_MAX];
 	int   same = 0;
 
-	ck_assert_int_eq(master(), fleet->master);
+	ck_assert_int_eq(fleet_pid(fleet), fleet->master);
 	fleet_wait(fleet_workers(fleet, now) == count);
 	for (int i = 0; i < count; i++)
 		for (int k = 0; k < count; k++)
@@ -150,8 +110,8 @@ assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
 	ck_assert_int_eq(same, count);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
-	upgrade();
-	follow();
+	fleet_upgrade(fleet);
+	fleet_follow(fleet);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
@@ -242,13 +202,13 @@ START_TEST(the_new_master_reads_the_configuration_anew)
 	snprintf(to, sizeof(to), "\"unix:%s\"", other);
 	fleet_edit(fleet, from, to);
 	fleet_edit(fleet, "workers = 2", "workers = 3");
-	upgrade();
+	fleet_upgrade(fleet);
 	ck_assert_int_eq(fleet_logged(fleet, "event=took_over generation=2 "
 	    "workers=3"), 1);
 	ck_assert_int_eq(access(fleet->socket, F_OK), -1);
 	strcpy(fleet->socket, other);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
-	follow();
+	fleet_follow(fleet);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(access(other, F_OK), -1);
@@ -315,12 +275,12 @@ START_TEST(a_reload_in_the_middle_leaves_one_master)
 		ck_assert_int_eq(fleet_logged(fleet, "event=took_over") > took,
 		    fleet_logged(fleet, "event=upgrade_refused") == refused);
 		if (fleet_logged(fleet, "event=took_over") > took)
-			follow();
+			fleet_follow(fleet);
 		else
 			fleet_wait(fleet_logged(fleet, "event=reloaded") >
 			    done);
 		ck_assert_int_eq(access(path, F_OK), 0);
-		ck_assert_int_eq(master(), fleet->master);
+		ck_assert_int_eq(fleet_pid(fleet), fleet->master);
 		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	}
 	mews(&said, "status", "-c", fleet->config, NULL);
@@ -363,10 +323,10 @@ START_TEST(two_who_ask_hear_the_same)
 	/* The link may change once it was followed. */
 	fleet_wait(access(begun, F_OK) == 0);
 	install(NULL);
-	upgrade();
+	fleet_upgrade(fleet);
 	ck_assert_int_eq(waitpid(first, &status, 0), first);
 	ck_assert_int_eq(status, 0);
-	follow();
+	fleet_follow(fleet);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	free(real);
 }
@@ -398,8 +358,8 @@ START_TEST(an_address_that_is_taken_away_refuses)
 	fleet_start(fleet);
 	ck_assert(!is_refused(port));
 	fleet_edit(fleet, both, "listen = {");
-	upgrade();
-	follow();
+	fleet_upgrade(fleet);
+	fleet_follow(fleet);
 	fleet_wait(is_refused(port));
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
@@ -416,10 +376,10 @@ START_TEST(no_request_is_lost_in_ten_upgrades)
 	load = load_begin(fleet);
 	for (int i = 0; i < UPGRADES; i++) {
 		took = fleet_now();
-		upgrade();
+		fleet_upgrade(fleet);
 		took = fleet_now() - took;
 		most = took > most ? took : most;
-		follow();
+		fleet_follow(fleet);
 	}
 	fprintf(stderr, "# an upgrade took %jd ms at most\n", (intmax_t)most);
 	load_end(fleet, load, "10 upgrades");

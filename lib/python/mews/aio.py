@@ -2,8 +2,9 @@
 
 They wait on the running asyncio loop, by its add_reader(); no thread. What
 the tasks of one turn of the loop ask leaves together. A task that is
-cancelled has the server cancel its query, unless others are behind that on its
-connection: then only the answer is given up.
+cancelled has the server cancel its query. Only the answer is given up where
+others are behind the query on its connection, where a pooler is full, and of
+more than one shared query of a server at a time.
 """
 
 import asyncio
