@@ -157,7 +157,7 @@ judge_slots(pid_t child)
 		ck_assert_int_eq(fleet->segment.slots[i].pid, 0);
 }
 
-START_TEST(two_that_join_get_two_slots)
+START_TEST(two_processes_that_join_get_two_slots)
 {
 	overtake(NULL, join, 5, join_too, judge_slots);
 }
@@ -192,7 +192,7 @@ judge_cap(pid_t child)
 	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 0);
 }
 
-START_TEST(two_that_take_do_not_exceed_the_cap)
+START_TEST(two_processes_do_not_exceed_the_cap)
 {
 	join();
 	overtake(join, take_one, 5, take_all, judge_cap);
@@ -237,7 +237,7 @@ judge_news(void)
 	REQUIRE(a->burst == MEWS_CONNECT_BURST_DEFAULT);
 }
 
-START_TEST(news_is_found_though_nobody_told_it)
+START_TEST(a_change_is_found_though_its_writer_died_unannounced)
 {
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
 	int	 changed = 0;
@@ -311,7 +311,7 @@ judge_remains(pid_t child)
 
 /* A stopped process is as good as a dead one: what is judged is undone, and
  * it lives for another instruction. */
-START_TEST(who_dies_leaves_nothing_behind)
+START_TEST(a_process_that_dies_leaves_nothing_behind)
 {
 	size_t	size = fleet->segment.size;
 	void   *kept = malloc(size);
@@ -344,10 +344,11 @@ any_instruction_suite(void)
 	tcase_add_test(tcase, a_report_that_is_overtaken_is_not_lost);
 	tcase_add_test(tcase, a_role_that_is_overtaken_is_not_lost);
 	tcase_add_test(tcase, a_lease_that_is_overtaken_has_one_holder);
-	tcase_add_test(tcase, two_that_join_get_two_slots);
-	tcase_add_test(tcase, two_that_take_do_not_exceed_the_cap);
-	tcase_add_loop_test(tcase, news_is_found_though_nobody_told_it, 0, 2);
-	tcase_add_test(tcase, who_dies_leaves_nothing_behind);
+	tcase_add_test(tcase, two_processes_that_join_get_two_slots);
+	tcase_add_test(tcase, two_processes_do_not_exceed_the_cap);
+	tcase_add_loop_test(tcase,
+	    a_change_is_found_though_its_writer_died_unannounced, 0, 2);
+	tcase_add_test(tcase, a_process_that_dies_leaves_nothing_behind);
 	return suite;
 }
 

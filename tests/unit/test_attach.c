@@ -112,7 +112,7 @@ START_TEST(endpoints_are_matched_by_name)
 }
 END_TEST
 
-START_TEST(a_part_of_the_endpoints_will_do)
+START_TEST(a_process_may_attach_with_some_of_the_endpoints)
 {
 	mine.config.endpoint_count = 1;
 	guest = attach_and_join();
@@ -188,7 +188,7 @@ wait_asleep(pid_t pid)
 	}
 }
 
-START_TEST(news_wakes_all_at_once)
+START_TEST(a_change_wakes_guests_and_children)
 {
 	struct mews_fleet	*teller;
 	pid_t			 child;
@@ -276,7 +276,7 @@ static const char *const alike[] = {
 	"port=1 host=127.0.0.1 connect_timeout=3 application_name=cron",
 };
 
-START_TEST(what_is_its_own_business_may_differ)
+START_TEST(settings_of_an_attached_process_alone_may_differ)
 {
 	mine.endpoints[1].conninfo = alike[_i];
 	mine.group.connection_count = 1;
@@ -284,7 +284,7 @@ START_TEST(what_is_its_own_business_may_differ)
 }
 END_TEST
 
-START_TEST(without_a_fleet_there_is_a_clear_word)
+START_TEST(attaching_without_a_fleet_fails_with_a_sentence)
 {
 	mews_fleet_destroy(&fleet);
 	ck_assert_int_eq(mews_fleet_attach(&guest, &mine.config, &error),
@@ -308,7 +308,7 @@ make_and_die(void *arg, int number)
 	_exit(0);
 }
 
-START_TEST(a_fleet_that_crashed_is_none)
+START_TEST(a_fleet_that_crashed_cannot_be_attached_to)
 {
 	mews_fleet_destroy(&fleet);
 	in_children(1, make_and_die, NULL);
@@ -333,7 +333,7 @@ START_TEST(a_fleet_that_is_being_made_is_not_there_yet)
 }
 END_TEST
 
-START_TEST(another_build_is_refused)
+START_TEST(a_segment_of_another_build_cannot_be_attached_to)
 {
 	fleet->segment.header->abi++;
 	refuse(MEWS_INVALID, "written by another version of mews");
@@ -341,7 +341,7 @@ START_TEST(another_build_is_refused)
 }
 END_TEST
 
-START_TEST(no_segment_is_refused)
+START_TEST(a_file_that_is_no_segment_cannot_be_attached_to)
 {
 	mews_fleet_destroy(&fleet);
 	write_bytes("nothing of mews", 15);
@@ -351,7 +351,7 @@ START_TEST(no_segment_is_refused)
 }
 END_TEST
 
-START_TEST(another_user_is_refused)
+START_TEST(a_segment_of_another_user_cannot_be_attached_to)
 {
 	/* Of root, or of a user that root becomes. */
 	if (geteuid() == 0)
@@ -366,7 +366,7 @@ START_TEST(another_user_is_refused)
 }
 END_TEST
 
-START_TEST(what_is_the_creators_is_refused)
+START_TEST(calls_for_the_creator_alone_are_refused)
 {
 	struct mews_fleet	*next;
 	pid_t			 master;
@@ -473,19 +473,20 @@ attach_suite(void)
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
 	tcase_add_test(tcase, endpoints_are_matched_by_name);
-	tcase_add_test(tcase, a_part_of_the_endpoints_will_do);
-	tcase_add_loop_test(tcase, news_wakes_all_at_once, 0, COUNT(ways));
+	tcase_add_test(tcase, a_process_may_attach_with_some_of_the_endpoints);
+	tcase_add_loop_test(tcase, a_change_wakes_guests_and_children, 0,
+	    COUNT(ways));
 	tcase_add_loop_test(tcase, a_conflict_is_refused_by_name, 0,
 	    COUNT(conflicts));
 	tcase_add_loop_test(tcase,
-	    what_is_its_own_business_may_differ, 0, COUNT(alike));
-	tcase_add_test(tcase, without_a_fleet_there_is_a_clear_word);
-	tcase_add_test(tcase, a_fleet_that_crashed_is_none);
+	    settings_of_an_attached_process_alone_may_differ, 0, COUNT(alike));
+	tcase_add_test(tcase, attaching_without_a_fleet_fails_with_a_sentence);
+	tcase_add_test(tcase, a_fleet_that_crashed_cannot_be_attached_to);
 	tcase_add_test(tcase, a_fleet_that_is_being_made_is_not_there_yet);
-	tcase_add_test(tcase, another_build_is_refused);
-	tcase_add_test(tcase, no_segment_is_refused);
-	tcase_add_test(tcase, another_user_is_refused);
-	tcase_add_test(tcase, what_is_the_creators_is_refused);
+	tcase_add_test(tcase, a_segment_of_another_build_cannot_be_attached_to);
+	tcase_add_test(tcase, a_file_that_is_no_segment_cannot_be_attached_to);
+	tcase_add_test(tcase, a_segment_of_another_user_cannot_be_attached_to);
+	tcase_add_test(tcase, calls_for_the_creator_alone_are_refused);
 	tcase_add_test(tcase, guests_and_children_have_room_for_each_other);
 	tcase_add_test(tcase, a_fleet_that_ends_leaves_its_guests_alone);
 	tcase_add_test(tcase, the_next_generation_is_attached_to_again);

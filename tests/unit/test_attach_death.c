@@ -142,7 +142,7 @@ start_guest(void (*be)(void *, int), int ready)
 
 /* --- who gives it back --- */
 
-START_TEST(others_give_back_a_slot_once_its_process_is_dead)
+START_TEST(other_processes_give_back_the_slot_of_a_dead_one)
 {
 	pid_t	child = start_guest(live, 1);
 
@@ -246,7 +246,7 @@ live_twice(void *arg, int number)
 	live(arg, 0);
 }
 
-START_TEST(each_thread_has_a_slot)
+START_TEST(each_thread_of_a_guest_has_a_slot)
 {
 	pid_t	child = start_guest(live_twice, 2);
 
@@ -326,7 +326,7 @@ live_and_leave(void)
 	mews_fleet_leave(guest);
 }
 
-START_TEST(killed_anywhere_a_guest_leaves_nothing)
+START_TEST(a_guest_killed_anywhere_leaves_nothing)
 {
 	bool	more = true;
 	int	seen = 0, held = 0;
@@ -357,7 +357,7 @@ tend(void)
 
 /* The process that gives back is killed meanwhile, or stopped: another one does
  * it, and a third one that joins has a slot of its own. */
-START_TEST(killed_anywhere_who_gives_back_leaves_it_to_the_next)
+START_TEST(a_process_killed_while_giving_back_leaves_it_to_the_next)
 {
 	bool	more = true;
 	int	seen = 0;
@@ -437,18 +437,18 @@ attach_death_suite(void)
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
 	tcase_add_loop_test(tcase,
-	    others_give_back_a_slot_once_its_process_is_dead, 0, 2);
+	    other_processes_give_back_the_slot_of_a_dead_one, 0, 2);
 	tcase_add_test(tcase, a_stopped_process_keeps_its_slot);
 	tcase_add_loop_test(tcase,
 	    a_child_that_nobody_reaps_is_given_back_as_well, 0, 2);
-	tcase_add_test(tcase, each_thread_has_a_slot);
+	tcase_add_test(tcase, each_thread_of_a_guest_has_a_slot);
 	tcase_add_test(tcase, a_fork_of_a_guest_does_not_keep_its_slot);
 	tcase_add_test(tcase, a_slot_of_garbage_is_cleared_or_kept);
 	if (step_possible()) {
 		tcase_add_test(tcase, a_session_is_listed_once);
-		tcase_add_test(tcase, killed_anywhere_a_guest_leaves_nothing);
+		tcase_add_test(tcase, a_guest_killed_anywhere_leaves_nothing);
 		tcase_add_loop_test(tcase,
-		    killed_anywhere_who_gives_back_leaves_it_to_the_next, 0,
+		    a_process_killed_while_giving_back_leaves_it_to_the_next, 0,
 		    2);
 	}
 	return suite;

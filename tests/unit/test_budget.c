@@ -140,7 +140,7 @@ START_TEST(the_cap_holds_while_workers_are_killed)
 }
 END_TEST
 
-START_TEST(one_process_takes_all_and_gives_it_back)
+START_TEST(one_process_takes_all_connections_and_gives_them_back)
 {
 	join();
 	for (unsigned round = 0; round < 2; round++) {
@@ -289,7 +289,7 @@ take_all_give_one(void *arg, int number)
 		sched_yield();
 }
 
-START_TEST(a_newcomer_waits_until_somebody_lets_go)
+START_TEST(a_newcomer_waits_until_another_process_gives_back)
 {
 	struct meeting	*m = shared(sizeof(*m));
 	pid_t		 first;
@@ -314,7 +314,7 @@ END_TEST
 
 /* A process that is alone may have all, but half of its share stays a
  * newcomer's, once somebody lets go. */
-START_TEST(a_floor_is_left_to_the_others)
+START_TEST(half_of_each_share_is_left_to_the_others)
 {
 	struct meeting	*m = shared(sizeof(*m));
 	pid_t		 greedy;
@@ -453,7 +453,7 @@ START_TEST(a_server_that_has_too_many_is_asked_for_less)
 }
 END_TEST
 
-START_TEST(what_another_fleet_holds_counts_for_less_as_well)
+START_TEST(a_lowered_limit_counts_another_fleets_connections)
 {
 	/* As if the fleet were a minute old. */
 	fleet->segment.header->made_us -= 60000000;
@@ -500,16 +500,17 @@ budget_suite(void)
 	tcase_add_test(tcase, a_race_for_the_last_connection_exceeds_nothing);
 	tcase_add_test(tcase, the_cap_holds_while_workers_are_killed);
 	tcase_add_test(tcase,
-	    one_process_takes_all_and_gives_it_back);
+	    one_process_takes_all_connections_and_gives_them_back);
 	tcase_add_test(tcase, a_killed_worker_gives_back_exactly_what_it_held);
-	tcase_add_test(tcase, a_newcomer_waits_until_somebody_lets_go);
-	tcase_add_test(tcase, a_floor_is_left_to_the_others);
+	tcase_add_test(tcase,
+	    a_newcomer_waits_until_another_process_gives_back);
+	tcase_add_test(tcase, half_of_each_share_is_left_to_the_others);
 	tcase_add_test(tcase, logins_are_few_at_first_and_more_as_they_succeed);
 	tcase_add_test(tcase, logins_that_are_late_let_no_more_in);
 	tcase_add_test(tcase, a_server_that_came_back_is_not_stormed);
 	tcase_add_test(tcase, a_server_that_has_too_many_is_asked_for_less);
 	tcase_add_test(tcase,
-	    what_another_fleet_holds_counts_for_less_as_well);
+	    a_lowered_limit_counts_another_fleets_connections);
 	tcase_add_test(tcase, a_lowered_limit_never_raises_the_cap);
 	return suite;
 }

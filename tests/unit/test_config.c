@@ -150,7 +150,7 @@ START_TEST(each_key_fills_its_field)
 }
 END_TEST
 
-START_TEST(each_key_is_tested)
+START_TEST(no_key_is_missing_from_these_tests)
 {
 	for (size_t i = 0; i < option_count(); i++) {
 		bool	found = false;
@@ -264,7 +264,7 @@ static const struct {
 	{ "unix:/run/mews.sock", NULL, "/run/mews.sock", 0 },
 };
 
-START_TEST(addresses_are_taken_apart)
+START_TEST(listen_addresses_are_split_into_host_and_port)
 {
 	struct config	*config = load_good("app = app.so\nlisten =\n%s\n"
 	    ENDPOINT_A GROUP_G, addresses[_i].written);
@@ -278,7 +278,7 @@ START_TEST(addresses_are_taken_apart)
 }
 END_TEST
 
-START_TEST(paths_begin_at_the_file)
+START_TEST(relative_paths_begin_at_the_configuration_file)
 {
 	struct config	*config;
 	char		 text[256];
@@ -360,12 +360,12 @@ config_suite(void)
 	tcase = unit_case(suite, "values");
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
 	tcase_add_loop_test(tcase, each_key_fills_its_field, 0, COUNT(keys));
-	tcase_add_test(tcase, each_key_is_tested);
+	tcase_add_test(tcase, no_key_is_missing_from_these_tests);
 	tcase_add_test(tcase, defaults_are_those_of_the_library);
 	tcase_add_test(tcase, sections_keep_their_order_and_names);
-	tcase_add_loop_test(tcase, addresses_are_taken_apart, 0,
-	    COUNT(addresses));
-	tcase_add_test(tcase, paths_begin_at_the_file);
+	tcase_add_loop_test(tcase,
+	    listen_addresses_are_split_into_host_and_port, 0, COUNT(addresses));
+	tcase_add_test(tcase, relative_paths_begin_at_the_configuration_file);
 	tcase_add_test(tcase, runtime_paths_are_named_by_the_instance);
 	tcase_add_test(tcase, user_and_group_are_split);
 	tcase_add_test(tcase, variables_of_the_environment_are_expanded);

@@ -333,7 +333,7 @@ START_TEST(a_bad_file_leaves_the_next_one_alone)
 }
 END_TEST
 
-START_TEST(more_unknown_keys_than_fit_a_screen)
+START_TEST(a_long_list_of_unknown_keys_is_cut)
 {
 	char	text[8192] = COMPLETE;
 
@@ -356,7 +356,7 @@ static const struct {
 	{ "section", " {", 1 },
 };
 
-START_TEST(more_mistakes_than_anybody_mends)
+START_TEST(a_file_full_of_mistakes_is_reported)
 {
 	static char	text[1 << 20];
 	size_t		used = 0;
@@ -369,7 +369,7 @@ START_TEST(more_mistakes_than_anybody_mends)
 }
 END_TEST
 
-START_TEST(files_that_cannot_be_read)
+START_TEST(a_file_that_cannot_be_read_is_reported)
 {
 	ck_assert_ptr_null(load_path(in_directory("nothing.conf")));
 	ck_assert_ptr_nonnull(strstr(reports[0], "nothing.conf: cannot be "
@@ -405,10 +405,10 @@ mistakes_suite(void)
 	tcase_add_test(tcase, all_mistakes_are_told_at_once);
 	tcase_add_test(tcase, mistakes_before_a_syntax_error_are_told_too);
 	tcase_add_test(tcase, a_bad_file_leaves_the_next_one_alone);
-	tcase_add_test(tcase, more_unknown_keys_than_fit_a_screen);
-	tcase_add_loop_test(tcase, more_mistakes_than_anybody_mends, 0,
+	tcase_add_test(tcase, a_long_list_of_unknown_keys_is_cut);
+	tcase_add_loop_test(tcase, a_file_full_of_mistakes_is_reported, 0,
 	    COUNT(endless));
-	tcase_add_test(tcase, files_that_cannot_be_read);
+	tcase_add_test(tcase, a_file_that_cannot_be_read_is_reported);
 	return suite;
 }
 

@@ -136,7 +136,7 @@ START_TEST(mews_conf_shows_the_true_defaults)
 END_TEST
 
 /* Cut or bent anywhere, a file is taken or refused with a reason. */
-START_TEST(mews_conf_cut_and_bent)
+START_TEST(mews_conf_cut_or_damaged_does_no_harm)
 {
 	static const char	 bent[] = "{}=\"'#/\n,+(\\$";
 	char			*text = shipped_text();
@@ -166,7 +166,7 @@ shipped_suite(void)
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
 	tcase_add_test(tcase, mews_conf_explains_every_key);
 	tcase_add_test(tcase, mews_conf_shows_the_true_defaults);
-	tcase_add_test(tcase, mews_conf_cut_and_bent);
+	tcase_add_test(tcase, mews_conf_cut_or_damaged_does_no_harm);
 	return suite;
 }
 

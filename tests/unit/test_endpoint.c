@@ -172,7 +172,7 @@ START_TEST(a_stale_report_is_not_told)
 }
 END_TEST
 
-START_TEST(who_comes_back_is_not_stormed)
+START_TEST(a_server_that_comes_back_is_not_stormed)
 {
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
 
@@ -192,7 +192,7 @@ START_TEST(who_comes_back_is_not_stormed)
 }
 END_TEST
 
-START_TEST(a_verdict_ends_the_lease)
+START_TEST(a_verdict_ends_the_probe_lease)
 {
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
@@ -212,7 +212,7 @@ age_fleet(uint32_t ms)
 	fleet->segment.header->made_us -= (int64_t)ms * 1000;
 }
 
-START_TEST(bad_news_without_the_lease_changes_nothing)
+START_TEST(a_bad_verdict_without_the_probe_lease_changes_nothing)
 {
 	struct mews_fleet	other = *fleet;
 	uint64_t		word;
@@ -239,7 +239,7 @@ START_TEST(bad_news_without_the_lease_changes_nothing)
 END_TEST
 
 /* The process that changed the word died before it raised the counter. */
-START_TEST(a_pool_finds_what_was_not_announced)
+START_TEST(a_pool_finds_changes_that_were_not_announced)
 {
 	struct mews_pool       *pool;
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
@@ -338,10 +338,11 @@ endpoint_suite(void)
 	tcase_add_test(tcase, each_transition_is_told_once);
 	tcase_add_test(tcase, a_change_of_role_is_told_once);
 	tcase_add_test(tcase, a_stale_report_is_not_told);
-	tcase_add_test(tcase, who_comes_back_is_not_stormed);
-	tcase_add_test(tcase, a_verdict_ends_the_lease);
-	tcase_add_test(tcase, bad_news_without_the_lease_changes_nothing);
-	tcase_add_test(tcase, a_pool_finds_what_was_not_announced);
+	tcase_add_test(tcase, a_server_that_comes_back_is_not_stormed);
+	tcase_add_test(tcase, a_verdict_ends_the_probe_lease);
+	tcase_add_test(tcase,
+	    a_bad_verdict_without_the_probe_lease_changes_nothing);
+	tcase_add_test(tcase, a_pool_finds_changes_that_were_not_announced);
 	tcase_add_test(tcase, a_death_that_all_see_is_told_by_one);
 	tcase_add_test(tcase, the_prober_notes_when_it_began);
 	return suite;

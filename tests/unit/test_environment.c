@@ -82,7 +82,7 @@ static const struct {
 	{ "PGSSLMODE", "require", false },
 };
 
-START_TEST(what_changes_every_endpoint_is_refused)
+START_TEST(variables_that_change_every_endpoint_are_refused)
 {
 	setenv(variables[_i].name, variables[_i].value, 1);
 	check();
@@ -122,7 +122,7 @@ on_log(void *arg, enum mews_log_level level, const char *event,
 }
 
 /* By name, as a password may be among them. */
-START_TEST(what_fills_in_is_logged_once)
+START_TEST(variables_that_fill_in_are_logged_once)
 {
 	struct mews_fleet *fleet;
 	struct mews_error  error;
@@ -236,7 +236,7 @@ START_TEST(each_variable_is_refused_or_logged)
 END_TEST
 
 /* One that a later libpq reads has to be in the table, too. */
-START_TEST(no_variable_is_forgotten)
+START_TEST(no_variable_of_libpq_is_forgotten)
 {
 	PQconninfoOption *options = PQconndefaults();
 
@@ -257,7 +257,7 @@ START_TEST(no_variable_is_forgotten)
 }
 END_TEST
 
-START_TEST(nothing_set_is_nothing_logged)
+START_TEST(an_empty_environment_logs_nothing)
 {
 	struct mews_fleet *fleet;
 	struct mews_error  error;
@@ -311,14 +311,14 @@ environment_suite(void)
 
 	tcase_add_checked_fixture(tcase, begin, NULL);
 	tcase_add_loop_test(tcase,
-	    what_changes_every_endpoint_is_refused, 0,
+	    variables_that_change_every_endpoint_are_refused, 0,
 	    COUNT(variables));
 	tcase_add_test(tcase, a_host_of_the_environment_is_one_server);
-	tcase_add_test(tcase, what_fills_in_is_logged_once);
+	tcase_add_test(tcase, variables_that_fill_in_are_logged_once);
 	tcase_add_loop_test(tcase, each_variable_is_refused_or_logged, 0,
 	    COUNT(documented));
-	tcase_add_test(tcase, no_variable_is_forgotten);
-	tcase_add_test(tcase, nothing_set_is_nothing_logged);
+	tcase_add_test(tcase, no_variable_of_libpq_is_forgotten);
+	tcase_add_test(tcase, an_empty_environment_logs_nothing);
 	tcase_add_test(tcase, the_locale_of_the_host_makes_no_letters);
 	tcase_add_test(tcase, a_service_that_names_two_servers_is_refused);
 	return suite;

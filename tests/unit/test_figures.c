@@ -109,7 +109,7 @@ count_in_child(void)
 	ck_assert(mews_fleet_reap(fleet, pid));
 }
 
-START_TEST(counts_outlive_who_counted)
+START_TEST(counts_outlive_the_process_that_counted)
 {
 	struct mews_figures_group     group;
 	struct mews_figures_pair      pair;
@@ -143,7 +143,7 @@ START_TEST(counts_outlive_who_counted)
 }
 END_TEST
 
-START_TEST(names_of_several_slots_are_one)
+START_TEST(figures_of_one_name_are_summed_over_slots)
 {
 	struct figures_room	 room = fleet->segment.room;
 	struct mews_figures_pair pair;
@@ -343,11 +343,11 @@ figures_suite(void)
 	    a_duration_is_in_the_bucket_that_its_bound_says, 0,
 	    (int)(sizeof(durations) / sizeof(durations[0])));
 	tcase_add_test(tcase, a_quantile_lies_in_its_bucket);
-	tcase_add_test(tcase, counts_outlive_who_counted);
-	tcase_add_test(tcase, names_of_several_slots_are_one);
+	tcase_add_test(tcase, counts_outlive_the_process_that_counted);
+	tcase_add_test(tcase, figures_of_one_name_are_summed_over_slots);
 	tcase_add_test(tcase, names_without_room_are_counted_as_others);
-	tcase_add_loop_test(tcase, figures_that_were_written_over_do_no_harm,
-	    0, 5);
+	tcase_add_loop_test(tcase, figures_that_were_written_over_do_no_harm, 0,
+	    5);
 	tcase_add_test(tcase, events_are_read_in_their_order);
 	tcase_add_test(tcase, a_writer_that_died_leaves_no_event);
 	tcase_add_test(tcase, a_reader_beside_a_writer_sees_whole_events);

@@ -107,7 +107,7 @@ START_TEST(nothing_is_chosen_before_a_probe)
 }
 END_TEST
 
-START_TEST(the_role_chooses)
+START_TEST(a_choice_is_of_the_role_that_was_asked_for)
 {
 	int	counts[3];
 
@@ -125,7 +125,7 @@ START_TEST(the_role_chooses)
 }
 END_TEST
 
-START_TEST(equal_ones_take_turns_as_their_weights)
+START_TEST(equal_servers_take_turns_by_their_weights)
 {
 	int	counts[3];
 
@@ -139,7 +139,7 @@ START_TEST(equal_ones_take_turns_as_their_weights)
 }
 END_TEST
 
-START_TEST(one_that_is_back_gets_its_share_bit_by_bit)
+START_TEST(a_server_that_is_back_gets_its_share_bit_by_bit)
 {
 	int	counts[3];
 
@@ -153,7 +153,7 @@ START_TEST(one_that_is_back_gets_its_share_bit_by_bit)
 }
 END_TEST
 
-START_TEST(what_is_behind_or_drained_is_left_out)
+START_TEST(a_server_behind_or_drained_is_left_out)
 {
 	all_up();
 	fleet->segment.endpoints[B].lag_ms = 2000;
@@ -196,7 +196,7 @@ START_TEST(a_failure_makes_a_suspect_a_last_resort)
 }
 END_TEST
 
-START_TEST(success_raises_nobody_from_the_dead)
+START_TEST(a_foreign_success_makes_no_down_server_up)
 {
 	all_up();
 	endpoint_report(fleet, B, HEALTH_REFUSED, 0);
@@ -250,7 +250,7 @@ START_TEST(a_name_comes_with_its_address)
 }
 END_TEST
 
-START_TEST(mistakes_have_a_sentence)
+START_TEST(each_mistake_of_a_choice_has_a_sentence)
 {
 	struct mews_wanted	wanted = { .reserved = { 0, 1 } };
 
@@ -276,15 +276,15 @@ foreign_suite(void)
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
 	tcase_add_test(tcase, nothing_is_chosen_before_a_probe);
-	tcase_add_test(tcase, the_role_chooses);
-	tcase_add_test(tcase, equal_ones_take_turns_as_their_weights);
-	tcase_add_test(tcase, one_that_is_back_gets_its_share_bit_by_bit);
-	tcase_add_test(tcase, what_is_behind_or_drained_is_left_out);
+	tcase_add_test(tcase, a_choice_is_of_the_role_that_was_asked_for);
+	tcase_add_test(tcase, equal_servers_take_turns_by_their_weights);
+	tcase_add_test(tcase, a_server_that_is_back_gets_its_share_bit_by_bit);
+	tcase_add_test(tcase, a_server_behind_or_drained_is_left_out);
 	tcase_add_test(tcase, a_failure_makes_a_suspect_a_last_resort);
-	tcase_add_test(tcase, success_raises_nobody_from_the_dead);
+	tcase_add_test(tcase, a_foreign_success_makes_no_down_server_up);
 	tcase_add_test(tcase, the_conninfo_is_whole);
 	tcase_add_test(tcase, a_name_comes_with_its_address);
-	tcase_add_test(tcase, mistakes_have_a_sentence);
+	tcase_add_test(tcase, each_mistake_of_a_choice_has_a_sentence);
 	return suite;
 }
 

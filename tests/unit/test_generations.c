@@ -248,7 +248,7 @@ START_TEST(an_index_is_not_used_again_while_somebody_knows_it)
 }
 END_TEST
 
-START_TEST(what_comes_back_in_time_has_its_record_again)
+START_TEST(an_endpoint_that_comes_back_in_time_has_its_record)
 {
 	struct segment_endpoint *a;
 
@@ -263,7 +263,7 @@ START_TEST(what_comes_back_in_time_has_its_record_again)
 }
 END_TEST
 
-START_TEST(a_generation_that_never_was_leaves_nothing)
+START_TEST(a_generation_that_never_began_leaves_nothing)
 {
 	char	names[200], list[40];
 
@@ -288,7 +288,7 @@ START_TEST(a_generation_that_never_was_leaves_nothing)
 }
 END_TEST
 
-START_TEST(one_that_is_dropped_late_takes_nothing_from_the_next)
+START_TEST(a_generation_dropped_late_takes_nothing_from_the_next)
 {
 	struct mews_fleet *dropped;
 
@@ -339,7 +339,7 @@ START_TEST(each_generation_knows_when_its_turn_is)
 }
 END_TEST
 
-START_TEST(who_joins_too_late_is_refused)
+START_TEST(a_process_that_joins_too_late_is_refused)
 {
 	struct mews_fleet *old;
 
@@ -362,7 +362,7 @@ START_TEST(who_joins_too_late_is_refused)
 END_TEST
 
 /* An index that another generation has is none of this one's. */
-START_TEST(what_is_given_up_is_named_no_more)
+START_TEST(an_endpoint_given_up_is_named_no_more)
 {
 	create(0, "a, b");
 	join_as(fleet, 999999);
@@ -376,7 +376,7 @@ START_TEST(what_is_given_up_is_named_no_more)
 }
 END_TEST
 
-START_TEST(what_cannot_be_renewed_says_so)
+START_TEST(a_fleet_that_cannot_be_renewed_says_so)
 {
 	struct mews_fleet *third;
 	struct plan	   p;
@@ -433,15 +433,15 @@ generations_suite(void)
 	tcase_add_test(tcase,
 	    an_index_is_not_used_again_while_somebody_knows_it);
 	tcase_add_test(tcase,
-	    what_comes_back_in_time_has_its_record_again);
-	tcase_add_test(tcase, a_generation_that_never_was_leaves_nothing);
+	    an_endpoint_that_comes_back_in_time_has_its_record);
+	tcase_add_test(tcase, a_generation_that_never_began_leaves_nothing);
 	tcase_add_test(tcase,
-	    one_that_is_dropped_late_takes_nothing_from_the_next);
+	    a_generation_dropped_late_takes_nothing_from_the_next);
 	tcase_add_test(tcase, no_room_for_an_endpoint_is_said_by_name);
 	tcase_add_test(tcase, each_generation_knows_when_its_turn_is);
-	tcase_add_test(tcase, who_joins_too_late_is_refused);
-	tcase_add_test(tcase, what_is_given_up_is_named_no_more);
-	tcase_add_test(tcase, what_cannot_be_renewed_says_so);
+	tcase_add_test(tcase, a_process_that_joins_too_late_is_refused);
+	tcase_add_test(tcase, an_endpoint_given_up_is_named_no_more);
+	tcase_add_test(tcase, a_fleet_that_cannot_be_renewed_says_so);
 	tcase_add_test(tcase,
 	    shares_are_counted_among_those_with_the_same_groups);
 	return suite;

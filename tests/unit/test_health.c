@@ -140,7 +140,7 @@ assert_retry(enum retry retry, struct health from, struct health to,
 	}
 }
 
-START_TEST(each_evidence_has_its_effect)
+START_TEST(each_kind_of_evidence_has_its_effect)
 {
 	enum health_state    state = (enum health_state)(_i / HEALTH_EVIDENCES);
 	enum health_evidence evidence =
@@ -193,7 +193,7 @@ START_TEST(unknown_evidence_changes_nothing)
 END_TEST
 
 /* An answer, even an unfriendly one, and soft evidence are no verdict. */
-START_TEST(nothing_but_a_probe_or_a_refusal_is_a_verdict)
+START_TEST(only_a_probe_or_a_refusal_is_a_verdict)
 {
 	uint64_t	seed = 5;
 
@@ -214,7 +214,7 @@ START_TEST(nothing_but_a_probe_or_a_refusal_is_a_verdict)
 }
 END_TEST
 
-START_TEST(it_falls_after_so_many_failed_probes)
+START_TEST(an_endpoint_falls_after_so_many_failed_probes)
 {
 	const struct health_rules own = {
 		.interval = 1000, .timeout = 500, .fall = (unsigned)_i,
@@ -240,7 +240,7 @@ START_TEST(it_falls_after_so_many_failed_probes)
 }
 END_TEST
 
-START_TEST(it_rises_after_so_many_good_probes)
+START_TEST(an_endpoint_rises_after_so_many_good_probes)
 {
 	const struct health_rules own = {
 		.interval = 1000, .timeout = 500, .fall = 1,
@@ -269,7 +269,7 @@ START_TEST(it_rises_after_so_many_good_probes)
 END_TEST
 
 /* Two probed it while it was dead; the one that was slow to say so is late. */
-START_TEST(who_saw_it_dead_is_not_heard_once_it_is_back)
+START_TEST(stale_reports_of_an_outage_are_ignored)
 {
 	const struct health dead = { .state = HEALTH_DOWN, .epoch = 7 };
 	health_word	    word = health_pack(dead);
@@ -350,7 +350,7 @@ START_TEST(the_epoch_wraps)
 }
 END_TEST
 
-START_TEST(each_word_is_unpacked_and_packed_again)
+START_TEST(each_health_word_survives_unpacking_and_packing)
 {
 	uint64_t	seed = 7;
 
@@ -440,7 +440,7 @@ START_TEST(a_verdict_of_another_epoch_ends_its_lease_only)
 }
 END_TEST
 
-START_TEST(a_report_is_the_rule_applied)
+START_TEST(a_report_applies_the_rule_to_the_shared_word)
 {
 	uint64_t	seed = 9;
 
@@ -492,25 +492,24 @@ health_suite(void)
 	Suite	*suite = suite_create("health");
 	TCase	*tcase = unit_case(suite, "rules");
 
-	tcase_add_loop_test(tcase, each_evidence_has_its_effect, 0,
+	tcase_add_loop_test(tcase, each_kind_of_evidence_has_its_effect, 0,
 	    (int)HEALTH_STATES * (int)HEALTH_EVIDENCES);
 	tcase_add_test(tcase, unknown_evidence_changes_nothing);
-	tcase_add_test(tcase, nothing_but_a_probe_or_a_refusal_is_a_verdict);
+	tcase_add_test(tcase, only_a_probe_or_a_refusal_is_a_verdict);
 	tcase_add_loop_test(tcase,
-	    it_falls_after_so_many_failed_probes, 1, 16);
-	tcase_add_loop_test(tcase, it_rises_after_so_many_good_probes,
+	    an_endpoint_falls_after_so_many_failed_probes, 1, 16);
+	tcase_add_loop_test(tcase, an_endpoint_rises_after_so_many_good_probes,
 	    1, 16);
-	tcase_add_test(tcase,
-	    who_saw_it_dead_is_not_heard_once_it_is_back);
+	tcase_add_test(tcase, stale_reports_of_an_outage_are_ignored);
 	tcase_add_test(tcase, a_good_probe_forgives_the_failed_ones);
 	tcase_add_loop_test(tcase, backoff_doubles_with_full_jitter, 1, 16);
 	tcase_add_test(tcase, the_epoch_wraps);
-	tcase_add_test(tcase, each_word_is_unpacked_and_packed_again);
+	tcase_add_test(tcase, each_health_word_survives_unpacking_and_packing);
 	tcase_add_test(tcase,
 	    a_change_of_role_begins_an_epoch_but_the_first_sight_does_not);
 	tcase_add_test(tcase, a_report_of_another_epoch_is_ignored);
 	tcase_add_test(tcase, a_verdict_of_another_epoch_ends_its_lease_only);
-	tcase_add_test(tcase, a_report_is_the_rule_applied);
+	tcase_add_test(tcase, a_report_applies_the_rule_to_the_shared_word);
 	tcase_add_test(tcase, states_roles_and_evidence_have_names);
 	return suite;
 }

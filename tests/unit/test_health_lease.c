@@ -31,7 +31,7 @@ static const uint32_t instants[] = {
 	UINT32_MAX - 600, UINT32_MAX - 499, UINT32_MAX - 1, UINT32_MAX,
 };
 
-START_TEST(one_holds_the_probe_lease_until_it_expires)
+START_TEST(one_process_holds_the_probe_lease_until_it_expires)
 {
 	static const enum health_state states[] = {
 		HEALTH_UNKNOWN, HEALTH_SUSPECT, HEALTH_DOWN,
@@ -61,7 +61,7 @@ START_TEST(one_holds_the_probe_lease_until_it_expires)
 }
 END_TEST
 
-START_TEST(what_is_up_needs_no_probe)
+START_TEST(an_endpoint_that_is_up_needs_no_probe)
 {
 	health_word	word = health_pack((struct health) {
 		.state = HEALTH_UP, .retry_ms = 5 });
@@ -73,7 +73,7 @@ START_TEST(what_is_up_needs_no_probe)
 END_TEST
 
 /* A server may have another role by now. */
-START_TEST(panic_probes_what_is_up_too)
+START_TEST(in_a_panic_servers_that_are_up_are_probed_too)
 {
 	health_word	word = health_pack((struct health) {
 		.state = HEALTH_UP, .retry_ms = 5 });
@@ -84,7 +84,7 @@ START_TEST(panic_probes_what_is_up_too)
 }
 END_TEST
 
-START_TEST(a_monitor_probes_what_is_up_too)
+START_TEST(a_monitor_probes_servers_that_are_up_too)
 {
 	uint32_t	now = instants[_i];
 	health_word	word = health_pack((struct health) {
@@ -99,7 +99,7 @@ START_TEST(a_monitor_probes_what_is_up_too)
 }
 END_TEST
 
-START_TEST(who_stands_by_leaves_the_monitor_some_time)
+START_TEST(a_worker_leaves_the_monitor_some_time)
 {
 	uint32_t	now = instants[_i], late = now + HEALTH_MONITOR_SPARE;
 	health_word	word = health_pack((struct health) {
@@ -122,7 +122,7 @@ START_TEST(who_stands_by_leaves_the_monitor_some_time)
 END_TEST
 
 /* Workers see what they see while one probes. */
-START_TEST(nothing_but_its_verdict_ends_a_lease)
+START_TEST(only_its_verdict_ends_a_probe_lease)
 {
 	uint64_t	seed = 16 + (uint64_t)_i;
 
@@ -180,7 +180,7 @@ END_TEST
  * succeed now and then, and probers that die: one probe runs at a time, and
  * whoever panics waits for no longer than one probe and one interval.
  */
-START_TEST(never_two_probes_at_a_time)
+START_TEST(an_endpoint_has_one_probe_at_a_time)
 {
 	uint32_t	now = instants[_i], probed = now - 100000;
 	uint32_t	ends = 0, began = now;
@@ -223,7 +223,7 @@ START_TEST(never_two_probes_at_a_time)
 END_TEST
 
 /* A lease that is promised for later is not to be had before. */
-START_TEST(the_lease_is_due_when_it_is_said)
+START_TEST(a_probe_lease_is_free_at_the_announced_time)
 {
 	uint64_t	seed = 11;
 
@@ -269,7 +269,7 @@ START_TEST(an_impossible_retry_time_puts_nothing_off)
 END_TEST
 
 /* The rules know differences of times only. */
-START_TEST(the_wrap_of_time_changes_nothing)
+START_TEST(the_wrap_of_the_clock_changes_no_rule_of_health)
 {
 	uint64_t	seed = 12;
 
@@ -303,24 +303,24 @@ health_lease_suite(void)
 	TCase	*tcase = unit_case(suite, "lease");
 
 	tcase_add_loop_test(tcase,
-	    one_holds_the_probe_lease_until_it_expires, 0,
+	    one_process_holds_the_probe_lease_until_it_expires, 0,
 	    COUNT(instants));
-	tcase_add_test(tcase, what_is_up_needs_no_probe);
-	tcase_add_test(tcase, panic_probes_what_is_up_too);
-	tcase_add_loop_test(tcase, a_monitor_probes_what_is_up_too, 0,
+	tcase_add_test(tcase, an_endpoint_that_is_up_needs_no_probe);
+	tcase_add_test(tcase, in_a_panic_servers_that_are_up_are_probed_too);
+	tcase_add_loop_test(tcase, a_monitor_probes_servers_that_are_up_too, 0,
 	    COUNT(instants));
-	tcase_add_loop_test(tcase, who_stands_by_leaves_the_monitor_some_time,
-	    0, COUNT(instants));
-	tcase_add_loop_test(tcase, nothing_but_its_verdict_ends_a_lease, 0,
+	tcase_add_loop_test(tcase, a_worker_leaves_the_monitor_some_time, 0,
+	    COUNT(instants));
+	tcase_add_loop_test(tcase, only_its_verdict_ends_a_probe_lease, 0,
 	    COUNT(instants));
 	tcase_add_loop_test(tcase, panic_probes_once_per_interval, 0,
 	    COUNT(instants));
-	tcase_add_loop_test(tcase, never_two_probes_at_a_time, 0,
+	tcase_add_loop_test(tcase, an_endpoint_has_one_probe_at_a_time, 0,
 	    COUNT(instants));
-	tcase_add_test(tcase, the_lease_is_due_when_it_is_said);
-	tcase_add_loop_test(tcase, an_impossible_retry_time_puts_nothing_off,
-	    0, COUNT(instants));
-	tcase_add_test(tcase, the_wrap_of_time_changes_nothing);
+	tcase_add_test(tcase, a_probe_lease_is_free_at_the_announced_time);
+	tcase_add_loop_test(tcase, an_impossible_retry_time_puts_nothing_off, 0,
+	    COUNT(instants));
+	tcase_add_test(tcase, the_wrap_of_the_clock_changes_no_rule_of_health);
 	return suite;
 }
 

@@ -73,7 +73,7 @@ report_refused(void *arg, int number)
 		    health_get(&m->word).epoch, &rules, 0, 0);
 }
 
-START_TEST(failures_stay_at_the_most_that_is_counted)
+START_TEST(the_count_of_failures_stops_at_its_maximum)
 {
 	struct meeting	*m = shared(sizeof(*m));
 	struct health	 health;
@@ -150,7 +150,7 @@ race_for_the_lease(void *arg, int number)
 	}
 }
 
-START_TEST(a_race_for_the_lease_has_one_winner)
+START_TEST(a_race_for_the_probe_lease_has_one_winner)
 {
 	struct meeting	*m = shared(sizeof(*m));
 
@@ -176,7 +176,7 @@ report_forever(void *arg, int number)
 	}
 }
 
-START_TEST(who_is_killed_while_reporting_stops_nobody)
+START_TEST(a_process_killed_while_reporting_stops_no_other)
 {
 	struct meeting	*m = shared(sizeof(*m));
 	pid_t		 children[PROCESSES];
@@ -212,10 +212,10 @@ health_races_suite(void)
 	TCase	*tcase = unit_case(suite, "processes");
 
 	tcase_add_test(tcase, no_failure_is_lost_between_processes);
-	tcase_add_test(tcase, failures_stay_at_the_most_that_is_counted);
+	tcase_add_test(tcase, the_count_of_failures_stops_at_its_maximum);
 	tcase_add_test(tcase, epochs_are_counted_exactly_by_many_processes);
-	tcase_add_test(tcase, a_race_for_the_lease_has_one_winner);
-	tcase_add_test(tcase, who_is_killed_while_reporting_stops_nobody);
+	tcase_add_test(tcase, a_race_for_the_probe_lease_has_one_winner);
+	tcase_add_test(tcase, a_process_killed_while_reporting_stops_no_other);
 	return suite;
 }
 

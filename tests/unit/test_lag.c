@@ -7,7 +7,7 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-START_TEST(a_standby_is_as_late_as_what_it_did_not_reach)
+START_TEST(the_lag_is_the_age_of_the_first_position_not_reached)
 {
 	static struct lag	lag;
 
@@ -27,7 +27,7 @@ START_TEST(a_standby_is_as_late_as_what_it_did_not_reach)
 END_TEST
 
 /* Where the primary is idle one sample is good for months. */
-START_TEST(a_standby_that_stands_still_gets_no_younger)
+START_TEST(the_lag_of_a_standby_that_stands_still_grows)
 {
 	static struct lag	lag;
 	uint32_t		before = 0, now;
@@ -49,8 +49,9 @@ lag_suite(void)
 	Suite	*suite = suite_create("lag");
 	TCase	*tcase = unit_case(suite, "lag");
 
-	tcase_add_test(tcase, a_standby_is_as_late_as_what_it_did_not_reach);
-	tcase_add_test(tcase, a_standby_that_stands_still_gets_no_younger);
+	tcase_add_test(tcase,
+	    the_lag_is_the_age_of_the_first_position_not_reached);
+	tcase_add_test(tcase, the_lag_of_a_standby_that_stands_still_grows);
 	return suite;
 }
 

@@ -194,7 +194,7 @@ assert_no_wait(struct log *log, int other)
 
 enum { PIPE, TERMINAL, STREAM, DATAGRAM, FOREIGN, PLACES };
 
-START_TEST(nothing_waits_for_a_reader)
+START_TEST(a_log_without_a_reader_makes_nobody_wait)
 {
 	struct output	output;
 	struct log	log = master;
@@ -228,7 +228,7 @@ START_TEST(nothing_waits_for_a_reader)
 }
 END_TEST
 
-START_TEST(what_a_process_that_ended_dropped_is_told_by_another)
+START_TEST(lines_that_an_ended_process_dropped_are_counted)
 {
 	struct output	output;
 	struct log	log = master;
@@ -265,7 +265,7 @@ listen_syslog(const char *path)
 	return fd;
 }
 
-START_TEST(nothing_waits_for_syslog)
+START_TEST(a_log_to_a_busy_syslog_makes_nobody_wait)
 {
 	char		directory[] = "/tmp/mews-log.XXXXXX", path[64];
 	struct output	output;
@@ -334,7 +334,7 @@ static const struct {
 	{ "a b", "", 0 },
 };
 
-START_TEST(values_are_quoted_where_needed)
+START_TEST(logfmt_values_are_quoted_where_needed)
 {
 	/* Exactly as long, so that a sanitizer sees one byte too many. */
 	char		*buffer = malloc(quotes[_i].room);
@@ -359,13 +359,13 @@ log_suite(void)
 	tcase_add_test(tcase, a_library_event_is_a_line);
 	tcase_add_test(tcase, a_line_stays_one_line);
 	tcase_add_loop_test(tcase, long_lines_are_cut, 0, 8);
-	tcase_add_loop_test(tcase, nothing_waits_for_a_reader, 0, PLACES);
-	tcase_add_test(tcase,
-	    what_a_process_that_ended_dropped_is_told_by_another);
-	tcase_add_test(tcase, nothing_waits_for_syslog);
+	tcase_add_loop_test(tcase, a_log_without_a_reader_makes_nobody_wait, 0,
+	    PLACES);
+	tcase_add_test(tcase, lines_that_an_ended_process_dropped_are_counted);
+	tcase_add_test(tcase, a_log_to_a_busy_syslog_makes_nobody_wait);
 
 	tcase = unit_case(suite, "quotes");
-	tcase_add_loop_test(tcase, values_are_quoted_where_needed, 0,
+	tcase_add_loop_test(tcase, logfmt_values_are_quoted_where_needed, 0,
 	    (int)(sizeof(quotes) / sizeof(quotes[0])));
 	return suite;
 }

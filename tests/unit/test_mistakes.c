@@ -313,7 +313,7 @@ START_TEST(each_mistake_of_the_fleet_is_told)
 END_TEST
 
 /* Fields behind an unknown ABI number have no known meaning. */
-START_TEST(of_another_abi_nothing_else_is_read)
+START_TEST(a_configuration_of_another_abi_is_not_read_further)
 {
 	memset(&config, 0xff, sizeof(config));
 	config.abi = MEWS_ABI + 1;
@@ -375,7 +375,7 @@ START_TEST(connections_kept_open_must_fit_the_endpoints)
 }
 END_TEST
 
-START_TEST(roles_have_names)
+START_TEST(each_role_has_a_name)
 {
 	ck_assert_str_eq(mews_group_role_name(MEWS_GROUP_ANY), "any");
 	ck_assert_str_eq(mews_group_role_name(MEWS_GROUP_PRIMARY), "primary");
@@ -389,7 +389,7 @@ END_TEST
 
 /* --- the copy --- */
 
-START_TEST(a_zero_becomes_the_default)
+START_TEST(a_zero_in_a_configuration_becomes_the_default)
 {
 	struct mews_config	       *copy;
 	const struct mews_group_config *g;
@@ -540,7 +540,7 @@ spoil_and_free(void *memory)
 	free(memory);
 }
 
-START_TEST(a_copy_is_equal_and_stands_alone)
+START_TEST(a_copied_configuration_is_equal_and_independent)
 {
 	struct original	       *o = make_original(), *kept = make_original();
 	struct mews_config     *copy, *again;
@@ -573,15 +573,16 @@ mistakes_suite(void)
 	tcase_add_loop_test(tcase, each_mistake_of_the_health_rules_is_told, 0,
 	    COUNT(of_health));
 	tcase_add_test(tcase, each_mistake_of_the_fleet_is_told);
-	tcase_add_test(tcase, of_another_abi_nothing_else_is_read);
+	tcase_add_test(tcase,
+	    a_configuration_of_another_abi_is_not_read_further);
 	tcase_add_test(tcase, all_mistakes_are_told_at_once);
 	tcase_add_test(tcase, connections_kept_open_must_fit_the_endpoints);
-	tcase_add_test(tcase, roles_have_names);
+	tcase_add_test(tcase, each_role_has_a_name);
 
 	tcase = unit_case(suite, "copy");
 	tcase_add_checked_fixture(tcase, make_good, NULL);
-	tcase_add_test(tcase, a_zero_becomes_the_default);
-	tcase_add_test(tcase, a_copy_is_equal_and_stands_alone);
+	tcase_add_test(tcase, a_zero_in_a_configuration_becomes_the_default);
+	tcase_add_test(tcase, a_copied_configuration_is_equal_and_independent);
 	return suite;
 }
 

@@ -65,7 +65,7 @@ START_TEST(changes_in_a_row_are_not_of_one_server)
 END_TEST
 
 /* A word written over by accident is over after one role for a while. */
-START_TEST(garbage_heals)
+START_TEST(a_damaged_word_of_changes_heals)
 {
 	mixed_word	word = UINT64_MAX;
 
@@ -155,7 +155,7 @@ mixed_suite(void)
 
 	tcase_add_loop_test(tcase, changes_in_a_row_are_not_of_one_server, 0,
 	    COUNT(rows));
-	tcase_add_test(tcase, garbage_heals);
+	tcase_add_test(tcase, a_damaged_word_of_changes_heals);
 	tcase_add_test(tcase, a_mixed_endpoint_begins_no_epochs);
 	return suite;
 }

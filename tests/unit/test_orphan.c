@@ -43,7 +43,7 @@ assert_next(uint32_t endpoint, const char *part)
 	ck_assert_msg(strstr(sql, part) != NULL, "%s", sql);
 }
 
-START_TEST(who_is_forgotten_is_no_orphan)
+START_TEST(a_forgotten_backend_is_no_orphan)
 {
 	int	first = orphan_record(slot, 0, 100, 0);
 	int	second = orphan_record(slot, 1, 200, 0);
@@ -97,7 +97,7 @@ START_TEST(an_orphan_counts_until_it_is_gone)
 END_TEST
 
 /* Several workers die; each of their backends is ended once. */
-START_TEST(full_lists_forget_but_do_not_overflow)
+START_TEST(a_full_list_of_orphans_forgets_but_does_not_overflow)
 {
 	int	found = 0;
 
@@ -115,7 +115,7 @@ START_TEST(full_lists_forget_but_do_not_overflow)
 }
 END_TEST
 
-START_TEST(garbage_is_survived)
+START_TEST(a_damaged_list_of_orphans_is_survived)
 {
 	uint64_t	seed = 70;
 
@@ -137,11 +137,12 @@ orphan_suite(void)
 	TCase	*tcase = unit_case(suite, "lists");
 
 	tcase_add_checked_fixture(tcase, make_segment, close_segment);
-	tcase_add_test(tcase, who_is_forgotten_is_no_orphan);
+	tcase_add_test(tcase, a_forgotten_backend_is_no_orphan);
 	tcase_add_test(tcase, an_orphan_is_named_by_pid_name_and_age);
 	tcase_add_test(tcase, an_orphan_counts_until_it_is_gone);
-	tcase_add_test(tcase, full_lists_forget_but_do_not_overflow);
-	tcase_add_test(tcase, garbage_is_survived);
+	tcase_add_test(tcase,
+	    a_full_list_of_orphans_forgets_but_does_not_overflow);
+	tcase_add_test(tcase, a_damaged_list_of_orphans_is_survived);
 	return suite;
 }
 

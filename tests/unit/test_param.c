@@ -119,7 +119,7 @@ START_TEST(random_doubles_are_read_back_exactly)
 }
 END_TEST
 
-START_TEST(the_locale_of_the_host_does_not_count)
+START_TEST(the_locale_changes_no_written_number)
 {
 	char	text[8];
 
@@ -136,14 +136,14 @@ START_TEST(the_locale_of_the_host_does_not_count)
 }
 END_TEST
 
-START_TEST(truth_is_one_letter)
+START_TEST(a_boolean_is_one_letter)
 {
 	assert_text(mews_param_bool(true), "t");
 	assert_text(mews_param_bool(false), "f");
 }
 END_TEST
 
-START_TEST(text_is_borrowed_and_measured)
+START_TEST(a_text_parameter_is_borrowed_and_measured)
 {
 	static const char text[] = "gr\xc3\xbc\xc3\x9f\x65";
 	struct mews_param param = mews_param_text(text);
@@ -181,7 +181,7 @@ START_TEST(text_beyond_two_gigabytes_is_not_cut)
 }
 END_TEST
 
-START_TEST(bytes_are_borrowed_and_binary)
+START_TEST(a_bytea_parameter_is_borrowed_and_binary)
 {
 	static const char bytes[] = { 0, 1, (char)0xff, 0 };
 	struct mews_param param = mews_param_bytes(bytes, sizeof(bytes));
@@ -195,7 +195,7 @@ START_TEST(bytes_are_borrowed_and_binary)
 }
 END_TEST
 
-START_TEST(null_is_null)
+START_TEST(a_null_parameter_is_null)
 {
 	const struct mews_param nulls[] = {
 		mews_param_null(), mews_param_text(NULL),
@@ -221,11 +221,11 @@ param_suite(void)
 	tcase_add_loop_test(tcase, doubles_are_short_and_exact, 0,
 	    COUNT(doubles));
 	tcase_add_test(tcase, random_doubles_are_read_back_exactly);
-	tcase_add_test(tcase, the_locale_of_the_host_does_not_count);
-	tcase_add_test(tcase, truth_is_one_letter);
-	tcase_add_test(tcase, text_is_borrowed_and_measured);
-	tcase_add_test(tcase, bytes_are_borrowed_and_binary);
-	tcase_add_test(tcase, null_is_null);
+	tcase_add_test(tcase, the_locale_changes_no_written_number);
+	tcase_add_test(tcase, a_boolean_is_one_letter);
+	tcase_add_test(tcase, a_text_parameter_is_borrowed_and_measured);
+	tcase_add_test(tcase, a_bytea_parameter_is_borrowed_and_binary);
+	tcase_add_test(tcase, a_null_parameter_is_null);
 
 	tcase = unit_case(suite, "size");
 	tcase_add_test(tcase, text_beyond_two_gigabytes_is_not_cut);

@@ -84,7 +84,7 @@ make_primary(uint32_t endpoint, uint32_t timeline)
 	    true);
 }
 
-START_TEST(one_that_nobody_saw)
+START_TEST(an_endpoint_that_was_never_seen)
 {
 	listen_to(0, &rules);
 	assert_says("endpoint a is not known yet; its role is not known.");
@@ -96,7 +96,7 @@ START_TEST(one_that_nobody_saw)
 }
 END_TEST
 
-START_TEST(one_that_is_up)
+START_TEST(an_endpoint_that_is_up)
 {
 	char worker[64];
 
@@ -128,7 +128,7 @@ START_TEST(one_that_is_up)
 }
 END_TEST
 
-START_TEST(one_that_is_suspect)
+START_TEST(an_endpoint_that_is_suspect)
 {
 	report(0, HEALTH_CONNECTED);
 	see_role(0, HEALTH_ROLE_STANDBY);
@@ -141,7 +141,7 @@ START_TEST(one_that_is_suspect)
 }
 END_TEST
 
-START_TEST(one_that_is_down)
+START_TEST(an_endpoint_that_is_down)
 {
 	make_primary(0, 3);
 	report(0, HEALTH_SHUTDOWN);
@@ -171,7 +171,7 @@ START_TEST(the_cause_outlives_later_evidence)
 }
 END_TEST
 
-START_TEST(a_witness_that_is_gone)
+START_TEST(a_cause_seen_by_a_process_that_is_gone_is_told)
 {
 	report(0, HEALTH_REFUSED);
 	mews_fleet_leave(fleet);
@@ -180,7 +180,7 @@ START_TEST(a_witness_that_is_gone)
 }
 END_TEST
 
-START_TEST(one_that_came_back)
+START_TEST(an_endpoint_that_came_back)
 {
 	make_primary(0, 3);
 	report(0, HEALTH_REFUSED);
@@ -191,7 +191,7 @@ START_TEST(one_that_came_back)
 }
 END_TEST
 
-START_TEST(what_is_out_of_the_ordinary)
+START_TEST(an_endpoint_with_limits_of_all_kinds)
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[0];
 
@@ -220,7 +220,7 @@ START_TEST(what_is_out_of_the_ordinary)
 }
 END_TEST
 
-START_TEST(one_that_is_no_single_server)
+START_TEST(an_endpoint_that_is_not_a_single_server)
 {
 	make_primary(0, 3);
 	for (int i = 0; i < MIXED_CHANGES; i++)
@@ -233,7 +233,7 @@ START_TEST(one_that_is_no_single_server)
 }
 END_TEST
 
-START_TEST(memory_that_was_written_over)
+START_TEST(a_segment_found_written_over_is_told)
 {
 	int64_t	now_us = clock_now_us();
 
@@ -256,16 +256,16 @@ reasons_suite(void)
 	TCase	*tcase = unit_case(suite, "reasons");
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
-	tcase_add_test(tcase, one_that_nobody_saw);
-	tcase_add_test(tcase, one_that_is_up);
-	tcase_add_test(tcase, one_that_is_suspect);
-	tcase_add_test(tcase, one_that_is_down);
+	tcase_add_test(tcase, an_endpoint_that_was_never_seen);
+	tcase_add_test(tcase, an_endpoint_that_is_up);
+	tcase_add_test(tcase, an_endpoint_that_is_suspect);
+	tcase_add_test(tcase, an_endpoint_that_is_down);
 	tcase_add_test(tcase, the_cause_outlives_later_evidence);
-	tcase_add_test(tcase, a_witness_that_is_gone);
-	tcase_add_test(tcase, one_that_came_back);
-	tcase_add_test(tcase, one_that_is_no_single_server);
-	tcase_add_test(tcase, what_is_out_of_the_ordinary);
-	tcase_add_test(tcase, memory_that_was_written_over);
+	tcase_add_test(tcase, a_cause_seen_by_a_process_that_is_gone_is_told);
+	tcase_add_test(tcase, an_endpoint_that_came_back);
+	tcase_add_test(tcase, an_endpoint_that_is_not_a_single_server);
+	tcase_add_test(tcase, an_endpoint_with_limits_of_all_kinds);
+	tcase_add_test(tcase, a_segment_found_written_over_is_told);
 	return suite;
 }
 

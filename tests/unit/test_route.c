@@ -164,7 +164,7 @@ static const struct {
 	    false }, false },
 };
 
-START_TEST(the_drained_and_the_late_are_left_out)
+START_TEST(drained_and_late_servers_are_left_out_of_a_route)
 {
 	struct route	route;
 
@@ -175,7 +175,7 @@ START_TEST(the_drained_and_the_late_are_left_out)
 END_TEST
 
 /* Which server a login leads to is not known: good for who does not care. */
-START_TEST(no_single_server_serves_who_asks_for_a_role)
+START_TEST(a_mixed_endpoint_serves_no_group_with_a_role)
 {
 	static const bool	serves[] = {
 		[MEWS_GROUP_ANY] = true,
@@ -257,12 +257,13 @@ route_suite(void)
 
 	tcase_add_loop_test(tcase, role_and_state_make_the_tier, 0,
 	    GROUP_ROLES);
-	tcase_add_loop_test(tcase, the_drained_and_the_late_are_left_out, 0,
+	tcase_add_loop_test(tcase,
+	    drained_and_late_servers_are_left_out_of_a_route, 0,
 	    COUNT(rejections));
 	tcase_add_loop_test(tcase,
 	    writes_go_to_the_newest_timeline_ever_seen_or_nowhere, 0,
 	    COUNT(timelines));
-	tcase_add_test(tcase, no_single_server_serves_who_asks_for_a_role);
+	tcase_add_test(tcase, a_mixed_endpoint_serves_no_group_with_a_role);
 	tcase_add_test(tcase, a_route_lists_each_server_once_best_first);
 	return suite;
 }

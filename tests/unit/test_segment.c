@@ -77,7 +77,7 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 END_TEST
 
 /* On every machine: a layout that differs from this has another number. */
-START_TEST(the_layout_is_that_of_its_number)
+START_TEST(the_layout_matches_its_version_number)
 {
 	ck_assert_uint_eq(SEGMENT_ABI, 16);
 	ck_assert_uint_eq(sizeof(struct segment_header), 1536);
@@ -111,7 +111,7 @@ START_TEST(the_layout_is_that_of_its_number)
 }
 END_TEST
 
-START_TEST(words_of_different_writers_share_no_line)
+START_TEST(words_of_different_writers_share_no_cache_line)
 {
 	uintptr_t	at;
 
@@ -149,7 +149,7 @@ START_TEST(the_file_is_private_and_of_the_right_size)
 }
 END_TEST
 
-START_TEST(who_opens_it_sees_what_the_others_write)
+START_TEST(a_process_that_opens_it_sees_what_others_write)
 {
 	struct segment	opened;
 
@@ -170,7 +170,7 @@ START_TEST(who_opens_it_sees_what_the_others_write)
 }
 END_TEST
 
-START_TEST(a_file_that_exists_is_not_touched)
+START_TEST(creating_a_segment_touches_no_existing_file)
 {
 	char	text[16];
 	FILE   *in;
@@ -188,7 +188,7 @@ START_TEST(a_file_that_exists_is_not_touched)
 }
 END_TEST
 
-START_TEST(without_room_no_file_is_left)
+START_TEST(a_full_file_system_leaves_no_file)
 {
 	const struct rlimit small = { 4096, 4096 };
 
@@ -202,7 +202,7 @@ START_TEST(without_room_no_file_is_left)
 }
 END_TEST
 
-START_TEST(what_is_missing_is_named)
+START_TEST(a_segment_that_is_missing_is_named)
 {
 	assert_refused(MEWS_SYSTEM, strerror(ENOENT));
 	strcat(directory, "/none");
@@ -214,7 +214,7 @@ START_TEST(what_is_missing_is_named)
 }
 END_TEST
 
-START_TEST(what_may_not_be_read_is_named)
+START_TEST(a_segment_that_may_not_be_read_is_named)
 {
 	make_good();
 	segment_close(&segment);
@@ -421,7 +421,7 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 }
 END_TEST
 
-START_TEST(an_operator_may_write)
+START_TEST(a_segment_opened_for_writing_can_be_written)
 {
 	struct segment	opened;
 
@@ -481,7 +481,7 @@ publish_forever(void *arg, int number)
 	}
 }
 
-START_TEST(an_address_is_never_half_of_another)
+START_TEST(a_published_address_is_never_half_of_another)
 {
 	struct segment_endpoint *e;
 	char	 address[SEGMENT_HOSTADDR_MAX + 1];
@@ -540,15 +540,15 @@ segment_suite(void)
 
 	tcase_add_checked_fixture(tcase, make_directory, remove_directory);
 	tcase_add_test(tcase, a_new_segment_is_zero_but_for_its_header);
-	tcase_add_test(tcase, the_layout_is_that_of_its_number);
-	tcase_add_test(tcase, words_of_different_writers_share_no_line);
+	tcase_add_test(tcase, the_layout_matches_its_version_number);
+	tcase_add_test(tcase, words_of_different_writers_share_no_cache_line);
 	tcase_add_test(tcase, a_refusal_is_kept_since_it_began_and_cut);
 	tcase_add_test(tcase, the_file_is_private_and_of_the_right_size);
-	tcase_add_test(tcase, who_opens_it_sees_what_the_others_write);
-	tcase_add_test(tcase, a_file_that_exists_is_not_touched);
-	tcase_add_test(tcase, without_room_no_file_is_left);
-	tcase_add_test(tcase, what_is_missing_is_named);
-	tcase_add_test(tcase, what_may_not_be_read_is_named);
+	tcase_add_test(tcase, a_process_that_opens_it_sees_what_others_write);
+	tcase_add_test(tcase, creating_a_segment_touches_no_existing_file);
+	tcase_add_test(tcase, a_full_file_system_leaves_no_file);
+	tcase_add_test(tcase, a_segment_that_is_missing_is_named);
+	tcase_add_test(tcase, a_segment_that_may_not_be_read_is_named);
 	tcase_add_test(tcase, a_directory_is_no_segment);
 	tcase_add_test(tcase, a_truncated_file_is_refused);
 	tcase_add_loop_test(tcase, each_field_of_the_header_is_checked, 0,
@@ -558,9 +558,9 @@ segment_suite(void)
 	tcase_add_test(tcase, a_segment_of_another_abi_names_both);
 	tcase_add_test(tcase, garbage_is_refused_or_within_bounds);
 	tcase_add_test(tcase, segment_time_begins_at_zero_and_never_wraps);
-	tcase_add_test(tcase, an_operator_may_write);
+	tcase_add_test(tcase, a_segment_opened_for_writing_can_be_written);
 	tcase_add_test(tcase, an_address_is_read_as_it_was_published);
-	tcase_add_test(tcase, an_address_is_never_half_of_another);
+	tcase_add_test(tcase, a_published_address_is_never_half_of_another);
 	tcase_add_test(tcase, a_cleared_slot_is_a_new_slot);
 	return suite;
 }

@@ -34,7 +34,7 @@ set(const char *key, const char *value)
 	ck_assert_int_eq(error.status, MEWS_OK);
 }
 
-START_TEST(values_are_those_of_mews_conf)
+START_TEST(settings_take_the_values_of_mews_conf)
 {
 	const struct mews_group_config *group;
 
@@ -80,7 +80,7 @@ START_TEST(values_are_those_of_mews_conf)
 END_TEST
 
 /* In a structure it would be the default, or "auto". */
-START_TEST(a_zero_is_a_zero_and_a_one_a_mistake)
+START_TEST(a_zero_set_by_name_is_not_the_default)
 {
 	struct mews_error	error;
 
@@ -182,8 +182,8 @@ settings_suite(void)
 	TCase  *tcase = unit_case(suite, "settings");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, values_are_those_of_mews_conf);
-	tcase_add_test(tcase, a_zero_is_a_zero_and_a_one_a_mistake);
+	tcase_add_test(tcase, settings_take_the_values_of_mews_conf);
+	tcase_add_test(tcase, a_zero_set_by_name_is_not_the_default);
 	tcase_add_loop_test(tcase,
 	    a_mistake_says_what_is_allowed_and_sets_nothing, 0,
 	    COUNT(mistakes));

@@ -118,7 +118,7 @@ START_TEST(the_file_of_another_fleet_is_left_alone)
 }
 END_TEST
 
-START_TEST(what_fails_half_way_leaves_nothing)
+START_TEST(a_fleet_that_fails_half_way_leaves_nothing)
 {
 	const struct mews_endpoint_config a = { .name = "a",
 		.conninfo = "host=/nowhere" };
@@ -187,7 +187,7 @@ START_TEST(a_fleet_knows_its_configuration)
 }
 END_TEST
 
-START_TEST(the_file_can_be_given_away)
+START_TEST(the_segment_file_can_be_given_to_another_user)
 {
 	struct stat	st;
 
@@ -234,7 +234,7 @@ START_TEST(a_process_joins_once_and_leaves)
 }
 END_TEST
 
-START_TEST(a_worker_says_how_it_is)
+START_TEST(a_worker_publishes_its_state_and_beat)
 {
 	join();
 	mews_fleet_set_state(fleet, MEWS_WORKER_DRAINING);
@@ -264,7 +264,7 @@ START_TEST(a_worker_says_how_it_is)
 }
 END_TEST
 
-START_TEST(no_pid_means_no_slot)
+START_TEST(a_pid_of_no_process_has_no_slot)
 {
 	static const pid_t nobody[] = { 0, -1, -2, INT32_MAX };
 
@@ -381,7 +381,7 @@ be_monitor(void *arg, int number)
 	atomic_fetch_add(&m->joined, 1);
 }
 
-START_TEST(there_is_one_monitor)
+START_TEST(a_fleet_has_one_slot_for_a_monitor)
 {
 	struct meeting	*m = shared(sizeof(*m));
 
@@ -450,7 +450,7 @@ START_TEST(a_dead_monitor_is_reaped_like_a_worker)
 }
 END_TEST
 
-START_TEST(the_master_is_published)
+START_TEST(the_pid_of_the_master_is_published)
 {
 	mews_fleet_set_master(fleet, 1234, 5);
 	ck_assert_int_eq(fleet->segment.header->master_pid, 1234);
@@ -469,23 +469,23 @@ slots_suite(void)
 	    a_bad_configuration_makes_no_fleet_and_is_explained, 0,
 	    COUNT(refused));
 	tcase_add_test(tcase, the_file_of_another_fleet_is_left_alone);
-	tcase_add_test(tcase, what_fails_half_way_leaves_nothing);
+	tcase_add_test(tcase, a_fleet_that_fails_half_way_leaves_nothing);
 	tcase_add_test(tcase,
 	    a_child_that_destroys_its_copy_takes_nothing_away);
 	tcase_add_test(tcase, a_fleet_knows_its_configuration);
-	tcase_add_test(tcase, the_file_can_be_given_away);
+	tcase_add_test(tcase, the_segment_file_can_be_given_to_another_user);
 
 	tcase = unit_case(suite, "slots");
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
 	tcase_add_test(tcase, a_process_joins_once_and_leaves);
-	tcase_add_test(tcase, a_worker_says_how_it_is);
-	tcase_add_test(tcase, no_pid_means_no_slot);
+	tcase_add_test(tcase, a_worker_publishes_its_state_and_beat);
+	tcase_add_test(tcase, a_pid_of_no_process_has_no_slot);
 	tcase_add_test(tcase, a_fork_does_not_inherit_the_slot);
 	tcase_add_test(tcase, slots_are_given_to_as_many_as_there_are);
 	tcase_add_test(tcase, backends_of_the_dead_are_left_to_the_monitor);
-	tcase_add_test(tcase, there_is_one_monitor);
+	tcase_add_test(tcase, a_fleet_has_one_slot_for_a_monitor);
 	tcase_add_test(tcase, a_dead_monitor_is_reaped_like_a_worker);
-	tcase_add_test(tcase, the_master_is_published);
+	tcase_add_test(tcase, the_pid_of_the_master_is_published);
 	return suite;
 }
 

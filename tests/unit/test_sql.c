@@ -288,7 +288,7 @@ static const struct {
 	{ SQL_SESSION, "CREATE OR REPLACE TEMP VIEW v AS SELECT 1" },
 };
 
-START_TEST(each_text_is_judged)
+START_TEST(each_sql_text_is_classified)
 {
 	enum sql_effect effect = sql_effect(texts[_i].sql);
 
@@ -319,7 +319,7 @@ assert_letters_do_not_count(const char *sql, enum sql_effect effect)
 	}
 }
 
-START_TEST(capitals_do_not_count)
+START_TEST(upper_and_lower_case_of_sql_are_equal)
 {
 	for (int i = 0; i < COUNT(texts); i++)
 		/* The tag of a dollar quote is the exception. */
@@ -329,7 +329,7 @@ START_TEST(capitals_do_not_count)
 }
 END_TEST
 
-START_TEST(the_locale_of_the_host_does_not_count)
+START_TEST(the_locale_changes_no_verdict_on_sql)
 {
 	if (!use_odd_locale())
 		return;
@@ -342,7 +342,7 @@ START_TEST(the_locale_of_the_host_does_not_count)
 END_TEST
 
 /* A statement that leaves something stays so, whatever stands before it. */
-START_TEST(nothing_before_a_call_hides_it)
+START_TEST(comments_before_a_call_do_not_hide_it)
 {
 	static const char *const hiding[] = {
 		"''", "'a'", "'''", "''''", "'--'", "'/*'", "\"'\"", "\"--\"",
@@ -396,7 +396,7 @@ START_TEST(nothing_behind_the_end_is_read)
 }
 END_TEST
 
-START_TEST(garbage_is_judged_too)
+START_TEST(random_bytes_as_sql_do_no_harm)
 {
 	static const char some[] = "'\"$;()-/*\\ \nEe\xc3.a1into";
 	uint64_t	  seed = 2;
@@ -457,7 +457,7 @@ static const struct {
 	{ "set local a = 1", false, false },
 };
 
-START_TEST(what_may_commit_on_its_way_is_known)
+START_TEST(statements_that_may_commit_on_their_way_are_known)
 {
 	for (int i = 0; i < COUNT(ends); i++) {
 		ck_assert_msg(sql_commits(ends[i].sql) == ends[i].commits,
@@ -478,14 +478,15 @@ sql_suite(void)
 	Suite	*suite = suite_create("sql");
 	TCase	*tcase = unit_case(suite, "effect");
 
-	tcase_add_loop_test(tcase, each_text_is_judged, 0, COUNT(texts));
-	tcase_add_test(tcase, capitals_do_not_count);
-	tcase_add_test(tcase, the_locale_of_the_host_does_not_count);
-	tcase_add_test(tcase, nothing_before_a_call_hides_it);
+	tcase_add_loop_test(tcase, each_sql_text_is_classified, 0,
+	    COUNT(texts));
+	tcase_add_test(tcase, upper_and_lower_case_of_sql_are_equal);
+	tcase_add_test(tcase, the_locale_changes_no_verdict_on_sql);
+	tcase_add_test(tcase, comments_before_a_call_do_not_hide_it);
 	tcase_add_test(tcase, nothing_behind_the_end_is_read);
-	tcase_add_test(tcase, garbage_is_judged_too);
+	tcase_add_test(tcase, random_bytes_as_sql_do_no_harm);
 	tcase_add_test(tcase,
-	    what_may_commit_on_its_way_is_known);
+	    statements_that_may_commit_on_their_way_are_known);
 	return suite;
 }
 

@@ -121,7 +121,7 @@ follow_changes(struct thread *thread)
 	} while (told < CHANGES);
 }
 
-START_TEST(what_was_announced_is_there)
+START_TEST(an_announced_change_is_seen)
 {
 	in_threads(announce_changes, follow_changes);
 }
@@ -162,7 +162,7 @@ read_published(struct thread *thread)
 	} while (now < CHANGES);
 }
 
-START_TEST(an_address_is_never_half_of_another)
+START_TEST(a_published_address_is_never_torn_between_threads)
 {
 	in_threads(publish, read_published);
 }
@@ -263,7 +263,7 @@ work_as_monitor(struct thread *thread)
 	mews_view_close(&view);
 }
 
-START_TEST(a_fleet_keeps_its_counts)
+START_TEST(connections_of_many_threads_are_counted_exactly)
 {
 	const struct segment *segment = &meeting.fleet->segment;
 
@@ -282,9 +282,10 @@ threads_suite(void)
 	TCase	*tcase = unit_case(suite, "threads");
 
 	tcase_add_checked_fixture(tcase, make_meeting, end_meeting);
-	tcase_add_test(tcase, what_was_announced_is_there);
-	tcase_add_test(tcase, an_address_is_never_half_of_another);
-	tcase_add_test(tcase, a_fleet_keeps_its_counts);
+	tcase_add_test(tcase, an_announced_change_is_seen);
+	tcase_add_test(tcase,
+	    a_published_address_is_never_torn_between_threads);
+	tcase_add_test(tcase, connections_of_many_threads_are_counted_exactly);
 	return suite;
 }
 

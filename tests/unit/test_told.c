@@ -137,7 +137,7 @@ START_TEST(own_evidence_stays_until_there_is_news)
 }
 END_TEST
 
-START_TEST(another_server_of_that_name_is_another_one)
+START_TEST(health_told_of_another_address_is_not_taken_over)
 {
 	static const char told[] = "name=a held=3 drained=1 state=down "
 	    "role=primary server=host=127.0.0.1 port=2";
@@ -149,7 +149,7 @@ START_TEST(another_server_of_that_name_is_another_one)
 }
 END_TEST
 
-START_TEST(lines_that_make_no_sense_change_nothing)
+START_TEST(a_told_line_that_makes_no_sense_changes_nothing)
 {
 	static const char *const lines[] = {
 		"", " ", "=", "name=a", "held=1", "name=a held=", "a held=1",
@@ -175,7 +175,7 @@ START_TEST(lines_that_make_no_sense_change_nothing)
 }
 END_TEST
 
-START_TEST(noise_does_no_harm)
+START_TEST(random_bytes_as_told_lines_do_no_harm)
 {
 	char	 good[MEWS_FLEET_TOLD], *line = fenced(2048);
 	uint64_t seed = 1;
@@ -240,7 +240,7 @@ hammer(void *arg, int number)
 	mews_fleet_leave(h->fleet);
 }
 
-START_TEST(the_cap_holds_for_both)
+START_TEST(the_cap_holds_for_both_fleets_together)
 {
 	struct both   *both = shared(sizeof(*both));
 	struct hammer  old = { both, before, 0 }, new = { both, after, 1 };
@@ -281,10 +281,10 @@ told_suite(void)
 	tcase_add_test(tcase, what_is_known_of_a_server_is_told);
 	tcase_add_test(tcase, the_time_of_the_next_probe_is_told);
 	tcase_add_test(tcase, own_evidence_stays_until_there_is_news);
-	tcase_add_test(tcase, another_server_of_that_name_is_another_one);
-	tcase_add_test(tcase, lines_that_make_no_sense_change_nothing);
-	tcase_add_test(tcase, noise_does_no_harm);
-	tcase_add_test(tcase, the_cap_holds_for_both);
+	tcase_add_test(tcase, health_told_of_another_address_is_not_taken_over);
+	tcase_add_test(tcase, a_told_line_that_makes_no_sense_changes_nothing);
+	tcase_add_test(tcase, random_bytes_as_told_lines_do_no_harm);
+	tcase_add_test(tcase, the_cap_holds_for_both_fleets_together);
 	return suite;
 }
 

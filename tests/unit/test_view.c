@@ -37,7 +37,7 @@ age_fleet(int64_t ms)
 	fleet->segment.header->made_us -= ms * 1000;
 }
 
-START_TEST(a_new_fleet_is_seen)
+START_TEST(a_view_shows_a_new_fleet)
 {
 	struct mews_view_fleet	  f;
 	struct mews_view_endpoint e;
@@ -78,7 +78,7 @@ START_TEST(a_new_fleet_is_seen)
 }
 END_TEST
 
-START_TEST(what_happens_is_seen)
+START_TEST(changes_are_seen_in_a_view)
 {
 	struct mews_view_fleet	  f;
 	struct mews_view_endpoint e;
@@ -154,7 +154,7 @@ START_TEST(worker_states_have_names)
 }
 END_TEST
 
-START_TEST(what_is_no_fleet_gives_no_view)
+START_TEST(a_file_that_is_no_segment_gives_no_view)
 {
 	struct mews_view *none = view;
 
@@ -284,10 +284,10 @@ view_suite(void)
 	TCase	*tcase = unit_case(suite, "view");
 
 	tcase_add_checked_fixture(tcase, make_fleet, destroy_fleet);
-	tcase_add_test(tcase, a_new_fleet_is_seen);
-	tcase_add_test(tcase, what_happens_is_seen);
+	tcase_add_test(tcase, a_view_shows_a_new_fleet);
+	tcase_add_test(tcase, changes_are_seen_in_a_view);
 	tcase_add_test(tcase, worker_states_have_names);
-	tcase_add_test(tcase, what_is_no_fleet_gives_no_view);
+	tcase_add_test(tcase, a_file_that_is_no_segment_gives_no_view);
 	tcase_add_test(tcase, garbage_in_the_segment_is_survived);
 	tcase_add_test(tcase, garbage_in_the_segment_stops_no_worker);
 	return suite;
