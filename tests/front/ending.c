@@ -60,19 +60,19 @@ finishes_what_is_in_flight(int signal)
 	ck_assert_int_lt(now_ms() - start, 5000);
 }
 
-START_TEST(term_finishes_what_is_in_flight)
+START_TEST(sigterm_finishes_requests_in_flight)
 {
 	finishes_what_is_in_flight(SIGTERM);
 }
 END_TEST
 
-START_TEST(int_finishes_what_is_in_flight)
+START_TEST(sigint_finishes_requests_in_flight)
 {
 	finishes_what_is_in_flight(SIGINT);
 }
 END_TEST
 
-START_TEST(the_end_of_the_master_finishes_what_is_in_flight)
+START_TEST(the_end_of_the_master_finishes_requests_in_flight)
 {
 	finishes_what_is_in_flight(0);
 }
@@ -118,7 +118,7 @@ START_TEST(connections_not_yet_accepted_are_left_to_others)
 }
 END_TEST
 
-START_TEST(patience_runs_out)
+START_TEST(a_drain_ends_after_graceful_timeout)
 {
 	struct server_options options = { .graceful_timeout = 300 };
 	struct server server;
@@ -138,7 +138,7 @@ START_TEST(patience_runs_out)
 }
 END_TEST
 
-START_TEST(quit_does_not_wait)
+START_TEST(sigquit_ends_a_worker_at_once)
 {
 	struct server server;
 	int64_t	start;
@@ -160,7 +160,7 @@ START_TEST(quit_does_not_wait)
 }
 END_TEST
 
-START_TEST(quit_ends_a_drain)
+START_TEST(sigquit_ends_a_drain)
 {
 	struct server server;
 	int	fd;
@@ -261,16 +261,15 @@ ending_suite(void)
 	TCase	*failing = unit_case(suite, "failing");
 
 	tcase_set_timeout(ending, 180);
-	tcase_add_test(ending, term_finishes_what_is_in_flight);
-	tcase_add_test(ending, int_finishes_what_is_in_flight);
+	tcase_add_test(ending, sigterm_finishes_requests_in_flight);
+	tcase_add_test(ending, sigint_finishes_requests_in_flight);
 	tcase_add_test(ending,
-	    the_end_of_the_master_finishes_what_is_in_flight);
+	    the_end_of_the_master_finishes_requests_in_flight);
 	tcase_add_test(ending, a_request_that_arrived_is_answered);
-	tcase_add_test(ending,
-	    connections_not_yet_accepted_are_left_to_others);
-	tcase_add_test(ending, patience_runs_out);
-	tcase_add_test(ending, quit_does_not_wait);
-	tcase_add_test(ending, quit_ends_a_drain);
+	tcase_add_test(ending, connections_not_yet_accepted_are_left_to_others);
+	tcase_add_test(ending, a_drain_ends_after_graceful_timeout);
+	tcase_add_test(ending, sigquit_ends_a_worker_at_once);
+	tcase_add_test(ending, sigquit_ends_a_drain);
 	tcase_add_test(ending, signals_for_the_master_do_nothing);
 	tcase_set_timeout(failing, 180);
 	tcase_add_test(failing, a_second_answer_ends_the_worker);

@@ -137,13 +137,13 @@ check(const struct row *row, enum mews_switch expose)
 	server_stop(&server);
 }
 
-START_TEST(clients_are_told_a_name)
+START_TEST(clients_are_told_the_name_of_the_status_alone)
 {
 	check(&rows[_i], MEWS_SWITCH_OFF);
 }
 END_TEST
 
-START_TEST(developers_are_told_why)
+START_TEST(developers_are_told_the_reason_of_a_failure)
 {
 	check(&rows[_i], MEWS_SWITCH_ON);
 }
@@ -167,7 +167,7 @@ START_TEST(a_transaction_ends_with_its_answer)
 }
 END_TEST
 
-START_TEST(each_status_has_one_of_http)
+START_TEST(each_status_has_a_status_of_http)
 {
 	ck_assert_uint_eq(failure_status(MEWS_SQL, "22P02"), 400);
 	ck_assert_uint_eq(failure_status(MEWS_SQL, "23505"), 409);
@@ -189,10 +189,12 @@ failure_suite(void)
 	int	count = sizeof(rows) / sizeof(rows[0]);
 
 	tcase_set_timeout(tcase, 180);
-	tcase_add_loop_test(tcase, clients_are_told_a_name, 0, count);
-	tcase_add_loop_test(tcase, developers_are_told_why, 0, count);
+	tcase_add_loop_test(tcase,
+	    clients_are_told_the_name_of_the_status_alone, 0, count);
+	tcase_add_loop_test(tcase, developers_are_told_the_reason_of_a_failure,
+	    0, count);
 	tcase_add_test(tcase, a_transaction_ends_with_its_answer);
-	tcase_add_test(tcase, each_status_has_one_of_http);
+	tcase_add_test(tcase, each_status_has_a_status_of_http);
 	return suite;
 }
 

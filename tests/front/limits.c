@@ -111,7 +111,7 @@ START_TEST(a_reader_below_the_least_rate_is_closed)
 }
 END_TEST
 
-START_TEST(a_reader_above_it_gets_all)
+START_TEST(a_reader_above_the_least_rate_gets_all)
 {
 	bool	reset;
 
@@ -153,7 +153,7 @@ END_TEST
 #define SLOW 200
 
 /* Clients that were told of their connection's end, and keep it open. */
-START_TEST(who_does_not_close_holds_no_place_that_others_want)
+START_TEST(a_client_that_does_not_close_keeps_no_others_place)
 {
 	int64_t	began, shortest = INT64_MAX;
 	int	fds[5], next;
@@ -180,7 +180,7 @@ START_TEST(who_does_not_close_holds_no_place_that_others_want)
 }
 END_TEST
 
-START_TEST(half_a_head_is_not_waited_for)
+START_TEST(half_of_a_request_head_is_not_waited_for_for_ever)
 {
 	int	fds[SLOW];
 
@@ -199,7 +199,7 @@ START_TEST(half_a_head_is_not_waited_for)
 }
 END_TEST
 
-START_TEST(half_a_body_is_not_waited_for)
+START_TEST(half_of_a_body_is_not_waited_for_for_ever)
 {
 	int	fd;
 
@@ -424,7 +424,7 @@ limits_suite(void)
 		exit(1);
 	tcase_set_timeout(sizes, 180);
 	tcase_add_test(sizes, a_reader_below_the_least_rate_is_closed);
-	tcase_add_test(sizes, a_reader_above_it_gets_all);
+	tcase_add_test(sizes, a_reader_above_the_least_rate_gets_all);
 	tcase_add_test(sizes, an_address_has_its_connections_and_no_more);
 	tcase_add_test(sizes, five_thousand_idle_clients_cost_nothing);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
@@ -432,9 +432,10 @@ limits_suite(void)
 #endif
 	tcase_set_timeout(times, 180);
 	tcase_add_test(times,
-	    who_does_not_close_holds_no_place_that_others_want);
-	tcase_add_test(times, half_a_head_is_not_waited_for);
-	tcase_add_test(times, half_a_body_is_not_waited_for);
+	    a_client_that_does_not_close_keeps_no_others_place);
+	tcase_add_test(times,
+	    half_of_a_request_head_is_not_waited_for_for_ever);
+	tcase_add_test(times, half_of_a_body_is_not_waited_for_for_ever);
 	tcase_add_test(times, a_clock_that_is_set_forward_closes_nobody);
 	tcase_add_test(times, a_clock_that_is_set_back_closes_nobody);
 	tcase_add_test(times, a_clock_that_is_set_back_lets_nobody_stay);

@@ -82,7 +82,7 @@ START_TEST(many_headers_are_refused)
 }
 END_TEST
 
-START_TEST(many_parameters_are_taken)
+START_TEST(many_parameters_of_a_query_string_are_accepted)
 {
 	struct server server;
 	int	fd;
@@ -97,7 +97,7 @@ START_TEST(many_parameters_are_taken)
 }
 END_TEST
 
-START_TEST(headers_of_half_the_limit_are_taken)
+START_TEST(headers_of_half_the_limit_are_accepted)
 {
 	struct server server;
 	struct answer answer;
@@ -116,7 +116,7 @@ START_TEST(headers_of_half_the_limit_are_taken)
 }
 END_TEST
 
-START_TEST(a_body_up_to_the_limit_is_taken)
+START_TEST(a_body_up_to_the_limit_is_accepted)
 {
 	struct server server;
 	struct answer answer;
@@ -238,7 +238,7 @@ make_garbage(char *bytes, size_t size, uint32_t *random)
 	return length;
 }
 
-START_TEST(garbage_does_no_harm)
+START_TEST(a_request_of_garbage_harms_no_other_client)
 {
 	struct server_options options = {
 		.http = { .max_body_size = BODY_LIMIT }
@@ -280,13 +280,13 @@ malformed_suite(void)
 	tcase_add_test(large, a_long_target_is_refused);
 	tcase_add_test(large, a_long_header_is_refused);
 	tcase_add_test(large, many_headers_are_refused);
-	tcase_add_test(large, many_parameters_are_taken);
-	tcase_add_test(large, headers_of_half_the_limit_are_taken);
-	tcase_add_test(large, a_body_up_to_the_limit_is_taken);
+	tcase_add_test(large, many_parameters_of_a_query_string_are_accepted);
+	tcase_add_test(large, headers_of_half_the_limit_are_accepted);
+	tcase_add_test(large, a_body_up_to_the_limit_is_accepted);
 	tcase_add_test(large, a_long_chunked_body_is_refused);
 	tcase_add_test(large, an_endless_chunked_body_is_cut_off);
 	tcase_add_test(large, a_client_may_ask_before_it_sends_a_body);
-	tcase_add_test(large, garbage_does_no_harm);
+	tcase_add_test(large, a_request_of_garbage_harms_no_other_client);
 	return suite;
 }
 

@@ -86,7 +86,7 @@ START_TEST(a_part_is_full_when_another_has_less)
 }
 END_TEST
 
-START_TEST(who_takes_none_does_not_count)
+START_TEST(a_worker_that_takes_none_does_not_count)
 {
 	tell(shares[0], 10);
 	for (unsigned i = 1; i < WORKERS; i++)
@@ -107,7 +107,7 @@ START_TEST(who_takes_none_does_not_count)
 }
 END_TEST
 
-START_TEST(it_goes_on_when_nobody_waits)
+START_TEST(a_worker_goes_on_when_no_client_waits)
 {
 	tell(shares[0], 1);
 	ck_assert(!share_takes(shares[0]));
@@ -225,7 +225,7 @@ START_TEST(a_client_that_others_leave_waiting_is_taken)
 }
 END_TEST
 
-START_TEST(it_goes_on_as_soon_as_others_have_as_many)
+START_TEST(a_worker_goes_on_as_soon_as_others_have_as_many)
 {
 	tell(shares[0], 1);
 	ck_assert(!share_takes(shares[0]));
@@ -288,12 +288,12 @@ sharing_suite(void)
 	tcase_add_checked_fixture(tcase, open_all, close_all);
 	tcase_add_loop_test(tcase, a_part_is_full_when_another_has_less, 0,
 	    (int)(sizeof(parts) / sizeof(parts[0])));
-	tcase_add_test(tcase, who_takes_none_does_not_count);
-	tcase_add_test(tcase, it_goes_on_when_nobody_waits);
+	tcase_add_test(tcase, a_worker_that_takes_none_does_not_count);
+	tcase_add_test(tcase, a_worker_goes_on_when_no_client_waits);
 	tcase_add_test(tcase, a_client_that_others_leave_waiting_is_taken);
 	tcase_add_test(tcase, a_worker_is_counted_on_again_soon);
 	tcase_add_test(tcase, an_absence_is_good_for_few_clients_of_a_burst);
-	tcase_add_test(tcase, it_goes_on_as_soon_as_others_have_as_many);
+	tcase_add_test(tcase, a_worker_goes_on_as_soon_as_others_have_as_many);
 	tcase_add_test(tcase, clients_that_only_pass_are_taken);
 	tcase_add_test(tcase, a_worker_alone_takes_all);
 	return suite;

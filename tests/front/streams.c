@@ -123,7 +123,7 @@ START_TEST(a_body_that_was_kept_can_be_read_in_pieces)
 }
 END_TEST
 
-START_TEST(who_is_not_read_must_wait)
+START_TEST(a_client_that_is_not_read_must_wait)
 {
 	static const char zeros[65536];
 	size_t	sent = 0;
@@ -219,7 +219,7 @@ START_TEST(an_answer_may_come_in_pieces)
 }
 END_TEST
 
-START_TEST(what_is_not_read_is_not_kept)
+START_TEST(an_answer_that_is_not_read_is_not_kept)
 {
 	long	before = server_resident_kb(&server);
 	int	fds[20];
@@ -257,7 +257,7 @@ START_TEST(an_answer_that_is_not_whole_is_broken_off)
 }
 END_TEST
 
-START_TEST(what_was_written_before_a_bad_body_is_sent)
+START_TEST(an_answer_begun_before_a_bad_body_is_sent)
 {
 	char	bytes[1000];
 	size_t	total = 0;
@@ -424,11 +424,11 @@ streams_suite(void)
 	tcase_add_checked_fixture(tcase, start, stop);
 	tcase_add_test(tcase, a_body_may_be_longer_than_memory_for_it);
 	tcase_add_test(tcase, a_body_that_was_kept_can_be_read_in_pieces);
-	tcase_add_test(tcase, who_is_not_read_must_wait);
+	tcase_add_test(tcase, a_client_that_is_not_read_must_wait);
 	tcase_add_test(tcase, an_answer_may_come_in_pieces);
-	tcase_add_test(tcase, what_is_not_read_is_not_kept);
+	tcase_add_test(tcase, an_answer_that_is_not_read_is_not_kept);
 	tcase_add_test(tcase, an_answer_that_is_not_whole_is_broken_off);
-	tcase_add_test(tcase, what_was_written_before_a_bad_body_is_sent);
+	tcase_add_test(tcase, an_answer_begun_before_a_bad_body_is_sent);
 	tcase_add_test(tcase, a_body_may_be_answered_while_it_comes);
 	tcase_add_test(tcase, an_application_hears_that_a_client_left);
 	tcase_set_timeout(own, 180);

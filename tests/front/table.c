@@ -185,7 +185,7 @@ exact_copy(const char *bytes, size_t length)
 	return copy;
 }
 
-START_TEST(a_row_means_the_same_wherever_it_is_cut)
+START_TEST(a_request_means_the_same_wherever_it_is_cut)
 {
 	const struct row *row = &rows[_i];
 	struct reading *reading = malloc(sizeof(*reading));
@@ -304,7 +304,7 @@ check_row(uint16_t port, const struct row *row, size_t size)
 	close(fd);
 }
 
-START_TEST(a_worker_answers_the_same)
+START_TEST(a_worker_answers_each_row_of_the_table)
 {
 	static const struct mews_app app = { .abi = MEWS_APP_ABI,
 		.name = "table", .request = describe_request };
@@ -331,10 +331,10 @@ table_suite(void)
 	TCase	*socket = unit_case(suite, "socket");
 
 	tcase_set_timeout(direct, 180);
-	tcase_add_loop_test(direct, a_row_means_the_same_wherever_it_is_cut,
+	tcase_add_loop_test(direct, a_request_means_the_same_wherever_it_is_cut,
 	    0, (int)row_count);
 	tcase_set_timeout(socket, 240);
-	tcase_add_test(socket, a_worker_answers_the_same);
+	tcase_add_test(socket, a_worker_answers_each_row_of_the_table);
 	return suite;
 }
 
