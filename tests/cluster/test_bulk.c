@@ -77,7 +77,7 @@ nothing(size_t size)
 	return bytes;
 }
 
-START_TEST(what_no_message_can_hold_is_invalid)
+START_TEST(parameters_too_large_for_a_message_are_invalid)
 {
 	void			*bytes = nothing(1100 * MB);
 	const struct mews_param	 one = mews_param_bytes(bytes, 1100000000);
@@ -181,7 +181,7 @@ START_TEST(the_twin_of_a_large_result_leaves_no_suspicion)
 }
 END_TEST
 
-START_TEST(what_a_large_result_leaves_open_is_told)
+START_TEST(a_result_too_large_tells_what_is_unknown)
 {
 	struct mews_lease      *lease;
 	struct asked		asked;
@@ -400,13 +400,12 @@ bulk_suite(void)
 
 	tcase_set_timeout(tcase, 100);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_test(tcase, what_no_message_can_hold_is_invalid);
-	tcase_add_loop_test(tcase, a_result_above_the_limit_is_told_once, 0,
-	    2);
+	tcase_add_test(tcase, parameters_too_large_for_a_message_are_invalid);
+	tcase_add_loop_test(tcase, a_result_above_the_limit_is_told_once, 0, 2);
 	tcase_add_loop_test(tcase, a_large_result_leaves_no_suspicion, 0, 2);
 	tcase_add_loop_test(tcase,
 	    the_twin_of_a_large_result_leaves_no_suspicion, 0, 2);
-	tcase_add_test(tcase, what_a_large_result_leaves_open_is_told);
+	tcase_add_test(tcase, a_result_too_large_tells_what_is_unknown);
 	tcase_add_test(tcase, a_session_is_worth_more_than_little_memory);
 	tcase_set_timeout(memory, 100);
 	tcase_add_checked_fixture(memory, begin, cluster_close);

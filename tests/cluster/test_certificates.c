@@ -228,7 +228,7 @@ begin_rotation(void)
 	    "umask 077; cat ../by-theirs.key >theirs.key'");
 }
 
-START_TEST(what_changes_of_a_login_is_found_while_running)
+START_TEST(changed_login_files_are_found_while_running)
 {
 	static const struct mews_group_config group = { .name = "g",
 		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 30000,
@@ -292,11 +292,11 @@ certificates_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_loop_test(tcase, a_certificate_that_is_refused_is_no_death,
-	    0, CLUSTER_COUNT(versions));
-	tcase_add_loop_test(tcase,
-	    a_certificate_that_became_wrong_is_no_outage, 0, 2);
-	tcase_add_test(tcase, what_changes_of_a_login_is_found_while_running);
+	tcase_add_loop_test(tcase, a_certificate_that_is_refused_is_no_death, 0,
+	    CLUSTER_COUNT(versions));
+	tcase_add_loop_test(tcase, a_certificate_that_became_wrong_is_no_outage,
+	    0, 2);
+	tcase_add_test(tcase, changed_login_files_are_found_while_running);
 	return suite;
 }
 

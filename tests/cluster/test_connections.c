@@ -51,7 +51,7 @@ behind_its_back(const char *command, const char *names)
 
 /* How many there are. */
 
-START_TEST(the_minimum_is_open_before_anybody_asks)
+START_TEST(the_minimum_of_connections_is_open_before_any_query)
 {
 	open_one(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_PRIMARY, .min_connections = 3 });
@@ -62,7 +62,7 @@ START_TEST(the_minimum_is_open_before_anybody_asks)
 }
 END_TEST
 
-START_TEST(nothing_is_open_where_nothing_is_asked)
+START_TEST(no_connection_is_opened_without_a_query)
 {
 	open_one(&(struct mews_group_config) { .name = "g" });
 	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
@@ -70,7 +70,7 @@ START_TEST(nothing_is_open_where_nothing_is_asked)
 }
 END_TEST
 
-START_TEST(there_are_never_more_than_configured)
+START_TEST(there_are_never_more_connections_than_configured)
 {
 	struct asked asked[200];
 	int	     most = 0, now;
@@ -91,7 +91,7 @@ START_TEST(there_are_never_more_than_configured)
 }
 END_TEST
 
-START_TEST(what_idles_is_closed_down_to_the_minimum)
+START_TEST(idle_connections_are_closed_down_to_the_minimum)
 {
 	struct mews_lease	*leases[4];
 	char			 pids[200] = "";
@@ -146,7 +146,7 @@ START_TEST(a_generation_that_is_over_keeps_no_idle_connection)
 }
 END_TEST
 
-START_TEST(what_is_used_does_not_idle)
+START_TEST(connections_in_use_do_not_idle)
 {
 	int64_t	end;
 
@@ -183,7 +183,7 @@ ask_again(void *arg, const struct mews_result *result)
 		    ask_again, endless, NULL), MEWS_OK);
 }
 
-START_TEST(what_is_too_old_is_replaced_even_under_load)
+START_TEST(old_connections_are_replaced_even_under_load)
 {
 	struct endless	endless = { 0 };
 
@@ -203,7 +203,7 @@ START_TEST(what_is_too_old_is_replaced_even_under_load)
 }
 END_TEST
 
-START_TEST(a_minimum_that_is_too_old_is_replaced)
+START_TEST(connections_of_the_minimum_that_are_too_old_are_replaced)
 {
 	open_one(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_PRIMARY, .min_connections = 2,
@@ -293,7 +293,7 @@ take_all(void *arg)
 	pause();
 }
 
-START_TEST(what_a_killed_process_held_is_there_for_the_others)
+START_TEST(connections_of_a_killed_process_are_free_for_others)
 {
 	struct asked		  asked;
 	struct mews_view_endpoint seen;
@@ -387,7 +387,7 @@ END_TEST
 
 /* One that hangs. */
 
-START_TEST(a_slow_query_holds_nobody_back)
+START_TEST(a_slow_query_holds_no_other_query_back)
 {
 	struct asked	slow, quick[50];
 
@@ -490,23 +490,26 @@ connections_suite(void)
 		    cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
-	tcase_add_test(number, the_minimum_is_open_before_anybody_asks);
-	tcase_add_test(number, nothing_is_open_where_nothing_is_asked);
-	tcase_add_test(number, there_are_never_more_than_configured);
-	tcase_add_test(number, what_idles_is_closed_down_to_the_minimum);
+	tcase_add_test(number,
+	    the_minimum_of_connections_is_open_before_any_query);
+	tcase_add_test(number, no_connection_is_opened_without_a_query);
+	tcase_add_test(number,
+	    there_are_never_more_connections_than_configured);
+	tcase_add_test(number, idle_connections_are_closed_down_to_the_minimum);
 	tcase_add_test(number,
 	    a_generation_that_is_over_keeps_no_idle_connection);
-	tcase_add_test(number, what_is_used_does_not_idle);
-	tcase_add_test(number, what_is_too_old_is_replaced_even_under_load);
-	tcase_add_test(number, a_minimum_that_is_too_old_is_replaced);
+	tcase_add_test(number, connections_in_use_do_not_idle);
+	tcase_add_test(number, old_connections_are_replaced_even_under_load);
+	tcase_add_test(number,
+	    connections_of_the_minimum_that_are_too_old_are_replaced);
 	tcase_add_test(number, a_connection_tells_its_life_at_debug);
 	tcase_add_test(cap, several_processes_keep_to_the_cap_together);
 	tcase_add_test(cap,
-	    what_a_killed_process_held_is_there_for_the_others);
+	    connections_of_a_killed_process_are_free_for_others);
 	tcase_add_loop_test(look, a_restart_while_nobody_looks_costs_no_query,
 	    0, 2);
 	tcase_add_test(look, a_session_that_the_server_ended_costs_no_query);
-	tcase_add_test(hang, a_slow_query_holds_nobody_back);
+	tcase_add_test(hang, a_slow_query_holds_no_other_query_back);
 	tcase_add_test(hang,
 	    an_endpoint_that_is_slow_everywhere_is_not_ejected);
 	return suite;

@@ -173,7 +173,7 @@ START_TEST(a_refused_copy_leaves_its_connection_in_step)
 }
 END_TEST
 
-START_TEST(nothing_goes_behind_a_copy_in_its_text)
+START_TEST(a_copy_with_more_statements_in_its_text_is_refused)
 {
 	static const char *const many[] = {
 		"copy copied from stdin; select 1",
@@ -239,7 +239,8 @@ copy_refused_suite(void)
 	tcase_set_timeout(step, 100);
 	tcase_add_loop_test(step, a_refused_copy_leaves_its_connection_in_step,
 	    0, CLUSTER_COUNT(refused));
-	tcase_add_test(step, nothing_goes_behind_a_copy_in_its_text);
+	tcase_add_test(step,
+	    a_copy_with_more_statements_in_its_text_is_refused);
 	tcase_add_test(step, a_piece_without_a_pointer_is_refused);
 	return suite;
 }

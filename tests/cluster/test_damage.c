@@ -94,7 +94,7 @@ assert_heals(unsigned char *memory, size_t size, int fill)
 	CLUSTER_WAIT(serves("write"));
 }
 
-START_TEST(all_of_it)
+START_TEST(a_segment_overwritten_as_a_whole_is_mended)
 {
 	pid_t	monitor = cluster_monitor();
 
@@ -108,7 +108,7 @@ START_TEST(all_of_it)
 END_TEST
 
 /* Without a monitor the workers see to it. */
-START_TEST(the_slots)
+START_TEST(a_segment_with_overwritten_slots_is_mended)
 {
 	struct segment	*segment = &cluster.fleet->segment;
 
@@ -120,7 +120,7 @@ START_TEST(the_slots)
 }
 END_TEST
 
-START_TEST(the_endpoints)
+START_TEST(a_segment_with_overwritten_endpoints_is_mended)
 {
 	struct segment	*segment = &cluster.fleet->segment;
 
@@ -140,10 +140,13 @@ damage_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_loop_test(tcase, all_of_it,
+	tcase_add_loop_test(tcase, a_segment_overwritten_as_a_whole_is_mended,
 	    0, CLUSTER_COUNT(fills));
-	tcase_add_loop_test(tcase, the_slots, 0, CLUSTER_COUNT(fills));
-	tcase_add_loop_test(tcase, the_endpoints, 0, CLUSTER_COUNT(fills));
+	tcase_add_loop_test(tcase, a_segment_with_overwritten_slots_is_mended,
+	    0, CLUSTER_COUNT(fills));
+	tcase_add_loop_test(tcase,
+	    a_segment_with_overwritten_endpoints_is_mended, 0,
+	    CLUSTER_COUNT(fills));
 	return suite;
 }
 

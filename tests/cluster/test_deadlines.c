@@ -35,7 +35,7 @@ assert_late(const struct asked *asked, const char *endpoint)
 	ck_assert_ptr_nonnull(strstr(asked->message, "deadline"));
 }
 
-START_TEST(a_deadline_ends_what_was_sent)
+START_TEST(a_deadline_ends_a_query_that_was_sent)
 {
 	const struct mews_query_args late = { .deadline_ms = 100,
 		.sql = "select pg_sleep(0.5)" };
@@ -51,7 +51,7 @@ START_TEST(a_deadline_ends_what_was_sent)
 }
 END_TEST
 
-START_TEST(a_deadline_ends_what_waits)
+START_TEST(a_deadline_ends_a_query_that_waits)
 {
 	const struct mews_query_args args[] = {
 		{ .sql = "select pg_sleep(0.5)", .wait_ms = 10 },
@@ -75,7 +75,7 @@ START_TEST(a_deadline_ends_what_waits)
 }
 END_TEST
 
-START_TEST(a_deadline_ends_what_a_lease_runs)
+START_TEST(a_deadline_ends_a_query_on_a_lease)
 {
 	const struct mews_query_args late = { .deadline_ms = 100,
 		.sql = "select pg_sleep(0.5)" };
@@ -96,7 +96,7 @@ START_TEST(a_deadline_ends_what_a_lease_runs)
 END_TEST
 
 /* One that was lost and waits for a server again. */
-START_TEST(a_deadline_ends_what_waits_again)
+START_TEST(a_deadline_ends_a_lost_read_that_waits_again)
 {
 	static const struct mews_group_config group = { .name = "read",
 		.role = MEWS_GROUP_STANDBY, .connection_count = 1,
@@ -176,10 +176,10 @@ deadlines_suite(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_test(tcase, a_deadline_ends_what_was_sent);
-	tcase_add_test(tcase, a_deadline_ends_what_waits);
-	tcase_add_loop_test(tcase, a_deadline_ends_what_a_lease_runs, 0, 2);
-	tcase_add_test(tcase, a_deadline_ends_what_waits_again);
+	tcase_add_test(tcase, a_deadline_ends_a_query_that_was_sent);
+	tcase_add_test(tcase, a_deadline_ends_a_query_that_waits);
+	tcase_add_loop_test(tcase, a_deadline_ends_a_query_on_a_lease, 0, 2);
+	tcase_add_test(tcase, a_deadline_ends_a_lost_read_that_waits_again);
 	tcase_add_test(tcase, no_deadline_passes_early_or_twice);
 	return suite;
 }

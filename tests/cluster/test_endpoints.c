@@ -227,7 +227,7 @@ reads_after_the_death(void *arg)
 	cluster_close();
 }
 
-START_TEST(whom_one_process_finds_down_all_others_skip)
+START_TEST(a_server_that_one_process_finds_down_is_skipped_by_all)
 {
 	int	said[2], heard[2], ends[2];
 	char	byte;
@@ -370,7 +370,8 @@ endpoints_suite(void)
 	tcase_add_loop_test(writes,
 	    a_primary_that_restarts_loses_no_write_that_was_well, 0,
 	    CLUSTER_COUNT(stops));
-	tcase_add_test(fleet, whom_one_process_finds_down_all_others_skip);
+	tcase_add_test(fleet,
+	    a_server_that_one_process_finds_down_is_skipped_by_all);
 	tcase_add_test(fleet, one_process_probes_at_a_time);
 	tcase_add_test(fleet, a_server_that_hangs_up_on_a_login_is_down);
 	return suite;

@@ -45,7 +45,7 @@ send_next(void *arg, const struct mews_result *result)
 		    send_next, chain, NULL), MEWS_OK);
 }
 
-START_TEST(others_make_progress_during_a_blocking_call)
+START_TEST(other_queries_make_progress_during_a_blocking_call)
 {
 	struct mews_query_args args = { .sql = "select 1" };
 	struct chain	       chain = { .links = 20 };
@@ -72,7 +72,7 @@ START_TEST(a_callback_may_send_the_next_query)
 }
 END_TEST
 
-START_TEST(what_waits_is_served_in_its_order)
+START_TEST(waiting_queries_are_served_in_order)
 {
 	struct mews_query_args	args = { .param_count = 1 };
 	struct asked		asked[100];
@@ -312,7 +312,7 @@ own_value(struct asked *asked, const char *sql)
 	ck_assert_msg(asked->status == MEWS_OK, "%s", asked->message);
 }
 
-START_TEST(what_was_given_up_while_it_waited_is_not_sent)
+START_TEST(a_query_given_up_while_it_waited_is_not_sent)
 {
 	struct asked asked, first, second;
 
@@ -380,14 +380,14 @@ events_suite(void)
 		tcase_set_timeout(cases[i], 180);
 	}
 	tcase_add_test(order,
-	    others_make_progress_during_a_blocking_call);
+	    other_queries_make_progress_during_a_blocking_call);
 	tcase_add_test(order, a_callback_may_send_the_next_query);
-	tcase_add_test(order, what_waits_is_served_in_its_order);
+	tcase_add_test(order, waiting_queries_are_served_in_order);
 	tcase_add_test(ends, a_query_that_waits_can_be_given_up);
 	tcase_add_test(ends, a_query_that_was_sent_can_be_given_up);
 	tcase_add_test(ends, a_name_that_nobody_has_cannot_be_canceled);
 	tcase_add_test(ends, closing_the_pool_ends_everything_once);
-	tcase_add_test(ends, what_was_given_up_while_it_waited_is_not_sent);
+	tcase_add_test(ends, a_query_given_up_while_it_waited_is_not_sent);
 	tcase_add_test(ends, a_host_with_its_own_loop_is_told_what_to_watch);
 	return suite;
 }

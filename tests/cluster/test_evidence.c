@@ -188,7 +188,7 @@ static const struct {
 	{ hangs_and_is_timed, "suspect", "watchdog", DOWN },
 };
 
-START_TEST(what_happens_is_taken_for_what_it_is)
+START_TEST(each_kind_of_failure_is_the_right_evidence)
 {
 	struct asked	asked;
 
@@ -232,7 +232,7 @@ hang_up(void *arg)
 }
 
 /* Hung up during the login; and no way to get there at all. */
-START_TEST(who_is_not_there_is_down_at_once)
+START_TEST(a_server_that_is_not_there_is_down_at_once)
 {
 	static const char *const hosts[] = { "127.0.0.1", "255.255.255.255" };
 	char		conninfo[100];
@@ -280,7 +280,7 @@ START_TEST(a_login_without_an_answer_makes_it_suspect)
 END_TEST
 
 /* An answer, be it unfriendly, is no reason. */
-START_TEST(who_refuses_logins_is_not_down)
+START_TEST(a_server_that_refuses_logins_is_not_down)
 {
 	struct asked	asked;
 
@@ -533,12 +533,12 @@ evidence_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
-	tcase_add_loop_test(tcase, what_happens_is_taken_for_what_it_is,
+	tcase_add_loop_test(tcase, each_kind_of_failure_is_the_right_evidence,
 	    0, (int)CLUSTER_COUNT(rows));
-	tcase_add_loop_test(tcase, who_is_not_there_is_down_at_once,
+	tcase_add_loop_test(tcase, a_server_that_is_not_there_is_down_at_once,
 	    0, 2);
 	tcase_add_test(tcase, a_login_without_an_answer_makes_it_suspect);
-	tcase_add_test(tcase, who_refuses_logins_is_not_down);
+	tcase_add_test(tcase, a_server_that_refuses_logins_is_not_down);
 	tcase_add_loop_test(tcase, a_refusal_on_our_side_is_no_evidence, 0,
 	    (int)CLUSTER_COUNT(demands));
 	tcase_add_test(tcase, a_session_that_idled_too_long_is_no_evidence);

@@ -190,7 +190,7 @@ connections_counted(void)
 	return seen.connections;
 }
 
-START_TEST(what_a_child_does_with_its_copy_does_not_reach_the_parent)
+START_TEST(a_childs_copy_of_a_pool_does_not_harm_the_parent)
 {
 	struct mews_query_args args = { 0 };
 	struct asked	       asked;
@@ -292,7 +292,7 @@ fork_suite(void)
 	tcase_add_checked_fixture(tcase, NULL, cluster_close);
 	tcase_set_timeout(tcase, 180);
 	tcase_add_loop_test(tcase,
-	    what_a_child_does_with_its_copy_does_not_reach_the_parent, 0,
+	    a_childs_copy_of_a_pool_does_not_harm_the_parent, 0,
 	    CLUSTER_COUNT(misuses));
 	tcase_add_test(tcase, a_child_does_not_disturb_logins_under_way);
 	tcase_add_test(tcase, a_child_is_not_joined_by_its_parent);

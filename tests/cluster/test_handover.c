@@ -339,7 +339,7 @@ static const struct {
 	  "relation = 'handover.landed'::regclass" },
 };
 
-START_TEST(what_a_lease_holds_is_let_go_of_at_its_end)
+START_TEST(locks_of_a_lease_are_released_at_its_end)
 {
 	struct mews_lease	*lease;
 	int64_t			 end = cluster_now() + CLUSTER_PATIENCE;
@@ -371,7 +371,7 @@ static const struct {
 	  "truncate handover.keys, handover.gate" },
 };
 
-START_TEST(nobody_gets_a_session_whose_settings_failed)
+START_TEST(a_session_whose_settings_failed_is_not_used)
 {
 	struct mews_lease	*lease;
 	struct asked		 asked;
@@ -408,9 +408,9 @@ handover_suite(void)
 	    CLUSTER_COUNT(partings));
 	tcase_add_checked_fixture(held, made, cluster_close);
 	tcase_set_timeout(held, 100);
-	tcase_add_loop_test(held, what_a_lease_holds_is_let_go_of_at_its_end,
-	    0, CLUSTER_COUNT(holds));
-	tcase_add_loop_test(held, nobody_gets_a_session_whose_settings_failed,
+	tcase_add_loop_test(held, locks_of_a_lease_are_released_at_its_end, 0,
+	    CLUSTER_COUNT(holds));
+	tcase_add_loop_test(held, a_session_whose_settings_failed_is_not_used,
 	    0, CLUSTER_COUNT(gates));
 	return suite;
 }

@@ -183,7 +183,7 @@ heard(void *arg, const struct mews_notification *notification)
 	listening += notification->event == MEWS_NOTIFY_LISTENING;
 }
 
-START_TEST(nonsense_costs_others_nothing)
+START_TEST(a_server_that_talks_nonsense_costs_others_nothing)
 {
 	const struct hostile_answer *row = &rows[_i];
 	struct mews_listener	    *listener = NULL;
@@ -238,7 +238,8 @@ hostile_suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, begin, end);
-	tcase_add_loop_test(tcase, nonsense_costs_others_nothing, 0,
+	tcase_add_loop_test(tcase,
+	    a_server_that_talks_nonsense_costs_others_nothing, 0,
 	    (int)CLUSTER_COUNT(rows));
 	return suite;
 }

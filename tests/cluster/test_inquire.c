@@ -33,7 +33,7 @@ affected(struct mews_lease *lease, const char *sql)
 	return rows;
 }
 
-START_TEST(rows_are_counted)
+START_TEST(affected_rows_are_counted)
 {
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
 
@@ -78,7 +78,7 @@ inquire_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
-	tcase_add_test(tcase, rows_are_counted);
+	tcase_add_test(tcase, affected_rows_are_counted);
 	tcase_add_test(tcase, a_transaction_tells_its_state);
 	return suite;
 }

@@ -58,7 +58,7 @@ START_TEST(a_shared_query_is_interrupted)
 }
 END_TEST
 
-START_TEST(what_a_lease_runs_is_interrupted)
+START_TEST(a_query_on_a_lease_is_interrupted)
 {
 	const struct mews_query_args args = { .sql = SLEEP };
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
@@ -80,7 +80,7 @@ START_TEST(what_a_lease_runs_is_interrupted)
 }
 END_TEST
 
-START_TEST(neighbours_are_not_hit)
+START_TEST(an_interrupt_does_not_hit_neighbours)
 {
 	struct asked	first, second;
 
@@ -98,7 +98,7 @@ START_TEST(neighbours_are_not_hit)
 }
 END_TEST
 
-START_TEST(what_waits_is_given_up)
+START_TEST(a_waiting_query_is_given_up)
 {
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
 	struct asked	   asked;
@@ -115,7 +115,7 @@ END_TEST
 
 /* One that ends while the other session logs in: who comes next does not pay
  * for it. */
-START_TEST(too_late_hits_nobody)
+START_TEST(an_interrupt_that_comes_too_late_hits_no_query)
 {
 	struct asked	late, next;
 
@@ -141,7 +141,7 @@ enum next { NEXT_ON_LEASE, NEXT_LEASE, NEXT_SHARED, NEXT_UNHEARD,
 
 /* One that ends about when the other session asks: whoever has its connection
  * behind its callback, or behind the end of its lease, does not pay for it. */
-START_TEST(whoever_is_behind_a_lease_is_not_hit)
+START_TEST(an_interrupt_does_not_hit_the_next_user_of_a_lease)
 {
 	static const struct mews_query_args innocent = {
 		.sql = "select pg_sleep(0.003)" };
@@ -187,7 +187,7 @@ START_TEST(whoever_is_behind_a_lease_is_not_hit)
 }
 END_TEST
 
-START_TEST(what_is_interrupted_and_given_up_ends_on_the_server)
+START_TEST(a_query_interrupted_and_given_up_ends_on_the_server)
 {
 	const struct mews_query_args args = { .sql = SLEEP };
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
@@ -210,7 +210,7 @@ START_TEST(what_is_interrupted_and_given_up_ends_on_the_server)
 }
 END_TEST
 
-START_TEST(a_pool_can_be_closed_in_between)
+START_TEST(a_pool_can_be_closed_during_an_interrupt)
 {
 	struct asked	asked;
 
@@ -235,15 +235,15 @@ interrupt_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
 	tcase_add_loop_test(tcase, a_shared_query_is_interrupted, 0, 2);
-	tcase_add_loop_test(tcase, what_a_lease_runs_is_interrupted, 0, 2);
-	tcase_add_test(tcase, neighbours_are_not_hit);
-	tcase_add_test(tcase, what_waits_is_given_up);
-	tcase_add_test(tcase, too_late_hits_nobody);
-	tcase_add_loop_test(tcase, whoever_is_behind_a_lease_is_not_hit, 0,
-	    NEXT_COUNT);
+	tcase_add_loop_test(tcase, a_query_on_a_lease_is_interrupted, 0, 2);
+	tcase_add_test(tcase, an_interrupt_does_not_hit_neighbours);
+	tcase_add_test(tcase, a_waiting_query_is_given_up);
+	tcase_add_test(tcase, an_interrupt_that_comes_too_late_hits_no_query);
+	tcase_add_loop_test(tcase,
+	    an_interrupt_does_not_hit_the_next_user_of_a_lease, 0, NEXT_COUNT);
 	tcase_add_test(tcase,
-	    what_is_interrupted_and_given_up_ends_on_the_server);
-	tcase_add_test(tcase, a_pool_can_be_closed_in_between);
+	    a_query_interrupted_and_given_up_ends_on_the_server);
+	tcase_add_test(tcase, a_pool_can_be_closed_during_an_interrupt);
 	return suite;
 }
 

@@ -60,7 +60,7 @@ START_TEST(the_end_of_no_transaction_is_an_error)
 }
 END_TEST
 
-START_TEST(options_of_a_transaction_stay)
+START_TEST(options_of_a_leases_transaction_last_until_its_end)
 {
 	static const struct mews_transaction strict = {
 		.isolation = MEWS_ISOLATION_SERIALIZABLE,
@@ -177,7 +177,7 @@ START_TEST(a_commit_gives_its_position)
 }
 END_TEST
 
-START_TEST(what_cannot_be_done_is_refused)
+START_TEST(arguments_that_fit_no_lease_are_refused)
 {
 	struct mews_lease      *lease = cluster_lease(cluster_group("auto"));
 	struct mews_query_args	args = { .sql = "select 1", .after = 1 };
@@ -244,7 +244,7 @@ ask_by(enum door door, struct mews_lease *lease,
 	}
 }
 
-START_TEST(what_is_asked_for_is_done_or_refused)
+START_TEST(each_argument_is_obeyed_or_refused_at_every_door)
 {
 	struct mews_group *group = cluster_group("auto");
 
@@ -427,7 +427,7 @@ START_TEST(a_lease_after_what_no_monitor_measures_is_refused)
 }
 END_TEST
 
-START_TEST(what_no_monitor_measures_is_told)
+START_TEST(a_wait_for_a_position_without_a_monitor_says_so)
 {
 	const struct mews_query_args args = { .sql = "select 1",
 		.after = UINT64_MAX / 2, .wait_ms = 300 };
@@ -442,7 +442,7 @@ END_TEST
 
 /* Time. */
 
-START_TEST(time_counts_from_the_call)
+START_TEST(a_timeout_counts_from_the_call)
 {
 	struct mews_lease	*lease;
 	struct asked		 asked;
@@ -473,7 +473,7 @@ END_TEST
 
 /* Notifications. */
 
-START_TEST(notifications_do_not_pile_up)
+START_TEST(unread_notifications_take_no_memory)
 {
 	struct mews_lease	*lease = cluster_lease(cluster_group("auto"));
 	long			 before;
@@ -546,29 +546,28 @@ lease_calls_suite(void)
 
 	tcase_add_checked_fixture(calls, made, cluster_close);
 	tcase_set_timeout(calls, 100);
-	tcase_add_loop_test(calls, the_end_of_no_transaction_is_an_error, 0,
-	    2);
-	tcase_add_loop_test(calls, options_of_a_transaction_stay, 0, 2);
+	tcase_add_loop_test(calls, the_end_of_no_transaction_is_an_error, 0, 2);
+	tcase_add_loop_test(calls,
+	    options_of_a_leases_transaction_last_until_its_end, 0, 2);
 	tcase_add_loop_test(calls,
 	    a_copy_by_the_wrong_door_leaves_the_lease_alive, 0, 3);
-	tcase_add_loop_test(calls,
-	    a_source_that_claims_too_much_stores_nothing, 0, 4);
+	tcase_add_loop_test(calls, a_source_that_claims_too_much_stores_nothing,
+	    0, 4);
 	tcase_add_test(calls, a_commit_gives_its_position);
-	tcase_add_test(calls, what_cannot_be_done_is_refused);
+	tcase_add_test(calls, arguments_that_fit_no_lease_are_refused);
 	tcase_add_loop_test(calls,
-	    what_is_asked_for_is_done_or_refused, 0,
+	    each_argument_is_obeyed_or_refused_at_every_door, 0,
 	    (int)CLUSTER_COUNT(asks));
 	tcase_add_test(calls, a_group_that_reads_gives_no_position);
 	tcase_add_test(calls, a_commit_by_hand_gives_its_position);
-	tcase_add_test(calls,
-	    a_position_behind_an_unanswered_begin_is_refused);
-	tcase_add_loop_test(calls, a_commit_by_hand_that_rolls_back_is_told,
-	    0, 3);
-	tcase_add_test(calls, what_no_monitor_measures_is_told);
+	tcase_add_test(calls, a_position_behind_an_unanswered_begin_is_refused);
+	tcase_add_loop_test(calls, a_commit_by_hand_that_rolls_back_is_told, 0,
+	    3);
+	tcase_add_test(calls, a_wait_for_a_position_without_a_monitor_says_so);
 	tcase_add_test(calls,
 	    a_lease_after_what_no_monitor_measures_is_refused);
-	tcase_add_loop_test(calls, time_counts_from_the_call, 0, 3);
-	tcase_add_loop_test(calls, notifications_do_not_pile_up, 0, 2);
+	tcase_add_loop_test(calls, a_timeout_counts_from_the_call, 0, 3);
+	tcase_add_loop_test(calls, unread_notifications_take_no_memory, 0, 2);
 	tcase_add_test(calls, a_turn_serves_who_waited_at_its_beginning);
 	return suite;
 }

@@ -38,7 +38,7 @@ granted(void *arg, struct mews_lease *lease, const struct mews_result *result)
 	*out = lease;
 }
 
-START_TEST(one_that_is_free_is_had_at_once)
+START_TEST(a_free_connection_is_leased_at_once)
 {
 	struct mews_group *group = cluster_group("two");
 	struct mews_lease *lease[3] = { NULL }, *late = NULL;
@@ -65,7 +65,7 @@ START_TEST(one_that_is_free_is_had_at_once)
 }
 END_TEST
 
-START_TEST(one_that_died_is_not_had)
+START_TEST(a_dead_connection_is_not_leased)
 {
 	struct mews_group *group = cluster_group("auto");
 	struct mews_lease *lease = cluster_lease(group);
@@ -83,7 +83,7 @@ END_TEST
 
 /* Transactions. */
 
-START_TEST(a_commit_keeps_and_a_rollback_does_not)
+START_TEST(a_commit_on_a_lease_keeps_and_a_rollback_does_not)
 {
 	struct mews_lease	*lease = cluster_lease(cluster_group("manual"));
 
@@ -370,7 +370,7 @@ END_TEST
 
 /* Sharing. */
 
-START_TEST(nobody_else_runs_on_a_leased_connection)
+START_TEST(no_other_query_runs_on_a_leased_connection)
 {
 	struct mews_group *group = cluster_group("two");
 	struct mews_lease *lease = cluster_lease(group);
@@ -401,7 +401,7 @@ insert_granted(void *arg, struct mews_lease *lease,
 	mews_lease_end(&lease);
 }
 
-START_TEST(leases_and_queries_wait_in_one_line)
+START_TEST(leases_and_queries_wait_in_one_queue)
 {
 	struct mews_group *group = cluster_group("auto");
 	struct mews_lease *held = cluster_lease(group);
@@ -532,7 +532,7 @@ START_TEST(a_lease_whose_connection_died_is_of_no_more_use)
 END_TEST
 
 /* libpq cannot copy in a pipeline; but nobody must hang for it. */
-START_TEST(copy_is_no_query)
+START_TEST(copy_sent_as_a_query_is_refused)
 {
 	static const char *const sql[] = { "copy world to stdout",
 		"copy kept from stdin" };
@@ -560,9 +560,10 @@ leases_suite(void)
 		tcase_add_checked_fixture(cases[i], kept_open, cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
-	tcase_add_test(sharing, one_that_is_free_is_had_at_once);
-	tcase_add_test(sharing, one_that_died_is_not_had);
-	tcase_add_test(transactions, a_commit_keeps_and_a_rollback_does_not);
+	tcase_add_test(sharing, a_free_connection_is_leased_at_once);
+	tcase_add_test(sharing, a_dead_connection_is_not_leased);
+	tcase_add_test(transactions,
+	    a_commit_on_a_lease_keeps_and_a_rollback_does_not);
 	tcase_add_test(transactions,
 	    without_autocommit_each_query_is_in_a_transaction);
 	tcase_add_test(transactions,
@@ -582,14 +583,14 @@ leases_suite(void)
 	tcase_add_test(abandoned, a_lease_in_use_is_not_forgotten);
 	tcase_add_test(abandoned, closing_the_pool_keeps_nothing);
 	tcase_add_test(abandoned, a_killed_process_keeps_nothing);
-	tcase_add_test(sharing, nobody_else_runs_on_a_leased_connection);
-	tcase_add_test(sharing, leases_and_queries_wait_in_one_line);
+	tcase_add_test(sharing, no_other_query_runs_on_a_leased_connection);
+	tcase_add_test(sharing, leases_and_queries_wait_in_one_queue);
 	tcase_add_test(sharing, a_wait_for_a_lease_can_be_given_up);
 	tcase_add_test(sharing, a_query_on_a_lease_can_be_given_up);
 	tcase_add_test(sharing, a_lease_of_a_reader_group_reads);
 	tcase_add_loop_test(lost,
 	    a_lease_whose_connection_died_is_of_no_more_use, 0, 2);
-	tcase_add_loop_test(lost, copy_is_no_query, 0, 2);
+	tcase_add_loop_test(lost, copy_sent_as_a_query_is_refused, 0, 2);
 	return suite;
 }
 

@@ -50,7 +50,7 @@ static const struct {
 /* How the lease ends. */
 enum parting { COMMITTED, OPEN, FAILED, NO_TRANSACTION, PARTINGS };
 
-START_TEST(what_a_lease_leaves_behind_reaches_nobody)
+START_TEST(leftovers_of_a_lease_reach_no_other_user)
 {
 	struct mews_group      *group = cluster_group("auto");
 	struct mews_statement  *statement;
@@ -174,7 +174,7 @@ leftovers_suite(void)
 
 	tcase_add_checked_fixture(left, kept_open, cluster_close);
 	tcase_set_timeout(left, 180);
-	tcase_add_loop_test(left, what_a_lease_leaves_behind_reaches_nobody, 0,
+	tcase_add_loop_test(left, leftovers_of_a_lease_reach_no_other_user, 0,
 	    CLUSTER_COUNT(leaks));
 	tcase_add_test(left, the_session_of_a_harmless_lease_is_kept_as_it_is);
 	tcase_add_test(left, a_statement_may_be_first_used_on_a_lease);

@@ -120,7 +120,7 @@ static const struct {
 	{ 100, true, true },
 };
 
-START_TEST(the_budget_bounds_what_is_sent_again)
+START_TEST(the_retry_budget_bounds_resends)
 {
 	struct mews_group_config group = { .name = "read",
 		.role = MEWS_GROUP_STANDBY, .connection_count = 8,
@@ -228,7 +228,7 @@ kill_reads(void)
 }
 
 /* Connections die over and over, with all reads in flight. */
-START_TEST(a_budget_that_is_used_up_grows_with_the_traffic_alone)
+START_TEST(a_used_up_retry_budget_grows_with_traffic_alone)
 {
 	static const struct mews_group_config group = { .name = "read",
 		.role = MEWS_GROUP_STANDBY, .connection_count = 4,
@@ -321,13 +321,11 @@ limits_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, a_server_that_came_back_gets_its_share_slowly);
-	tcase_add_test(tcase,
-	    too_many_connections_lower_the_limit_for_a_while);
+	tcase_add_test(tcase, too_many_connections_lower_the_limit_for_a_while);
 	tcase_add_test(tcase, a_read_is_not_sent_again_behind_its_deadline);
-	tcase_add_loop_test(tcase, the_budget_bounds_what_is_sent_again, 0,
+	tcase_add_loop_test(tcase, the_retry_budget_bounds_resends, 0,
 	    (int)CLUSTER_COUNT(budgets));
-	tcase_add_test(tcase,
-	    a_budget_that_is_used_up_grows_with_the_traffic_alone);
+	tcase_add_test(tcase, a_used_up_retry_budget_grows_with_traffic_alone);
 	return suite;
 }
 

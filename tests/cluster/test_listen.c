@@ -109,7 +109,7 @@ backends(void)
 	    "where application_name = 'mews:cluster'");
 }
 
-START_TEST(a_message_arrives_with_its_sender)
+START_TEST(a_notification_arrives_with_its_sender)
 {
 	struct ear	ear = { 0 };
 
@@ -129,7 +129,7 @@ START_TEST(a_message_arrives_with_its_sender)
 END_TEST
 
 /* Sent over the pool, and heard by a host that only waits for its query. */
-START_TEST(a_blocking_host_hears)
+START_TEST(a_blocking_host_hears_notifications)
 {
 	struct ear	ear = { 0 };
 	int		pid;
@@ -172,7 +172,7 @@ START_TEST(all_channels_share_one_connection)
 }
 END_TEST
 
-START_TEST(it_counts_at_its_endpoint_and_in_no_group)
+START_TEST(the_listening_connection_counts_in_no_group)
 {
 	struct mews_view_endpoint	seen;
 	struct ear			ear = { 0 };
@@ -265,7 +265,7 @@ START_TEST(channel_names_are_quoted)
 }
 END_TEST
 
-START_TEST(many_messages_keep_their_order)
+START_TEST(many_notifications_keep_their_order)
 {
 	struct ear	ear = { 0 };
 
@@ -302,7 +302,7 @@ START_TEST(a_callback_may_end_and_begin_listeners)
 }
 END_TEST
 
-START_TEST(mistakes_are_told)
+START_TEST(mistakes_of_a_listener_are_told)
 {
 	char			name[MEWS_CHANNEL_MAX + 2];
 	struct mews_listener   *listener;
@@ -360,7 +360,7 @@ misuse(void *arg)
 	mews_pool_close(&cluster.pool);
 }
 
-START_TEST(a_fork_does_not_touch_its_parents_ears)
+START_TEST(a_fork_does_not_touch_its_parents_listeners)
 {
 	struct ear	ear = { 0 };
 
@@ -427,7 +427,7 @@ START_TEST(a_frozen_server_is_left_and_found_again)
 }
 END_TEST
 
-START_TEST(it_follows_the_primary)
+START_TEST(the_listening_connection_follows_the_primary)
 {
 	struct ear	ears[2] = { { 0 } };
 
@@ -488,23 +488,23 @@ listen_suite(void)
 		tcase_add_checked_fixture(cases[i], open_pool, cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
-	tcase_add_test(channels, a_message_arrives_with_its_sender);
-	tcase_add_test(channels, a_blocking_host_hears);
+	tcase_add_test(channels, a_notification_arrives_with_its_sender);
+	tcase_add_test(channels, a_blocking_host_hears_notifications);
 	tcase_add_test(channels, all_channels_share_one_connection);
-	tcase_add_test(channels, it_counts_at_its_endpoint_and_in_no_group);
+	tcase_add_test(channels, the_listening_connection_counts_in_no_group);
 	tcase_add_test(channels, a_channel_may_have_several_listeners);
 	tcase_add_test(channels, a_channel_can_be_listened_to_again);
 	tcase_add_test(channels, channel_names_are_quoted);
-	tcase_add_test(channels, many_messages_keep_their_order);
+	tcase_add_test(channels, many_notifications_keep_their_order);
 	tcase_add_test(ends, a_callback_may_end_and_begin_listeners);
-	tcase_add_test(ends, mistakes_are_told);
+	tcase_add_test(ends, mistakes_of_a_listener_are_told);
 	tcase_add_test(ends, a_listener_outlives_its_pool);
-	tcase_add_test(ends, a_fork_does_not_touch_its_parents_ears);
+	tcase_add_test(ends, a_fork_does_not_touch_its_parents_listeners);
 	tcase_add_test(failover, a_killed_backend_is_replaced_and_told_of);
 	tcase_add_test(failover,
 	    a_listener_begun_while_nobody_is_there_hears_later);
 	tcase_add_test(failover, a_frozen_server_is_left_and_found_again);
-	tcase_add_test(failover, it_follows_the_primary);
+	tcase_add_test(failover, the_listening_connection_follows_the_primary);
 	tcase_add_loop_test(failover, a_name_that_is_none_silences_nobody, 0,
 	    2);
 	return suite;

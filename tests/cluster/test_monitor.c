@@ -53,7 +53,7 @@ open_watched(void)
 	return cluster_watched(groups, CLUSTER_COUNT(groups));
 }
 
-START_TEST(it_measures_every_endpoint)
+START_TEST(the_monitor_measures_every_endpoint)
 {
 	struct mews_view_endpoint	seen;
 	pid_t				pid = open_watched();
@@ -76,7 +76,7 @@ START_TEST(it_measures_every_endpoint)
 END_TEST
 
 /* Killed and reaped; or stopped, and still in its slot. */
-START_TEST(without_it_the_workers_probe)
+START_TEST(without_a_monitor_the_workers_probe)
 {
 	struct mews_view_fleet	fleet;
 	pid_t			pid = open_watched();
@@ -103,7 +103,7 @@ START_TEST(without_it_the_workers_probe)
 END_TEST
 
 /* The monitor's steady look comes only once a minute. */
-START_TEST(it_looks_at_once_at_who_is_suspected)
+START_TEST(the_monitor_probes_a_suspect_at_once)
 {
 	pid_t	pid;
 
@@ -130,7 +130,7 @@ END_TEST
 
 /* A postmaster that stands still accepts, but does not answer; the sessions
  * that there are do. */
-START_TEST(who_lets_nobody_in_is_suspected_and_used)
+START_TEST(a_server_that_rejects_logins_is_suspect_and_used)
 {
 	pid_t	pid = open_watched();
 	char	path[200];
@@ -168,7 +168,7 @@ drain(const char *endpoint, bool drained)
 	ck_assert(cluster_look(endpoint).drained == drained);
 }
 
-START_TEST(what_is_drained_gets_no_work_and_no_query_is_lost)
+START_TEST(a_drained_endpoint_gets_no_work_and_loses_no_query)
 {
 	pid_t	pid = open_watched();
 	int	before, other;
@@ -196,7 +196,7 @@ START_TEST(what_is_drained_gets_no_work_and_no_query_is_lost)
 END_TEST
 
 /* Once there are no connections of a drained one: an idle worker. */
-START_TEST(what_is_drained_is_left_by_an_idle_worker_too)
+START_TEST(an_idle_worker_leaves_a_drained_endpoint_too)
 {
 	pid_t	pid = open_watched();
 
@@ -213,7 +213,7 @@ START_TEST(what_is_drained_is_left_by_an_idle_worker_too)
 END_TEST
 
 /* A login that was on its way, too. */
-START_TEST(what_is_drained_keeps_no_late_login)
+START_TEST(a_drained_endpoint_keeps_no_late_login)
 {
 	pid_t	pid;
 
@@ -302,7 +302,7 @@ count_sleepers(int seconds)
 }
 
 /* Two workers sleep on the same server; only the dead one's is ended. */
-START_TEST(what_a_dead_worker_left_running_is_ended)
+START_TEST(statements_of_a_dead_worker_are_ended)
 {
 	struct asked	mine;
 	pid_t		pid, worker;
@@ -328,7 +328,7 @@ START_TEST(what_a_dead_worker_left_running_is_ended)
 }
 END_TEST
 
-START_TEST(a_name_that_cannot_be_looked_up_blocks_nobody)
+START_TEST(a_name_that_cannot_be_resolved_blocks_no_other_server)
 {
 	int64_t	before, longest = 0;
 	pid_t	pid;
@@ -420,18 +420,19 @@ monitor_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
-	tcase_add_test(tcase, it_measures_every_endpoint);
-	tcase_add_loop_test(tcase, without_it_the_workers_probe, 0, 2);
-	tcase_add_test(tcase, it_looks_at_once_at_who_is_suspected);
-	tcase_add_test(tcase, who_lets_nobody_in_is_suspected_and_used);
+	tcase_add_test(tcase, the_monitor_measures_every_endpoint);
+	tcase_add_loop_test(tcase, without_a_monitor_the_workers_probe, 0, 2);
+	tcase_add_test(tcase, the_monitor_probes_a_suspect_at_once);
+	tcase_add_test(tcase, a_server_that_rejects_logins_is_suspect_and_used);
 	tcase_add_test(tcase,
-	    what_is_drained_gets_no_work_and_no_query_is_lost);
-	tcase_add_test(tcase, what_is_drained_is_left_by_an_idle_worker_too);
-	tcase_add_test(tcase, what_is_drained_keeps_no_late_login);
+	    a_drained_endpoint_gets_no_work_and_loses_no_query);
+	tcase_add_test(tcase, an_idle_worker_leaves_a_drained_endpoint_too);
+	tcase_add_test(tcase, a_drained_endpoint_keeps_no_late_login);
 	tcase_add_loop_test(tcase,
 	    a_standby_behind_the_limit_is_skipped_and_not_down, 0, 2);
-	tcase_add_test(tcase, what_a_dead_worker_left_running_is_ended);
-	tcase_add_test(tcase, a_name_that_cannot_be_looked_up_blocks_nobody);
+	tcase_add_test(tcase, statements_of_a_dead_worker_are_ended);
+	tcase_add_test(tcase,
+	    a_name_that_cannot_be_resolved_blocks_no_other_server);
 	tcase_add_test(tcase, of_two_primaries_the_newer_one_gets_the_writes);
 	return suite;
 }

@@ -129,7 +129,7 @@ START_TEST(a_statement_is_described)
 }
 END_TEST
 
-START_TEST(what_is_described_does_not_run)
+START_TEST(a_described_statement_does_not_run)
 {
 	struct mews_query_args args = {
 		.sql = "insert into t values (1)",
@@ -231,7 +231,7 @@ notices_suite(void)
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
 	tcase_add_test(tcase, notices_are_heard);
 	tcase_add_test(tcase, a_statement_is_described);
-	tcase_add_test(tcase, what_is_described_does_not_run);
+	tcase_add_test(tcase, a_described_statement_does_not_run);
 	tcase_add_test(tcase, texts_are_quoted);
 	tcase_add_test(tcase, names_are_quoted);
 	return suite;

@@ -89,7 +89,7 @@ slot_of(pid_t pid)
 	return NULL;
 }
 
-START_TEST(what_is_not_the_workers_own_is_left_alone)
+START_TEST(sessions_not_of_the_dead_worker_are_left_alone)
 {
 	pid_t	monitor, worker;
 
@@ -192,7 +192,7 @@ orphans_suite(void)
 	TCase	*tcase = unit_case(suite, "orphans");
 
 	tcase_set_timeout(tcase, 180);
-	tcase_add_test(tcase, what_is_not_the_workers_own_is_left_alone);
+	tcase_add_test(tcase, sessions_not_of_the_dead_worker_are_left_alone);
 	tcase_add_test(tcase, a_pool_closed_while_busy_keeps_no_place);
 	tcase_add_test(tcase, a_session_without_a_place_is_ended_as_well);
 	return suite;

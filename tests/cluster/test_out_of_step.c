@@ -134,7 +134,7 @@ streams(const char *group)
 	}
 }
 
-START_TEST(each_query_ends_once)
+START_TEST(each_query_to_a_server_out_of_step_ends_once)
 {
 	made(scripts[_i]);
 	among_others("write");
@@ -160,8 +160,8 @@ out_of_step_suite(void)
 
 	tcase_add_checked_fixture(once, NULL, undone);
 	tcase_set_timeout(once, 60);
-	tcase_add_loop_test(once, each_query_ends_once, 0,
-	    CLUSTER_COUNT(scripts));
+	tcase_add_loop_test(once, each_query_to_a_server_out_of_step_ends_once,
+	    0, CLUSTER_COUNT(scripts));
 	return suite;
 }
 

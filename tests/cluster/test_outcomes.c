@@ -213,7 +213,7 @@ START_TEST(a_position_that_is_lost_leaves_the_write_well)
 }
 END_TEST
 
-START_TEST(canceled_names_the_server_if_there_is_one)
+START_TEST(a_canceled_query_names_its_server_if_it_was_sent)
 {
 	struct mews_group      *group = cluster_group("write");
 	struct asked		sent, waits, closed;
@@ -254,7 +254,7 @@ begin_again(void *arg, const struct mews_result *result)
 	ck_assert_int_eq(mews_query_cancel(cluster.pool, id), MEWS_OK);
 }
 
-START_TEST(canceled_in_a_callback_is_the_next_turns)
+START_TEST(a_query_canceled_in_a_callback_ends_in_the_next_turn)
 {
 	struct mews_query_args	args = { .sql = "select 1" };
 	struct asked		asked = { 0 };
@@ -321,7 +321,7 @@ static const struct {
 	{ MEWS_PARTLY, false, false }, { MEWS_TOO_LARGE, false, false },
 };
 
-START_TEST(each_status_answers_the_first_question)
+START_TEST(each_status_says_whether_a_query_may_be_sent_again)
 {
 	for (size_t i = 0; i < CLUSTER_COUNT(answers); i++) {
 		ck_assert_uint_eq(answers[i].status, i);
@@ -350,14 +350,15 @@ outcomes_suite(void)
 	tcase_add_loop_test(tcase,
 	    an_error_says_whether_something_may_have_stayed, 0,
 	    (int)CLUSTER_COUNT(errors));
-	tcase_add_loop_test(tcase,
-	    an_error_behind_a_begin_as_sql_left_nothing, 0,
-	    (int)CLUSTER_COUNT(errors));
+	tcase_add_loop_test(tcase, an_error_behind_a_begin_as_sql_left_nothing,
+	    0, (int)CLUSTER_COUNT(errors));
 	tcase_add_test(tcase, a_position_that_is_lost_leaves_the_write_well);
-	tcase_add_test(tcase, canceled_names_the_server_if_there_is_one);
-	tcase_add_test(tcase, canceled_in_a_callback_is_the_next_turns);
+	tcase_add_test(tcase, a_canceled_query_names_its_server_if_it_was_sent);
+	tcase_add_test(tcase,
+	    a_query_canceled_in_a_callback_ends_in_the_next_turn);
 	tcase_add_test(tcase, a_message_is_one_line);
-	tcase_add_test(tcase, each_status_answers_the_first_question);
+	tcase_add_test(tcase,
+	    each_status_says_whether_a_query_may_be_sent_again);
 	return suite;
 }
 

@@ -177,7 +177,7 @@ START_TEST(while_standbys_lag_a_lease_is_of_the_primary_or_waits)
 }
 END_TEST
 
-START_TEST(while_standbys_lag_the_others_wait)
+START_TEST(while_standbys_lag_groups_of_standbys_wait)
 {
 	struct mews_query_args	args;
 	struct asked		asked;
@@ -202,7 +202,7 @@ START_TEST(while_standbys_lag_the_others_wait)
 }
 END_TEST
 
-START_TEST(who_waits_in_vain_is_told_in_time)
+START_TEST(a_wait_in_vain_for_a_position_ends_in_time)
 {
 	struct mews_query_args	args;
 	struct asked		asked;
@@ -313,7 +313,7 @@ assert_no_verdict(void)
 
 /* A read that waits for the frozen server is answered after the verdict on it,
  * at the earliest: one that is answered before did not wait. */
-START_TEST(a_hedged_read_does_not_wait_for_who_hangs)
+START_TEST(a_hedged_read_does_not_wait_for_a_frozen_server)
 {
 	int	frozen = freeze_b_below(_i == 0 ? "hedged" : "auto");
 
@@ -371,14 +371,14 @@ positions_suite(void)
 	    while_standbys_lag_a_lease_is_of_the_primary_or_waits);
 	tcase_add_test(tcase,
 	    while_standbys_lag_the_primary_serves_those_who_may_use_it);
-	tcase_add_test(tcase, while_standbys_lag_the_others_wait);
-	tcase_add_test(tcase, who_waits_in_vain_is_told_in_time);
+	tcase_add_test(tcase, while_standbys_lag_groups_of_standbys_wait);
+	tcase_add_test(tcase, a_wait_in_vain_for_a_position_ends_in_time);
 
 	tcase = unit_case(suite, "hedges");
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin_late, end);
 	tcase_add_loop_test(tcase,
-	    a_hedged_read_does_not_wait_for_who_hangs, 0, 2);
+	    a_hedged_read_does_not_wait_for_a_frozen_server, 0, 2);
 	tcase_add_test(tcase, the_later_of_two_answers_does_no_harm);
 
 	tcase = unit_case(suite, "no hedges");

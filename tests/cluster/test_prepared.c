@@ -153,7 +153,7 @@ static const struct {
 	  "alter table typed alter x type text", "two" },
 };
 
-START_TEST(a_statement_follows_its_types)
+START_TEST(a_statement_follows_a_change_of_its_columns_types)
 {
 	struct mews_lease	*lease;
 	struct asked		 asked;
@@ -175,7 +175,7 @@ START_TEST(a_statement_follows_its_types)
 }
 END_TEST
 
-START_TEST(all_in_flight_follow_their_types)
+START_TEST(all_queries_in_flight_follow_a_change_of_types)
 {
 	const struct mews_param		 param =
 	    mews_param_text(changed[_i].after);
@@ -201,7 +201,7 @@ START_TEST(all_in_flight_follow_their_types)
 }
 END_TEST
 
-START_TEST(on_a_lease_it_is_told_once)
+START_TEST(on_a_lease_a_change_of_types_is_told_once)
 {
 	struct mews_lease	*lease = cluster_lease(cluster_group("write"));
 	struct asked		 asked;
@@ -220,7 +220,7 @@ START_TEST(on_a_lease_it_is_told_once)
 }
 END_TEST
 
-START_TEST(bad_input_does_not_run_twice_for_ever)
+START_TEST(a_parameter_that_cannot_be_read_is_not_resent_for_ever)
 {
 	struct asked	asked;
 
@@ -255,7 +255,7 @@ static const struct {
 	  "perform nosuchf(1); end $$", NULL, "42883" },
 };
 
-START_TEST(what_committed_does_not_run_twice)
+START_TEST(a_statement_that_committed_does_not_run_twice)
 {
 	struct asked	asked;
 
@@ -345,7 +345,7 @@ send_on(struct mews_lease *lease, struct asked *asked)
 	    NULL), MEWS_OK);
 }
 
-START_TEST(what_failed_to_be_prepared_is_not_used)
+START_TEST(a_statement_that_failed_to_be_prepared_is_not_used)
 {
 	struct mews_lease		*lease =
 	    cluster_lease(cluster_group("write"));
@@ -389,7 +389,7 @@ START_TEST(bad_sql_says_so_each_time)
 }
 END_TEST
 
-START_TEST(what_was_prepared_in_a_flight_is_used)
+START_TEST(a_statement_prepared_in_flight_is_used)
 {
 	struct mews_lease	*lease = cluster_lease(cluster_group("write"));
 	struct asked		 asked[3], done = { 0 };
@@ -444,7 +444,7 @@ START_TEST(the_same_sql_is_prepared_once)
 }
 END_TEST
 
-START_TEST(what_was_dropped_is_forgotten)
+START_TEST(dropped_statements_are_forgotten_by_servers)
 {
 	struct mews_statement *again;
 
@@ -488,7 +488,7 @@ START_TEST(a_query_outlives_its_statement)
 }
 END_TEST
 
-START_TEST(a_lease_keeps_what_was_dropped_until_it_ends)
+START_TEST(a_lease_keeps_dropped_statements_until_it_ends)
 {
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
 
@@ -517,26 +517,28 @@ prepared_suite(void)
 	tcase_add_test(all, a_failed_transaction_leaves_no_statement_behind);
 	tcase_add_loop_test(all, a_statement_that_was_removed_works, 0,
 	    CLUSTER_COUNT(removals));
-	tcase_add_loop_test(all, a_statement_follows_its_types, 0,
+	tcase_add_loop_test(all,
+	    a_statement_follows_a_change_of_its_columns_types, 0,
 	    CLUSTER_COUNT(changed));
-	tcase_add_loop_test(all, all_in_flight_follow_their_types, 0,
+	tcase_add_loop_test(all, all_queries_in_flight_follow_a_change_of_types,
+	    0, CLUSTER_COUNT(changed));
+	tcase_add_loop_test(all, on_a_lease_a_change_of_types_is_told_once, 0,
 	    CLUSTER_COUNT(changed));
-	tcase_add_loop_test(all, on_a_lease_it_is_told_once, 0,
-	    CLUSTER_COUNT(changed));
-	tcase_add_test(all, bad_input_does_not_run_twice_for_ever);
-	tcase_add_loop_test(all, what_committed_does_not_run_twice,
+	tcase_add_test(all,
+	    a_parameter_that_cannot_be_read_is_not_resent_for_ever);
+	tcase_add_loop_test(all, a_statement_that_committed_does_not_run_twice,
 	    0, CLUSTER_COUNT(halves));
 	tcase_add_test(all, a_state_that_sql_raised_removes_nothing);
 	tcase_add_test(all, a_removal_that_was_not_seen_is_mended);
 	tcase_add_loop_test(all, nothing_is_sent_into_a_failed_transaction, 0,
 	    3);
-	tcase_add_test(all, what_failed_to_be_prepared_is_not_used);
+	tcase_add_test(all, a_statement_that_failed_to_be_prepared_is_not_used);
 	tcase_add_test(all, bad_sql_says_so_each_time);
-	tcase_add_test(all, what_was_prepared_in_a_flight_is_used);
+	tcase_add_test(all, a_statement_prepared_in_flight_is_used);
 	tcase_add_test(all, the_same_sql_is_prepared_once);
-	tcase_add_test(all, what_was_dropped_is_forgotten);
+	tcase_add_test(all, dropped_statements_are_forgotten_by_servers);
 	tcase_add_test(all, a_query_outlives_its_statement);
-	tcase_add_test(all, a_lease_keeps_what_was_dropped_until_it_ends);
+	tcase_add_test(all, a_lease_keeps_dropped_statements_until_it_ends);
 	return suite;
 }
 

@@ -499,7 +499,7 @@ static const char *const session_sql[] = {
 	"CREATE LOCAL TEMPORARY TABLE x ()",
 };
 
-START_TEST(what_is_about_the_session_is_refused)
+START_TEST(sql_about_the_session_is_refused)
 {
 	struct mews_query_args args[2] = { 0 };
 	struct asked	       asked = { 0 };
@@ -590,7 +590,7 @@ queries_suite(void)
 	tcase_add_test(writes, a_write_is_well_only_once_it_is_committed);
 	tcase_add_test(writes, a_row_lock_ends_with_its_query);
 	tcase_add_test(writes, a_reader_group_cannot_write);
-	tcase_add_loop_test(refused, what_is_about_the_session_is_refused, 0,
+	tcase_add_loop_test(refused, sql_about_the_session_is_refused, 0,
 	    CLUSTER_COUNT(session_sql));
 	tcase_add_test(refused, a_blocking_call_inside_a_callback_is_refused);
 	return suite;

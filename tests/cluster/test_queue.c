@@ -69,7 +69,7 @@ fill(const char *group, int32_t size)
 	return n;
 }
 
-START_TEST(what_waits_takes_no_more_than_queue_memory)
+START_TEST(waiting_queries_take_no_more_than_queue_memory)
 {
 	struct asked	busy;
 
@@ -110,7 +110,7 @@ queue_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, NULL, cluster_close);
 	tcase_add_test(tcase, twenty_thousand_queries_may_wait);
-	tcase_add_test(tcase, what_waits_takes_no_more_than_queue_memory);
+	tcase_add_test(tcase, waiting_queries_take_no_more_than_queue_memory);
 	return suite;
 }
 

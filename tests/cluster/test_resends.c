@@ -316,7 +316,7 @@ are_answered(const struct load *load, int id)
 
 /* A connection that lost an answer, or a piece of one, is silent; its server
  * is well, and others are answered, or have nothing to say. */
-START_TEST(no_read_waits_for_a_connection_that_is_deaf)
+START_TEST(no_read_waits_for_a_connection_that_does_not_answer)
 {
 	static const struct mews_group_config group = { .name = "deaf",
 		.connection_count = 3, .min_connections = 3,
@@ -350,7 +350,7 @@ END_TEST
 
 /* A read and its twin may both be unheard; query_timeout bounds their wait,
  * and the connections are lost with it. */
-START_TEST(two_deaf_connections_of_three_hold_nobody_for_ever)
+START_TEST(two_silent_connections_of_three_hold_no_query_for_ever)
 {
 	static const struct mews_group_config group = { .name = "deaf",
 		.connection_count = 3, .min_connections = 3,
@@ -408,9 +408,9 @@ resends_suite(void)
 	tcase_set_timeout(deaf_case, 100);
 	tcase_add_checked_fixture(deaf_case, settle, thaw);
 	tcase_add_loop_test(deaf_case,
-	    no_read_waits_for_a_connection_that_is_deaf, 0, 4);
+	    no_read_waits_for_a_connection_that_does_not_answer, 0, 4);
 	tcase_add_test(deaf_case,
-	    two_deaf_connections_of_three_hold_nobody_for_ever);
+	    two_silent_connections_of_three_hold_no_query_for_ever);
 
 	tcase_set_timeout(death_case, 100);
 	tcase_add_checked_fixture(death_case, settle, cluster_close);

@@ -51,7 +51,7 @@ is(const char *endpoint, const char *state, const char *role)
 	    strcmp(cluster_role(endpoint), role) == 0;
 }
 
-START_TEST(each_role_is_served_by_its_own)
+START_TEST(each_role_is_served_by_servers_of_that_role)
 {
 	static const struct {
 		const char *group;
@@ -196,7 +196,7 @@ START_TEST(writes_go_to_the_one_that_was_promoted)
 END_TEST
 
 /* No session is open on a standby, so none can tell. */
-START_TEST(a_promotion_is_found_where_nobody_reads)
+START_TEST(a_promotion_is_found_by_a_pool_that_only_writes)
 {
 	cluster_open(&groups[1], 1);
 	load_start(load, "primary", "insert into moved values ($1)");
@@ -254,12 +254,12 @@ roles_suite(void)
 	tcase_add_checked_fixture(unseen, make_load, end);
 	tcase_set_timeout(promotion, 180);
 	tcase_set_timeout(unseen, 180);
-	tcase_add_test(routing, each_role_is_served_by_its_own);
+	tcase_add_test(routing, each_role_is_served_by_servers_of_that_role);
 	tcase_add_test(routing, a_preferred_standby_is_replaced_by_the_primary);
 	tcase_add_test(routing, a_group_of_standbys_never_asks_the_primary);
 	tcase_add_test(routing, a_primary_that_turns_read_only_gets_no_writes);
 	tcase_add_test(promotion, writes_go_to_the_one_that_was_promoted);
-	tcase_add_test(unseen, a_promotion_is_found_where_nobody_reads);
+	tcase_add_test(unseen, a_promotion_is_found_by_a_pool_that_only_writes);
 	tcase_add_test(unseen,
 	    a_promotion_is_found_before_the_next_steady_look);
 	return suite;

@@ -136,7 +136,7 @@ server_waits(const char *pid)
 #define MILLION "select generate_series(1, 1000000), repeat('x', 500)"
 #define ENOUGH	"select generate_series(1, 200000), repeat('x', 500)"
 
-START_TEST(half_a_gigabyte_takes_no_memory)
+START_TEST(a_stream_of_half_a_gigabyte_takes_little_memory)
 {
 	struct stream	stream = { .rss = resident() };
 
@@ -153,7 +153,7 @@ START_TEST(half_a_gigabyte_takes_no_memory)
 END_TEST
 
 /* A host that pauses at every row must not make libpq read ahead. */
-START_TEST(a_host_that_often_pauses_takes_no_memory_either)
+START_TEST(a_stream_that_is_often_paused_takes_little_memory)
 {
 	struct stream	stream = { .pause_at = 2, .rss = resident() };
 
@@ -241,7 +241,7 @@ START_TEST(a_stopped_stream_leaves_the_lease_usable)
 }
 END_TEST
 
-START_TEST(an_error_in_the_middle_is_the_end)
+START_TEST(an_error_in_the_middle_ends_a_stream)
 {
 	struct stream	stream = { 0 };
 	struct asked	asked;
@@ -264,7 +264,7 @@ START_TEST(an_error_in_the_middle_is_the_end)
 END_TEST
 
 /* A stream's rows were seen, and yet its commit failed. */
-START_TEST(a_commit_that_fails_is_the_end)
+START_TEST(a_commit_that_fails_ends_a_stream_with_its_error)
 {
 	struct stream	stream = { 0 };
 
@@ -340,7 +340,7 @@ START_TEST(a_statement_streams_with_parameters_in_binary)
 }
 END_TEST
 
-START_TEST(what_cannot_run_has_no_rows)
+START_TEST(a_stream_that_cannot_run_has_no_rows)
 {
 	struct mews_query_args	args = { .sql = "select nothing" };
 	struct mews_lease      *lease = cluster_lease(cluster_group("write"));
@@ -501,7 +501,7 @@ START_TEST(a_slow_stream_is_not_forgotten)
 }
 END_TEST
 
-START_TEST(the_server_ends_what_takes_too_long)
+START_TEST(the_server_ends_a_stream_that_takes_too_long)
 {
 	struct stream	stream = { 0 };
 
@@ -525,24 +525,23 @@ rows_suite(void)
 		tcase_add_checked_fixture(cases[i], open_pool, cluster_close);
 		tcase_set_timeout(cases[i], 180);
 	}
-	tcase_add_test(flow, half_a_gigabyte_takes_no_memory);
-	tcase_add_test(flow, a_host_that_often_pauses_takes_no_memory_either);
+	tcase_add_test(flow, a_stream_of_half_a_gigabyte_takes_little_memory);
+	tcase_add_test(flow, a_stream_that_is_often_paused_takes_little_memory);
 	tcase_add_test(flow, a_paused_stream_stops_the_server);
 	tcase_add_test(flow, a_stream_can_be_paused_from_outside);
 	tcase_add_test(flow, a_stopped_stream_leaves_the_lease_usable);
 	tcase_add_test(flow, streams_and_queries_share_a_flight);
 	tcase_add_test(flow, a_statement_streams_with_parameters_in_binary);
-	tcase_add_test(flow, what_cannot_run_has_no_rows);
-	tcase_add_test(ends, an_error_in_the_middle_is_the_end);
-	tcase_add_test(ends, a_commit_that_fails_is_the_end);
+	tcase_add_test(flow, a_stream_that_cannot_run_has_no_rows);
+	tcase_add_test(ends, an_error_in_the_middle_ends_a_stream);
+	tcase_add_test(ends, a_commit_that_fails_ends_a_stream_with_its_error);
 	tcase_add_loop_test(ends, a_lease_that_ends_ends_its_streams, 0, 3);
 	tcase_add_loop_test(ends, a_stream_can_be_given_up, 0, 2);
-	tcase_add_loop_test(ends, a_stream_whose_connection_dies_is_lost, 0,
-	    2);
+	tcase_add_loop_test(ends, a_stream_whose_connection_dies_is_lost, 0, 2);
 	tcase_add_test(ends, closing_the_pool_ends_a_stream);
 	tcase_add_test(ends, a_forgotten_pause_gives_the_connection_back);
 	tcase_add_test(ends, a_slow_stream_is_not_forgotten);
-	tcase_add_test(ends, the_server_ends_what_takes_too_long);
+	tcase_add_test(ends, the_server_ends_a_stream_that_takes_too_long);
 	return suite;
 }
 

@@ -75,7 +75,7 @@ check_lease(void)
 	ck_assert_str_eq(asked.value, "42");
 }
 
-START_TEST(each_statement_is_answered)
+START_TEST(each_statement_of_a_script_is_answered)
 {
 	ck_assert_int_eq(script("insert into scripted values (1), (2); "
 	    "select 'a;b' -- one; more\n; ; update scripted set id = 3; "
@@ -86,7 +86,7 @@ START_TEST(each_statement_is_answered)
 }
 END_TEST
 
-START_TEST(an_error_undoes_all)
+START_TEST(an_error_undoes_the_whole_script)
 {
 	ck_assert_int_eq(script("insert into scripted values (1); "
 	    "select 1/0; insert into scripted values (2)"), MEWS_SQL);
@@ -96,7 +96,7 @@ START_TEST(an_error_undoes_all)
 }
 END_TEST
 
-START_TEST(an_error_behind_a_commit_is_told)
+START_TEST(a_script_that_fails_behind_a_commit_says_so)
 {
 	ck_assert_int_eq(script("begin; insert into scripted values (1); "
 	    "commit; insert into scripted values (2); select 1/0"),
@@ -109,7 +109,7 @@ START_TEST(an_error_behind_a_commit_is_told)
 }
 END_TEST
 
-START_TEST(a_transaction_may_go_on_behind_it)
+START_TEST(a_transaction_may_go_on_behind_a_script)
 {
 	ck_assert_int_eq(script("begin; insert into scripted values (1)"),
 	    MEWS_OK);
@@ -120,7 +120,7 @@ START_TEST(a_transaction_may_go_on_behind_it)
 }
 END_TEST
 
-START_TEST(it_is_a_part_of_the_leases_transaction)
+START_TEST(a_script_is_a_part_of_the_leases_transaction)
 {
 	mews_lease_end(&lease);
 	lease = cluster_lease(cluster_group("manual"));
@@ -132,7 +132,7 @@ START_TEST(it_is_a_part_of_the_leases_transaction)
 }
 END_TEST
 
-START_TEST(what_it_left_reaches_nobody)
+START_TEST(leftovers_of_a_script_reach_no_other_user)
 {
 	ck_assert_int_eq(script("set work_mem = '3MB'; "
 	    "create temp table mine (id int); listen somewhere"), MEWS_OK);
@@ -144,7 +144,7 @@ START_TEST(what_it_left_reaches_nobody)
 }
 END_TEST
 
-START_TEST(nothing_else_goes_meanwhile)
+START_TEST(no_other_query_is_sent_during_a_script)
 {
 	const struct mews_query_args args = { .sql = "select 1" };
 	struct asked	asked = { 0 }, other = { 0 };
@@ -162,7 +162,7 @@ START_TEST(nothing_else_goes_meanwhile)
 }
 END_TEST
 
-START_TEST(copy_is_refused)
+START_TEST(copy_in_a_script_is_refused)
 {
 	ck_assert_int_eq(script("select 1; copy scripted from stdin; "
 	    "select 2"), MEWS_SQL);
@@ -173,7 +173,7 @@ START_TEST(copy_is_refused)
 }
 END_TEST
 
-START_TEST(mistakes_are_refused)
+START_TEST(mistakes_around_a_script_are_refused)
 {
 	struct mews_result	*result;
 
@@ -187,7 +187,7 @@ START_TEST(mistakes_are_refused)
 }
 END_TEST
 
-START_TEST(it_can_be_interrupted)
+START_TEST(a_script_can_be_interrupted)
 {
 	struct asked	asked = { 0 };
 
@@ -212,16 +212,16 @@ scripts_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, end);
-	tcase_add_test(tcase, each_statement_is_answered);
-	tcase_add_test(tcase, an_error_undoes_all);
-	tcase_add_test(tcase, an_error_behind_a_commit_is_told);
-	tcase_add_test(tcase, a_transaction_may_go_on_behind_it);
-	tcase_add_test(tcase, it_is_a_part_of_the_leases_transaction);
-	tcase_add_test(tcase, what_it_left_reaches_nobody);
-	tcase_add_test(tcase, nothing_else_goes_meanwhile);
-	tcase_add_test(tcase, copy_is_refused);
-	tcase_add_test(tcase, mistakes_are_refused);
-	tcase_add_test(tcase, it_can_be_interrupted);
+	tcase_add_test(tcase, each_statement_of_a_script_is_answered);
+	tcase_add_test(tcase, an_error_undoes_the_whole_script);
+	tcase_add_test(tcase, a_script_that_fails_behind_a_commit_says_so);
+	tcase_add_test(tcase, a_transaction_may_go_on_behind_a_script);
+	tcase_add_test(tcase, a_script_is_a_part_of_the_leases_transaction);
+	tcase_add_test(tcase, leftovers_of_a_script_reach_no_other_user);
+	tcase_add_test(tcase, no_other_query_is_sent_during_a_script);
+	tcase_add_test(tcase, copy_in_a_script_is_refused);
+	tcase_add_test(tcase, mistakes_around_a_script_are_refused);
+	tcase_add_test(tcase, a_script_can_be_interrupted);
 	return suite;
 }
 

@@ -227,7 +227,7 @@ START_TEST(equal_servers_have_equal_parts)
 }
 END_TEST
 
-START_TEST(who_comes_back_has_an_equal_part_again)
+START_TEST(a_server_that_came_back_has_an_equal_part_again)
 {
 	uint32_t connection_count = connection_counts[_i];
 	int64_t	 up;
@@ -259,7 +259,7 @@ drain(const char *endpoint, bool drained)
 	    endpoint, drained, &error) == MEWS_OK, "%s", error.message);
 }
 
-START_TEST(who_is_drained_leaves_its_part_to_the_others)
+START_TEST(a_drained_server_leaves_its_part_to_the_others)
 {
 	uint32_t connection_count = connection_counts[_i];
 	int64_t	 since;
@@ -278,7 +278,7 @@ START_TEST(who_is_drained_leaves_its_part_to_the_others)
 }
 END_TEST
 
-START_TEST(parts_are_as_the_weights)
+START_TEST(queries_are_spread_by_the_weights)
 {
 	static const uint32_t uneven[3] = { 3, 1, 2 };
 
@@ -290,7 +290,7 @@ START_TEST(parts_are_as_the_weights)
 }
 END_TEST
 
-START_TEST(connections_are_as_the_weights)
+START_TEST(connections_are_spread_by_the_weights)
 {
 	static const uint32_t uneven[3] = { 2, 1, 1 };
 
@@ -371,11 +371,11 @@ shares_suite(void)
 	tcase_add_loop_test(steady, equal_servers_have_equal_parts, 0,
 	    counts_end);
 	tcase_add_loop_test(moved,
-	    who_comes_back_has_an_equal_part_again, 0, counts_end);
+	    a_server_that_came_back_has_an_equal_part_again, 0, counts_end);
 	tcase_add_loop_test(moved,
-	    who_is_drained_leaves_its_part_to_the_others, 0, counts_end);
-	tcase_add_test(weighted, parts_are_as_the_weights);
-	tcase_add_test(weighted, connections_are_as_the_weights);
+	    a_drained_server_leaves_its_part_to_the_others, 0, counts_end);
+	tcase_add_test(weighted, queries_are_spread_by_the_weights);
+	tcase_add_test(weighted, connections_are_spread_by_the_weights);
 	tcase_add_test(burst, a_burst_is_spread_over_the_connections);
 	return suite;
 }

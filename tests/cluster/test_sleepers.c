@@ -197,7 +197,7 @@ START_TEST(quick_reads_do_not_wait_behind_sleepers)
 }
 END_TEST
 
-START_TEST(nor_on_the_only_server_without_statements)
+START_TEST(quick_reads_do_not_wait_on_the_only_server)
 {
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_PRIMARY, .connection_count = 4 });
@@ -205,7 +205,7 @@ START_TEST(nor_on_the_only_server_without_statements)
 }
 END_TEST
 
-START_TEST(nor_without_batches)
+START_TEST(quick_reads_do_not_wait_without_batches)
 {
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_ANY, .connection_count = 4,
@@ -215,7 +215,7 @@ START_TEST(nor_without_batches)
 }
 END_TEST
 
-START_TEST(nor_behind_those_that_only_a_parameter_makes_slow)
+START_TEST(quick_reads_do_not_wait_for_a_slow_parameter)
 {
 	open_load(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_ANY, .connection_count = 8,
@@ -229,7 +229,7 @@ START_TEST(nor_behind_those_that_only_a_parameter_makes_slow)
 END_TEST
 
 /* All are sent in one turn, to one connection; the third is long. */
-START_TEST(reads_that_are_held_up_overtake)
+START_TEST(reads_behind_a_slow_one_move_to_other_connections)
 {
 	static struct asked asked[6]; /* the last one ends with the pool */
 
@@ -269,13 +269,14 @@ sleepers_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, cluster_repair, cluster_close);
 	tcase_add_test(tcase, quick_reads_do_not_wait_behind_sleepers);
-	tcase_add_test(tcase, nor_on_the_only_server_without_statements);
-	tcase_add_test(tcase, nor_without_batches);
+	tcase_add_test(tcase, quick_reads_do_not_wait_on_the_only_server);
+	tcase_add_test(tcase, quick_reads_do_not_wait_without_batches);
 	tcase_set_timeout(naps_case, 180);
 	tcase_add_checked_fixture(naps_case, cluster_repair, cluster_close);
-	tcase_add_test(naps_case, reads_that_are_held_up_overtake);
+	tcase_add_test(naps_case,
+	    reads_behind_a_slow_one_move_to_other_connections);
 	tcase_add_loop_test(naps_case,
-	    nor_behind_those_that_only_a_parameter_makes_slow, 0, 2);
+	    quick_reads_do_not_wait_for_a_slow_parameter, 0, 2);
 	return suite;
 }
 

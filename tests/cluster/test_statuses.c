@@ -285,7 +285,7 @@ START_TEST(overload_names_the_counts)
 }
 END_TEST
 
-START_TEST(waited_was_never_sent)
+START_TEST(waited_means_never_sent)
 {
 	struct mews_query_args args = { .sql = "insert into truth values (9)",
 		.wait_ms = 100 };
@@ -330,7 +330,7 @@ END_TEST
 
 /* TIMEOUT. */
 
-START_TEST(timeout_did_not_commit)
+START_TEST(timeout_means_not_committed)
 {
 	struct asked	asked;
 	char		before[20];
@@ -578,12 +578,11 @@ statuses_suite(void)
 	tcase_add_test(unavailable, a_wrong_database_is_named);
 	tcase_add_test(unavailable, a_wrong_password_is_told);
 	tcase_add_test(unavailable, a_session_that_cannot_begin_is_explained);
-	tcase_add_test(unavailable,
-	    a_session_begins_with_what_was_configured);
+	tcase_add_test(unavailable, a_session_begins_with_what_was_configured);
 	tcase_add_test(wait, overload_names_the_counts);
-	tcase_add_test(wait, waited_was_never_sent);
+	tcase_add_test(wait, waited_means_never_sent);
 	tcase_add_test(wait, a_lease_that_nobody_returns_is_waited_for_in_vain);
-	tcase_add_test(timeout, timeout_did_not_commit);
+	tcase_add_test(timeout, timeout_means_not_committed);
 	tcase_add_test(timeout, timeout_undoes_its_transaction);
 	tcase_add_test(lost, lost_may_mean_not_committed);
 	tcase_add_test(lost, lost_may_mean_committed);

@@ -121,7 +121,7 @@ check_options(const char *group, size_t row)
 	mews_lease_end(&lease);
 }
 
-START_TEST(options_reach_the_server)
+START_TEST(options_of_a_transaction_reach_the_server)
 {
 	check_options("write", (size_t)_i);
 	check_options("manual", (size_t)_i);
@@ -148,7 +148,7 @@ END_TEST
 
 /* A standby cannot do it: said by the first query, and what was sent behind
  * it runs no more than that one. */
-START_TEST(options_refused_by_the_server_run_nothing)
+START_TEST(options_that_the_server_refuses_run_nothing)
 {
 	const struct mews_transaction options = {
 		.isolation = MEWS_ISOLATION_SERIALIZABLE,
@@ -174,7 +174,7 @@ START_TEST(options_refused_by_the_server_run_nothing)
 }
 END_TEST
 
-START_TEST(options_that_are_none_are_refused)
+START_TEST(unknown_options_of_a_transaction_are_refused)
 {
 	const struct mews_transaction bad[] = {
 		{ .isolation = (enum mews_isolation)4 },
@@ -422,7 +422,7 @@ END_TEST
 
 /* Only the host's SQL leaves anything behind: what was prepared on the
  * connection is there for the next user. */
-START_TEST(transactions_alone_cost_no_reset)
+START_TEST(a_lease_with_transactions_alone_costs_no_reset)
 {
 	struct mews_group      *group = cluster_group("manual");
 	struct mews_lease      *lease = cluster_lease(group);
@@ -447,7 +447,7 @@ START_TEST(transactions_alone_cost_no_reset)
 }
 END_TEST
 
-START_TEST(a_lost_connection_refuses_what_follows)
+START_TEST(a_lease_with_a_lost_connection_refuses_queries)
 {
 	struct mews_group *group = cluster_group("write");
 	struct mews_lease *lease = cluster_lease(group);
@@ -473,11 +473,11 @@ transactions_suite(void)
 
 	tcase_add_checked_fixture(tcase, open_pool, close_pool);
 	tcase_set_timeout(tcase, 180);
-	tcase_add_loop_test(tcase, options_reach_the_server, 0,
+	tcase_add_loop_test(tcase, options_of_a_transaction_reach_the_server, 0,
 	    (int)CLUSTER_COUNT(wanted));
 	tcase_add_test(tcase, a_group_that_reads_stays_read_only);
-	tcase_add_test(tcase, options_refused_by_the_server_run_nothing);
-	tcase_add_test(tcase, options_that_are_none_are_refused);
+	tcase_add_test(tcase, options_that_the_server_refuses_run_nothing);
+	tcase_add_test(tcase, unknown_options_of_a_transaction_are_refused);
 	tcase_add_test(tcase, an_open_transaction_keeps_its_options);
 	tcase_add_test(tcase, transactions_by_hand_are_noticed);
 	tcase_add_test(tcase, a_rollback_behind_a_commit_by_hand_is_refused);
@@ -489,8 +489,8 @@ transactions_suite(void)
 	tcase_add_test(tcase, savepoints_undo_and_go_on);
 	tcase_add_test(tcase, savepoints_keep_their_order_in_flight);
 	tcase_add_test(tcase, savepoint_names_are_quoted_and_checked);
-	tcase_add_test(tcase, transactions_alone_cost_no_reset);
-	tcase_add_test(tcase, a_lost_connection_refuses_what_follows);
+	tcase_add_test(tcase, a_lease_with_transactions_alone_costs_no_reset);
+	tcase_add_test(tcase, a_lease_with_a_lost_connection_refuses_queries);
 	return suite;
 }
 

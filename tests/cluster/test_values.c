@@ -309,7 +309,7 @@ START_TEST(a_time_before_all_is_refused)
 }
 END_TEST
 
-START_TEST(what_is_not_there_is_absent)
+START_TEST(a_row_or_column_that_is_not_there_is_absent)
 {
 	static const int  places[][2] = { { -1, 0 }, { 1, 0 }, { 0, -1 },
 		{ 0, 1 }, { INT_MAX, INT_MAX } };
@@ -354,7 +354,7 @@ values_suite(void)
 	    (int)CLUSTER_COUNT(times));
 	tcase_add_test(tcase, a_time_goes_there_and_back);
 	tcase_add_test(tcase, a_time_before_all_is_refused);
-	tcase_add_test(tcase, what_is_not_there_is_absent);
+	tcase_add_test(tcase, a_row_or_column_that_is_not_there_is_absent);
 	return suite;
 }
 

@@ -173,7 +173,7 @@ START_TEST(an_early_interrupt_ends_the_next_wait_and_no_more)
 }
 END_TEST
 
-START_TEST(signals_alone_end_nothing)
+START_TEST(a_signal_without_an_interrupt_ends_no_wait)
 {
 	handled = NULL;
 	alarm_in(10, true);
@@ -197,7 +197,7 @@ own_poll(void *arg, struct pollfd *fds, nfds_t count, int timeout_ms)
 	return found;
 }
 
-START_TEST(a_host_waits_in_its_own_way)
+START_TEST(a_blocking_call_waits_with_the_hosts_own_function)
 {
 	const struct mews_query_args args = { .sql = SLEEP };
 	struct mews_result	    *result;
@@ -238,7 +238,7 @@ check_in_child(void *arg)
 	mews_pool_interrupt(cluster.pool);
 }
 
-START_TEST(who_may_not_use_it_is_told)
+START_TEST(a_thread_that_may_not_use_the_pool_is_told)
 {
 	struct mews_error	error;
 	pthread_t		thread;
@@ -268,9 +268,10 @@ wait_suite(void)
 	tcase_add_test(tcase, a_turn_is_interrupted);
 	tcase_add_test(tcase,
 	    an_early_interrupt_ends_the_next_wait_and_no_more);
-	tcase_add_test(tcase, signals_alone_end_nothing);
-	tcase_add_test(tcase, a_host_waits_in_its_own_way);
-	tcase_add_test(tcase, who_may_not_use_it_is_told);
+	tcase_add_test(tcase, a_signal_without_an_interrupt_ends_no_wait);
+	tcase_add_test(tcase,
+	    a_blocking_call_waits_with_the_hosts_own_function);
+	tcase_add_test(tcase, a_thread_that_may_not_use_the_pool_is_told);
 	return suite;
 }
 

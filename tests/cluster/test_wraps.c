@@ -48,7 +48,7 @@ pass(int64_t wrap_ms, int64_t began_ms)
 	ck_assert_uint_eq(cluster_look("a").cap, 0);
 }
 
-START_TEST(no_wrap_of_a_clock_is_noticed)
+START_TEST(queries_are_served_across_the_wrap_of_the_clock)
 {
 	int64_t	began_ms = cluster_now();
 
@@ -134,7 +134,8 @@ wraps_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, NULL, cluster_close);
-	tcase_add_loop_test(tcase, no_wrap_of_a_clock_is_noticed, 0, 3);
+	tcase_add_loop_test(tcase,
+	    queries_are_served_across_the_wrap_of_the_clock, 0, 3);
 	tcase_add_test(tcase, slow_start_is_not_entered_again);
 	return suite;
 }
