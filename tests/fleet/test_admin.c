@@ -88,7 +88,7 @@ says(const char *text)
 	return strstr(answer, text) != NULL;
 }
 
-START_TEST(metrics_are_shown)
+START_TEST(the_admin_address_shows_metrics)
 {
 	start();
 	fleet_wait(get("/metrics") == 200);
@@ -185,7 +185,7 @@ START_TEST(requests_are_answered_or_refused)
 }
 END_TEST
 
-START_TEST(over_tcp_they_are_too)
+START_TEST(requests_over_tcp_are_answered_too)
 {
 	char line[64];
 
@@ -220,7 +220,7 @@ admin_pid(void)
 	    (pid_t)atoi(at + strlen("Mews-Worker: "));
 }
 
-START_TEST(one_that_dies_is_started_anew)
+START_TEST(an_admin_process_that_dies_is_started_anew)
 {
 	pid_t	first, next = 0;
 
@@ -288,7 +288,7 @@ START_TEST(an_open_page_is_told_of_each_second)
 }
 END_TEST
 
-START_TEST(what_was_seen_outlives_who_saw_it)
+START_TEST(the_history_outlives_the_admin_process)
 {
 	unsigned first;
 	pid_t	 dead, next = 0;
@@ -307,7 +307,7 @@ START_TEST(what_was_seen_outlives_who_saw_it)
 }
 END_TEST
 
-START_TEST(what_was_seen_survives_an_upgrade)
+START_TEST(the_history_survives_an_upgrade)
 {
 	unsigned first, now = 0;
 
@@ -363,7 +363,7 @@ reload(const char *from, const char *to)
 	    fleet_log_text(fleet));
 }
 
-START_TEST(a_reload_moves_it_ends_it_and_begins_it)
+START_TEST(a_reload_moves_ends_and_begins_the_admin_process)
 {
 	char  first[64], second[64];
 	pid_t admin;
@@ -390,7 +390,7 @@ START_TEST(a_reload_moves_it_ends_it_and_begins_it)
 }
 END_TEST
 
-START_TEST(it_ends_with_its_master)
+START_TEST(the_admin_process_ends_with_its_master)
 {
 	pid_t	admin;
 
@@ -427,7 +427,7 @@ events_say(const char *text)
 	return said.status == 0 && strstr(said.out, text) != NULL;
 }
 
-START_TEST(events_are_shown)
+START_TEST(the_admin_address_shows_events)
 {
 	pid_t	worker;
 
@@ -476,7 +476,7 @@ file_has(const char *path, const char *text, int times)
 	return times == 0;
 }
 
-START_TEST(who_follows_hears_of_what_happens_until_the_end)
+START_TEST(a_follower_hears_of_events_until_the_end)
 {
 	pid_t	worker, events, status;
 	char	heard[320], seen[320];
@@ -510,22 +510,21 @@ admin_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
-	tcase_add_test(tcase, metrics_are_shown);
+	tcase_add_test(tcase, the_admin_address_shows_metrics);
 	tcase_add_test(tcase, openmetrics_is_shown_to_who_asks_for_it);
 	tcase_add_test(tcase, requests_are_answered_or_refused);
-	tcase_add_test(tcase, over_tcp_they_are_too);
-	tcase_add_test(tcase, a_reload_moves_it_ends_it_and_begins_it);
+	tcase_add_test(tcase, requests_over_tcp_are_answered_too);
+	tcase_add_test(tcase, a_reload_moves_ends_and_begins_the_admin_process);
 	tcase_add_test(tcase, readiness_names_what_is_missing);
-	tcase_add_test(tcase, one_that_dies_is_started_anew);
+	tcase_add_test(tcase, an_admin_process_that_dies_is_started_anew);
 	tcase_add_test(tcase, an_open_page_is_told_of_each_second);
-	tcase_add_test(tcase, what_was_seen_outlives_who_saw_it);
-	tcase_add_test(tcase, what_was_seen_survives_an_upgrade);
+	tcase_add_test(tcase, the_history_outlives_the_admin_process);
+	tcase_add_test(tcase, the_history_survives_an_upgrade);
 	tcase_add_test(tcase, workers_and_a_master_that_hang_are_seen);
-	tcase_add_test(tcase, it_ends_with_its_master);
+	tcase_add_test(tcase, the_admin_process_ends_with_its_master);
 	tcase_add_test(tcase, an_address_that_is_open_to_others_is_refused);
-	tcase_add_test(tcase, events_are_shown);
-	tcase_add_test(tcase,
-	    who_follows_hears_of_what_happens_until_the_end);
+	tcase_add_test(tcase, the_admin_address_shows_events);
+	tcase_add_test(tcase, a_follower_hears_of_events_until_the_end);
 	return suite;
 }
 

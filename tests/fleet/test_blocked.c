@@ -96,7 +96,7 @@ START_TEST(a_blocked_log_stops_neither_service_nor_end)
 }
 END_TEST
 
-START_TEST(what_a_blocked_log_lost_is_told_once_it_flows)
+START_TEST(lines_that_a_blocked_log_lost_are_counted_later)
 {
 	static const char told[] = "event=log_dropped lines=";
 	int	    fd = start_blocked();
@@ -154,7 +154,7 @@ START_TEST(an_application_that_shouts_stops_no_worker)
 }
 END_TEST
 
-START_TEST(nobody_outlives_a_killed_master_with_a_blocked_log)
+START_TEST(no_process_outlives_a_killed_master_with_a_blocked_log)
 {
 	pid_t all[FLEET_WORKERS_MAX];
 	int   count;
@@ -368,18 +368,16 @@ blocked_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
-	tcase_add_loop_test(tcase,
-	    a_blocked_log_stops_neither_service_nor_end, 0, 2);
-	tcase_add_test(tcase, what_a_blocked_log_lost_is_told_once_it_flows);
-	tcase_add_loop_test(tcase,
-	    an_application_that_shouts_stops_no_worker, 0, PLACES);
+	tcase_add_loop_test(tcase, a_blocked_log_stops_neither_service_nor_end,
+	    0, 2);
+	tcase_add_test(tcase, lines_that_a_blocked_log_lost_are_counted_later);
+	tcase_add_loop_test(tcase, an_application_that_shouts_stops_no_worker,
+	    0, PLACES);
 	tcase_add_test(tcase,
-	    nobody_outlives_a_killed_master_with_a_blocked_log);
-	tcase_add_test(tcase,
-	    a_start_that_fails_with_a_blocked_log_ends);
+	    no_process_outlives_a_killed_master_with_a_blocked_log);
+	tcase_add_test(tcase, a_start_that_fails_with_a_blocked_log_ends);
 	tcase_add_test(tcase, a_start_with_a_blocked_stderr_serves);
-	tcase_add_test(tcase,
-	    no_command_waits_for_a_reader_of_its_mistakes);
+	tcase_add_test(tcase, no_command_waits_for_a_reader_of_its_mistakes);
 	tcase_add_test(tcase, a_reader_that_is_slow_gets_all_of_it);
 
 	tcase = unit_case(suite, "master");
@@ -391,8 +389,7 @@ blocked_suite(void)
 	tcase_add_test(tcase,
 	    a_worker_that_was_stopped_does_not_outlive_a_killed_master);
 	tcase_add_loop_test(tcase, the_next_master_ends_who_did_not_end, 0, 2);
-	tcase_add_test(tcase,
-	    the_next_master_ends_a_monitor_that_was_stopped);
+	tcase_add_test(tcase, the_next_master_ends_a_monitor_that_was_stopped);
 	return suite;
 }
 

@@ -364,7 +364,7 @@ static const char *const fleet_commands[][3] = {
 	{ "enable", "a", NULL },
 };
 
-START_TEST(a_fleet_is_looked_for_without_its_application)
+START_TEST(a_fleet_is_found_without_loading_its_application)
 {
 	const char *const *command = fleet_commands[_i];
 	struct said	   said;
@@ -396,13 +396,12 @@ command_suite(void)
 	    fleet_remove_base);
 	tcase_add_test(tcase, status_shows_a_fleet_to_people_and_programs);
 	tcase_add_test(tcase, status_works_while_everybody_hangs);
-	tcase_add_test(tcase,
-	    status_shows_what_a_dead_master_left_and_says_so);
+	tcase_add_test(tcase, status_shows_what_a_dead_master_left_and_says_so);
 	tcase_add_test(tcase, status_without_a_fleet_is_one_clear_line);
 	tcase_add_test(tcase, drain_and_enable_say_so_and_are_shown);
 	tcase_add_test(tcase, drain_of_what_is_not_there_is_one_clear_line);
 	tcase_add_loop_test(tcase,
-	    a_fleet_is_looked_for_without_its_application, 0,
+	    a_fleet_is_found_without_loading_its_application, 0,
 	    (int)(sizeof(fleet_commands) / sizeof(fleet_commands[0])));
 	tcase_add_test(tcase, explain_says_why_in_sentences);
 	tcase_add_test(tcase, explain_of_what_is_not_there_is_one_clear_line);

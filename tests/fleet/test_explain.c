@@ -69,7 +69,7 @@ assert_says(const char *words)
 	    words, said.out);
 }
 
-START_TEST(a_server_that_is_killed_and_comes_back)
+START_TEST(explain_tells_of_a_server_that_is_killed_and_comes_back)
 {
 	start();
 	wait_for_words("p", "endpoint p is up; it is a primary on timeline ");
@@ -93,7 +93,7 @@ START_TEST(a_server_that_is_killed_and_comes_back)
 }
 END_TEST
 
-START_TEST(a_server_that_is_frozen)
+START_TEST(explain_tells_of_a_server_that_is_frozen)
 {
 	start();
 	wait_for_words("s", "endpoint s is up; it is a standby");
@@ -119,8 +119,9 @@ explain_suite(void)
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_checked_fixture(tcase, NULL, repair);
-	tcase_add_test(tcase, a_server_that_is_killed_and_comes_back);
-	tcase_add_test(tcase, a_server_that_is_frozen);
+	tcase_add_test(tcase,
+	    explain_tells_of_a_server_that_is_killed_and_comes_back);
+	tcase_add_test(tcase, explain_tells_of_a_server_that_is_frozen);
 	return suite;
 }
 

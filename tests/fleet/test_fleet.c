@@ -144,7 +144,7 @@ START_TEST(a_stop_of_the_whole_group_is_no_alarm)
 }
 END_TEST
 
-START_TEST(everybody_is_known_by_name)
+START_TEST(each_process_has_a_title_that_names_it)
 {
 	pid_t workers[FLEET_WORKERS_MAX];
 
@@ -399,7 +399,7 @@ START_TEST(every_request_that_was_begun_is_answered_before_the_end)
 }
 END_TEST
 
-START_TEST(one_worker_more_and_one_less)
+START_TEST(ttin_and_ttou_change_the_number_of_workers)
 {
 	pid_t workers[FLEET_WORKERS_MAX];
 
@@ -526,9 +526,8 @@ fleet_suite(void)
 	    fleet_remove_base);
 	tcase_add_loop_test(tcase, a_fleet_that_ends_leaves_nothing_behind, 0,
 	    2);
-	tcase_add_loop_test(tcase, a_stop_of_the_whole_group_is_no_alarm, 0,
-	    2);
-	tcase_add_test(tcase, everybody_is_known_by_name);
+	tcase_add_loop_test(tcase, a_stop_of_the_whole_group_is_no_alarm, 0, 2);
+	tcase_add_test(tcase, each_process_has_a_title_that_names_it);
 	tcase_add_test(tcase, a_second_start_is_refused_and_told_the_pid);
 	tcase_add_test(tcase,
 	    workers_die_with_their_master_and_the_next_one_starts);
@@ -540,8 +539,7 @@ fleet_suite(void)
 	    a_request_that_crashes_workers_does_not_empty_the_fleet);
 	tcase_add_test(tcase,
 	    a_fleet_of_which_nobody_starts_says_so_and_keeps_trying);
-	tcase_add_test(tcase,
-	    workers_are_not_blamed_for_a_stop_of_everybody);
+	tcase_add_test(tcase, workers_are_not_blamed_for_a_stop_of_everybody);
 	tcase_add_test(tcase,
 	    an_old_worker_that_takes_a_while_to_exit_does_not_hang);
 	tcase_add_test(tcase, a_worker_that_does_not_exit_hangs);
@@ -551,7 +549,7 @@ fleet_suite(void)
 	    a_worker_may_take_no_longer_than_graceful_timeout_to_end);
 	tcase_add_test(tcase,
 	    every_request_that_was_begun_is_answered_before_the_end);
-	tcase_add_test(tcase, one_worker_more_and_one_less);
+	tcase_add_test(tcase, ttin_and_ttou_change_the_number_of_workers);
 
 	tcase = unit_case(suite, "rights");
 	tcase_set_timeout(tcase, 180);

@@ -39,7 +39,7 @@ add(struct history *history, uint32_t second, const char *name, char state)
 	history_add_endpoint(history, second, name, &moment);
 }
 
-START_TEST(holes_are_told_as_such)
+START_TEST(moments_that_nobody_sampled_are_shown_as_missing)
 {
 	struct history *history = history_make(NULL);
 
@@ -54,7 +54,7 @@ START_TEST(holes_are_told_as_such)
 }
 END_TEST
 
-START_TEST(what_is_older_than_the_ring_is_gone)
+START_TEST(moments_older_than_the_ring_are_gone)
 {
 	struct history *history = history_make(NULL);
 
@@ -66,7 +66,7 @@ START_TEST(what_is_older_than_the_ring_is_gone)
 }
 END_TEST
 
-START_TEST(the_past_is_every_process_s)
+START_TEST(the_history_is_shared_by_all_processes)
 {
 	struct history *history = history_make(NULL);
 
@@ -99,7 +99,7 @@ START_TEST(a_new_name_takes_the_place_of_the_oldest)
 }
 END_TEST
 
-START_TEST(the_next_master_takes_over_what_was)
+START_TEST(the_next_master_takes_over_the_history)
 {
 	struct history *before, *now;
 	int		fd, other;
@@ -206,11 +206,11 @@ history_suite(void)
 	Suite *suite = suite_create("history");
 	TCase *tcase = unit_case(suite, "history");
 
-	tcase_add_test(tcase, holes_are_told_as_such);
-	tcase_add_test(tcase, what_is_older_than_the_ring_is_gone);
-	tcase_add_test(tcase, the_past_is_every_process_s);
+	tcase_add_test(tcase, moments_that_nobody_sampled_are_shown_as_missing);
+	tcase_add_test(tcase, moments_older_than_the_ring_are_gone);
+	tcase_add_test(tcase, the_history_is_shared_by_all_processes);
 	tcase_add_test(tcase, a_new_name_takes_the_place_of_the_oldest);
-	tcase_add_test(tcase, the_next_master_takes_over_what_was);
+	tcase_add_test(tcase, the_next_master_takes_over_the_history);
 	tcase_add_loop_test(tcase,
 	    a_past_that_is_damaged_is_taken_as_far_as_it_goes, 0, 4);
 	tcase_add_test(tcase, events_are_told_in_plain_words);

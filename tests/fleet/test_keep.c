@@ -176,7 +176,7 @@ START_TEST(a_reload_changes_what_is_watched)
 }
 END_TEST
 
-START_TEST(what_a_monitor_does_not_do_is_refused_by_name)
+START_TEST(changes_that_a_monitor_cannot_make_are_refused)
 {
 	struct said said;
 
@@ -361,7 +361,7 @@ keep_suite(void)
 	    fleet_remove_base);
 	tcase_add_test(tcase, processes_attach_to_a_monitor_of_its_own);
 	tcase_add_test(tcase, a_reload_changes_what_is_watched);
-	tcase_add_test(tcase, what_a_monitor_does_not_do_is_refused_by_name);
+	tcase_add_test(tcase, changes_that_a_monitor_cannot_make_are_refused);
 	tcase_add_test(tcase, status_tells_who_is_attached_from_workers);
 	tcase_add_test(tcase,
 	    a_monitor_becomes_the_user_and_the_group_that_are_named);

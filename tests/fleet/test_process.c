@@ -34,7 +34,7 @@ START_TEST(the_first_death_costs_nothing_the_next_ones_twice_as_much)
 }
 END_TEST
 
-START_TEST(who_served_well_starts_afresh)
+START_TEST(a_process_that_served_well_starts_afresh)
 {
 	struct process *p = process_add(&list);
 
@@ -45,7 +45,7 @@ START_TEST(who_served_well_starts_afresh)
 }
 END_TEST
 
-START_TEST(who_never_got_ready_did_not_serve_well)
+START_TEST(a_process_never_ready_did_not_serve_well)
 {
 	struct process *p = process_add(&list);
 
@@ -54,7 +54,7 @@ START_TEST(who_never_got_ready_did_not_serve_well)
 }
 END_TEST
 
-START_TEST(who_got_ready_waits_for_a_second_at_most)
+START_TEST(a_process_that_got_ready_waits_a_second_at_most)
 {
 	struct process *p = process_add(&list);
 	int64_t		wait = 0;
@@ -84,7 +84,7 @@ wait_beside(enum process_state state, bool ready, int64_t lived)
 	return at - 1000 - lived;
 }
 
-START_TEST(a_fleet_is_not_left_empty)
+START_TEST(the_last_process_of_a_fleet_is_restarted_without_delay)
 {
 	/* While somebody serves, or soon will, it can wait. */
 	ck_assert_int_ge(wait_beside(PROCESS_READY, true, 500), 500);
@@ -98,7 +98,7 @@ START_TEST(a_fleet_is_not_left_empty)
 }
 END_TEST
 
-START_TEST(only_one_place_is_hurried)
+START_TEST(only_one_process_is_started_without_its_delay)
 {
 	struct process *a = process_add(&list), *b = process_add(&list);
 	int64_t		at;
@@ -118,7 +118,7 @@ START_TEST(only_one_place_is_hurried)
 }
 END_TEST
 
-START_TEST(those_who_died_together_start_apart)
+START_TEST(processes_that_died_together_start_apart)
 {
 	struct process *p;
 	int64_t		wait[64];
@@ -157,12 +157,13 @@ process_suite(void)
 
 	tcase_add_test(tcase,
 	    the_first_death_costs_nothing_the_next_ones_twice_as_much);
-	tcase_add_test(tcase, who_served_well_starts_afresh);
-	tcase_add_test(tcase, who_never_got_ready_did_not_serve_well);
-	tcase_add_test(tcase, who_got_ready_waits_for_a_second_at_most);
-	tcase_add_test(tcase, a_fleet_is_not_left_empty);
-	tcase_add_test(tcase, only_one_place_is_hurried);
-	tcase_add_test(tcase, those_who_died_together_start_apart);
+	tcase_add_test(tcase, a_process_that_served_well_starts_afresh);
+	tcase_add_test(tcase, a_process_never_ready_did_not_serve_well);
+	tcase_add_test(tcase, a_process_that_got_ready_waits_a_second_at_most);
+	tcase_add_test(tcase,
+	    the_last_process_of_a_fleet_is_restarted_without_delay);
+	tcase_add_test(tcase, only_one_process_is_started_without_its_delay);
+	tcase_add_test(tcase, processes_that_died_together_start_apart);
 	tcase_add_test(tcase, a_number_is_given_again_only_when_it_is_free);
 	return suite;
 }

@@ -60,7 +60,7 @@ START_TEST(a_worker_that_answered_enough_has_a_successor_first)
 }
 END_TEST
 
-START_TEST(a_worker_that_holds_too_much_is_replaced)
+START_TEST(a_worker_that_uses_too_much_memory_is_replaced)
 {
 	fleet_init(fleet, "max_memory = 250MB\n");
 	fleet_start(fleet);
@@ -125,7 +125,7 @@ recycle_suite(void)
 	    fleet_remove_base);
 	tcase_add_test(tcase,
 	    a_worker_that_answered_enough_has_a_successor_first);
-	tcase_add_test(tcase, a_worker_that_holds_too_much_is_replaced);
+	tcase_add_test(tcase, a_worker_that_uses_too_much_memory_is_replaced);
 	tcase_add_test(tcase,
 	    a_successor_that_does_not_start_leaves_all_as_it_was);
 	tcase_add_test(tcase,

@@ -104,7 +104,7 @@ START_TEST(a_broken_configuration_changes_nothing)
 }
 END_TEST
 
-START_TEST(what_cannot_change_is_refused_by_name)
+START_TEST(keys_that_cannot_change_are_refused_by_name)
 {
 	static const struct {
 		const char *from, *to, *key;
@@ -228,7 +228,7 @@ START_TEST(the_log_goes_elsewhere_and_comes_back)
 }
 END_TEST
 
-START_TEST(the_operators_word_survives)
+START_TEST(a_reload_keeps_drained_servers_drained)
 {
 	fleet_init(fleet, "");
 	fleet_start(fleet);
@@ -358,15 +358,15 @@ reload_suite(void)
 	tcase_add_test(tcase,
 	    a_reload_changes_all_workers_and_what_is_configured);
 	tcase_add_test(tcase, a_broken_configuration_changes_nothing);
-	tcase_add_loop_test(tcase, what_cannot_change_is_refused_by_name, 0,
-	    2);
+	tcase_add_loop_test(tcase, keys_that_cannot_change_are_refused_by_name,
+	    0, 2);
 	tcase_add_test(tcase,
 	    an_application_that_cannot_be_loaded_changes_nothing);
 	tcase_add_test(tcase,
 	    an_application_that_does_not_start_changes_nothing);
 	tcase_add_test(tcase, addresses_come_and_go);
 	tcase_add_test(tcase, the_log_goes_elsewhere_and_comes_back);
-	tcase_add_test(tcase, the_operators_word_survives);
+	tcase_add_test(tcase, a_reload_keeps_drained_servers_drained);
 	tcase_add_test(tcase, a_worker_that_does_not_drain_is_killed);
 	tcase_add_loop_test(tcase,
 	    nobody_outlives_a_master_that_was_killed_in_a_reload, 0, 6);

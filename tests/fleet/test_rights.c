@@ -241,7 +241,7 @@ START_TEST(a_lock_of_a_stranger_on_an_old_pid_file_stops_no_start)
 }
 END_TEST
 
-START_TEST(names_of_files_reach_no_terminal_raw)
+START_TEST(control_characters_in_file_names_reach_no_terminal)
 {
 	struct said said;
 	char	    path[300];
@@ -303,7 +303,8 @@ rights_suite(void)
 	tcase_add_loop_test(tcase,
 	    a_lock_of_a_stranger_on_an_old_pid_file_stops_no_start, 0, 2);
 	tcase_add_test(tcase, a_look_at_the_wrong_moment_stops_no_start);
-	tcase_add_test(tcase, names_of_files_reach_no_terminal_raw);
+	tcase_add_test(tcase,
+	    control_characters_in_file_names_reach_no_terminal);
 	tcase_add_test(tcase, check_warns_of_what_goes_well_at_first_only);
 	return suite;
 }

@@ -20,7 +20,7 @@ answers(pid_t worker)
 	return fleet_get_worker(fleet) == worker;
 }
 
-START_TEST(signals_without_a_meaning_end_nothing)
+START_TEST(signals_without_a_meaning_end_no_process)
 {
 	const int meaningless[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 		SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGRTMIN, SIGRTMAX, SIGHUP,
@@ -137,7 +137,7 @@ signals_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
-	tcase_add_test(tcase, signals_without_a_meaning_end_nothing);
+	tcase_add_test(tcase, signals_without_a_meaning_end_no_process);
 	tcase_add_test(tcase, a_signal_that_comes_too_early_ends_no_start);
 	tcase_add_test(tcase, a_start_can_be_ended_at_any_time);
 	tcase_add_test(tcase, a_worker_obeys_its_master_only);

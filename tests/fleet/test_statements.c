@@ -129,7 +129,7 @@ servers(const char *what)
 	ck_assert_int_eq(system(command), 0);
 }
 
-START_TEST(what_could_not_be_ended_is_said)
+START_TEST(statements_that_could_not_be_ended_are_logged)
 {
 	start();
 	ask("/sleep");
@@ -219,10 +219,9 @@ statements_suite(void)
 	tcase_add_loop_test(tcase, a_stop_leaves_no_statement_running, 0, 3);
 	tcase_add_loop_test(tcase,
 	    a_monitor_that_fails_at_the_end_is_followed_by_another, 0, 2);
-	tcase_add_test(tcase, what_could_not_be_ended_is_said);
+	tcase_add_test(tcase, statements_that_could_not_be_ended_are_logged);
 	tcase_add_test(tcase, a_stop_with_nothing_left_waits_for_nobody);
-	tcase_add_test(tcase,
-	    a_reload_lets_statements_and_transactions_end);
+	tcase_add_test(tcase, a_reload_lets_statements_and_transactions_end);
 	return suite;
 }
 

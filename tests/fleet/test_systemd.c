@@ -142,7 +142,7 @@ START_TEST(a_watchdog_of_another_process_gets_no_sign)
 }
 END_TEST
 
-START_TEST(who_listens_to_nothing_stops_no_fleet)
+START_TEST(a_notify_socket_that_is_not_read_stops_no_fleet)
 {
 	fleet_init(fleet, "");
 	setenv("NOTIFY_SOCKET", _i == 0 ? "/nonexistent/notify" : "bogus", 1);
@@ -263,13 +263,13 @@ systemd_suite(void)
 	    systemd_is_told_which_process_an_upgrade_made_the_master);
 	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
 	tcase_add_loop_test(tcase,
-	    who_listens_to_nothing_stops_no_fleet, 0, 2);
-	tcase_add_loop_test(tcase,
-	    a_socket_that_was_passed_is_served_and_stays, 0, 2);
+	    a_notify_socket_that_is_not_read_stops_no_fleet, 0, 2);
+	tcase_add_loop_test(tcase, a_socket_that_was_passed_is_served_and_stays,
+	    0, 2);
 	tcase_add_test(tcase,
 	    a_runtime_directory_of_systemd_is_given_to_who_serves);
-	tcase_add_loop_test(tcase, a_socket_that_nothing_names_is_a_mistake,
-	    0, 2);
+	tcase_add_loop_test(tcase, a_socket_that_nothing_names_is_a_mistake, 0,
+	    2);
 	return suite;
 }
 

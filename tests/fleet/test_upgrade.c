@@ -290,7 +290,7 @@ START_TEST(a_reload_in_the_middle_leaves_one_master)
 }
 END_TEST
 
-START_TEST(two_who_ask_hear_the_same)
+START_TEST(two_commands_that_ask_for_an_upgrade_hear_the_same)
 {
 	char   *real, script[400], begun[400];
 	pid_t	first;
@@ -347,7 +347,7 @@ is_refused(unsigned port)
 	return refused;
 }
 
-START_TEST(an_address_that_is_taken_away_refuses)
+START_TEST(an_address_that_an_upgrade_takes_away_refuses_clients)
 {
 	unsigned port = fleet_free_port();
 	char	 both[64];
@@ -410,8 +410,10 @@ upgrade_suite(void)
 	    6);
 	tcase_add_loop_test(tcase, a_reload_in_the_middle_leaves_one_master, 0,
 	    6);
-	tcase_add_test(tcase, two_who_ask_hear_the_same);
-	tcase_add_test(tcase, an_address_that_is_taken_away_refuses);
+	tcase_add_test(tcase,
+	    two_commands_that_ask_for_an_upgrade_hear_the_same);
+	tcase_add_test(tcase,
+	    an_address_that_an_upgrade_takes_away_refuses_clients);
 	tcase_add_test(tcase, no_request_is_lost_in_ten_upgrades);
 	return suite;
 }
