@@ -92,7 +92,7 @@ START_TEST(a_transaction_has_its_options)
 END_TEST
 
 /* Structs may have grown since: nothing is written behind the old end. */
-START_TEST(what_is_filled_ends_where_it_ended)
+START_TEST(structures_are_filled_as_far_as_old_hosts_know)
 {
 	struct mews_query_args	args = { .sql = "SELECT 1" };
 	struct mews_result     *result;
@@ -130,7 +130,7 @@ count(void *arg, const struct mews_result *result)
 	*(int *)arg += mews_result_status(result) == MEWS_OK;
 }
 
-START_TEST(callbacks_run)
+START_TEST(a_host_of_an_old_abi_gets_its_callbacks)
 {
 	const struct mews_query_args args = { .sql = "SELECT 1" };
 	int	calls = 0;
@@ -153,8 +153,8 @@ abi_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, queries_and_parameters_are_understood);
 	tcase_add_test(tcase, a_transaction_has_its_options);
-	tcase_add_test(tcase, what_is_filled_ends_where_it_ended);
-	tcase_add_test(tcase, callbacks_run);
+	tcase_add_test(tcase, structures_are_filled_as_far_as_old_hosts_know);
+	tcase_add_test(tcase, a_host_of_an_old_abi_gets_its_callbacks);
 	return suite;
 }
 

@@ -65,7 +65,7 @@ START_TEST(reads_and_writes_are_answered)
 }
 END_TEST
 
-START_TEST(it_ends_when_all_is_answered)
+START_TEST(falcon_ends_when_all_is_answered)
 {
 	int	answers = 0;
 
@@ -81,7 +81,7 @@ START_TEST(it_ends_when_all_is_answered)
 }
 END_TEST
 
-START_TEST(it_ends_by_sigterm)
+START_TEST(falcon_ends_by_sigterm)
 {
 	start();
 	ask_and_expect("read 7\n", "1 ok");
@@ -145,7 +145,7 @@ kill_a_worker(int which)
 	kill(pids[which % WORKERS], SIGKILL);
 }
 
-START_TEST(only_what_was_in_flight_fails)
+START_TEST(a_killed_worker_fails_only_its_requests_in_flight)
 {
 	static struct tally	tally;
 	int			before, increments, killed = 0;
@@ -227,9 +227,10 @@ falcon_suite(void)
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, reads_and_writes_are_answered);
-	tcase_add_test(tcase, it_ends_when_all_is_answered);
-	tcase_add_test(tcase, it_ends_by_sigterm);
-	tcase_add_test(tcase, only_what_was_in_flight_fails);
+	tcase_add_test(tcase, falcon_ends_when_all_is_answered);
+	tcase_add_test(tcase, falcon_ends_by_sigterm);
+	tcase_add_test(tcase,
+	    a_killed_worker_fails_only_its_requests_in_flight);
 	tcase_add_test(tcase, writes_wait_for_the_primary);
 	tcase_add_test(tcase, a_request_that_kills_its_workers_is_given_up);
 	return suite;

@@ -272,7 +272,7 @@ ask_again(void *arg, const struct mews_result *result)
 	last->again = mews_query_send(group, &one, ask_again, arg, NULL);
 }
 
-START_TEST(a_closing_pool_takes_nothing_more)
+START_TEST(a_closing_pool_accepts_no_queries)
 {
 	struct last_words	last;
 
@@ -392,7 +392,7 @@ START_TEST(a_statement_has_a_name_and_figures)
 END_TEST
 
 /* Headers of another age know fewer members, or more. */
-START_TEST(what_is_filled_is_as_large_as_the_host_says)
+START_TEST(structures_are_filled_as_far_as_the_host_says)
 {
 	struct {
 		struct mews_group_stats stats;
@@ -554,16 +554,15 @@ misuse_suite(void)
 	    a_forks_copy_is_refused_and_the_parent_unharmed);
 	tcase_add_test(statuses, a_child_may_have_a_pool_of_its_own);
 	tcase_add_test(statuses, a_lease_kept_beyond_the_pool_is_a_shell);
-	tcase_add_test(statuses,
-	    a_blocking_call_inside_a_callback_is_invalid);
+	tcase_add_test(statuses, a_blocking_call_inside_a_callback_is_invalid);
 	tcase_add_test(statuses, a_callback_may_end_its_own_lease);
 	tcase_add_test(statuses, a_callback_cannot_cancel_its_own_query);
-	tcase_add_test(statuses, a_closing_pool_takes_nothing_more);
+	tcase_add_test(statuses, a_closing_pool_accepts_no_queries);
 	tcase_add_test(statuses, an_abi_that_is_not_served_is_refused);
 	tcase_add_test(statuses, a_statement_of_another_pool_is_invalid);
 	tcase_add_test(statuses, a_refused_statement_says_why);
 	tcase_add_test(statuses, a_statement_has_a_name_and_figures);
-	tcase_add_test(statuses, what_is_filled_is_as_large_as_the_host_says);
+	tcase_add_test(statuses, structures_are_filled_as_far_as_the_host_says);
 	tcase_add_test(statuses, a_fleet_without_a_file_is_seen_and_drained);
 	tcase_add_test(statuses, the_library_tells_its_version);
 	tcase_add_test(statuses, bad_arguments_are_invalid);
