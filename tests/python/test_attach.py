@@ -55,7 +55,7 @@ def pids(fleet):
 	return [worker["pid"] for worker in fleet.status()["workers"]]
 
 
-def test_without_a_fleet_it_is_unavailable(conf):
+def test_attaching_without_a_fleet_is_unavailable(conf):
 	with pytest.raises(mews.Unavailable, match="no fleet runs"):
 		mews.Fleet(conf, attach=True)
 
@@ -96,7 +96,7 @@ def test_the_slot_of_a_process_that_is_killed_is_given_back(conf):
 		until(lambda: guest.pid not in pids(fleet))
 
 
-def test_what_one_finds_another_knows(conf):
+def test_one_process_learns_what_another_found(conf):
 	with a_service(conf), mews.Fleet(conf, attach=True) as one, \
 	    mews.Fleet(conf, attach=True) as other:
 		one.drain("b")
@@ -115,7 +115,7 @@ def test_a_child_of_an_attached_process_joins(conf):
 		until(lambda: pids(fleet) == [os.getpid()])
 
 
-def test_the_next_fleet_is_joined_by_itself(conf):
+def test_a_process_joins_the_next_fleet_by_itself(conf):
 	events = []
 	with a_service(conf):
 		fleet = mews.Fleet(conf, attach=True,

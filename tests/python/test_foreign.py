@@ -29,7 +29,7 @@ def probed():
 		yield fleet
 
 
-def test_nobody_knows_before_a_probe():
+def test_no_server_is_chosen_before_a_probe():
 	with mews.Fleet(settings()) as fleet:
 		with pytest.raises(mews.Unavailable) as caught:
 			fleet.choose(wait=0)
@@ -49,7 +49,7 @@ def test_a_choice_is_of_the_role(probed):
 	    for key in primary.parameters)
 
 
-def test_a_role_that_is_none(probed):
+def test_an_unknown_role_is_refused(probed):
 	with pytest.raises(mews.Invalid):
 		probed.choose("master")
 	with pytest.raises(mews.Invalid):
@@ -77,7 +77,7 @@ def test_a_failure_is_evidence_and_no_more():
 		assert state(fleet, "b") == "suspect"
 
 
-def test_what_wraps_an_error_is_looked_into():
+def test_an_error_inside_another_is_found():
 	inner = OperationalError("the server goes")
 	inner.sqlstate = "57P01"
 	outer = RuntimeError("no connection")

@@ -369,7 +369,7 @@ def test_a_parameter_may_fork(fleet):
 
 @pytest.mark.parametrize("error", [StopIteration, GeneratorExit, KeyError,
     StopAsyncIteration, asyncio.CancelledError])
-def test_what_a_decoder_raises_arrives(fleet, pool, error):
+def test_an_exception_of_a_decoder_arrives(fleet, pool, error):
 	def decode(text):
 		raise error
 

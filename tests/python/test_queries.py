@@ -56,7 +56,7 @@ def test_affected_rows_are_counted(pool, table):
 	assert rows.rowcount == 3 and len(rows) == 3
 
 
-def test_the_same_sql_follows_its_table(pool, table):
+def test_a_repeated_text_follows_changes_of_its_table(pool, table):
 	sql = f"select * from {table}"
 	for _ in range(3):
 		assert pool.query("write", sql).columns == ("id", "name")
@@ -218,7 +218,7 @@ def test_each_thread_has_a_pool_of_its_own(fleet, pool):
 	assert sorted(map(str, found)) == ["1"] * 4 + ["INVALID"] * 4
 
 
-def test_others_run_while_a_query_waits(fleet, pool):
+def test_other_threads_run_while_a_query_waits(fleet, pool):
 	lock = "select pg_advisory_lock(1)"
 	held = threading.Event()
 

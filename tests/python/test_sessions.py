@@ -120,7 +120,7 @@ def test_a_handler_may_use_the_pool(fleet):
 		assert seen == [1]
 
 
-def test_what_a_handler_raises_is_told(fleet, monkeypatch):
+def test_an_exception_of_a_notice_handler_is_reported(fleet, monkeypatch):
 	told = []
 	monkeypatch.setattr(sys, "unraisablehook",
 	    lambda args: told.append(args.exc_type))

@@ -17,7 +17,7 @@ def test_a_transaction_commits_at_its_end(pool, table):
 	assert count(pool, table) == 1
 
 
-def test_an_exception_rolls_it_back(pool, table):
+def test_an_exception_rolls_a_transaction_back(pool, table):
 	with pytest.raises(ZeroDivisionError):
 		with pool.transaction("write") as t:
 			t.execute(f"insert into {table} values (1, 'x')")
@@ -61,7 +61,7 @@ def test_savepoints_nest(pool, table):
 	    (1,), (3,)]
 
 
-def test_options(pool):
+def test_options_of_a_transaction(pool):
 	show = ("select current_setting('transaction_isolation'), "
 	    "current_setting('transaction_read_only')")
 	with pool.transaction("write", isolation="SERIALIZABLE",
@@ -162,7 +162,7 @@ def test_rows_one_by_one(pool):
 		assert total == 20000 * 20001 // 2
 
 
-def test_rows_may_be_left(pool):
+def test_a_loop_over_rows_may_be_left(pool):
 	with pool.lease("read") as lease:
 		for row in lease.rows("select i from generate_series(1, "
 		    "100000) as i"):

@@ -82,7 +82,7 @@ BOTH_WAYS = [
 
 @pytest.mark.parametrize("name, values", BOTH_WAYS,
     ids=[name for name, _ in BOTH_WAYS])
-def test_it_comes_back_as_it_was(pool, name, values):
+def test_each_value_comes_back_as_it_was(pool, name, values):
 	for value in values + [None]:
 		back, = pool.query("read", f"select $1::{name} as x", value)[0]
 		if value != value:
@@ -97,7 +97,7 @@ def test_it_comes_back_as_it_was(pool, name, values):
 		assert back == value and type(back) is type(value)
 
 
-def test_what_has_no_type_here_is_text(pool):
+def test_a_type_unknown_to_mews_is_text(pool):
 	for sql, text in [
 		("'(1,2)'::point", "(1,2)"), ("'1 2'::tsvector", "'1' '2'"),
 		("'{1,2}'::point", None), ("row(1, 'x')", "(1,x)"),
@@ -154,7 +154,7 @@ def test_subclasses_and_enumerations(pool):
 	"'10000-01-01'::timestamp", "'0044-03-15 BC'::timestamp",
 	"'24:00'::time", "'3000000 years'::interval",
 ])
-def test_what_python_cannot_hold_is_an_error(pool, sql):
+def test_a_value_python_cannot_hold_is_an_error(pool, sql):
 	with pytest.raises(mews.DecodeError, match="cast it to text"):
 		pool.query("read", f"select {sql}")
 	assert isinstance(pool.query("read", f"select ({sql})::text")[0][0],

@@ -202,7 +202,7 @@ def test_a_body_that_is_too_long_is_refused(wsgi):
 		assert connection.getresponse().status == 413
 
 
-def test_a_slow_body_holds_nobody_up(wsgi):
+def test_a_slow_body_holds_up_no_other_client(wsgi):
 	with socket.create_connection(("127.0.0.1", wsgi.port), 45) as s:
 		s.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\n"
 		    b"Content-Length: 100000\r\n\r\n" + b"x" * 99_999)
@@ -221,7 +221,7 @@ def test_an_exception_is_500_and_a_traceback_in_the_log(wsgi):
 
 @pytest.mark.parametrize("path", ["/exit", "/nothing", "/close",
     "/uncounted"])
-def test_what_an_application_must_not_do_is_500(wsgi, path):
+def test_an_application_that_breaks_pep_3333_gets_500(wsgi, path):
 	assert wsgi.ask(path)[0] == 500
 	assert wsgi.text("/query") == "42"
 
@@ -240,7 +240,7 @@ def test_pieces_arrive_in_order_and_the_body_is_closed(wsgi):
 	assert int(wsgi.text("/closed")) == closed + 1
 
 
-def test_one_that_does_not_read_holds_nobody_up(wsgi):
+def test_a_client_that_does_not_read_holds_up_no_other(wsgi):
 	closed = int(wsgi.text("/closed"))
 	with socket.create_connection(("127.0.0.1", wsgi.port), 45) as s:
 		s.sendall(b"GET /pieces?10000 HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -279,7 +279,7 @@ def test_start_response_again_with_an_exception(wsgi):
 	assert wsgi.ask("/twice") == (500, b"replaced")
 
 
-def test_what_write_was_given_comes_first(wsgi):
+def test_bytes_given_to_write_come_first(wsgi):
 	assert wsgi.text("/give") == "one two three"
 
 
@@ -299,7 +299,7 @@ def test_threads_run_while_a_query_waits(wsgi):
 
 @pytest.mark.parametrize("path", ["/query", "/write", "/pieces?3",
     "/known", "/empty", "/late", "/give", "/error", "/environ"])
-def test_the_validator_has_nothing_to_say(validated, path):
+def test_the_wsgiref_validator_has_nothing_to_say(validated, path):
 	assert validated.ask(path)[0] in (200, 204)
 	assert not validated.logged("AssertionError")
 
