@@ -23,7 +23,7 @@
 static char directory[64];
 static char file[96];
 
-/* The reports of the last load_text(). */
+/* The reports of the last load_text() or load_file(). */
 static char  *reports[REPORTS_MAX];
 static size_t report_count;
 
@@ -93,7 +93,8 @@ load_path(const char *path)
 	return config;
 }
 
-/* NULL: it was refused, and the reports say why. */
+/* Load @text as a mews.conf; NULL if it was refused, and the reports say
+ * why. */
 static inline struct config *
 load_text(const char *text)
 {

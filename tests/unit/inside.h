@@ -2,8 +2,8 @@
  * inside.h - what the tests of the library's inside share.
  *
  * Randomness comes from dice() with a fixed seed, so a failure repeats.
- * Processes meet in memory of shared(), and at a gate, so that they do the
- * same thing at the same instant.
+ * Processes meet in memory from shared(), and at a gate, so that they act at
+ * the same instant.
  */
 #ifndef TESTS_UNIT_INSIDE_H
 #define TESTS_UNIT_INSIDE_H
@@ -24,14 +24,14 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* ck_assert() writes a mark each time: this one is for loops of thousands. */
+/* ck_assert() writes a mark each time; REQUIRE is for loops of thousands. */
 #define REQUIRE(condition)						\
 	do {								\
 		if (!(condition))					\
 			ck_abort_msg("not so: %s", #condition);		\
 	} while (0)
 
-/* The next number; splitmix64. */
+/* The next random number of the sequence that @seed is in (splitmix64). */
 static inline uint64_t
 dice(uint64_t *seed)
 {
@@ -63,7 +63,7 @@ shared(size_t size)
 }
 
 /*
- * Memory of @size bytes, the last of which is the last that may be touched.
+ * Memory of @size bytes; the byte behind them faults when it is touched.
  */
 static inline char *
 fenced(size_t size)
@@ -77,8 +77,9 @@ fenced(size_t size)
 }
 
 /*
- * Wait until all of @count processes stand here, for the @round-th time. Who
- * waits on a processor spins a while: so some leave at the same instant.
+ * Wait until all of @count processes stand here, for the @round-th time. A
+ * process that waits spins a while before it yields, so that some leave at the
+ * same instant.
  */
 static inline void
 gate(_Atomic unsigned *arrived, unsigned count, unsigned round)
@@ -105,7 +106,7 @@ fork_children(pid_t *children, int count, void (*work)(void *, int),
 	}
 }
 
-/* Each of them ended well. */
+/* Wait for @count children; each must have ended well. */
 static inline void
 wait_children(const pid_t *children, int count)
 {
@@ -130,9 +131,9 @@ in_children(int count, void (*work)(void *, int), void *arg)
 }
 
 /*
- * Use a locale like those of Turkey: the decimal point is a comma and the
- * small letter of I is not i. Besides, the dollar sign is a letter. False where
- * localedef(1) cannot make one.
+ * Use a locale like those of Turkey: the decimal point is a comma and the small
+ * letter of I is not i. In addition the dollar sign is a letter. False where
+ * localedef(1) cannot make such a locale.
  */
 static inline bool
 use_odd_locale(void)

@@ -1,7 +1,7 @@
 /*
  * inside_fleet.h - fleets and files for tests that need no server.
  *
- * Their endpoints are closed ports: nobody is ever asked.
+ * The endpoints are closed ports: no server is ever asked.
  */
 #ifndef TESTS_UNIT_INSIDE_FLEET_H
 #define TESTS_UNIT_INSIDE_FLEET_H

@@ -1,8 +1,8 @@
 /*
  * step.h - stop a process between any two of its instructions.
  *
- * A race that needs luck on many processors is a certainty here: the child
- * does one thing, instruction by instruction, and at a chosen one the parent
+ * A race that needs luck on many processors becomes a certainty: the child does
+ * one thing, instruction by instruction, and at a chosen instruction the parent
  * does another, or kills it.
  */
 #ifndef TESTS_UNIT_STEP_H
@@ -13,7 +13,8 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 
-/* Sanitizers make many instructions of one: then not each is stopped at. */
+/* Sanitizers make many instructions of one; with them the child is stopped at
+ * some only. */
 #ifdef __SANITIZE_ADDRESS__
 #define STEP_STRIDE 19
 #elif defined(__has_feature)
@@ -31,7 +32,7 @@ struct step {
 	_Atomic int done;
 };
 
-/* Does this system let us trace? qemu does not. */
+/* Can a child be traced here? qemu's user mode cannot. */
 static inline bool
 step_possible(void)
 {
@@ -44,8 +45,8 @@ step_possible(void)
 	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* A child that did @prepare(), which may be NULL, and is about to do @work().
- */
+/* Fork a child that has done @prepare(), which may be NULL, and stands before
+ * @work(). */
 static inline pid_t
 step_child(struct step *step, void (*prepare)(void), void (*work)(void))
 {
@@ -72,7 +73,7 @@ step_child(struct step *step, void (*prepare)(void), void (*work)(void))
 	return child;
 }
 
-/* @count instructions of the work itself; false: it was done before. */
+/* Run @count instructions of the work itself; false: the work ended before. */
 static inline bool
 step_on(struct step *step, pid_t child, int count)
 {
@@ -88,7 +89,7 @@ step_on(struct step *step, pid_t child, int count)
 	return atomic_load(&step->done) == 0;
 }
 
-/* Let it run to its end. */
+/* Let the child run to its end. */
 static inline void
 step_end(pid_t child)
 {

@@ -2,8 +2,8 @@
  * test_any_instruction.c - other processes go on, and a process may die,
  * between any two instructions.
  *
- * A process is stopped after one instruction of a call, then after two, and
- * so on to its end.
+ * A process is stopped after one instruction of a call, then after two, and so
+ * on to the end of the call.
  */
 #include "inside_fleet.h"
 #include "step.h"
@@ -172,7 +172,7 @@ take_one(void)
 		budget_dialed(fleet, 0, true);
 }
 
-/* Takes all that it gets, to give it back later. */
+/* Take all connections that there are, and give them back later. */
 static void
 take_all(void)
 {
@@ -218,8 +218,8 @@ report_return(void)
 	    endpoint_health(fleet, 0).epoch);
 }
 
-/* Leftovers of a process that died: if anything changed, it is found without
- * the counter, and what goes with a return is there. */
+/* The changes that a dead process left unannounced: if anything changed, it is
+ * found without the counter, and all that goes with a return is there. */
 static void
 judge_news(void)
 {
@@ -243,7 +243,7 @@ START_TEST(a_change_is_found_though_its_writer_died_unannounced)
 	int	 changed = 0;
 	pid_t	 child;
 
-	/* Long enough for all that follows. */
+	/* A probe's lease must outlast all that follows. */
 	fleet->rules.timeout = 600000;
 	atomic_store(&a->burst, 50);
 	atomic_store(&a->health, health_pack((struct health) {
@@ -298,7 +298,7 @@ judge_remains(pid_t child)
 		REQUIRE(slot->dialing[0] == 0);
 		REQUIRE(slot->backends[0].word == 0);
 	}
-	/* Work goes on, once the server let go as well. */
+	/* Work goes on, once the server has let go as well. */
 	for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++)
 		orphan_gone(&fleet->segment, i);
 	REQUIRE(mews_fleet_join(fleet, NULL) == MEWS_OK);
@@ -309,8 +309,8 @@ judge_remains(pid_t child)
 	mews_fleet_leave(fleet);
 }
 
-/* A stopped process is as good as a dead one: what is judged is undone, and
- * it lives for another instruction. */
+/* A stopped process is as good as a dead one: after judging, its effects are
+ * undone and it runs one more instruction. */
 START_TEST(a_process_that_dies_leaves_nothing_behind)
 {
 	size_t	size = fleet->segment.size;

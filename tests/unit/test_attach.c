@@ -1,6 +1,7 @@
 /*
- * test_attach.c - processes that join a fleet of which they are nobody's
- * child: who may, who is refused and how, and what they learn.
+ * test_attach.c - processes that join a fleet that no parent of theirs made:
+ * which may, which are refused and how, and what they learn. Killed ones:
+ * test_attach_death.c.
  */
 #include "inside_fleet.h"
 
@@ -14,12 +15,12 @@
 
 #define WORKERS 4
 #define CAP	5
-#define SOON_MS 5000 /* a busy machine's */
+#define SOON_MS 5000 /* of a busy machine */
 
 static struct mews_fleet *fleet, *guest;
 static struct mews_error  error;
 
-/* A configuration like that of fleet_of(), to be changed by a test. */
+/* A configuration like that of fleet_of(), for a test to change. */
 static struct plan {
 	struct mews_config config;
 	struct mews_endpoint_config endpoints[2];
@@ -31,7 +32,7 @@ make_fleet(void)
 {
 	make_directory();
 	fleet = fleet_of(file, WORKERS, CAP);
-	/* The other way round than the fleet has them. */
+	/* The reverse of the order that the fleet has. */
 	mine = (struct plan) {
 		.endpoints = {
 			{ .name = "b", .conninfo = "host=/nowhere port=1" },
@@ -122,14 +123,14 @@ START_TEST(a_process_may_attach_with_some_of_the_endpoints)
 }
 END_TEST
 
-/* Where a process that is woken says when that was. */
+/* A process that is woken notes here when that was. */
 static struct {
 	_Atomic int ready;
 	_Atomic int64_t woken_us;
 	int64_t told_us;
 } *both;
 
-/* Wait for one poke at the descriptor of the own slot. */
+/* Wait for one poke at the descriptor of this process' own slot. */
 static void
 wait_for_news(struct mews_fleet *own)
 {
@@ -160,7 +161,7 @@ be_child(void *arg, int number)
 	wait_for_news(fleet);
 }
 
-/* One of the fleet tells, another hears: who, and whom. */
+/* Which process reports a change, and which one must hear of it. */
 static const struct {
 	void (*listener)(void *, int);
 	bool guest_tells;
@@ -171,7 +172,7 @@ static const struct {
 	{ be_child, false },
 };
 
-/* Wait until @pid, which is about to wait, does so. */
+/* Wait until @pid, which is about to sleep, is asleep. */
 static void
 wait_asleep(pid_t pid)
 {
@@ -228,7 +229,8 @@ refuse(enum mews_status status, const char *part)
 	ck_assert_int_eq(slots_taken(), 0);
 }
 
-/* Parts of a configuration that are different, and how that is refused. */
+/* Differences of the configuration that are refused, and the sentence of
+ * each. */
 static const struct {
 	struct mews_endpoint_config endpoint;
 	struct mews_group_config group;
@@ -316,7 +318,7 @@ START_TEST(a_fleet_that_crashed_cannot_be_attached_to)
 	ck_assert_int_eq(mews_fleet_attach(&guest, &mine.config, &error),
 	    MEWS_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(error.message, "was left behind"));
-	/* A successor needs to remove the file only. */
+	/* A successor can be made once the file is removed. */
 	unlink(file);
 	fleet = fleet_of(file, WORKERS, CAP);
 	guest = attach_and_join();
@@ -353,7 +355,8 @@ END_TEST
 
 START_TEST(a_segment_of_another_user_cannot_be_attached_to)
 {
-	/* Of root, or of a user that root becomes. */
+	/* The file of root is opened by a user that root becomes, or by this
+	 * one. */
 	if (geteuid() == 0)
 		ck_assert_int_eq(seteuid(65534), 0);
 	else
@@ -423,7 +426,8 @@ START_TEST(a_fleet_that_ends_leaves_its_guests_alone)
 	ck_assert(!file_exists());
 	attach_look(guest);
 	ck_assert(guest->ended);
-	/* With its servers: as before, for nobody else has them. */
+	/* The guest keeps the servers of the ended fleet until there is
+	 * another one. */
 	ck_assert_int_eq(mews_fleet_turn(guest), MEWS_TURN_CURRENT);
 	endpoint_report(guest, 0, HEALTH_REFUSED,
 	    endpoint_health(guest, 0).epoch);
@@ -433,7 +437,7 @@ START_TEST(a_fleet_that_ends_leaves_its_guests_alone)
 	fleet = fleet_of(file, WORKERS, CAP);
 	attach_look(guest);
 	ck_assert_int_eq(mews_fleet_turn(guest), MEWS_TURN_PAST);
-	/* Nothing of it is in the other one's way. */
+	/* Nothing of the old fleet is in the way of the new one. */
 	endpoint_report(guest, 1, HEALTH_REFUSED,
 	    endpoint_health(guest, 1).epoch);
 	ck_assert_int_eq(endpoint_health(fleet, 1).state, HEALTH_UNKNOWN);

@@ -1,6 +1,6 @@
 /*
- * test_attach_death.c - attached processes that are killed, at any
- * instruction: whoever is left gives back their slots, exactly once.
+ * test_attach_death.c - attached processes that are killed, at any instruction:
+ * the processes that are left give back their slots, exactly once.
  */
 #include "inside_fleet.h"
 #include "step.h"
@@ -86,13 +86,13 @@ count_all(struct mews_fleet *own)
 {
 	if (budget_take(own, 0) == BUDGET_OK)
 		budget_dialed(own, 0, true);
-	/* The second one is still dialing, if there is room for it. */
+	/* The second connection is still dialing, if there is room for it. */
 	budget_take(own, 0);
 	orphan_record(own->slot, 0, 99, 0);
 	mews_fleet_count_requests(own, 1);
 }
 
-/* Nothing is left but what the servers may still run. */
+/* Nothing is left but the sessions that the servers may still run. */
 static void
 judge(uint32_t slots, uint32_t orphans)
 {
@@ -125,7 +125,7 @@ live(void *arg, int number)
 	pause();
 }
 
-/* A process that attached, and what it counted, until it is killed. */
+/* Attach, count all that may be counted, and wait to be killed. */
 static pid_t
 start_guest(void (*be)(void *, int), int ready)
 {
@@ -150,7 +150,7 @@ START_TEST(other_processes_give_back_the_slot_of_a_dead_one)
 	slots_tend(_i == 0 ? guest : fleet, true);
 	ck_assert_uint_eq(slots_taken(), 1);
 	ck_assert_uint_eq(budget_sum(&fleet->segment, 0), 2);
-	/* Not reaped: a zombie is dead. */
+	/* A zombie, which is not reaped, is dead. */
 	kill(child, SIGKILL);
 	ck_assert_int_eq(waitid(P_PID, (id_t)child, &(siginfo_t){ 0 },
 	    WEXITED | WNOWAIT), 0);
@@ -166,7 +166,7 @@ START_TEST(other_processes_give_back_the_slot_of_a_dead_one)
 }
 END_TEST
 
-/* One that stopped is not dead, however long that takes. */
+/* A stopped process is not dead, however long that takes. */
 START_TEST(a_stopped_process_keeps_its_slot)
 {
 	pid_t	child = start_guest(live, 1);
@@ -183,7 +183,8 @@ START_TEST(a_stopped_process_keeps_its_slot)
 }
 END_TEST
 
-/* The child of a host that never reaps: later, as its parent may. */
+/* The child of a host that never reaps: the host may still do so, so its slot
+ * is given back later. */
 static void
 live_as_child(void *arg, int number)
 {
@@ -239,7 +240,8 @@ live_twice(void *arg, int number)
 	    0);
 	while (atomic_load(&both->ready) == 0)
 		usleep(1000);
-	/* Another's descriptor of a lock file would end its lock. */
+	/* Closing another descriptor of a lock file ends the lock of a
+	 * process. */
 	slots_tend(third, true);
 	mews_fleet_leave(third);
 	mews_fleet_destroy(&third);
@@ -259,7 +261,7 @@ START_TEST(each_thread_of_a_guest_has_a_slot)
 }
 END_TEST
 
-/* One word of @both each: the guest forks a child, and that one joins. */
+/* The guest forks a child, which joins; both count in their words of @both. */
 static void
 live_and_fork(void *arg, int number)
 {
@@ -278,7 +280,7 @@ live_and_fork(void *arg, int number)
 	}
 	while (atomic_load(&both->ready) == 0)
 		usleep(1000);
-	/* Another one that does not join has copies of all descriptors. */
+	/* A child that does not join has copies of all descriptors. */
 	if (fork() == 0)
 		pause();
 	atomic_fetch_add(&both->ready, 1);
@@ -355,8 +357,8 @@ tend(void)
 	slots_tend(guest, true);
 }
 
-/* The process that gives back is killed meanwhile, or stopped: another one does
- * it, and a third one that joins has a slot of its own. */
+/* The process that gives back is killed meanwhile, or stopped: another one
+ * gives back, and a third one that joins has a slot of its own. */
 START_TEST(a_process_killed_while_giving_back_leaves_it_to_the_next)
 {
 	bool	more = true;
@@ -370,7 +372,7 @@ START_TEST(a_process_killed_while_giving_back_leaves_it_to_the_next)
 		child = step_child(&both->step, prepare_guest, tend);
 		more = step_on(&both->step, child, at);
 		seen++;
-		/* As it is stopped, it has the lock, or not yet. */
+		/* The stopped process has the lock, or not yet. */
 		slots_tend(fleet, true);
 		join(fleet);
 		mews_fleet_count_requests(fleet, 7);
@@ -389,8 +391,8 @@ START_TEST(a_process_killed_while_giving_back_leaves_it_to_the_next)
 }
 END_TEST
 
-/* A session is listed before its slot forgets it: killed in between, whoever
- * gives back leaves it in both. */
+/* A session is listed as an orphan before its slot forgets it; a process killed
+ * in between leaves it in both, and the next one lists it once. */
 START_TEST(a_session_is_listed_once)
 {
 	pid_t	child, dead = start_guest(live, 1);
@@ -410,7 +412,7 @@ START_TEST(a_session_is_listed_once)
 }
 END_TEST
 
-/* The locks of a slot that was written over still tell who lives. */
+/* The locks of a slot that was written over still tell which process lives. */
 START_TEST(a_slot_of_garbage_is_cleared_or_kept)
 {
 	struct segment_slot	*slot;

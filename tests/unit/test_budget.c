@@ -33,7 +33,7 @@ join(void)
 	ck_assert_int_eq(mews_fleet_join(fleet, NULL), MEWS_OK);
 }
 
-/* A connection that is open at once, if there may be one. */
+/* Take a connection that is open at once, if there may be one. */
 static bool
 take(uint32_t endpoint)
 {
@@ -61,13 +61,13 @@ struct hammer {
 	_Atomic unsigned most;
 	_Atomic unsigned mistakes;
 	_Atomic unsigned long taken;
-	_Atomic uint64_t holders; /* one bit for each that holds one */
+	_Atomic uint64_t holders; /* one bit for each worker that holds one */
 	bool forever;
 };
 
 /*
- * Take and give; between them the worker's bit is set in a word that counts
- * independently: it can never have more bits than the cap allows.
+ * Take and give. In between, the worker's bit is set in a word that counts
+ * independently of the budget: it never has more bits than the cap allows.
  */
 static void
 hammer_budget(void *arg, int number)
@@ -154,7 +154,7 @@ START_TEST(one_process_takes_all_connections_and_gives_them_back)
 			budget_give(fleet, 0);
 		ck_assert_uint_eq(sum(0), 0);
 	}
-	/* The other one has no cap. */
+	/* The endpoint "b" has no cap. */
 	for (unsigned i = 1; i <= 1000; i++)
 		ck_assert(take(1));
 	ck_assert_uint_eq(sum(1), 1000);
@@ -165,9 +165,9 @@ START_TEST(one_process_takes_all_connections_and_gives_them_back)
 END_TEST
 
 /*
- * All take a connection to @endpoint at once, and hold it until all have tried;
- * more than @most at a time is a mistake. @logs_in: they are logging in all the
- * while.
+ * All workers take a connection to @endpoint at once, and hold it until all
+ * have tried; more than @most at a time is a mistake. @logs_in: each stays in
+ * its login meanwhile.
  */
 static void
 meet(struct meeting *m, uint32_t endpoint, unsigned most, bool logs_in)
@@ -211,7 +211,7 @@ START_TEST(a_race_for_the_last_connection_exceeds_nothing)
 }
 END_TEST
 
-/* Holds @number + 1 connections until it is killed. */
+/* Hold @number + 1 connections until killed. */
 static void
 hold_some(void *arg, int number)
 {
@@ -242,7 +242,8 @@ START_TEST(a_killed_worker_gives_back_exactly_what_it_held)
 		    MEWS_WORKER_READY);
 		kill(children[i], SIGKILL);
 		waitpid(children[i], NULL, 0);
-		/* Not before it was reaped, and no more than once. */
+		/* A connection of the dead is given back when its process is
+		 * reaped, once. */
 		ck_assert_uint_eq(sum(1), held);
 		held -= (unsigned)i + 1;
 		ck_assert(mews_fleet_reap(fleet, children[i]));
@@ -270,7 +271,7 @@ take_all(void *arg, int number)
 		sched_yield();
 }
 
-/* Holds all of it, and lets go of one when told. */
+/* Take all connections, and give back one when told. */
 static void
 take_all_give_one(void *arg, int number)
 {
@@ -312,8 +313,8 @@ START_TEST(a_newcomer_waits_until_another_process_gives_back)
 }
 END_TEST
 
-/* A process that is alone may have all, but half of its share stays a
- * newcomer's, once somebody lets go. */
+/* A process that is alone may have all; half of its share is for a newcomer as
+ * soon as a connection is given back. */
 START_TEST(half_of_each_share_is_left_to_the_others)
 {
 	struct meeting	*m = shared(sizeof(*m));
@@ -326,7 +327,7 @@ START_TEST(half_of_each_share_is_left_to_the_others)
 	fork_children(&greedy, 1, take_all, m);
 	while (atomic_load(&m->ready) == 0)
 		sched_yield();
-	/* Of 16, two workers: each may be sure of 4. */
+	/* The cap is 16 and there are two workers: each may be sure of 4. */
 	ck_assert_uint_eq(m->taken, 12);
 	while (take(0))
 		mine++;
@@ -335,7 +336,7 @@ START_TEST(half_of_each_share_is_left_to_the_others)
 	atomic_store(&m->end, 1);
 	wait_children(&greedy, 1);
 	mews_fleet_reap(fleet, greedy);
-	/* Alone again, all of it. */
+	/* Alone again, a process may have all of them. */
 	while (take(0))
 		mine++;
 	ck_assert_uint_eq(mine, 16);
@@ -353,12 +354,12 @@ START_TEST(logins_are_few_at_first_and_more_as_they_succeed)
 		ck_assert_int_eq(budget_take(fleet, 1), BUDGET_OK);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_BURST);
 	ck_assert_uint_eq(sum(1), least);
-	/* One that ended well makes room for itself and one more. */
+	/* A login that ended well makes room for itself and one more. */
 	budget_dialed(fleet, 1, true);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_OK);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_OK);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_BURST);
-	/* One that did not, none. */
+	/* A login that failed makes no room. */
 	budget_dialed(fleet, 1, false);
 	budget_give(fleet, 1);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_BURST);
@@ -373,7 +374,8 @@ START_TEST(logins_are_few_at_first_and_more_as_they_succeed)
 }
 END_TEST
 
-/* The server has more to do than it can: see config/SCALE.md. */
+/* Logins that last too long: the server has more to do than it can; see
+ * config/SCALE.md. */
 START_TEST(logins_that_are_late_let_no_more_in)
 {
 	struct segment_endpoint *e = &fleet->segment.endpoints[1];
@@ -395,7 +397,8 @@ START_TEST(logins_that_are_late_let_no_more_in)
 	for (uint32_t i = 0; i < 100; i++)
 		budget_took(fleet, 1, INT64_C(3000000));
 	ck_assert_uint_eq(e->burst, least);
-	/* Far away a login takes its round trips. */
+	/* On a far server each login takes many round trips, which is not
+	 * load. */
 	e->burst = least + 1;
 	e->rtt_us = 100000;
 	budget_took(fleet, 1, BUDGET_LATE_US + BUDGET_LATE_TRIPS * 100000);
@@ -426,22 +429,22 @@ START_TEST(a_server_that_has_too_many_is_asked_for_less)
 {
 	struct segment_endpoint *b = &fleet->segment.endpoints[1];
 
-	/* As if the fleet were a minute old. */
+	/* Set back the fleet's birth, so that it is a minute old. */
 	fleet->segment.header->made_us -= 60000000;
 	join();
 	for (int i = 0; i < 10; i++)
 		ck_assert(take(1));
 	budget_lower(fleet, 1);
-	budget_give(fleet, 1);		/* the one that was refused */
+	budget_give(fleet, 1);		/* the refused one */
 	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 61000), 9);
 	ck_assert_int_eq(budget_take(fleet, 1), BUDGET_FULL);
 	budget_give(fleet, 1);
 	ck_assert(take(1));
-	/* For a while. */
+	/* The limit is lowered for a while only. */
 	b->limit_ms = 30001;
 	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 30000), 9);
 	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 30001), 0);
-	/* Garbage, or a time of long ago, holds nothing down. */
+	/* A time that is garbage, or long past, lowers nothing. */
 	b->limit_ms = INT64_MAX;
 	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 30000), 0);
 	b->limit_ms = 30001;
@@ -455,14 +458,14 @@ END_TEST
 
 START_TEST(a_lowered_limit_counts_another_fleets_connections)
 {
-	/* As if the fleet were a minute old. */
+	/* Set back the fleet's birth, so that it is a minute old. */
 	fleet->segment.header->made_us -= 60000000;
 	budget_set_other(&fleet->segment, 1, BUDGET_BEFORE, 8);
 	join();
 	for (int i = 0; i < 3; i++)
 		ck_assert(take(1));
 	budget_lower(fleet, 1);
-	budget_give(fleet, 1);		/* the one that was refused */
+	budget_give(fleet, 1);		/* the refused one */
 	ck_assert_uint_eq(budget_cap(&fleet->segment, 1, 61000), 10);
 	budget_give(fleet, 1);
 	ck_assert(take(1));
@@ -481,7 +484,7 @@ START_TEST(a_lowered_limit_never_raises_the_cap)
 		    limit < CAP ? limit : CAP);
 		ck_assert_uint_eq(budget_cap(&fleet->segment, 0, 1000), CAP);
 	}
-	/* Refused before it had a single one, it asks for one. */
+	/* A fleet that is refused before it has any connection asks for one. */
 	join();
 	budget_lower(fleet, 0);
 	ck_assert_uint_eq(a->limit, 1);

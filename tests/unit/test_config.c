@@ -7,7 +7,7 @@
 
 #define SECONDS 1000ULL
 
-/* key = value, and what is then in its field. */
+/* Each key with a value, and the text of its field after loading. */
 static const struct {
 	enum section_kind section;
 	const char *name;

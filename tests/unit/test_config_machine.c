@@ -1,6 +1,7 @@
 /*
  * test_config_machine.c - what a configuration means on this machine: who can
- * read its passwords, and how many processors there are to use.
+ * read its passwords, whether the servers' connections suffice, and how many
+ * processors there are to use.
  */
 #include "config_file.h"
 #include "processors.h"
@@ -8,7 +9,8 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-/* Passwords in a file that others can read, and those that are not in it. */
+/* Passwords in a file that others can read, and passwords that are
+ * elsewhere. */
 static const struct {
 	const char *conninfo;
 	mode_t mode;
@@ -101,7 +103,7 @@ START_TEST(too_few_connections_for_the_servers_are_warned_of)
 }
 END_TEST
 
-/* The files of a machine, and the processors that may be used of two. */
+/* The files of a machine that limit processors, where two may be used. */
 static const struct {
 	const char *cgroup, *file, *says;
 	uint32_t most;

@@ -1,14 +1,14 @@
 /*
  * test_config_mistakes.c - what is said of a wrong configuration.
  *
- * Each kind of mistake is told with the line where it was written and with
- * what is allowed, and all of them at once.
+ * Each kind of mistake is told with the line where it was written and with what
+ * is allowed, and all mistakes are told at once.
  */
 #include "config_file.h"
 
 #include <sys/stat.h>
 
-/* One mistake, its line, and what must be said of it. */
+/* One mistake, its line, and the sentence about it. */
 static const struct {
 	const char *text;
 	unsigned line;
@@ -125,7 +125,7 @@ static const struct {
 	{ COMPLETE "health { fall = 16 }\n", 4, "1 to 15" },
 	{ COMPLETE "health { rise = 0 }\n", 4, "1 to 15" },
 
-	/* Settings that are missing, or there twice. */
+	/* Settings that are missing, or are there twice. */
 	{ ENDPOINT_A GROUP_G, 1, "app is missing" },
 	{ "app = app.so\n" GROUP_G, 1, "at least one endpoint" },
 	{ "app = app.so\n" ENDPOINT_A, 1, "at least one group" },
@@ -231,7 +231,7 @@ static const struct {
 	{ COMPLETE "\"\\002\" = 2\n", 4, "syntax error" },
 	{ COMPLETE "log = \"\\777\"\n", 4, "syntax error" },
 
-	/* The line is right after whatever may stand before it. */
+	/* The line of a mistake is right after all that may stand before it. */
 	{ COMPLETE "# one\n## two\n// three\n/* four */ /* four */\n"
 	  "/*\n\n*/ log = bad # eight\n", 10, "log = 'bad'" },
 	{ COMPLETE "group h { init = {'a\nb', \"c\\\nd\n\" } }\nlog = bad\n",
@@ -344,10 +344,11 @@ START_TEST(a_long_list_of_unknown_keys_is_cut)
 }
 END_TEST
 
-/* A megabyte of mistakes is told of in no time, and not endlessly. */
+/* Files of a megabyte that are nothing but mistakes. */
 static const struct {
-	const char *before, *after; /* a number that is always another */
-	size_t least;		    /* reports */
+	const char *before, *after; /* a number, each time another one, is
+				       written between these */
+	size_t least;		    /* how many reports there are at least */
 } endless[] = {
 	{ "unknown", " = 2\n", REPORTS_MAX },
 	{ "health { fall = ", "000 }\n", REPORTS_MAX },

@@ -66,7 +66,8 @@ START_TEST(mews_conf_explains_every_key)
 			close = "}";
 			quote = option->fallback[0] != '\0' ? "\"" : "";
 		}
-		/* This section is a comment: most have no use for it. */
+		/* A section that is a comment as a whole, as most have no use
+		 * for it. */
 		if (option->section == SECTION_PYTHON)
 			snprintf(wanted, sizeof(wanted), "#\t\t%s = ",
 			    option->name);
@@ -88,7 +89,7 @@ START_TEST(mews_conf_explains_every_key)
 			    "\n#\t}" : "\n}");
 			ck_assert_msg(found < end, "%s is elsewhere", wanted);
 		}
-		/* The line before it says what it means. */
+		/* The line before a key says what it means. */
 		while (found > text && found[-1] != '\n')
 			found--;
 		ck_assert(found - 2 > text);
@@ -135,7 +136,8 @@ START_TEST(mews_conf_shows_the_true_defaults)
 }
 END_TEST
 
-/* Cut or bent anywhere, a file is taken or refused with a reason. */
+/* A file that is cut or damaged anywhere is accepted, or refused with a
+ * reason. */
 START_TEST(mews_conf_cut_or_damaged_does_no_harm)
 {
 	static const char	 bent[] = "{}=\"'#/\n,+(\\$";

@@ -84,7 +84,8 @@ static const struct {
 	{ HEALTH_LOST, MEWS_LOG_WARNING, "endpoint=b from=up to=suspect "
 	  "role=unknown evidence=connection_lost epoch=0 failures=0" },
 	{ HEALTH_STALL, 0, NULL },
-	/* Reads that hang there may be asked elsewhere from here on. */
+	/* From here on, unanswered reads of the suspect may be asked
+	 * elsewhere. */
 	{ HEALTH_PROBE_FAILED, MEWS_LOG_WARNING, "endpoint=b from=suspect "
 	  "to=suspect role=unknown evidence=probe_failed epoch=0 "
 	  "failures=1" },
@@ -122,7 +123,7 @@ START_TEST(each_transition_is_told_once)
 		}
 		ck_assert_uint_eq(logged->count, told);
 		ck_assert_uint_eq(fleet->segment.header->changes, told);
-		/* The three that have a slot, and no other. */
+		/* The three workers with a slot were poked, and no other. */
 		ck_assert_int_eq(woken(), steps[i].text != NULL ? 3 : 0);
 	}
 	ck_assert_uint_eq(fleet->segment.endpoints[0].health, 0);
@@ -135,7 +136,7 @@ START_TEST(a_change_of_role_is_told_once)
 	endpoint_report(fleet, 0, HEALTH_PROBE_OK, 0);
 	logged->count = 0;
 	woken();
-	/* The first sight of one changes routes, but is no news. */
+	/* The first sight of a role changes routes, but is no news. */
 	for (int i = 0; i < 2; i++) {
 		ck_assert_uint_eq(endpoint_see_role(fleet, 0,
 		    HEALTH_ROLE_STANDBY, 0), 0);
@@ -143,8 +144,7 @@ START_TEST(a_change_of_role_is_told_once)
 		ck_assert_int_eq(woken(), i == 0 ? 3 : 0);
 	}
 	for (int i = 0; i < 2; i++) {
-		/* The second time it is a report of an epoch that ended, and
-		 * so is who makes it. */
+		/* The second report is of an epoch that ended. */
 		ck_assert_uint_eq(endpoint_see_role(fleet, 0,
 		    HEALTH_ROLE_PRIMARY, 0), i == 0 ? 1 : 0);
 		ck_assert_uint_eq(logged->count, 1);
@@ -179,7 +179,7 @@ START_TEST(a_server_that_comes_back_is_not_stormed)
 	a->burst = 50;
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
 	endpoint_verdict(fleet, 0, HEALTH_PROBE_OK, 0);
-	ck_assert_int_eq(a->up_ms, 0);		/* was never away */
+	ck_assert_int_eq(a->up_ms, 0);		/* never away */
 	ck_assert_uint_eq(a->burst, 50);
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_MONITOR, true,
@@ -197,7 +197,7 @@ START_TEST(a_verdict_ends_the_probe_lease)
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
 	ck_assert(endpoint_health(fleet, 0).probing);
-	/* Late as it is. */
+	/* A good probe counts, however late it is. */
 	endpoint_verdict(fleet, 0, HEALTH_PROBE_OK, 0);
 	ck_assert(!endpoint_health(fleet, 0).probing);
 	ck_assert_int_eq(endpoint_health(fleet, 0).state, HEALTH_DOWN);
@@ -205,7 +205,7 @@ START_TEST(a_verdict_ends_the_probe_lease)
 }
 END_TEST
 
-/* The clock moved on by so much, for the fleet. */
+/* Move the fleet's clock on by @ms. */
 static void
 age_fleet(uint32_t ms)
 {
@@ -312,7 +312,8 @@ START_TEST(the_prober_notes_when_it_began)
 	struct segment_endpoint *a = &fleet->segment.endpoints[0];
 	uint32_t		 retry;
 
-	/* As if the fleet were a minute old; and no delay of ours ends it. */
+	/* Set back the fleet's birth by a minute; no delay of this test ends
+	 * the lease. */
 	fleet->rules.timeout = 60000;
 	fleet->segment.header->made_us -= 60000000;
 	ck_assert(endpoint_lease(fleet, 0, HEALTH_WORKER, false, 0));

@@ -1,6 +1,6 @@
 /*
- * test_environment.c - what the environment says, and the locale, cannot change
- * an endpoint behind the configuration's back.
+ * test_environment.c - neither the environment nor the locale can change an
+ * endpoint unnoticed by the configuration.
  */
 #include "inside_fleet.h"
 
@@ -18,7 +18,7 @@ static struct mews_config	   config;
 static char			   said[400];
 static size_t			   mistakes;
 
-/* Unset what libpq may read, and the tests did not set. */
+/* Unset the variables that libpq may read and that the tests did not set. */
 static void
 clear_environment(void)
 {
@@ -77,7 +77,7 @@ static const struct {
 	{ "PGDATESTYLE", "German", true },
 	{ "PGGEQO", "off", true },
 	{ "PGPORT", "5432,5433", true },
-	{ "PGHOST", "x,y", false }, /* the conninfo has a host */
+	{ "PGHOST", "x,y", false }, /* for a conninfo with a host */
 	{ "PGUSER", "x", false },
 	{ "PGSSLMODE", "require", false },
 };
@@ -121,7 +121,7 @@ on_log(void *arg, enum mews_log_level level, const char *event,
 	snprintf(logged, sizeof(logged), "%s %s", event, text);
 }
 
-/* By name, as a password may be among them. */
+/* The log names a variable only, as its value may be a password. */
 START_TEST(variables_that_fill_in_are_logged_once)
 {
 	struct mews_fleet *fleet;
@@ -143,8 +143,9 @@ START_TEST(variables_that_fill_in_are_logged_once)
 END_TEST
 
 /*
- * All that libpq documents, up to version 18 (Environment Variables). What is
- * not refused fills in, and is logged where this libpq reads it.
+ * All variables that libpq documents, up to version 18 (Environment Variables).
+ * A variable that is not refused fills in, and is logged where this libpq reads
+ * it.
  */
 static const struct {
 	const char *name, *value;
@@ -195,7 +196,7 @@ static const struct {
 	{ "PGOAUTHDEBUG", "x", false },
 };
 
-/* None of its options: libpq has no list of these. */
+/* Variables that belong to no option of libpq, which has no list of them. */
 static const char *const unlisted[] = {
 	"PGREQUIRESSL", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR",
 	"PGOAUTHDEBUG",
@@ -235,7 +236,7 @@ START_TEST(each_variable_is_refused_or_logged)
 }
 END_TEST
 
-/* One that a later libpq reads has to be in the table, too. */
+/* A variable that a later libpq reads must be in the table, too. */
 START_TEST(no_variable_of_libpq_is_forgotten)
 {
 	PQconninfoOption *options = PQconndefaults();
@@ -251,7 +252,7 @@ START_TEST(no_variable_of_libpq_is_forgotten)
 	PQconninfoFree(options);
 	for (size_t i = 0; i < COUNT(documented); i++)
 		setenv(documented[i].name, documented[i].value, 1);
-	/* Together they fit into the line. */
+	/* All names together fit into one line of the log. */
 	environment_names(logged, sizeof(logged));
 	ck_assert_ptr_nonnull(strstr(logged, "PGOAUTHDEBUG"));
 }

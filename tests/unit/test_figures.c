@@ -1,5 +1,5 @@
 /*
- * test_figures.c - what is counted, and what readers make of it.
+ * test_figures.c - what is counted, and how readers see it.
  */
 #include "inside_fleet.h"
 
@@ -87,7 +87,8 @@ START_TEST(a_quantile_lies_in_its_bucket)
 }
 END_TEST
 
-/* In a child: count something of each kind, and end without a word. */
+/* In a child: count something of each kind, and end without leaving the
+ * fleet. */
 static void
 count_in_child(void)
 {
@@ -122,7 +123,7 @@ START_TEST(counts_outlive_the_process_that_counted)
 	ck_assert(mews_figures_group(figures, 0, &group, sizeof(group)));
 	ck_assert_str_eq(group.name, "g");
 	ck_assert_uint_eq(group.ends[MEWS_LOST], 2);
-	/* A gauge is that of those who live. */
+	/* A gauge is the sum over processes that live. */
 	ck_assert_uint_eq(group.waiting, 0);
 	ck_assert(mews_figures_pair(figures, 0, &pair, sizeof(pair)));
 	ck_assert_str_eq(pair.group, "g");
@@ -215,7 +216,7 @@ START_TEST(figures_that_were_written_over_do_no_harm)
 		ck_assert_uint_gt(event.ticket, after);
 		after = event.ticket;
 	}
-	/* To count finds some place inside. */
+	/* Counting where names were written over stays inside the memory. */
 	figures_find_group(own(), segment->room, "g")->ends[0]++;
 	figures_time(&figures_find_pair(own(), segment->room, "g", "a")->times,
 	    1);
@@ -232,7 +233,7 @@ START_TEST(events_are_read_in_their_order)
 	uint32_t	  changes;
 	char		  text[400];
 
-	/* Made when the fleet was: nobody has the log. */
+	/* The fleet's first event, from before there was a log. */
 	while (mews_view_event(view, after, &event, sizeof(event)))
 		after = event.ticket;
 	mews_fleet_note(fleet, MEWS_LOG_WARNING, "worker_exited", "worker=3");
@@ -244,7 +245,8 @@ START_TEST(events_are_read_in_their_order)
 	ck_assert_int_gt(event.time_ms, INT64_C(1000000000000));
 	after = event.ticket;
 	ck_assert(!mews_view_event(view, after, &event, sizeof(event)));
-	/* A line of the library is one as well, from info on. */
+	/* A line of the library's log is an event as well, from level info
+	 * on. */
 	fleet_log(fleet, MEWS_LOG_DEBUG, "quiet", "%s", "");
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
 	ck_assert(mews_view_event(view, after, &event, sizeof(event)));
@@ -256,7 +258,7 @@ START_TEST(events_are_read_in_their_order)
 	ck_assert_uint_eq(changes, 1);
 	ck_assert(!mews_view_transitions(view, 0, 99, &kind, &changes));
 	ck_assert(!mews_view_transitions(view, 9, 0, &kind, &changes));
-	/* A reader who comes late finds the last ones. */
+	/* A reader who comes late finds the last events. */
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	for (int i = 0; i < 1000; i++)
@@ -270,7 +272,8 @@ START_TEST(events_are_read_in_their_order)
 }
 END_TEST
 
-/* Killed in the middle of an event, at any place: the others go on. */
+/* A writer is killed in the middle of an event, at any place: the others go
+ * on. */
 START_TEST(a_writer_that_died_leaves_no_event)
 {
 	struct mews_event event;

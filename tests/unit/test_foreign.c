@@ -1,5 +1,6 @@
 /*
- * test_foreign.c - a server for a driver of the host's, and what it reports.
+ * test_foreign.c - a server for a driver that the host brings, and what the
+ * host reports of it.
  */
 #include "inside_fleet.h"
 
@@ -10,7 +11,7 @@
 #include <mews/monitor.h>
 #include <stdlib.h>
 
-#define MANY 1000 /* choices */
+#define MANY 1000 /* how often a test chooses */
 
 enum { A, B, C };
 
@@ -28,7 +29,7 @@ keep_line(void *arg, enum mews_log_level level, const char *event,
 		snprintf(logged, sizeof(logged), "%d %s", (int)level, text);
 }
 
-/* a, b and c; c's weight is 2. */
+/* A fleet of a, b and c; the weight of c is 2. */
 static void
 make_fleet(void)
 {
@@ -86,7 +87,7 @@ choose(const char *role, uint32_t max_lag)
 	    &error);
 }
 
-/* Choose many times: how often each was taken. */
+/* Choose many times, and count how often each was chosen. */
 static void
 choose_many(const char *role, int counts[3])
 {
@@ -147,7 +148,7 @@ START_TEST(a_server_that_is_back_gets_its_share_bit_by_bit)
 	fleet->segment.endpoints[C].up_ms = 1;
 	fleet->segment.header->made_us -= 5 * 1000 * 1000;
 	choose_many("standby", counts);
-	/* Half of its weight of 2, plus what passes meanwhile. */
+	/* Half of the weight of 2, plus the time that passes meanwhile. */
 	ck_assert_int_ge(counts[C], MANY / 2 - 3);
 	ck_assert_int_lt(counts[C], MANY * 2 / 3);
 }
@@ -184,7 +185,8 @@ START_TEST(a_failure_makes_a_suspect_a_last_resort)
 		ck_assert_int_eq(choose("standby", 0), MEWS_OK);
 		ck_assert_str_eq(choice.endpoint, "c");
 	}
-	/* However often: the verdict is a probe's. */
+	/* Only a probe may call a server down, however often a host reports
+	 * failures. */
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(mews_fleet_report(fleet, "c",
 		    MEWS_REPORT_FAILED, NULL, NULL), MEWS_OK);

@@ -19,7 +19,7 @@
 static struct mews_fleet *fleet, *next;
 static struct mews_error error;
 
-/* A configuration of these endpoints; all of them have this cap. */
+/* A configuration of these endpoints, each with the cap @cap. */
 struct plan {
 	struct mews_config config;
 	struct mews_endpoint_config endpoints[MEWS_ENDPOINTS_MAX];
@@ -78,7 +78,7 @@ renew(uint32_t cap, const char *list)
 	mews_fleet_resolve(next);
 }
 
-/* The next one serves; nobody forks from the one before any more. */
+/* The next generation serves; no process is forked from the one before. */
 static void
 take_over(void)
 {
@@ -99,7 +99,7 @@ destroy_all(void)
 	mews_fleet_destroy(&fleet);
 }
 
-/* Where this fleet has the endpoint of that name; -1: it has none. */
+/* The index of the endpoint of that name in @of; -1: there is none. */
 static int
 index_in(const struct mews_fleet *of, const char *name)
 {
@@ -120,7 +120,7 @@ record(const struct mews_fleet *of, const char *name)
 	return &of->segment.endpoints[index];
 }
 
-/* A process of that generation that holds a slot: one that need not be. */
+/* Take a slot of that generation as the process @pid, which need not exist. */
 static pid_t
 join_as(struct mews_fleet *of, pid_t pid)
 {
@@ -131,7 +131,7 @@ join_as(struct mews_fleet *of, pid_t pid)
 	return pid;
 }
 
-/* The names that are seen from outside, in their order. */
+/* The names that a view shows, in their order. */
 static const char *
 shown(char names[200])
 {
@@ -178,7 +178,8 @@ START_TEST(one_cap_holds_for_two_generations)
 	ck_assert_int_eq(budget_take(fleet, at), BUDGET_OK);
 	budget_dialed(fleet, at, true);
 	atomic_store(&fleet->slot->pid, 999998);
-	/* The old one holds 1 of 3; a part of each is kept for the other. */
+	/* The old generation holds 1 of 3; a part of each is kept for the
+	 * other. */
 	ck_assert_int_eq(mews_fleet_join(next, NULL), MEWS_OK);
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(budget_take(next, at), BUDGET_OK);
@@ -214,7 +215,7 @@ START_TEST(a_server_that_moved_is_another_with_the_same_name)
 	ck_assert_uint_eq(record(next, "a")->drained, 1);
 	take_over();
 	ck_assert_str_eq(shown(names), "b a ");
-	/* The operator's word is for both. */
+	/* An operator's drain applies to both generations. */
 	ck_assert_int_eq(mews_fleet_drain(fleet, "a", false, NULL), MEWS_OK);
 	ck_assert_uint_eq(fleet->segment.endpoints[0].drained, 0);
 	ck_assert_uint_eq(record(fleet, "a")->drained, 0);
@@ -240,7 +241,7 @@ START_TEST(an_index_is_not_used_again_while_somebody_knows_it)
 	ck_assert(mews_fleet_reap(fleet, 999999));
 	renew(0, "b, c, d");
 	take_over();
-	/* Nothing of the one before is left. */
+	/* Nothing of the generation before is left. */
 	ck_assert_ptr_eq(record(fleet, "d"), a);
 	ck_assert_uint_eq(a->health, 0);
 	ck_assert_int_eq(a->changed_ms, 0);
@@ -280,7 +281,7 @@ START_TEST(a_generation_that_never_began_leaves_nothing)
 	ck_assert_uint_eq(record(fleet, "a")->max_connections, 4);
 	renew(0, "a, z");
 	ck_assert_int_eq(index_in(next, "z"), 2);
-	/* The process of that generation is not forgotten. */
+	/* The process of that generation is still counted. */
 	join_as(next, 999998);
 	mews_fleet_destroy(&next);
 	renew(0, "a, w");
@@ -318,7 +319,7 @@ START_TEST(no_room_for_an_endpoint_is_said_by_name)
 	ck_assert_ptr_null(next);
 	ck_assert_ptr_nonnull(strstr(error.message, "endpoint.more: "));
 	ck_assert_ptr_nonnull(strstr(shown(names), "e31"));
-	/* There is room once the others were given up. */
+	/* There is room once the endpoints before were given up. */
 	renew(0, "e0");
 	take_over();
 	ck_assert(mews_fleet_reap(fleet, 999999));
@@ -346,7 +347,8 @@ START_TEST(a_process_that_joins_too_late_is_refused)
 	create(0, "a, b");
 	renew(0, "b");
 	mews_fleet_switch(next);
-	/* Forked from the first one, and not yet joined. */
+	/* A process that was forked from the first generation and has not
+	 * joined. */
 	old = fleet;
 	fleet = next;
 	ck_assert_int_eq(mews_fleet_join(old, NULL), MEWS_OK);
@@ -361,7 +363,7 @@ START_TEST(a_process_that_joins_too_late_is_refused)
 }
 END_TEST
 
-/* An index that another generation has is none of this one's. */
+/* Indices of another generation are none of this one. */
 START_TEST(an_endpoint_given_up_is_named_no_more)
 {
 	create(0, "a, b");
@@ -399,7 +401,7 @@ START_TEST(a_fleet_that_cannot_be_renewed_says_so)
 }
 END_TEST
 
-/* Groups are counted by their place in the configuration. */
+/* Groups are matched by their place in the configuration. */
 START_TEST(shares_are_counted_among_those_with_the_same_groups)
 {
 	struct plan	p;

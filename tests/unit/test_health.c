@@ -1,5 +1,6 @@
 /*
- * test_health.c - the rules of an endpoint's health.
+ * test_health.c - the rules of an endpoint's health. When it is probed:
+ * test_health_lease.c; many processes at once: test_health_races.c.
  */
 #include "inside.h"
 
@@ -10,24 +11,24 @@ static const struct health_rules rules = {
 };
 
 #define EPOCH_MAX ((1U << HEALTH_EPOCH_BITS) - 1)
-#define COUNT_MAX 15U /* where failures and successes stay */
+#define COUNT_MAX 15U /* where counted failures and successes stay */
 
-/* When may the next probe begin? */
+/* When the next probe may begin. */
 enum retry {
 	KEPT,	 /* as before */
-	AT_ONCE, /* nobody waits for a verdict */
-	SOON,	 /* a quarter of the interval: make sure */
-	LATER,	 /* in an interval */
-	BACKOFF	 /* at random, later and later */
+	AT_ONCE, /* at once: no verdict is waited for */
+	SOON,	 /* after a quarter of the interval, to make sure */
+	LATER,	 /* after an interval */
+	BACKOFF	 /* at random, later with each failure */
 };
 
-/* The effect of one piece of evidence on each state, with 2 failures to fall
+/* The effect of each kind of evidence on each state, with 2 failures to fall
  * and 2 successes to rise, none of them counted yet. */
 static const struct {
 	enum health_state to;
-	bool epoch; /* a new one begins */
+	bool epoch; /* a new epoch begins */
 	enum retry retry;
-	int failures; /* then counted; -1: as before */
+	int failures; /* counted afterwards; -1: as before */
 } table[HEALTH_STATES][HEALTH_EVIDENCES] = {
 	[HEALTH_UNKNOWN] = {
 		[HEALTH_NOTHING] = { HEALTH_UNKNOWN, false, KEPT, -1 },
@@ -104,7 +105,7 @@ static const struct {
 	},
 };
 
-/* The verdict of a probe; when does not matter. */
+/* The verdict of a probe, at a time that does not matter. */
 static struct health
 verdict(struct health health, enum health_evidence evidence,
     const struct health_rules *with)
@@ -129,7 +130,8 @@ assert_retry(enum retry retry, struct health from, struct health to,
 		ck_assert_uint_eq(wait, rules.interval / 4);
 		break;
 	case LATER:
-		/* Jitter: many are not probed at the same time. */
+		/* Jitter keeps many endpoints from being probed at the same
+		 * time. */
 		ck_assert_uint_ge(wait, rules.interval * 9 / 10);
 		ck_assert_uint_le(wait, rules.interval * 11 / 10);
 		break;
@@ -192,7 +194,7 @@ START_TEST(unknown_evidence_changes_nothing)
 }
 END_TEST
 
-/* An answer, even an unfriendly one, and soft evidence are no verdict. */
+/* Soft evidence, and any answer, even an unfriendly one, are no verdict. */
 START_TEST(only_a_probe_or_a_refusal_is_a_verdict)
 {
 	uint64_t	seed = 5;
@@ -248,7 +250,8 @@ START_TEST(an_endpoint_rises_after_so_many_good_probes)
 	};
 	struct health	health = { .state = HEALTH_DOWN, .failures = 9 };
 
-	/* One short of it, then a failure: from the beginning again. */
+	/* One success short of rising, then a failure: counting begins
+	 * again. */
 	for (int round = 0; round < 2; round++) {
 		for (unsigned i = 1; i < own.rise; i++) {
 			health = verdict(health, HEALTH_PROBE_OK, &own);
@@ -268,7 +271,8 @@ START_TEST(an_endpoint_rises_after_so_many_good_probes)
 }
 END_TEST
 
-/* Two probed it while it was dead; the one that was slow to say so is late. */
+/* Two processes probed the server while it was dead; the report of the slower
+ * one is late. */
 START_TEST(stale_reports_of_an_outage_are_ignored)
 {
 	const struct health dead = { .state = HEALTH_DOWN, .epoch = 7 };
@@ -298,7 +302,8 @@ START_TEST(a_good_probe_forgives_the_failed_ones)
 }
 END_TEST
 
-/* 1 s, doubled by each failure up to 30 s, whatever it took to fall. */
+/* Back-off is 1 s, doubled by each failure up to 30 s, however many failures it
+ * took to fall. */
 START_TEST(backoff_doubles_with_full_jitter)
 {
 	static const uint32_t most[] = {
@@ -328,7 +333,7 @@ START_TEST(backoff_doubles_with_full_jitter)
 		}
 		ck_assert_uint_ge(least, HEALTH_BACKOFF_LEAST);
 		ck_assert_uint_le(longest, bound);
-		/* All of the range is used. */
+		/* Jitter uses all of its range. */
 		ck_assert_uint_lt(least, HEALTH_BACKOFF_LEAST + bound / 20);
 		ck_assert_uint_gt(longest, bound - bound / 20);
 		health = verdict(health, HEALTH_PROBE_FAILED, &own);

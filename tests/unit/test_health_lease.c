@@ -11,7 +11,7 @@ static const struct health_rules rules = {
 
 #define LEASE_MS (rules.timeout + HEALTH_LEASE_SPARE)
 
-/* As a worker asks for it, without a monitor. */
+/* Ask for the lease as a worker does, without a monitor. */
 static bool
 lease(health_word *word, uint32_t now, bool panic, uint32_t probed)
 {
@@ -25,7 +25,7 @@ lease_due(struct health health, uint32_t now, bool panic, uint32_t probed)
 	    probed);
 }
 
-/* Instants of segment time, some around its end after 49 days. */
+/* Instants of segment time, some around the end of its range after 49 days. */
 static const uint32_t instants[] = {
 	0, 1, 1000, INT32_MAX - 100, INT32_MAX, (uint32_t)INT32_MAX + 1,
 	UINT32_MAX - 600, UINT32_MAX - 499, UINT32_MAX - 1, UINT32_MAX,
@@ -72,7 +72,7 @@ START_TEST(an_endpoint_that_is_up_needs_no_probe)
 }
 END_TEST
 
-/* A server may have another role by now. */
+/* A server may have changed its role meanwhile, so one that is up is probed. */
 START_TEST(in_a_panic_servers_that_are_up_are_probed_too)
 {
 	health_word	word = health_pack((struct health) {
@@ -121,7 +121,7 @@ START_TEST(a_worker_leaves_the_monitor_some_time)
 }
 END_TEST
 
-/* Workers see what they see while one probes. */
+/* Workers report what they see while one process probes. */
 START_TEST(only_its_verdict_ends_a_probe_lease)
 {
 	uint64_t	seed = 16 + (uint64_t)_i;
@@ -157,7 +157,7 @@ START_TEST(only_its_verdict_ends_a_probe_lease)
 }
 END_TEST
 
-/* Long back-off: without panic it is waited for; with it, one interval. */
+/* A long back-off is waited for; in a panic, one interval is. */
 START_TEST(panic_probes_once_per_interval)
 {
 	uint32_t	now = instants[_i];
@@ -176,9 +176,9 @@ START_TEST(panic_probes_once_per_interval)
 END_TEST
 
 /*
- * Processes that look for work every millisecond, probes that fail, that
- * succeed now and then, and probers that die: one probe runs at a time, and
- * whoever panics waits for no longer than one probe and one interval.
+ * Processes that look for work every millisecond, probes that fail and now and
+ * then succeed, and probers that die: one probe runs at a time, and in a panic
+ * a worker waits for no longer than one probe and one interval.
  */
 START_TEST(an_endpoint_has_one_probe_at_a_time)
 {
@@ -222,7 +222,7 @@ START_TEST(an_endpoint_has_one_probe_at_a_time)
 }
 END_TEST
 
-/* A lease that is promised for later is not to be had before. */
+/* A lease that is announced for later cannot be taken before. */
 START_TEST(a_probe_lease_is_free_at_the_announced_time)
 {
 	uint64_t	seed = 11;
@@ -251,7 +251,8 @@ START_TEST(a_probe_lease_is_free_at_the_announced_time)
 }
 END_TEST
 
-/* No rule ever sets one so far ahead: it is garbage, or older than 24 days. */
+/* A time so far ahead is set by no rule: it is garbage, or older than 24
+ * days. */
 START_TEST(an_impossible_retry_time_puts_nothing_off)
 {
 	uint32_t	now = instants[_i];
@@ -268,7 +269,7 @@ START_TEST(an_impossible_retry_time_puts_nothing_off)
 }
 END_TEST
 
-/* The rules know differences of times only. */
+/* The rules use differences of times only. */
 START_TEST(the_wrap_of_the_clock_changes_no_rule_of_health)
 {
 	uint64_t	seed = 12;

@@ -1,5 +1,5 @@
 /*
- * test_health_races.c - one word, changed by many processes at once.
+ * test_health_races.c - one health word, changed by many processes at once.
  */
 #include "inside.h"
 
@@ -12,14 +12,14 @@ static const struct health_rules rules = {
 };
 
 #define EPOCH_MAX ((1U << HEALTH_EPOCH_BITS) - 1)
-#define COUNT_MAX 15U /* where failures stay */
+#define COUNT_MAX 15U /* where counted failures stay */
 #define LEASE_MS  (rules.timeout + HEALTH_LEASE_SPARE)
 #define PROCESSES 4U
 #define ROUNDS	  300U
 
 struct meeting {
 	alignas(128) health_word word;
-	alignas(128) _Atomic unsigned begin; /* gates */
+	alignas(128) _Atomic unsigned begin; /* the gates' rounds */
 	_Atomic unsigned end;
 	_Atomic unsigned won;
 	_Atomic unsigned mistakes;
@@ -82,13 +82,15 @@ START_TEST(the_count_of_failures_stops_at_its_maximum)
 	health = health_get(&m->word);
 	ck_assert_uint_eq(health.failures, COUNT_MAX);
 	ck_assert_int_eq(health.state, HEALTH_DOWN);
-	ck_assert_uint_eq(health.epoch, 1);	/* many saw it, it died once */
+	ck_assert_uint_eq(health.epoch, 1);	/* many processes saw one
+						   death */
 	ck_assert_uint_eq(health.successes, 0);
 	ck_assert_int_eq(health.role, HEALTH_ROLE_UNKNOWN);
 }
 END_TEST
 
-/* Roles flip, servers die and rise; who made a new epoch counts it. */
+/* Roles flip, servers die and rise; the process that made a new epoch counts
+ * it. */
 static void
 flip_and_count(void *arg, int number)
 {
@@ -121,7 +123,7 @@ START_TEST(epochs_are_counted_exactly_by_many_processes)
 {
 	struct meeting	*m = shared(sizeof(*m));
 
-	/* The epoch wraps on the way. */
+	/* The epoch wraps in the middle of the test. */
 	m->word = health_pack((struct health) { .epoch = EPOCH_MAX - 1000,
 		.role = HEALTH_ROLE_PRIMARY, .state = HEALTH_UP });
 	in_children(PROCESSES, flip_and_count, m);
@@ -135,7 +137,7 @@ static void
 race_for_the_lease(void *arg, int number)
 {
 	struct meeting *m = arg;
-	uint32_t	now = UINT32_MAX - 100000; /* the clock wraps, too */
+	uint32_t	now = UINT32_MAX - 100000; /* the clock wraps as well */
 
 	(void)number;
 	for (unsigned round = 0; round < ROUNDS; round++) {

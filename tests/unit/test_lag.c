@@ -1,5 +1,6 @@
 /*
- * test_lag.c - how far a standby is behind, by what the primary wrote and when.
+ * test_lag.c - how far a standby is behind, by the positions that the primary
+ * had and when.
  */
 #include "inside.h"
 
@@ -14,19 +15,20 @@ START_TEST(the_lag_is_the_age_of_the_first_position_not_reached)
 	ck_assert_uint_eq(lag_ms(&lag, 5, 1000), 0);
 	lag_note(&lag, 10, 1000);
 	lag_note(&lag, 20, 2000);
-	lag_note(&lag, 20, 9000);	/* nothing was written */
+	lag_note(&lag, 20, 9000);	/* the primary wrote nothing */
 	lag_note(&lag, 30, 9500);
 	ck_assert_uint_eq(lag_ms(&lag, 30, 10000), 0);
 	ck_assert_uint_eq(lag_ms(&lag, 20, 10000), 500);
 	ck_assert_uint_eq(lag_ms(&lag, 10, 10000), 8000);
 	ck_assert_uint_eq(lag_bytes(&lag, 10), 20);
-	/* Another primary begins anew. */
+	/* A position that goes back is another primary's: sampling begins
+	 * anew. */
 	lag_note(&lag, 15, 11000);
 	ck_assert_uint_eq(lag_ms(&lag, 10, 11500), 500);
 }
 END_TEST
 
-/* Where the primary is idle one sample is good for months. */
+/* While the primary is idle, one sample stays good for months. */
 START_TEST(the_lag_of_a_standby_that_stands_still_grows)
 {
 	static struct lag	lag;

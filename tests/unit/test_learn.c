@@ -1,6 +1,6 @@
 /*
- * test_learn.c - what is learned of times: one answer that comes late says
- * little, many say all.
+ * test_learn.c - what is learned of times: one late answer says little, many
+ * say all.
  */
 #include "inside.h"
 
@@ -18,7 +18,7 @@ learn_quick(struct known *known, int count)
 		known_learn(known, QUICK_US, 1);
 }
 
-/* How many come with the late one, at once. */
+/* How many answers come together with the late one. */
 static const uint32_t turns[] = { 1, 10, 1000 };
 
 START_TEST(one_late_answer_costs_a_server_nothing)
@@ -32,16 +32,17 @@ START_TEST(one_late_answer_costs_a_server_nothing)
 	known.usual_us = usual = known.latency_us;
 	ck_assert_int_eq(known_held_us(&known, &group), KNOWN_HELD_US);
 	known_learn(&known, SECOND_US, turns[_i]);
-	/* The next query waits for the usual time behind a long one. */
+	/* A query behind a long one waits for the usual time only. */
 	ck_assert_int_le(known_held_us(&known, &group), KNOWN_HELD_US * 2);
-	/* Looked at in the worst moment, and then while it is forgotten. */
+	/* The average is read at its worst, and again while the late answer
+	 * fades. */
 	for (int i = 0; i < 10; i++) {
 		known.learned_us = now += SHARE_BEAT_US;
 		share_learn(&known, now);
 		most = known.usual_us > most ? known.usual_us : most;
 		learn_quick(&known, 5);
 	}
-	/* Twice as much would cost it reads. */
+	/* At twice the usual time a server would lose reads. */
 	ck_assert_float_le(most, usual * 1.5F);
 }
 END_TEST

@@ -1,7 +1,5 @@
 /*
- * test_log.c - lines of the log.
- *
- * What one call of log_write() leaves on stderr, byte for byte.
+ * test_log.c - what one call of log_write() leaves on stderr, byte for byte.
  */
 #include "unit.h"
 
@@ -96,7 +94,7 @@ START_TEST(the_journal_adds_the_time_itself)
 	setenv("JOURNAL_STREAM", stream, 1);
 	log_write(&master, MEWS_LOG_INFO, "start", "a=%d", 1);
 	assert_matches(written(), "process=master event=start a=1\n$");
-	/* Inherited, but stderr was sent elsewhere since. */
+	/* JOURNAL_STREAM was inherited, but stderr was redirected since. */
 	setenv("JOURNAL_STREAM", "1:1", 1);
 	log_write(&master, MEWS_LOG_INFO, "start", "a=%d", 1);
 	assert_matches(written(), "process=master ts=");
@@ -123,7 +121,8 @@ START_TEST(a_line_stays_one_line)
 }
 END_TEST
 
-/* Wherever it is cut: whole characters, quotes closed, said so. */
+/* A long line that is cut anywhere has whole characters and closed quotes, and
+ * says that it was cut. */
 START_TEST(long_lines_are_cut)
 {
 	char	value[6001], quoted[7000];
@@ -158,7 +157,7 @@ fill(struct log *log)
 	}
 }
 
-/* Read all that is there; the last of it stays in text. */
+/* Read all that there is; the last line stays in text. */
 static void
 drain(int fd)
 {
@@ -174,8 +173,8 @@ drain(int fd)
 	    sizeof(text) + 1);
 }
 
-/* Writes to a stderr that nobody reads do not wait, and dropped lines are told
- * before the next one. */
+/* A write to a stderr that nobody reads does not wait, and dropped lines are
+ * counted before the next line. */
 static void
 assert_no_wait(struct log *log, int other)
 {
@@ -222,7 +221,7 @@ START_TEST(a_log_without_a_reader_makes_nobody_wait)
 			.lost = output.uncounted + 1 };
 	}
 	assert_no_wait(&log, ends[0]);
-	/* The shell's descriptor is as it was. */
+	/* The flags of a descriptor that the shell shares are unchanged. */
 	ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL), flags);
 	output_close(&output);
 }
@@ -312,7 +311,7 @@ static const struct {
 	{ "a\\b", "\"a\\\\b\"", 64 },
 	{ "a\nb\tc\rd", "\"a\\nb\\tc\\rd\"", 64 },
 	{ "a\x01\x7f", "\"a\\u0001\\u007f\"", 64 },
-	/* Control characters beyond ASCII, and what is no UTF-8. */
+	/* Control characters beyond ASCII, and bytes that are no UTF-8. */
 	{ "\xc2\x9b" "31m", "\"\\u00c2\\u009b31m\"", 64 },
 	{ "\xc2\xa0", "\xc2\xa0", 64 },
 	{ "\x9b", "\"\\u009b\"", 64 },
@@ -336,7 +335,8 @@ static const struct {
 
 START_TEST(logfmt_values_are_quoted_where_needed)
 {
-	/* Exactly as long, so that a sanitizer sees one byte too many. */
+	/* The copy is exactly as long as the text, so that a sanitizer sees one
+	 * byte too many. */
 	char		*buffer = malloc(quotes[_i].room);
 	const char	*value = logfmt_value(buffer, quotes[_i].room,
 			    quotes[_i].text);

@@ -1,6 +1,6 @@
 /*
- * test_loop.c - the loop: who hears of a descriptor, whose it is, and what
- * becomes of it in a fork's copy.
+ * test_loop.c - the loop: whom a descriptor's readiness is told to, who may
+ * give it up, and what becomes of it in a fork's copy.
  */
 #include "unit.h"
 
@@ -19,7 +19,7 @@ static struct loop   loop;
 static struct hearer hearer, other;
 static int	     ticks, pipes[2];
 
-/* The last word to the host. */
+/* The last thing that the host was told. */
 static struct {
 	int calls, fd, events;
 } host;
@@ -101,7 +101,7 @@ START_TEST(a_descriptor_is_given_up_only_by_its_owner)
 }
 END_TEST
 
-/* The number was closed by libpq and opened again by another. */
+/* libpq closed the number, and another owner opened it again. */
 START_TEST(a_number_that_is_anothers_now_is_not_taken_from_it)
 {
 	int	fd = pipes[0];
@@ -119,13 +119,13 @@ START_TEST(a_paused_descriptor_is_neither_waited_for_nor_told)
 {
 	ck_assert(loop_watch(&loop, pipes[0], 0, hear, &hearer));
 	ck_assert_int_eq(host.events, 0);
-	/* The end of file would be told by poll(2) without being asked. */
+	/* poll(2) would tell the end of file without being asked for it. */
 	close(pipes[1]);
 	pipes[1] = -1;
 	loop_turn(&loop, 0);
 	loop_ready(&loop, pipes[0], MEWS_WATCH_READ);
 	ck_assert_int_eq(hearer.calls, 0);
-	/* The host was told that it is given up, once. */
+	/* The host was told once that the descriptor is given up. */
 	loop_forget(&loop, pipes[0], &hearer);
 	ck_assert_int_eq(host.calls, 2);
 }
@@ -137,7 +137,7 @@ is_a_pipe(int fd)
 	return lseek(fd, 0, SEEK_CUR) == -1 && errno == ESPIPE;
 }
 
-/* In the child: exits with 0 if only what was not lent is dead. */
+/* Run in the child: exit with 0 if all but the lent descriptor is dead. */
 static void
 look_at_the_copy(int lent)
 {
@@ -152,7 +152,7 @@ look_at_the_copy(int lent)
 	_exit(host.calls == calls ? 0 : 2);
 }
 
-/* Also a descriptor that is not waited for at present. */
+/* A paused descriptor is dead in the copy, too. */
 START_TEST(descriptors_are_dead_in_a_forks_copy_but_for_what_is_lent)
 {
 	int	lent[2], status;

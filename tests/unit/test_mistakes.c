@@ -9,12 +9,14 @@
 #include <assert.h>
 #include <malloc.h>
 
-#define LONGEST "a23456789-123456789_123456789.1" /* MEWS_NAME_MAX bytes */
+#define LONGEST "a23456789-123456789_123456789.1" /* one byte more than
+						     MEWS_NAME_MAX allows */
 #define SAID_MAX 16
 
 static_assert(sizeof(LONGEST) == MEWS_NAME_MAX + 1, "the longest name");
 
-/* A good one; the tests bend the last of each, or the fleet itself. */
+/* A good configuration; the tests change its last endpoint or group, or the
+ * fleet itself. */
 static struct mews_endpoint_config endpoints[MEWS_ENDPOINTS_MAX + 1];
 static struct mews_group_config	   groups[MEWS_GROUPS_MAX + 1];
 static char			   names[MEWS_ENDPOINTS_MAX + 1][8];
@@ -70,7 +72,7 @@ check(void)
 	    (size_t)said_count);
 }
 
-/* NULL @field: it is good. */
+/* Expect one report, of @field with @text in it; NULL @field: no report. */
 static void
 assert_said(int endpoint, int group, const char *field, const char *text)
 {
@@ -108,7 +110,8 @@ static const struct {
 	{ { "N0", CONNINFO, 0, 0, 0 }, NULL, NULL },
 	{ { "a", NULL, 0, 0, 0 }, "conninfo", "needs a conninfo" },
 	{ { "a", "", 0, 0, 0 }, "conninfo", "needs a conninfo" },
-	{ { "a", " ", 0, 0, 0 }, NULL, NULL },	/* all of libpq's defaults */
+	{ { "a", " ", 0, 0, 0 }, NULL, NULL },	/* empty: all of libpq's
+						   defaults */
 	{ { "a", "host", 0, 0, 0 }, "conninfo", "libpq does not take it" },
 	{ { "a", "hots=x", 0, 0, 0 }, "conninfo", "hots" },
 	{ { "a", "host='x", 0, 0, 0 }, "conninfo", "libpq does not take it" },
@@ -151,7 +154,7 @@ START_TEST(each_mistake_of_an_endpoint_is_told)
 END_TEST
 
 static const struct {
-	struct mews_group_config group; /* the name is "a" if NULL */
+	struct mews_group_config group; /* NULL: the name is "a" */
 	const char *field, *text;
 } of_groups[] = {
 	{ { .name = "" }, "name", "needs a name" },
@@ -167,7 +170,7 @@ static const struct {
 	{ { .connection_count = MEWS_CONNECTIONS_MAX }, NULL, NULL },
 	{ { .connection_count = MEWS_CONNECTIONS_MAX + 1 },
 	  "connection_count", "1 to 1024" },
-	{ { .min_connections = 4 }, NULL, NULL }, /* of 4, the default */
+	{ { .min_connections = 4 }, NULL, NULL }, /* all 4 of the default */
 	{ { .min_connections = 5 }, "min_connections", "which is 4" },
 	{ { .min_connections = 7, .connection_count = 7 }, NULL, NULL },
 	{ { .min_connections = 8, .connection_count = 7 },
@@ -215,7 +218,7 @@ static const struct {
 	{ { .acquire_timeout = (uint32_t)INT32_MAX + 1 }, "acquire_timeout",
 	  "1 to 2147483647" },
 	{ { .acquire_timeout = MEWS_FOREVER }, "acquire_timeout",
-	  "1 to 2147483647" },	/* every wait has a deadline */
+	  "1 to 2147483647" },	/* each wait needs a deadline */
 	{ { .idle_timeout = MEWS_FOREVER, .max_lifetime = MEWS_FOREVER },
 	  NULL, NULL },
 	{ { .session_tmp_buffer = 1 }, "session_tmp_buffer", "819200" },
@@ -339,7 +342,8 @@ START_TEST(all_mistakes_are_told_at_once)
 	config.instance = "";
 	config.workers = 1000;
 	endpoints[0].name = "a b";
-	endpoints[0].conninfo = "postgresql://x:1,y:2/db"; /* host and port */
+	endpoints[0].conninfo = "postgresql://x:1,y:2/db"; /* of host and
+							      port */
 	endpoints[2].conninfo = "";
 	groups[1].connection_count = 2000;
 	groups[1].queue = 2000000;
@@ -361,10 +365,10 @@ START_TEST(connections_kept_open_must_fit_the_endpoints)
 		endpoints[i].max_connections = 4;
 	config.workers = 3;
 	groups[2].min_connections = 4;
-	assert_said(-1, -1, NULL, NULL);	/* 12 of 12 */
+	assert_said(-1, -1, NULL, NULL);	/* together 12 of 12 */
 	endpoints[1].max_connections = 3;
 	assert_said(-1, 2, "min_connections", "3 workers keep 12");
-	endpoints[1].max_connections = 0;	/* without a cap */
+	endpoints[1].max_connections = 0;	/* an endpoint without a cap */
 	assert_said(-1, -1, NULL, NULL);
 	for (int i = 0; i < 3; i++)
 		endpoints[i].max_connections = 1;
@@ -435,7 +439,8 @@ START_TEST(a_zero_in_a_configuration_becomes_the_default)
 }
 END_TEST
 
-/* A whole configuration in memory of its own, each field another value. */
+/* A whole configuration in memory of its own, with another value in each
+ * field. */
 struct original {
 	struct mews_config config;
 	struct mews_endpoint_config endpoints[2];
@@ -535,7 +540,7 @@ assert_equal(const struct mews_config *copy, const struct original *o)
 static void
 spoil_and_free(void *memory)
 {
-	/* A memset() before free() the compiler leaves out. */
+	/* explicit_bzero(), as a compiler removes a memset() before free(). */
 	explicit_bzero(memory, malloc_usable_size(memory));
 	free(memory);
 }
@@ -549,7 +554,7 @@ START_TEST(a_copied_configuration_is_equal_and_independent)
 	assert_equal(copy, kept);
 	spoil_and_free(o);
 	assert_equal(copy, kept);
-	/* A copy of the copy, too; each is one block. */
+	/* A copy can be copied; each copy is one block of memory. */
 	ck_assert_ptr_nonnull(again = config_copy(copy));
 	spoil_and_free(copy);
 	assert_equal(again, kept);

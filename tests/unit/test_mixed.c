@@ -1,6 +1,6 @@
 /*
  * test_mixed.c - an endpoint that leads to a primary and to a standby by turns
- * is told from a server that was promoted.
+ * is distinguished from a server that was promoted.
  */
 #include "inside_fleet.h"
 
@@ -64,7 +64,7 @@ START_TEST(changes_in_a_row_are_not_of_one_server)
 }
 END_TEST
 
-/* A word written over by accident is over after one role for a while. */
+/* A word written over by accident is mended after one role for a while. */
 START_TEST(a_damaged_word_of_changes_heals)
 {
 	mixed_word	word = UINT64_MAX;
@@ -116,7 +116,7 @@ START_TEST(a_mixed_endpoint_begins_no_epochs)
 	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_OK);
 	mews_fleet_set_log(fleet, on_log, NULL);
 	see(S);
-	/* Sights of before a promotion come late, from slow processes. */
+	/* Slow processes report late what they saw before a promotion. */
 	epoch = see(P);
 	for (int i = 0; i < 10; i++) {
 		endpoint_see_role(fleet, 0, S, epoch - 1);
@@ -136,7 +136,8 @@ START_TEST(a_mixed_endpoint_begins_no_epochs)
 	}
 	ck_assert_uint_eq(endpoint_health(fleet, 0).epoch, epoch);
 	ck_assert_int_eq(count("mixed_roles"), 1);
-	/* Once it is one server, sessions to the other one are not kept. */
+	/* Once the endpoint is one server, sessions to the other one are not
+	 * kept. */
 	fleet->segment.header->made_us -= (MIXED_OVER_MS + 10000) * 1000;
 	see(S);
 	ck_assert_int_eq(count("mixed_roles_ended "), 1);

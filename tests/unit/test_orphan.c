@@ -24,7 +24,7 @@ close_segment(void)
 	segment_close(&segment);
 }
 
-/* Asked for, and gone. */
+/* All orphans are asked for, and all are gone. */
 static bool
 next(uint32_t endpoint, int64_t now)
 {
@@ -68,7 +68,7 @@ START_TEST(an_orphan_is_named_by_pid_name_and_age)
 	ck_assert_ptr_nonnull(strstr(sql, "pid = 4294967295 "));
 	ck_assert_ptr_nonnull(strstr(sql, "application_name = 'it''s mews'"));
 	ck_assert_ptr_nonnull(strstr(sql, "- 12) < 3"));
-	/* Months later. */
+	/* A time months later. */
 	orphan_forget(slot, 0);
 	orphan_record(slot, 0, 1, INT64_C(90) * 86400000);
 	orphan_adopt(&segment, slot);

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* The bytes that a query sends. */
+/* The bytes that a query sends for a parameter. */
 static const char *
 bytes_of(const struct mews_param *param)
 {
@@ -150,14 +150,14 @@ START_TEST(a_text_parameter_is_borrowed_and_measured)
 
 	ck_assert_ptr_eq(param.value, text);
 	assert_text(param, text);
-	/* Empty is not NULL. */
+	/* An empty text is not NULL. */
 	param = mews_param_text("");
 	ck_assert_int_eq(param.length, 0);
 	ck_assert_ptr_nonnull(param.value);
 }
 END_TEST
 
-/* Text that cannot be sent is not cut: a query with it is refused. */
+/* Text that is too long to send is not cut: a query with it is refused. */
 START_TEST(text_beyond_two_gigabytes_is_not_cut)
 {
 	const size_t	piece = (size_t)4 << 20, size = (size_t)4 << 30;
@@ -165,7 +165,7 @@ START_TEST(text_beyond_two_gigabytes_is_not_cut)
 	int		fd = memfd_create("text", MFD_CLOEXEC);
 	struct mews_param param;
 
-	/* One piece again and again; and five bytes more. */
+	/* One piece of memory, mapped again and again, and five bytes more. */
 	text = mmap(NULL, size + piece, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
 	    MAP_NORESERVE, -1, 0);
 	ck_assert_ptr_ne(text, MAP_FAILED);

@@ -74,7 +74,7 @@ see_role(uint32_t endpoint, enum health_role role)
 	    endpoint_health(fleet, endpoint).epoch);
 }
 
-/* Up, as a primary on this timeline. */
+/* Make the endpoint @i a primary of this timeline, and up. */
 static void
 make_primary(uint32_t endpoint, uint32_t timeline)
 {
@@ -122,7 +122,7 @@ START_TEST(an_endpoint_that_is_up)
 	listen_to(0, &rules);
 	assert_says("it answered a probe (probe_ok)");
 	assert_says("The next probe is in ");
-	/* Without the rules no number is guessed. */
+	/* Without the rules, no number is guessed. */
 	listen_to(0, NULL);
 	ck_assert_ptr_null(strstr(said, "The next probe"));
 }
@@ -158,7 +158,7 @@ START_TEST(an_endpoint_that_is_down)
 }
 END_TEST
 
-/* The first evidence is not forgotten for what is seen since. */
+/* The first cause stays, whatever was seen since. */
 START_TEST(the_cause_outlives_later_evidence)
 {
 	report(0, HEALTH_NOT_READY);
@@ -213,7 +213,8 @@ START_TEST(an_endpoint_with_limits_of_all_kinds)
 	ck_assert_ptr_null(strstr(said, "rejected"));
 	listen_to(1, &rules);
 	assert_says("It may get writes");
-	/* Promoted a moment ago: nobody knows which one is the newest. */
+	/* A primary that was promoted a moment ago: it is not known to be the
+	 * newest. */
 	segment_set_timeline(&fleet->segment.endpoints[1], 4, false);
 	listen_to(1, &rules);
 	assert_says("Writes wait until the timeline");

@@ -9,9 +9,9 @@
 #define NEVER	    -1
 
 /*
- * The tier of each server that is UP and of each that is SUSPECT, by role:
- * a known and wanted role before one that is not known, a healthy second
- * best before a suspect best.
+ * The tier of each server that is UP and of each that is SUSPECT, by role: a
+ * known and wanted role goes before an unknown one, a healthy second best
+ * before a suspect best.
  */
 static const struct {
 	int up, suspect;
@@ -42,7 +42,7 @@ static const struct {
 	},
 };
 
-/* The route of servers that differ in nothing but their health. */
+/* The route over servers that differ in nothing but their health. */
 static void
 make(struct route *route, enum mews_group_role role,
     const struct health *healths, uint32_t count)
@@ -66,11 +66,11 @@ wanted_tier(enum mews_group_role group, struct health health)
 	case HEALTH_SUSPECT:
 		return tiers[group][health.role].suspect;
 	default:
-		return NEVER;	/* DOWN is dead, UNKNOWN is to be probed */
+		return NEVER;	/* DOWN is dead, UNKNOWN is yet to be probed */
 	}
 }
 
-/* The tier that @endpoint is in. */
+/* The tier that @endpoint is in on @route. */
 static int
 tier_in(const struct route *route, int endpoint)
 {
@@ -136,7 +136,7 @@ START_TEST(a_route_lists_each_server_once_best_first)
 }
 END_TEST
 
-/* Other reasons keep a server out: @out, if it is UP and has this role. */
+/* A server that is UP and has this role is kept out for the reason @out. */
 #define STANDBY { .state = HEALTH_UP, .role = HEALTH_ROLE_STANDBY }
 #define PRIMARY { .state = HEALTH_UP, .role = HEALTH_ROLE_PRIMARY }
 
@@ -157,7 +157,8 @@ static const struct {
 	{ { .max_lag_bytes = 100 }, { STANDBY, 0, 999, 0, false }, false },
 	{ { .max_lag = 1, .max_lag_bytes = 1 }, { STANDBY, 0, 2, 0, false },
 	  true },
-	/* Not measured is not late, and a primary is never. */
+	/* A lag that is not measured counts as none; a primary is never
+	 * late. */
 	{ { .max_lag = 1, .max_lag_bytes = 1 }, { STANDBY, 0,
 	    SEGMENT_LAG_UNKNOWN, 999, false }, false },
 	{ { .max_lag = 1, .max_lag_bytes = 1 }, { PRIMARY, 0, 999, 999,
@@ -174,7 +175,8 @@ START_TEST(drained_and_late_servers_are_left_out_of_a_route)
 }
 END_TEST
 
-/* Which server a login leads to is not known: good for who does not care. */
+/* A login to such an endpoint may lead to a server of either role, so it serves
+ * only groups that take any. */
 START_TEST(a_mixed_endpoint_serves_no_group_with_a_role)
 {
 	static const bool	serves[] = {
@@ -205,8 +207,8 @@ END_TEST
 static const struct {
 	const char *why;
 	struct route_candidate all[ENDPOINTS];
-	int writes, reads; /* the primary that gets them, or NEVER */
-	bool kept;	   /* NEVER, but its connections stay */
+	int writes, reads; /* the primary that gets the writes, or NEVER */
+	bool kept;	   /* NEVER, but its connections are kept */
 } timelines[] = {
 	{ "the newer one", { { PRIMARY, 3, 0, 0, false, true },
 	    { PRIMARY, 5, 0, 0, false, true } }, 1, 1, false },

@@ -1,5 +1,6 @@
 /*
- * test_segment.c - the file that a fleet shares: made, mapped, believed.
+ * test_segment.c - the file that a fleet shares: how it is made, mapped and
+ * checked.
  */
 #include "inside_fleet.h"
 
@@ -23,7 +24,7 @@ size_of(uint32_t endpoints, uint32_t slots)
 	    slots * figures_size(room);
 }
 
-/* A good one, of 3 endpoints and 4 slots, in @file; its size. */
+/* Make a good file of 3 endpoints and 4 slots, named @file; its size. */
 static size_t
 make_good(void)
 {
@@ -76,7 +77,8 @@ START_TEST(a_new_segment_is_zero_but_for_its_header)
 }
 END_TEST
 
-/* On every machine: a layout that differs from this has another number. */
+/* A layout that differs from this one needs another number, on every
+ * machine. */
 START_TEST(the_layout_matches_its_version_number)
 {
 	ck_assert_uint_eq(SEGMENT_ABI, 16);
@@ -161,7 +163,7 @@ START_TEST(a_process_that_opens_it_sees_what_others_write)
 	atomic_store(&segment.slots[3].connections[MEWS_ENDPOINTS_MAX - 1], 9);
 	ck_assert_uint_eq(opened.slots[3].connections[MEWS_ENDPOINTS_MAX - 1],
 	    9);
-	/* A reader cannot write. */
+	/* A segment opened for reading cannot be written. */
 	ck_assert_int_eq(mprotect(opened.header, opened.size,
 	    PROT_READ | PROT_WRITE), -1);
 	ck_assert_int_eq(errno, EACCES);
@@ -251,9 +253,9 @@ START_TEST(a_truncated_file_is_refused)
 }
 END_TEST
 
-/* A header of one's own: what must be in it, and what is said if not. */
+/* Values of the header's fields that are refused, and what is said of them. */
 static const struct {
-	size_t offset;	  /* of a field of 32 bits */
+	size_t offset;	  /* offset of a field of 32 bits */
 	uint32_t value;
 	const char *why;
 } headers[] = {
@@ -307,7 +309,7 @@ START_TEST(counts_are_limited_even_where_the_file_is_long_enough)
 	segment.header->endpoint_space = MEWS_ENDPOINTS_MAX + 1;
 	assert_refused(MEWS_INVALID, "damaged");
 	segment.header->endpoint_space = MEWS_ENDPOINTS_MAX;
-	/* One slot more is the monitor's. */
+	/* One slot more than there are workers is the monitor's. */
 	segment.header->slot_count = MEWS_SLOTS_MAX + 2;
 	assert_refused(MEWS_INVALID, "damaged");
 	segment_close(&segment);
@@ -320,7 +322,8 @@ START_TEST(a_segment_of_another_abi_names_both)
 
 	make_good();
 	segment.header->abi = 77;
-	/* Other fields of that version may have changed, too. */
+	/* Another version may have other fields, so its number alone is
+	 * read. */
 	segment.header->slot_size = segment.header->slot_count = 999;
 	segment_close(&segment);
 	snprintf(found, sizeof(found), "ABI %d", 77);
@@ -330,7 +333,7 @@ START_TEST(a_segment_of_another_abi_names_both)
 }
 END_TEST
 
-/* Random bytes, ever more of them behind a header that looks good. */
+/* Random bytes, and more of them each time, behind a header that looks good. */
 START_TEST(garbage_is_refused_or_within_bounds)
 {
 	union {
@@ -378,10 +381,10 @@ START_TEST(segment_time_begins_at_zero_and_never_wraps)
 	ck_assert_int_eq(segment_ms(&s, now), 0);
 	ck_assert_int_eq(segment_ms(&s, now + 999), 0);
 	ck_assert_int_eq(segment_ms(&s, now + 1000), 1);
-	/* After 49 days. */
+	/* The time after 49 days. */
 	ck_assert_int_eq(segment_ms(&s, now + INT64_C(1000) * UINT32_MAX +
 	    6000), INT64_C(6) + UINT32_MAX);
-	/* A file may say anything. */
+	/* A damaged file may hold any time. */
 	header.made_us = INT64_MIN;
 	segment_ms(&s, now);
 	header.made_us = INT64_MAX;
@@ -413,7 +416,7 @@ START_TEST(a_cleared_slot_is_a_new_slot)
 	ck_assert_mem_eq(slot->dialing, nothing, sizeof(nothing));
 	for (int i = 0; i < SEGMENT_BACKENDS; i++)
 		ck_assert_uint_eq(slot->backends[i].word, 0);
-	/* The monitor's, too. */
+	/* The monitor's slot is cleared like a worker's. */
 	slot->pid = 77;
 	segment_clear_slot(&segment, slot);
 	ck_assert_int_eq(segment.header->monitor_pid, 0);
@@ -444,7 +447,7 @@ START_TEST(an_address_is_read_as_it_was_published)
 	e = &segment.endpoints[0];
 	segment_get_address(e, address);
 	ck_assert_str_eq(address, "");
-	/* Beyond the wrap of the counter, too. */
+	/* The counter of an address wraps, and readers do not notice. */
 	e->address = UINT32_MAX - 2;
 	for (int i = 0; i < 6; i++) {
 		char	published[16];
@@ -459,7 +462,7 @@ START_TEST(an_address_is_read_as_it_was_published)
 	segment_set_address(e, longest);
 	segment_get_address(e, address);
 	ck_assert_uint_eq(strlen(address), SEGMENT_HOSTADDR_MAX);
-	/* Garbage ends somewhere. */
+	/* An address without its end is cut. */
 	fill_randomly(e, sizeof(*e), &seed);
 	memset(e->hostaddr, 'x', sizeof(e->hostaddr));
 	segment_get_address(e, address);
@@ -468,7 +471,7 @@ START_TEST(an_address_is_read_as_it_was_published)
 }
 END_TEST
 
-/* Two addresses in turn, each of one letter only. */
+/* Publish two addresses in turn, each made of one letter. */
 static void
 publish_forever(void *arg, int number)
 {

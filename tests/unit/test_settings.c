@@ -79,7 +79,7 @@ START_TEST(settings_take_the_values_of_mews_conf)
 }
 END_TEST
 
-/* In a structure it would be the default, or "auto". */
+/* In a structure, 0 means the default; in a text it means 0. */
 START_TEST(a_zero_set_by_name_is_not_the_default)
 {
 	struct mews_error	error;
@@ -139,7 +139,7 @@ START_TEST(a_mistake_says_what_is_allowed_and_sets_nothing)
 	    "%s", error.message);
 	ck_assert_uint_eq(config->endpoint_count, 0);
 	ck_assert_uint_eq(config->group_count, 0);
-	/* The fleet reports a mistake, whatever went well after it. */
+	/* A fleet reports a mistake even if later settings went well. */
 	set("workers", "1");
 	set("group.g.role", "any");
 	set("endpoint.a.conninfo", "host=127.0.0.1");

@@ -1,5 +1,5 @@
 /*
- * test_slots.c - the life of a fleet, and who is in it.
+ * test_slots.c - how a fleet begins and ends, and which processes are in it.
  */
 #include "inside_fleet.h"
 
@@ -50,7 +50,7 @@ join(void)
 
 /* --- create and destroy --- */
 
-/* Configurations for mews_fleet_create(), and its complaints by field. */
+/* Configurations for mews_fleet_create(), and its reports by field. */
 static const struct {
 	struct mews_config config;
 	const char *why;
@@ -169,13 +169,13 @@ START_TEST(a_fleet_knows_its_configuration)
 {
 	fleet = fleet_of(NULL, WORKERS, 5);
 	ck_assert_uint_eq(fleet->segment.endpoint_count, 2);
-	/* One slot is the monitor's. */
+	/* One slot more than there are workers is the monitor's. */
 	ck_assert_uint_eq(fleet->segment.slot_count, WORKERS + 1);
 	ck_assert_str_eq(fleet->segment.endpoints[0].name, "a");
 	ck_assert_str_eq(fleet->segment.endpoints[1].name, "b");
 	ck_assert_uint_eq(fleet->segment.endpoints[0].max_connections, 5);
 	ck_assert_uint_eq(fleet->segment.endpoints[1].max_connections, 0);
-	/* Neither an address nor a socket is a name to look up. */
+	/* Neither a numeric address nor a socket is a name to look up. */
 	ck_assert(!fleet->segment.endpoints[0].named);
 	ck_assert(!fleet->segment.endpoints[1].named);
 	ck_assert_uint_eq(fleet->rules.interval, MEWS_HEALTH_INTERVAL_DEFAULT);
@@ -206,7 +206,7 @@ START_TEST(the_segment_file_can_be_given_to_another_user)
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);
 	destroy_fleet();
-	/* Where there is no file there is nothing to do. */
+	/* Without a file, giving it away is no mistake. */
 	make_fleet();
 	ck_assert_int_eq(mews_fleet_chown(fleet, 65534, 65534, NULL), MEWS_OK);
 	destroy_fleet();
@@ -279,7 +279,7 @@ START_TEST(a_pid_of_no_process_has_no_slot)
 }
 END_TEST
 
-/* Everything that a worker could do to the slot that it did not take. */
+/* All that a worker could do to a slot that it did not take. */
 static void
 touch_parents_slot(void *arg, int number)
 {
@@ -290,7 +290,7 @@ touch_parents_slot(void *arg, int number)
 	mews_fleet_count_time(fleet, 7);
 	mews_fleet_beat(fleet);
 	mews_fleet_leave(fleet);
-	join();		/* a slot of its own */
+	join();		/* joined with a slot of its own */
 	ck_assert_int_eq(slots_taken(), 2);
 	mews_fleet_count_requests(fleet, 1);
 	mews_fleet_leave(fleet);
@@ -339,7 +339,7 @@ join_at_once(void *arg, int number)
 		if (atomic_load(&m->joined) != WORKERS * (round + 1))
 			atomic_fetch_add(&m->mistakes, 1);
 		gate(&m->end, 2 * WORKERS, 2 * round + 1);
-		/* The last time they die with it. */
+		/* In the last round the children die with their slots. */
 		if (round + 1 < ROUNDS)
 			mews_fleet_leave(fleet);
 	}
@@ -355,7 +355,7 @@ START_TEST(slots_are_given_to_as_many_as_there_are)
 	wait_children(children, COUNT(children));
 	ck_assert_uint_eq(m->mistakes, 0);
 	ck_assert_int_eq(slots_taken(), WORKERS);
-	/* The dead hold theirs until they are reaped. */
+	/* The dead hold their slots until they are reaped. */
 	ck_assert_int_eq(mews_fleet_join(fleet, &error), MEWS_INVALID);
 	for (int i = 0; i < COUNT(children); i++)
 		reaped += mews_fleet_reap(fleet, children[i]);
@@ -375,7 +375,8 @@ be_monitor(void *arg, int number)
 	ck_assert_int_eq(fleet_join_monitor(fleet, &error), MEWS_INVALID);
 	snprintf(pid, sizeof(pid), "pid %d", (int)getppid());
 	ck_assert_ptr_nonnull(strstr(error.message, pid));
-	/* A worker's slot it may have. */
+	/* A process that cannot be the monitor may still have a worker's
+	 * slot. */
 	join();
 	mews_fleet_leave(fleet);
 	atomic_fetch_add(&m->joined, 1);

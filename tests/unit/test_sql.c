@@ -1,9 +1,9 @@
 /*
  * test_sql.c - what a statement may leave behind in its session.
  *
- * Never HARMLESS for something that could leave a trace; SESSION exactly for
- * what a shared connection must refuse. DIRTY costs a reset, so what is
- * common and leaves nothing must be HARMLESS.
+ * A text that could leave a trace is never HARMLESS; it is SESSION exactly if a
+ * shared connection must refuse it. DIRTY costs a reset, so common texts that
+ * leave nothing must be HARMLESS.
  */
 #include "inside.h"
 
@@ -21,7 +21,7 @@ static const struct {
 	enum sql_effect effect;
 	const char *sql;
 } texts[] = {
-	/* Nothing at all. */
+	/* Texts without any statement. */
 	{ SQL_HARMLESS, "" },
 	{ SQL_HARMLESS, " \t\r\n\f\v" },
 	{ SQL_HARMLESS, ";" },
@@ -30,7 +30,7 @@ static const struct {
 	{ SQL_HARMLESS, "/* SET a = 1 */" },
 	{ SQL_HARMLESS, "/* open" },
 
-	/* Rows. */
+	/* Statements that return or change rows. */
 	{ SQL_HARMLESS, "SELECT 1" },
 	{ SQL_HARMLESS, "select\n*\tfrom t where id=$1" },
 	{ SQL_HARMLESS, "SELECT a, (b + 1) * (c) FROM s.t AS x" },
@@ -65,7 +65,7 @@ static const struct {
 	{ SQL_HARMLESS, "WITH x AS (INSERT INTO t VALUES (1) RETURNING a) "
 	  "SELECT a FROM x" },
 
-	/* Words where they do not count. */
+	/* Words that mean nothing where they stand. */
 	{ SQL_HARMLESS, "SELECT 'set_config(1); BEGIN'" },
 	{ SQL_HARMLESS, "SELECT 'it''s; INTO x' , \"a;\"\"b into\" FROM t" },
 	{ SQL_HARMLESS, "SELECT $$; SET a = 1; f(x) ' \" $$" },
@@ -84,7 +84,7 @@ static const struct {
 	{ SQL_HARMLESS, "SELECT E'a' 'b' FROM t" },
 	{ SQL_HARMLESS, "SELECT \xc3\xbc\x62\x65r, stra\xc3\x9f\x65 FROM t" },
 
-	/* Calls of what is not known to be harmless. */
+	/* Calls of functions that are not known to be harmless. */
 	{ SQL_DIRTY, "SELECT set_config('a', 'b', false)" },
 	{ SQL_DIRTY, "SELECT SET_CONFIG ('a', 'b', false)" },
 	{ SQL_DIRTY, "SELECT set_config/* */\n-- (\n('a', 'b', false)" },
@@ -96,7 +96,8 @@ static const struct {
 	{ SQL_DIRTY, "SELECT U&\"s!0065t_config\" UESCAPE $$!$$ (1)" },
 	{ SQL_DIRTY, "SELECT pg_advisory_lock(1)" },
 	{ SQL_DIRTY, "SELECT pg_try_advisory_lock($1, $2)" },
-	{ SQL_DIRTY, "SELECT nextval('s')" },	/* currval(), lastval() */
+	{ SQL_DIRTY, "SELECT nextval('s')" },	/* later currval() and lastval()
+						   differ */
 	{ SQL_DIRTY, "SELECT setseed(0.5)" },
 	{ SQL_DIRTY, "SELECT dblink_connect('x')" },
 	{ SQL_DIRTY, "SELECT lo_open($1, 1)" },
@@ -104,10 +105,11 @@ static const struct {
 	{ SQL_DIRTY, "SELECT \xc3\xbc(1)" },
 	{ SQL_DIRTY, "SELECT co\xc3\xbcnt(1)" },
 	{ SQL_DIRTY, "SELECT count1(1), count$(1)" },
-	{ SQL_DIRTY, "SELECT app.count(1)" },	/* somebody's own */
+	{ SQL_DIRTY, "SELECT app.count(1)" },	/* a function of the user's
+						   own */
 	{ SQL_DIRTY, "SELECT app . /* */ now ()" },
 	{ SQL_DIRTY, "SELECT \"count\"(1)" },
-	{ SQL_DIRTY, "SELECT set('a', 'b')" },	/* no reserved word */
+	{ SQL_DIRTY, "SELECT set('a', 'b')" },	/* not a reserved word */
 	{ SQL_DIRTY, "SELECT filter(1)" },
 	{ SQL_DIRTY, "SELECT over(1)" },
 	{ SQL_DIRTY, "SELECT by(1)" },
@@ -195,13 +197,13 @@ static const struct {
 	{ SQL_DIRTY, "MERGE INTO pg_temp.x USING f(1) ON true "
 	  "WHEN MATCHED THEN DELETE" },
 
-	/* More than one. */
+	/* Several statements in one text. */
 	{ SQL_DIRTY, "SELECT 1; SET a = 1" },
 	{ SQL_DIRTY, "SELECT 1;SELECT 2" },
 	{ SQL_DIRTY, "SELECT 1; /* x */ SELECT 2" },
 	{ SQL_DIRTY, "SELECT 1 -- x\n; -- y\n LISTEN a" },
 
-	/* Everything else. */
+	/* All other statements. */
 	{ SQL_DIRTY, "DO $$ BEGIN END $$" },
 	{ SQL_DIRTY, "CALL p()" },
 	{ SQL_DIRTY, "EXPLAIN ANALYZE SELECT f(1)" },
@@ -251,7 +253,7 @@ static const struct {
 	{ SQL_DIRTY, "\xff\xfe\x01\x7f" },
 	{ SQL_DIRTY, "\xef\xbb\xbfSELECT 1" },
 
-	/* The session, or its transaction. */
+	/* Statements about the session or its transaction. */
 	{ SQL_SESSION, "BEGIN" },
 	{ SQL_SESSION, "begin;" },
 	{ SQL_SESSION, "BeGiN READ ONLY" },
@@ -298,7 +300,7 @@ START_TEST(each_sql_text_is_classified)
 }
 END_TEST
 
-/* In capitals, and in small letters. */
+/* Judge the text in capitals and in small letters. */
 static void
 assert_letters_do_not_count(const char *sql, enum sql_effect effect)
 {
@@ -322,7 +324,7 @@ assert_letters_do_not_count(const char *sql, enum sql_effect effect)
 START_TEST(upper_and_lower_case_of_sql_are_equal)
 {
 	for (int i = 0; i < COUNT(texts); i++)
-		/* The tag of a dollar quote is the exception. */
+		/* The tag of a dollar quote keeps its case. */
 		if (strstr(texts[i].sql, "$A$") == NULL)
 			assert_letters_do_not_count(texts[i].sql,
 			    texts[i].effect);
@@ -341,7 +343,7 @@ START_TEST(the_locale_changes_no_verdict_on_sql)
 }
 END_TEST
 
-/* A statement that leaves something stays so, whatever stands before it. */
+/* A text that leaves something is found, whatever stands before the call. */
 START_TEST(comments_before_a_call_do_not_hide_it)
 {
 	static const char *const hiding[] = {
@@ -364,7 +366,7 @@ START_TEST(comments_before_a_call_do_not_hide_it)
 			const char *part = hiding[dice(&seed) %
 			    (size_t)COUNT(hiding)];
 
-			/* This one alone does hide what follows. */
+			/* An unterminated string hides what follows. */
 			whole = whole && strcmp(part, "'''") != 0;
 			strcat(text, part);
 			strcat(text, " ");
@@ -377,7 +379,8 @@ START_TEST(comments_before_a_call_do_not_hide_it)
 }
 END_TEST
 
-/* The byte behind the text's NUL cannot be read; each text, cut anywhere. */
+/* The byte behind the text's NUL faults when it is read; each text is also cut
+ * anywhere. */
 START_TEST(nothing_behind_the_end_is_read)
 {
 	char	*end = fenced(1) + 1;

@@ -1,5 +1,5 @@
 /*
- * test_status.c - texts of others become one line where they are taken over.
+ * test_status.c - texts that come from outside are made one line at once.
  */
 #include "inside_fleet.h"
 

@@ -1,6 +1,7 @@
 /*
- * test_threads.c - the segment's functions in threads, which stand for the
- * processes of a fleet: ThreadSanitizer sees no others (tests/run --threads).
+ * test_threads.c - the segment's functions in threads that stand for the
+ * processes of a fleet, as ThreadSanitizer sees threads only (tests/run
+ * --threads).
  */
 #include "inside_fleet.h"
 
@@ -16,20 +17,22 @@
 #define THREADS	 4
 #define CHANGES	 20000
 #define ROUNDS	 2000
-#define CAP	 6	/* connections to the first endpoint, of all */
+#define CAP	 6	/* connections to the first endpoint, over all
+			   threads */
 
 struct meeting {
 	struct mews_fleet *fleet;
-	uint32_t changes;	/* when it began */
+	uint32_t changes;	/* when the test began */
 	_Atomic unsigned begin;
-	_Atomic unsigned ended; /* workers that are done */
+	_Atomic unsigned ended; /* workers that have ended */
 	_Atomic unsigned mistakes;
 	_Atomic unsigned held;	/* connections that were granted */
 };
 
 struct thread {
 	struct meeting *meeting;
-	struct mews_fleet fleet; /* as a process has it, with a slot */
+	struct mews_fleet fleet; /* a fleet as one process has it, with a
+				    slot */
 	int number;
 	void (*work)(struct thread *thread);
 };
@@ -70,7 +73,7 @@ run_thread(void *arg)
 	return NULL;
 }
 
-/* The first does something, the others something else. */
+/* Run @first in one thread, and @others in the other ones. */
 static void
 in_threads(void (*first)(struct thread *), void (*others)(struct thread *))
 {
@@ -89,7 +92,7 @@ in_threads(void (*first)(struct thread *), void (*others)(struct thread *))
 	ck_assert_uint_eq(meeting.mistakes, 0);
 }
 
-/* Words that are never behind the counter of changes. */
+/* Words that must be as new as the counter of changes says. */
 static void
 announce_changes(struct thread *thread)
 {
@@ -127,7 +130,7 @@ START_TEST(an_announced_change_is_seen)
 }
 END_TEST
 
-/* Addresses, and refusals, of one letter each. */
+/* Addresses, and refusals, made of one letter each. */
 static void
 publish(struct thread *thread)
 {
@@ -155,7 +158,8 @@ read_published(struct thread *thread)
 		for (const char *at = text; *at != '\0'; at++)
 			require(*at == text[0]);
 		require(now == 0 || text[0] != '\0');
-		/* Words of two messages, perhaps, but no more than that. */
+		/* A refusal may be mixed of two messages, but holds no other
+		 * bytes. */
 		segment_get_refusal(e, text);
 		require(strspn(text, "abcdefghijklmnopqrstuvwxyz") ==
 		    strlen(text));
@@ -168,7 +172,7 @@ START_TEST(a_published_address_is_never_torn_between_threads)
 }
 END_TEST
 
-/* Take a connection, and give it back; some are left behind at work. */
+/* Take a connection and give it back; some are left to the monitor. */
 static void
 connect_once(struct thread *thread, uint64_t *seed)
 {
@@ -229,7 +233,7 @@ work_as_worker(struct thread *thread)
 		connect_once(thread, &seed);
 		mews_fleet_beat(fleet);
 		mews_fleet_count_requests(fleet, 1);
-		/* As if it had been replaced. */
+		/* The slot is marked as if its process had been replaced. */
 		if (i % 100 == 99) {
 			mews_fleet_leave(fleet);
 			require(mews_fleet_join(fleet, NULL) == MEWS_OK);
@@ -238,7 +242,7 @@ work_as_worker(struct thread *thread)
 	atomic_fetch_add(&meeting.ended, 1);
 }
 
-/* Ends what was left behind, and shows all of it, as the monitor would. */
+/* As the monitor does: end the orphans, and read all that can be shown. */
 static void
 work_as_monitor(struct thread *thread)
 {

@@ -1,6 +1,6 @@
 /*
- * test_told.c - what one fleet tells another that follows it with a segment of
- * its own, and how many connections both have.
+ * test_told.c - what a fleet tells the next one, which has a segment of its
+ * own, and how many connections both have together.
  *
  * The endpoint "a" has a cap of 5, "b" has none.
  */
@@ -17,7 +17,7 @@
 
 static struct mews_fleet *before, *first, *after;
 
-/* The fleet that was, and the next generation of another segment. */
+/* The fleet before, and the fleet after, with another segment. */
 static void
 make_fleets(void)
 {
@@ -89,14 +89,14 @@ START_TEST(what_is_known_of_a_server_is_told)
 	ck_assert_uint_eq(atomic_load(&of(after, 1)->lag_ms), 12);
 	ck_assert_uint_eq(atomic_load(&of(after, 1)->lag_bytes), 345);
 	ck_assert_uint_eq(atomic_load(&of(after, 1)->drained), 1);
-	/* All connections are those of the fleet before, so far. */
+	/* All connections are still those of the fleet before. */
 	ck_assert_uint_eq(budget_elsewhere(&after->segment, 0), CAP);
 	mews_fleet_inherit(after);
 	ck_assert_uint_eq(budget_elsewhere(&after->segment, 0), 0);
 }
 END_TEST
 
-/* The next probe comes when it would have come. */
+/* The next probe comes when it would have come before. */
 START_TEST(the_time_of_the_next_probe_is_told)
 {
 	const struct health down = { .state = HEALTH_DOWN, .failures = 9,
@@ -121,13 +121,13 @@ START_TEST(own_evidence_stays_until_there_is_news)
 	endpoint_report(after, 0, HEALTH_REFUSED, 0);
 	pass_on(false);
 	ck_assert_int_eq(endpoint_health(after, 0).state, HEALTH_DOWN);
-	/* Likewise the operator's word. */
+	/* An operator's drain is told as well. */
 	atomic_store(&of(before, 1)->drained, 1);
 	pass_on(false);
 	atomic_store(&of(after, 1)->drained, 0);
 	pass_on(false);
 	ck_assert_uint_eq(atomic_load(&of(after, 1)->drained), 0);
-	/* Once it serves, it knows better. */
+	/* A fleet that serves believes its own evidence. */
 	mews_fleet_switch(after);
 	endpoint_report(before, 0, HEALTH_REFUSED, 0);
 	health_inherit(&of(after, 0)->health, (struct health) {
@@ -161,7 +161,8 @@ START_TEST(a_told_line_that_makes_no_sense_changes_nothing)
 		ck_assert_msg(mews_fleet_hear(after, lines[i]) == MEWS_INVALID,
 		    "%s", lines[i]);
 	ck_assert_uint_eq(budget_elsewhere(&after->segment, 0), 0);
-	/* One of nobody's, and one that says more than we know. */
+	/* A line about an unknown endpoint, and one with fields that are not
+	 * known. */
 	ck_assert_int_eq(mews_fleet_hear(after, "name=z held=1"), MEWS_OK);
 	ck_assert_int_eq(mews_fleet_hear(after, "moon=new name=a held=2 "
 	    "state=better role=king failures=999 wait_ms=99999999999"),
@@ -201,7 +202,8 @@ START_TEST(random_bytes_as_told_lines_do_no_harm)
 }
 END_TEST
 
-/* Both take and give as fast as they can, while one lends to the other. */
+/* Both fleets take and give as fast as they can, while one lends to the
+ * other. */
 struct both {
 	_Atomic bool	 over;
 	_Atomic unsigned held, most, had[2];
@@ -256,7 +258,7 @@ START_TEST(the_cap_holds_for_both_fleets_together)
 		pass_on(true);
 		usleep(1000);
 	}
-	/* Nothing is left to the fleet before but a connection to spare. */
+	/* The fleet before has at most one connection left. */
 	had = atomic_load(&both->had[1]);
 	while (atomic_load(&both->had[1]) < had + 100)
 		sched_yield();

@@ -1,5 +1,5 @@
 /*
- * test_view.c - looking at a fleet from outside, whatever it wrote.
+ * test_view.c - looking at a fleet from outside, whatever its segment holds.
  */
 #include "inside_fleet.h"
 
@@ -30,7 +30,7 @@ destroy_fleet(void)
 	remove_directory();
 }
 
-/* As if the fleet had been made @ms ago. */
+/* Set back the fleet's birth by @ms. */
 static void
 age_fleet(int64_t ms)
 {
@@ -98,7 +98,7 @@ START_TEST(changes_are_seen_in_a_view)
 	endpoint_see_role(fleet, 0, HEALTH_ROLE_STANDBY, 0);
 	age_fleet(10000);
 	endpoint_report(fleet, 0, HEALTH_REFUSED, 0);
-	/* Earlier again, so that no delay of ours makes the retry due. */
+	/* Set back again, so that no delay of this test makes the retry due. */
 	age_fleet(-2000);
 
 	mews_view_fleet(view, &f, sizeof(f));
@@ -131,7 +131,7 @@ START_TEST(changes_are_seen_in_a_view)
 	ck_assert_uint_eq(w.in_flight, 4);
 	ck_assert_uint_eq(w.connections[0], 5);
 	ck_assert_uint_eq(w.connections[1], 6);
-	/* The view lives longer than the fleet. */
+	/* A view can outlive its fleet. */
 	mews_fleet_destroy(&fleet);
 	ck_assert(!mews_view_worker(view, 0, &w, sizeof(w)));
 	ck_assert(mews_view_endpoint(view, 0, &e, sizeof(e)));
@@ -177,7 +177,7 @@ assert_one_of(const char *name, const char *const *names)
 	ck_abort_msg("\"%s\" is no name", name);
 }
 
-/* Read everything; what is read must make sense. */
+/* Read everything that a view shows; all of it must make sense. */
 static void
 look_around(void)
 {
@@ -220,7 +220,7 @@ look_around(void)
 	}
 }
 
-/* All but what the view checked when it was opened. */
+/* Overwrite all but the fields that the view checked when it was opened. */
 START_TEST(garbage_in_the_segment_is_survived)
 {
 	struct segment	*s = &fleet->segment;
@@ -241,14 +241,14 @@ START_TEST(garbage_in_the_segment_is_survived)
 			    INT64_MAX;
 		look_around();
 	}
-	/* No name ends. */
+	/* Make no name end. */
 	memset(s->endpoints, 'x', 2 * sizeof(*s->endpoints));
 	memset(s->header->instance, 'x', sizeof(s->header->instance));
 	look_around();
 }
 END_TEST
 
-/* The rest of the library reads the same memory. */
+/* The rest of the library reads the damaged memory as well. */
 START_TEST(garbage_in_the_segment_stops_no_worker)
 {
 	struct segment	*s = &fleet->segment;

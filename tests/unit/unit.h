@@ -1,10 +1,10 @@
 /*
  * unit.h - what every unit test program shares.
  *
- * One program is one suite. It speaks TAP on stdout, so meson counts each
- * test on its own. Check forks for every test: a crash or a timeout fails
- * one test and no other, and what a test allocates or opens ends with it.
- * Set CK_FORK=no to run under a debugger or valgrind.
+ * One program is one suite. It speaks TAP on stdout, so meson counts each test
+ * by itself. Check forks for every test: a crash or a timeout fails one test
+ * only, and what a test allocates or opens ends with it. CK_FORK=no runs all in
+ * one process, for a debugger or valgrind.
  */
 #ifndef TESTS_UNIT_UNIT_H
 #define TESTS_UNIT_UNIT_H
@@ -26,8 +26,8 @@ unit_run(Suite *suite)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* A new test case of that name, part of the suite. Its time, in seconds for
- * each test, is that of a busy machine and a build with sanitizers. */
+/* Add a test case of that name to the suite. Its time limit, in seconds for
+ * each test, is for a busy machine and a build with sanitizers. */
 static inline TCase *
 unit_case(Suite *suite, const char *name)
 {
