@@ -25,7 +25,7 @@ borrow_alive(struct mews_lease *lease)
 	if (!pool_is_ours(lease->group->pool))
 		return refuse_foreign(&lease->group->why);
 	if (lease->conn != NULL && lease->in_flight == 0 &&
-	    !receive_check(lease->conn))
+	    !receive_confirm(lease->conn))
 		lease_lost(lease);
 	if (lease->conn == NULL || conn_is_broken(lease->conn))
 		return refuse(&lease->group->why, MEWS_UNAVAILABLE,

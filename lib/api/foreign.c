@@ -167,7 +167,8 @@ mews_fleet_choose(struct mews_fleet *fleet, const struct mews_wanted *wanted,
 	struct notice		 seen;
 	struct route		 route;
 	enum mews_status	 status;
-	uint32_t		 tier = 0, lag, endpoint;
+	struct tier		 best = { 0 };
+	uint32_t		 lag, endpoint;
 
 	STATUS_NEED_OUT(out);
 	memset(out, 0, size);
@@ -178,12 +179,9 @@ mews_fleet_choose(struct mews_fleet *fleet, const struct mews_wanted *wanted,
 	notice_read(&seen, &fleet->segment);
 	route_make(&route, &group, seen.candidates,
 	    fleet->segment.endpoint_count);
-	if (route.count == 0)
+	if (!route_next_tier(&route, &best))
 		return refuse(fleet, &seen, &group, error);
-	while (route.tier_end[tier] == 0)
-		tier++;
-	endpoint = take_turn(fleet, route.endpoint, route.tier_end[tier],
-	    &seen);
+	endpoint = take_turn(fleet, route.endpoint, best.to, &seen);
 	own.endpoint = endpoint_name(fleet, endpoint);
 	own.role = health_role_name(seen.candidates[endpoint].health.role);
 	lag = seen.candidates[endpoint].lag_ms;

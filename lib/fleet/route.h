@@ -30,6 +30,12 @@ struct route {
 	uint8_t endpoint[MEWS_ENDPOINTS_MAX]; /* indices, in tiers */
 };
 
+/* A part of a route that is equally good: endpoint[from .. to - 1]. */
+struct tier {
+	uint8_t from, to;
+	uint8_t next; /* the index of the next one */
+};
+
 /* One endpoint, as far as a route needs it. */
 struct route_candidate {
 	struct health health;
@@ -50,6 +56,20 @@ bool route_suits(const struct mews_group_config *group, enum health_role role);
 /* Is the timeline of some living primary unknown? Then no primary is used. */
 bool route_is_unproven(const struct route_candidate *candidates,
     uint32_t count);
+
+/* Go on from @tier, at first { 0 }, to the next best one that is not empty.
+ * False: there is none. */
+static inline bool
+route_next_tier(const struct route *route, struct tier *tier)
+{
+	while (tier->next < ROUTE_TIERS) {
+		tier->from = tier->to;
+		tier->to = route->tier_end[tier->next++];
+		if (tier->from < tier->to)
+			return true;
+	}
+	return false;
+}
 
 /* Does the route lead to @endpoint, now or once the timelines are known? */
 static inline bool

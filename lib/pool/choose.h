@@ -15,12 +15,11 @@
 #define CHOOSE_BATCH	16	/* queries in a row to one connection */
 #define CHOOSE_QUICK_US 1000000 /* a quick query this long ago still counts */
 
-/* May @conn take a shared query, however much it has in flight? */
+/* Look whether @conn, which was found in an offer, serves indeed. */
 static inline bool
-choose_is_open(const struct conn *conn)
+choose_confirm(struct conn *conn)
 {
-	return conn->state == CONN_READY && !conn->retiring &&
-	    !conn->slow_lane && conn->sessions == 0;
+	return receive_settle(conn) && receive_confirm(conn);
 }
 
 /* The connection that takes this turn's queries, while it may; else NULL. */
@@ -30,7 +29,7 @@ choose_batch(const struct mews_group *group)
 	struct conn	*conn = group->batch;
 
 	return conn != NULL && group->batch_us == pool_now(group->pool) &&
-	    conn->in_flight < group->batch_most && choose_is_open(conn) ?
+	    conn->in_flight < group->batch_most && offer_is_open(conn) ?
 	    conn : NULL;
 }
 
@@ -59,18 +58,10 @@ struct conn *choose_pick_after(struct mews_group *group,
 struct conn *choose_pick_other(struct mews_group *group,
     const struct conn *conn, bool anywhere);
 
-/* An idle connection to @endpoint; or NULL. */
-static inline struct conn *
-choose_idle_on(const struct mews_group *group, uint32_t endpoint)
-{
-	struct conn	*conn;
-
-	TAILQ_FOREACH (conn, &group->on[endpoint].conns, link)
-		if (conn->in_flight == 0 && !conn->retiring &&
-		    receive_check_ready(conn) && receive_check(conn))
-			return conn;
-	return NULL;
-}
+/* A connection with nothing in flight for a query that is held up on @conn, to
+ * no suspect, and of no lower tier; or NULL. */
+struct conn *choose_pick_idle(struct mews_group *group,
+    const struct conn *conn);
 
 /* An idle connection to any endpoint, best tier first; else opens one, and
  * returns NULL. */
@@ -80,12 +71,16 @@ struct conn *choose_take_any(struct mews_group *group);
 static inline struct conn *
 choose_take_idle(struct mews_group *group)
 {
-	struct conn	*conn = NULL;
+	struct conn	*conn;
 
 	/* The quick way, with one endpoint in the best tier. */
 	if (group->route.tier_end[0] == 1)
-		conn = choose_idle_on(group, group->route.endpoint[0]);
-	return conn != NULL ? conn : choose_take_any(group);
+		TAILQ_FOREACH (conn, &group->on[group->route.endpoint[0]].conns,
+		    link)
+			if (offer_is_alone(conn, pool_now(group->pool)) &&
+			    choose_confirm(conn))
+				return conn;
+	return choose_take_any(group);
 }
 
 /* A connection for a query that needs one to itself, as it is known to be slow

@@ -95,6 +95,11 @@ group_open(struct mews_group *group, struct mews_pool *pool, uint32_t index,
 		.index = index, .on = group->on,
 		.reader = group->config->role != MEWS_GROUP_PRIMARY,
 	};
+	group->offer = (struct offer) {
+		.route = &group->route, .on = group->on,
+		.known = pool->endpoints, .seen = pool->noticed.candidates,
+		.fleet = pool->fleet, .config = group->config,
+	};
 	queue_open(&group->queue, &pool->loop, group->config,
 	    &group->account.ended, &pool->store.queue_bytes);
 	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)

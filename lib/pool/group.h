@@ -7,6 +7,7 @@
 #ifndef LIB_POOL_GROUP_H
 #define LIB_POOL_GROUP_H
 
+#include "pool/offer.h"
 #include "pool/pool.h"
 #include "query/queue.h"
 #include "wire/terms.h"
@@ -21,6 +22,7 @@ struct mews_group {
 	struct account account; /* of its queries */
 	struct terms terms; /* of its connections */
 	struct route route;
+	struct offer offer; /* what choose.c chooses from */
 	struct queue queue;
 	bool lanes;	   /* a connection may be kept for slow queries */
 	int64_t quick_us;  /* when a quick query last came */

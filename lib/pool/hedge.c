@@ -122,30 +122,6 @@ try_idle(struct conn *conn, int64_t now_us)
 	}
 }
 
-/* An idle connection to an endpoint of the same tier as @conn's; or NULL. */
-static struct conn *
-find_idle(const struct mews_group *group, const struct conn *conn)
-{
-	const struct route *route = &group->route;
-	struct conn	   *other;
-	bool		    found = false;
-
-	for (uint32_t tier = 0, i = 0; tier < ROUTE_TIERS && !found; tier++)
-		for (; i < route->tier_end[tier]; i++) {
-			uint32_t e = route->endpoint[i];
-
-			found = found || e == conn->endpoint;
-			if (group->pool->endpoints[e].state == HEALTH_SUSPECT)
-				continue;
-			TAILQ_FOREACH (other, &group->on[e].conns, link)
-				if (other->in_flight == 0 &&
-				    choose_is_open(other) &&
-				    receive_check(other))
-					return other;
-		}
-	return NULL;
-}
-
 /* The first entry of the ring that may be held up: not a query alone in the
  * first segment, which is the one that runs. */
 static uint32_t
@@ -178,7 +154,7 @@ leave_held(struct conn *conn, int64_t now_us)
 		if (e->kind != EXPECT_QUERY || !may_hedge(e->query) ||
 		    e->query->slow)
 			continue;
-		if ((other = find_idle(group, conn)) == NULL) {
+		if ((other = choose_pick_idle(group, conn)) == NULL) {
 			/* Open one more, if the limits allow it. */
 			choose_take_any(group);
 			pool_due(group->pool, now_us + HEDGE_AGAIN_US);

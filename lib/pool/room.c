@@ -5,20 +5,21 @@
 
 #include "pool/grow.h"
 
-/* The connection to give up for one to @endpoint, of the tier from .. to - 1,
- * which has @own: with the least in flight. NULL: none may go. */
+/* The connection to give up for one to @endpoint, of @tier, which has @own: the
+ * one with the least in flight. NULL: none may go. */
 static struct conn *
 find_leaver(const struct mews_group *group, uint32_t endpoint, uint32_t own,
-    uint32_t from, uint32_t to)
+    struct tier tier)
 {
-	uint32_t	 share = group->config->connection_count / (to - from);
+	uint32_t	 share = group->config->connection_count /
+		    (uint32_t)(tier.to - tier.from);
 	struct conn	*conn, *leaver = NULL;
 
 	for (uint32_t i = 0; i < group->pool->fleet->config->endpoint_count;
 	    i++) {
 		bool	peer = false;
 
-		for (uint32_t k = from; k < to; k++)
+		for (uint32_t k = tier.from; k < tier.to; k++)
 			peer = peer || group->route.endpoint[k] == i;
 		TAILQ_FOREACH (conn, &group->on[i].conns, link) {
 			/* One at a time. */
@@ -37,14 +38,13 @@ find_leaver(const struct mews_group *group, uint32_t endpoint, uint32_t own,
 }
 
 void
-room_make(struct mews_group *group, uint32_t endpoint, uint32_t from,
-    uint32_t to)
+room_make(struct mews_group *group, uint32_t endpoint, struct tier tier)
 {
 	struct group_endpoint	*on = &group->on[endpoint];
 
 	if (group->mover != NULL ||
 	    group->terms.count > group->config->connection_count ||
-	    find_leaver(group, endpoint, on->count, from, to) == NULL ||
+	    find_leaver(group, endpoint, on->count, tier) == NULL ||
 	    !grow_dial(group, endpoint))
 		return;
 	group->mover = TAILQ_LAST(&on->conns, conn_list);
@@ -56,20 +56,17 @@ room_made(struct conn *conn)
 {
 	struct mews_group *group = conn->group;
 	struct conn	  *leaver = NULL;
+	struct tier	   tier = { 0 };
 
 	group->mover = NULL;
 	group->makes_room = false;
 	/* Other connections may have ended meanwhile. */
 	if (group->terms.count <= group->config->connection_count)
 		return;
-	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
-		uint32_t	to = group->route.tier_end[tier];
-
-		for (uint32_t i = from; i < to; i++)
+	while (route_next_tier(&group->route, &tier))
+		for (uint32_t i = tier.from; i < tier.to; i++)
 			if (group->route.endpoint[i] == conn->endpoint)
 				leaver = find_leaver(group, conn->endpoint,
-				    conn->on->count - 1, from, to);
-		from = to;
-	}
+				    conn->on->count - 1, tier);
 	conn_retire(leaver != NULL ? leaver : conn);
 }

@@ -9,12 +9,11 @@
 #include "pool/group.h"
 
 /*
- * Dial @endpoint, of the tier from .. to - 1, to replace a connection to an
- * endpoint with more than its share, or of another tier. The old one works on
- * until the new one is logged in: a login that fails costs nothing.
+ * Dial @endpoint, of @tier, to replace a connection to an endpoint with more
+ * than its share, or of another tier. The old one works on until the new one is
+ * logged in: a login that fails costs nothing.
  */
-void room_make(struct mews_group *group, uint32_t endpoint, uint32_t from,
-    uint32_t to);
+void room_make(struct mews_group *group, uint32_t endpoint, struct tier tier);
 
 /* @conn, which room_make() dialed, is ready: retire the old one. */
 void room_made(struct conn *conn);

@@ -80,15 +80,15 @@ weight(const struct mews_group *group, uint32_t endpoint)
 	return full * (uint64_t)(part > 0 ? part : 1) / 1000 + 1;
 }
 
-/* The lowest latency in the tier from .. to - 1, of endpoints asked lately, at
- * least SHARE_LEAST_US. 0: not known. */
+/* The lowest latency in @tier, of endpoints asked lately, at least
+ * SHARE_LEAST_US. 0: not known. */
 static float
-lowest_latency(const struct mews_group *group, uint32_t from, uint32_t to)
+lowest_latency(const struct mews_group *group, struct tier tier)
 {
 	int64_t	lately = pool_now(group->pool) - SHARE_LATELY_US;
 	float	lowest = 0;
 
-	for (uint32_t i = from; i < to; i++) {
+	for (uint32_t i = tier.from; i < tier.to; i++) {
 		const struct known *known =
 		    &group->pool->endpoints[group->route.endpoint[i]];
 
@@ -115,14 +115,13 @@ times_slower(const struct mews_group *group, uint32_t endpoint, float lowest)
 	    known->usual_us / (1 + old_s * SHARE_FADE) / lowest / 2;
 }
 
-/* Set the strides of the tier from .. to - 1. */
 static void
-set_strides(struct mews_group *group, uint32_t from, uint32_t to)
+set_strides(struct mews_group *group, struct tier tier)
 {
-	float	lowest = lowest_latency(group, from, to);
+	float	lowest = lowest_latency(group, tier);
 	float	most = 0, parts[MEWS_ENDPOINTS_MAX];
 
-	for (uint32_t i = from; i < to; i++) {
+	for (uint32_t i = tier.from; i < tier.to; i++) {
 		uint32_t endpoint = group->route.endpoint[i];
 		float	 times = times_slower(group, endpoint, lowest);
 		float	 part = (float)weight(group, endpoint) /
@@ -132,13 +131,13 @@ set_strides(struct mews_group *group, uint32_t from, uint32_t to)
 		 * effect. */
 		if (times > 1)
 			part /= times * times;
-		parts[i - from] = part;
+		parts[i - tier.from] = part;
 		most = part > most ? part : most;
 	}
-	for (uint32_t i = from; i < to; i++) {
+	for (uint32_t i = tier.from; i < tier.to; i++) {
 		struct group_endpoint *on =
 		    &group->on[group->route.endpoint[i]];
-		float	stride = SHARE_STRIDE * most / parts[i - from];
+		float	stride = SHARE_STRIDE * most / parts[i - tier.from];
 		uint64_t ahead = on->pass > group->turn ?
 			   on->pass - group->turn : 0;
 
@@ -183,20 +182,20 @@ sink(const struct mews_group *group, uint8_t *order, uint32_t count)
 	order[at] = first;
 }
 
-/* Order the endpoints of the tier that have a connection by their pass. */
+/* Order the endpoints of @tier that have a connection by their pass. */
 static uint32_t __attribute__((noinline))
-put_in_order(struct mews_group *group, uint32_t from, uint32_t to)
+put_in_order(struct mews_group *group, struct tier tier)
 {
-	uint8_t	       *order = &group->order[from];
+	uint8_t	       *order = &group->order[tier.from];
 	uint32_t	count = 0, at;
 
-	group->bare[from] = false;
-	for (uint32_t i = from; i < to; i++) {
+	group->bare[tier.from] = false;
+	for (uint32_t i = tier.from; i < tier.to; i++) {
 		uint8_t		       endpoint = group->route.endpoint[i];
 		struct group_endpoint *on = &group->on[endpoint];
 
 		if (on->count == on->dialing) {
-			group->bare[from] |= on->count == 0;
+			group->bare[tier.from] |= on->count == 0;
 			continue;
 		}
 		charge(group, on);
@@ -205,7 +204,7 @@ put_in_order(struct mews_group *group, uint32_t from, uint32_t to)
 			order[at] = order[at - 1];
 		order[at] = endpoint;
 	}
-	group->ordered[from] = (uint8_t)count;
+	group->ordered[tier.from] = (uint8_t)count;
 	return count;
 }
 
@@ -249,18 +248,17 @@ forget_order(struct mews_group *group)
  * is the smallest then.
  */
 uint32_t
-share_turn_of_many(struct mews_group *group, uint32_t from, uint32_t to,
-    bool *bare)
+share_turn_of_many(struct mews_group *group, struct tier tier, bool *bare)
 {
-	uint8_t		      *order = &group->order[from];
+	uint8_t		      *order = &group->order[tier.from];
 	uint32_t	       count, at;
 	struct group_endpoint *on;
 
 	if (group->terms.moved)
 		forget_order(group);
-	if ((count = group->ordered[from]) == 0)
-		count = put_in_order(group, from, to);
-	*bare = *bare || group->bare[from];
+	if ((count = group->ordered[tier.from]) == 0)
+		count = put_in_order(group, tier);
+	*bare = *bare || group->bare[tier.from];
 	if (count == 0)
 		return SHARE_NONE;
 	while (on = &group->on[order[0]], on->sent != on->charged) {
@@ -283,13 +281,12 @@ share_turn_of_many(struct mews_group *group, uint32_t from, uint32_t to,
 }
 
 uint32_t
-share_most(const struct mews_group *group, uint32_t endpoint, uint32_t from,
-    uint32_t to)
+share_most(const struct mews_group *group, uint32_t endpoint, struct tier tier)
 {
 	uint32_t	sum = 0;
 	uint64_t	part;
 
-	for (uint32_t i = from; i < to; i++)
+	for (uint32_t i = tier.from; i < tier.to; i++)
 		sum += configured(group, group->route.endpoint[i]);
 	part = (uint64_t)group->config->connection_count *
 	    configured(group, endpoint);
@@ -297,77 +294,77 @@ share_most(const struct mews_group *group, uint32_t endpoint, uint32_t from,
 }
 
 /* The connections of a tier, over all workers, as of now. */
-struct tier {
-	uint32_t from, to;
+struct counts {
+	struct tier tier;
 	uint64_t sums[MEWS_ENDPOINTS_MAX]; /* by endpoint */
 	uint64_t weights[MEWS_ENDPOINTS_MAX];
 };
 
 static void
-look_at(struct tier *tier, const struct mews_group *group, uint32_t from,
-    uint32_t to)
+add_up(struct counts *counts, const struct mews_group *group, struct tier tier)
 {
-	tier->from = from;
-	tier->to = to;
-	for (uint32_t i = from; i < to; i++) {
+	counts->tier = tier;
+	for (uint32_t i = tier.from; i < tier.to; i++) {
 		uint32_t endpoint = group->route.endpoint[i];
 
-		tier->sums[endpoint] = share_sum(group->pool->fleet,
+		counts->sums[endpoint] = share_sum(group->pool->fleet,
 		    group->terms.index, endpoint);
-		tier->weights[endpoint] = weight(group, endpoint);
+		counts->weights[endpoint] = weight(group, endpoint);
 	}
 }
 
 /* Does one more connection fit better to @a than to @b? */
 static bool
-fits_better(const struct tier *tier, uint32_t a, uint32_t b)
+fits_better(const struct counts *counts, uint32_t a, uint32_t b)
 {
-	return (tier->sums[a] + 1) * tier->weights[b] <
-	    (tier->sums[b] + 1) * tier->weights[a];
+	return (counts->sums[a] + 1) * counts->weights[b] <
+	    (counts->sums[b] + 1) * counts->weights[a];
 }
 
 /* May each worker have a connection to each endpoint of the tier? */
 static bool
-can_reach_all(const struct mews_group *group, uint32_t from, uint32_t to)
+can_reach_all(const struct mews_group *group, struct tier tier)
 {
-	return group->config->connection_count >= to - from;
+	return group->config->connection_count >=
+	    (uint32_t)(tier.to - tier.from);
 }
 
 uint32_t
-share_place(const struct mews_group *group, uint32_t from, uint32_t to)
+share_place(const struct mews_group *group, struct tier tier)
 {
-	bool		reach = can_reach_all(group, from, to);
-	uint32_t	best = SHARE_NONE, first, n = to - from;
-	struct tier	tier;
+	bool		reach = can_reach_all(group, tier);
+	uint32_t	best = SHARE_NONE, first;
+	uint32_t	n = (uint32_t)(tier.to - tier.from);
+	struct counts	counts;
 
 	/* Sums cost time: find out first whether there is a choice. */
-	for (uint32_t i = from; i < to && best == SHARE_NONE; i++)
+	for (uint32_t i = tier.from; i < tier.to && best == SHARE_NONE; i++)
 		if (!grow_is_slow_to_dial(group, group->route.endpoint[i]))
 			best = group->route.endpoint[i];
 	if (n <= 1 || best == SHARE_NONE)
 		return best;
 	best = SHARE_NONE;
-	look_at(&tier, group, from, to);
+	add_up(&counts, group, tier);
 	/* Workers that begin together begin with different ones. */
 	first = (uint32_t)(group->pool->fleet->slot -
 	    group->pool->fleet->segment.slots);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t endpoint =
-		    group->route.endpoint[from + (first + i) % n];
+		    group->route.endpoint[tier.from + (first + i) % n];
 		uint32_t own = group->on[endpoint].count;
 		bool	 better;
 
-		if (own >= share_most(group, endpoint, from, to) ||
+		if (own >= share_most(group, endpoint, tier) ||
 		    grow_is_slow_to_dial(group, endpoint))
 			continue;
 		if (best == SHARE_NONE)
 			better = true;
 		else if (reach && (own == 0) != (group->on[best].count == 0))
 			better = own == 0;
-		else if (fits_better(&tier, endpoint, best))
+		else if (fits_better(&counts, endpoint, best))
 			better = true;
 		else
-			better = !fits_better(&tier, best, endpoint) &&
+			better = !fits_better(&counts, best, endpoint) &&
 			    own < group->on[best].count;
 		if (better)
 			best = endpoint;
@@ -388,22 +385,12 @@ leaver(const struct mews_group *group, uint32_t endpoint)
 	return best;
 }
 
-/* The first tier that is not empty. */
-static bool
-find_tier(const struct mews_group *group, uint32_t *from, uint32_t *to)
-{
-	*from = *to = 0;
-	for (uint32_t i = 0; i < ROUTE_TIERS && *to == 0; i++)
-		*to = group->route.tier_end[i];
-	return *to > 0;
-}
-
 /* Is @endpoint one of the tier? */
 static bool
-has(const struct tier *tier, const struct mews_group *group,
+has(const struct counts *counts, const struct mews_group *group,
     uint32_t endpoint)
 {
-	for (uint32_t i = tier->from; i < tier->to; i++)
+	for (uint32_t i = counts->tier.from; i < counts->tier.to; i++)
 		if (group->route.endpoint[i] == endpoint)
 			return true;
 	return false;
@@ -412,12 +399,12 @@ has(const struct tier *tier, const struct mews_group *group,
 /* A connection to an endpoint outside of the tier; a suspect's only as a last
  * resort. */
 static struct conn *
-find_stray(const struct mews_group *group, const struct tier *tier)
+find_stray(const struct mews_group *group, const struct counts *counts)
 {
 	bool		 bare = true;
 	struct conn	*conn;
 
-	for (uint32_t i = tier->from; i < tier->to; i++) {
+	for (uint32_t i = counts->tier.from; i < counts->tier.to; i++) {
 		const struct group_endpoint *on =
 		    &group->on[group->route.endpoint[i]];
 
@@ -425,7 +412,7 @@ find_stray(const struct mews_group *group, const struct tier *tier)
 	}
 	for (uint32_t i = 0; i < group->pool->fleet->segment.endpoint_count;
 	    i++)
-		if (!has(tier, group, i) && (bare ||
+		if (!has(counts, group, i) && (bare ||
 		    group->pool->endpoints[i].state != HEALTH_SUSPECT) &&
 		    (conn = leaver(group, i)) != NULL)
 			return conn;
@@ -434,17 +421,17 @@ find_stray(const struct mews_group *group, const struct tier *tier)
 
 /* Is a connection better moved from @from to @to? */
 static bool
-is_better_moved(const struct mews_group *group, const struct tier *tier,
+is_better_moved(const struct mews_group *group, const struct counts *counts,
     uint32_t from, uint32_t to)
 {
-	const uint64_t	*sums = tier->sums, *weights = tier->weights;
+	const uint64_t	*sums = counts->sums, *weights = counts->weights;
 	const struct conn *mover = group->mover;
 	uint32_t	 own = group->on[to].count;
 	bool		 reach;
 
 	if (mover != NULL && mover->endpoint == to)
 		own--;
-	reach = can_reach_all(group, tier->from, tier->to);
+	reach = can_reach_all(group, counts->tier);
 	/* This worker keeps its last connection. */
 	if (reach && group->on[from].shared < 2)
 		return false;
@@ -456,22 +443,22 @@ is_better_moved(const struct mews_group *group, const struct tier *tier,
 
 /* The connection to move to @to; NULL: none. */
 static struct conn *
-find_leaver(const struct mews_group *group, const struct tier *tier,
+find_leaver(const struct mews_group *group, const struct counts *counts,
     uint32_t to)
 {
-	struct conn	*conn = find_stray(group, tier), *best = NULL;
+	struct conn	*conn = find_stray(group, counts), *best = NULL;
 	uint32_t	 at = 0;
 
 	if (conn != NULL)
 		return conn;
-	for (uint32_t i = tier->from; i < tier->to; i++) {
+	for (uint32_t i = counts->tier.from; i < counts->tier.to; i++) {
 		uint32_t endpoint = group->route.endpoint[i];
 
 		if (endpoint == to ||
-		    !is_better_moved(group, tier, endpoint, to) ||
-		    (best != NULL && tier->sums[endpoint] *
-			tier->weights[at] <= tier->sums[at] *
-			tier->weights[endpoint]) ||
+		    !is_better_moved(group, counts, endpoint, to) ||
+		    (best != NULL && counts->sums[endpoint] *
+			counts->weights[at] <= counts->sums[at] *
+			counts->weights[endpoint]) ||
 		    (conn = leaver(group, endpoint)) == NULL)
 			continue;
 		best = conn;
@@ -494,18 +481,19 @@ pause_us(struct mews_group *group)
 static bool
 move(struct mews_group *group)
 {
-	uint32_t	from, to, target;
-	struct tier	tier;
+	uint32_t	target;
+	struct tier	best = { 0 };
+	struct counts	counts;
 
 	if (group->mover != NULL ||
 	    group->terms.count > group->config->connection_count ||
-	    !find_tier(group, &from, &to))
+	    !route_next_tier(&group->route, &best))
 		return false;
-	target = share_place(group, from, to);
+	target = share_place(group, best);
 	if (target == SHARE_NONE)
 		return false;
-	look_at(&tier, group, from, to);
-	if (find_leaver(group, &tier, target) == NULL ||
+	add_up(&counts, group, best);
+	if (find_leaver(group, &counts, target) == NULL ||
 	    !grow_dial(group, target))
 		return false;
 	group->mover = TAILQ_LAST(&group->on[target].conns, conn_list);
@@ -529,14 +517,14 @@ share_moved(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
 	struct conn		*leaves;
-	uint32_t		 from, to;
-	struct tier		 tier;
+	struct tier		 best = { 0 };
+	struct counts		 counts;
 
-	if (find_tier(group, &from, &to)) {
-		look_at(&tier, group, from, to);
+	if (route_next_tier(&group->route, &best)) {
+		add_up(&counts, group, best);
 		/* Judge without @conn, as others may have moved theirs. */
-		tier.sums[conn->endpoint]--;
-		leaves = find_leaver(group, &tier, conn->endpoint);
+		counts.sums[conn->endpoint]--;
+		leaves = find_leaver(group, &counts, conn->endpoint);
 		conn_retire(leaves != NULL ? leaves : conn);
 	}
 	group->mover = NULL;
@@ -551,12 +539,11 @@ static bool
 measure(struct mews_group *group)
 {
 	const struct route *route = &group->route;
+	struct tier	    tier = { 0 };
 	bool		    ramps = false;
 
-	for (uint32_t tier = 0, from = 0; tier < ROUTE_TIERS; tier++) {
-		set_strides(group, from, route->tier_end[tier]);
-		from = route->tier_end[tier];
-	}
+	while (route_next_tier(route, &tier))
+		set_strides(group, tier);
 	forget_order(group);
 	for (uint32_t i = 0; i < route->count; i++)
 		ramps = ramps || share_ramps(group, route->endpoint[i]);

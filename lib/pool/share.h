@@ -28,26 +28,24 @@
 uint32_t share_sum(const struct mews_fleet *fleet, uint32_t group,
     uint32_t endpoint);
 
+/* As share_turn(), for more than one endpoint. */
+uint32_t share_turn_of_many(struct mews_group *group, struct tier tier,
+    bool *bare);
+
 /*
- * The endpoint whose turn it is, of route.endpoint[from .. to - 1], among those
- * with a connection of the group. SHARE_NONE: there is none. *@bare is set if
- * one of them has no connection.
+ * The endpoint of @tier whose turn it is, among those with a connection of the
+ * group. SHARE_NONE: there is none. *@bare is set if one of them has no
+ * connection.
  */
-static inline uint32_t share_turn(struct mews_group *group, uint32_t from,
-    uint32_t to, bool *bare);
-
-uint32_t share_turn_of_many(struct mews_group *group, uint32_t from,
-    uint32_t to, bool *bare);
-
 static inline uint32_t
-share_turn(struct mews_group *group, uint32_t from, uint32_t to, bool *bare)
+share_turn(struct mews_group *group, struct tier tier, bool *bare)
 {
 	const struct group_endpoint *on;
 	uint32_t		     endpoint;
 
-	if (to - from > 1)
-		return share_turn_of_many(group, from, to, bare);
-	endpoint = group->route.endpoint[from];
+	if (tier.to - tier.from > 1)
+		return share_turn_of_many(group, tier, bare);
+	endpoint = group->route.endpoint[tier.from];
 	on = &group->on[endpoint];
 	*bare = on->count == 0;
 	return on->count == on->dialing ? SHARE_NONE : endpoint;
@@ -62,15 +60,14 @@ share_ramps(const struct mews_group *group, uint32_t endpoint)
 }
 
 /*
- * The endpoint of this tier for the group's next connection: where the fleet
- * has the fewest for its weight. SHARE_NONE: none, now.
+ * The endpoint of @tier for the group's next connection: where the fleet has
+ * the fewest for its weight. SHARE_NONE: none, now.
  */
-uint32_t share_place(const struct mews_group *group, uint32_t from,
-    uint32_t to);
+uint32_t share_place(const struct mews_group *group, struct tier tier);
 
-/* The most connections of the group that go to @endpoint. */
+/* The most connections of the group that go to @endpoint, of @tier. */
 uint32_t share_most(const struct mews_group *group, uint32_t endpoint,
-    uint32_t from, uint32_t to);
+    struct tier tier);
 
 /* The tier has no connection, and there may be no more: move one to it. */
 void share_urge(struct mews_group *group);

@@ -15,10 +15,10 @@ void receive_rest(struct conn *conn);
 /* Take in what came unasked: a message, or the end. False: @conn broke. */
 bool receive_look(struct conn *conn);
 
-/* Does an idle connection still live? A look at the socket without a round
- * trip, once after each time that the host was away. */
+/* Look at the socket of an idle connection, without a round trip, once after
+ * each time that the host was away. False: @conn broke. */
 static inline bool
-receive_check(struct conn *conn)
+receive_confirm(struct conn *conn)
 {
 	if (conn->head != conn->tail ||
 	    conn->heard_us == conn_now(conn))
@@ -26,9 +26,9 @@ receive_check(struct conn *conn)
 	return receive_look(conn);
 }
 
-/* Is @conn READY, perhaps after a look at the answers to a reset? */
+/* Look at the answers to a reset, once in a turn. True: @conn is READY. */
 static inline bool
-receive_check_ready(struct conn *conn)
+receive_settle(struct conn *conn)
 {
 	if (conn->state == CONN_RESETTING && conn->in_flight == 0 &&
 	    conn->heard_us != conn_now(conn))
