@@ -1,5 +1,5 @@
 /*
- * cluster.c - see cluster.h.
+ * cluster.c - one fleet on the servers of tests/with-servers; see cluster.h.
  */
 #include "cluster.h"
 
@@ -20,7 +20,7 @@ struct cluster cluster;
 
 static const char *const names[3] = { "a", "b", "c" };
 
-/* An environment variable of tests/with-servers. */
+/* The value of a variable that tests/with-servers sets. */
 static const char *
 given(const char *variable)
 {
@@ -117,7 +117,8 @@ cluster_open(const struct mews_group_config *groups, size_t count)
 	cluster_join();
 }
 
-/* The child; ends when the test's process does, at the latest. */
+/* Run the monitor in the child; it ends with the test's process at the
+ * latest. */
 static void
 run_monitor(int ends[2])
 {
@@ -272,7 +273,7 @@ cluster_send_sql(struct asked *asked, struct mews_group *group,
 	cluster_send(asked, group, &(struct mews_query_args) { .sql = sql });
 }
 
-/* The outcome of a blocking call; @status must be that of @result. */
+/* Keep the outcome of a blocking call; @status must be that of @result. */
 static struct asked
 finish(enum mews_status status, struct mews_result *result)
 {

@@ -1,5 +1,5 @@
 /*
- * copy.c - what the tests of COPY share.
+ * copy.c - what the tests of COPY share; see copy.h.
  */
 #include "copy.h"
 
@@ -16,7 +16,7 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = 400 },
 };
 
-/* Memory that a sanitizer keeps after a free is not ours. */
+/* Have sanitizers keep no freed memory, as tests measure how much is used. */
 const char *__asan_default_options(void);
 const char *
 __asan_default_options(void)
@@ -71,7 +71,8 @@ on_data(void *arg, const void *data, size_t length)
 
 	stream->pieces++;
 	stream->bytes += length;
-	/* An assertion of check's costs a system call. */
+	/* Count instead of asserting: each assertion of check costs a system
+	 * call. */
 	if (stream->end.calls != 0 || line[length] != '\0' || length == 0)
 		ck_abort_msg("piece %ld is none", stream->pieces);
 	if (strtol(line, NULL, 10) != stream->pieces)
@@ -98,7 +99,7 @@ begin_out(struct stream *stream, const char *group, const char *sql)
 	    mews_group_message(cluster_group(group)));
 }
 
-/* Put rows until there are no more, or no room. */
+/* Put rows until there are no more, or there is no room. */
 static enum mews_status
 put_rows(struct stream *stream)
 {

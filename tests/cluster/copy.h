@@ -13,20 +13,20 @@
 struct stream {
 	struct mews_lease *lease;
 	struct asked end;
-	char rows[20]; /* as the end tells */
+	char rows[20]; /* the number of rows that the end tells */
 	long pieces, rooms;
 	size_t bytes;
-	bool ordered;		/* pieces begin with 1, 2, 3 and so on */
-	long pause_at, stop_at; /* pieces; 0: never */
-	bool end_lease;		/* where it would pause */
-	long most;		/* kilobytes of memory */
+	bool ordered;		/* do pieces begin with 1, 2, 3 and so on? */
+	long pause_at, stop_at; /* after so many pieces; 0: never */
+	bool end_lease;		/* end the lease instead of pausing */
+	long most;		/* the most memory used, in kilobytes */
 
-	/* Rows to put in on_room; -1: none. */
+	/* How many rows to put in on_room; -1: none. */
 	long to_put, was_put;
 	const char *note;
 };
 
-/* A hundred megabytes. */
+/* The number of rows of a hundred megabytes. */
 #define ROWS 200000
 #define MUCH "copy (select generate_series(1, 200000), repeat('x', 500)) " \
     "to stdout"

@@ -1,5 +1,5 @@
 /*
- * fake.c - see fake.h.
+ * fake.c - a server that misbehaves where it is told; see fake.h.
  */
 #include "fake.h"
 
@@ -19,11 +19,12 @@
 #define CLIENTS 16
 
 struct client {
-	int fd; /* -1: free */
+	int fd; /* -1: this place is free */
 	bool begun;
 	bool silent;
-	bool probed; /* the last SQL was that of a probe */
-	const char *script; /* the next Execute is answered so; NULL: well */
+	bool probed; /* was the last SQL a probe's? */
+	const char *script; /* the answer to the next Execute; NULL: a good
+			       one */
 	unsigned char bytes[65536];
 	size_t used;
 };
@@ -68,7 +69,7 @@ say_error(struct client *client, bool fatal)
 	say(client, 'E', fatal ? last : error, sizeof(error));
 }
 
-/* One letter of a script. */
+/* Send what one letter of a script stands for. */
 static void
 misbehave(struct client *client, char letter)
 {
@@ -142,7 +143,7 @@ login(struct client *client)
 	client->begun = true;
 }
 
-/* No standby, at position 1, on timeline 1. */
+/* Answer a probe: no standby, at position 1, on timeline 1. */
 static void
 say_health(struct client *client)
 {
@@ -179,7 +180,7 @@ answer(struct client *client, char type, const char *body, size_t length,
 		if (client->fd != -1 && !client->silent)
 			say(client, 'Z', "I", 1);
 	}
-	/* Answers about a victim are said with its Execute. */
+	/* Answers about a victim are sent with its Execute. */
 	if (client->script == NULL && type == 'P')
 		say(client, '1', NULL, 0);
 	if (client->script == NULL && type == 'B')

@@ -1,8 +1,9 @@
 /*
  * fake.h - a server that speaks the protocol, and misbehaves where it is told.
+ * Nonsense of any bytes: hostile.h.
  *
- * It runs in a child and answers each Execute with an empty success, each
- * Sync and each simple query with ReadyForQuery.
+ * The server runs in a child and answers each Execute with an empty success,
+ * each Sync and each simple query with ReadyForQuery.
  */
 #ifndef TESTS_CLUSTER_FAKE_H
 #define TESTS_CLUSTER_FAKE_H

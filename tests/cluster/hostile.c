@@ -1,5 +1,6 @@
 /*
- * hostile.c - see hostile.h. A process for each connection.
+ * hostile.c - a server that answers nonsense; see hostile.h. Each connection
+ * has a process of its own.
  */
 #include "hostile.h"
 
@@ -19,7 +20,7 @@ struct session {
 	_Atomic int *attacks;
 	char out[ROOM];
 	size_t used;
-	bool is_query; /* what was parsed is more than a SET */
+	bool is_query; /* the statement that was parsed is not just a SET */
 };
 
 static void
@@ -42,7 +43,7 @@ flush(struct session *s)
 	s->used = 0;
 }
 
-/* A message of type @type. */
+/* Send a message of type @type. */
 static void
 put(struct session *s, char type, const void *body, size_t size)
 {
@@ -65,7 +66,8 @@ put_parameter(struct session *s, const char *name, const char *value)
 	put(s, 'S', body, n + v);
 }
 
-/* Never returns, except for ENDLESS, which it never leaves either. */
+/* Send the wrong answer, and do not return; ENDLESS sends it again and
+ * again. */
 static void
 attack(struct session *s)
 {
@@ -124,11 +126,11 @@ log_in(struct session *s)
 	flush(s);
 }
 
-/* The honest answer to a probe. */
+/* Answer a probe honestly. */
 static void
 answer_probe(struct session *s)
 {
-	/* Of each: name, table, column, type, size, modifier, format. */
+	/* Each field: name, table, column, type, size, modifier, format. */
 	static const char fields[] = "\0\3"
 	    "r\0" "\0\0\0\0" "\0\0" "\0\0\0\x10" "\0\1"
 	    "\xff\xff\xff\xff" "\0\0"

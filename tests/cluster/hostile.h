@@ -11,23 +11,24 @@
 #include <stdint.h>
 
 enum hostile_phase {
-	HOSTILE_SSL,	/* the question for encryption */
-	HOSTILE_LOGIN,	/* the startup message */
-	HOSTILE_PROBE,	/* is it in recovery? */
-	HOSTILE_QUERY,	/* a query of a group, up to its Sync */
+	HOSTILE_SSL,	/* instead of the answer to SSLRequest */
+	HOSTILE_LOGIN,	/* instead of the answer to the startup message */
+	HOSTILE_PROBE,	/* instead of the answer to a probe */
+	HOSTILE_QUERY,	/* instead of the answer to a group's query, up to
+			   Sync */
 	HOSTILE_LISTEN
 };
 
-/* The server's act behind its answer. */
+/* The server's act after its wrong answer. */
 enum hostile_then { HOSTILE_SILENCE, HOSTILE_HANG_UP, HOSTILE_ENDLESS };
 
 struct hostile_answer {
 	const char *name;
 	enum hostile_phase phase;
-	const char *bytes; /* may hold NUL */
+	const char *bytes; /* may contain NUL */
 	size_t size;
-	enum hostile_then then; /* ENDLESS: the bytes, again and again */
-	bool primary;		/* it says so */
+	enum hostile_then then; /* ENDLESS: sends the bytes again and again */
+	bool primary;		/* does it claim to be a primary? */
 };
 
 /*

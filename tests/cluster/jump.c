@@ -1,5 +1,5 @@
 /*
- * jump.c - see jump.h.
+ * jump.c - a clock that a test can put forward; see jump.h.
  */
 #include "jump.h"
 

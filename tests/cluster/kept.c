@@ -1,5 +1,5 @@
 /*
- * kept.c - see kept.h.
+ * kept.c - groups for leases and a table of what was committed; see kept.h.
  */
 #include "kept.h"
 

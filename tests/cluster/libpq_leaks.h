@@ -1,9 +1,9 @@
 /*
  * libpq_leaks.h - for a program whose server answers nonsense.
  *
- * libpq loses a result where another takes its place unasked, as behind a
- * ReadyForQuery that comes too early. The leak sanitizer must not count that;
- * a program that includes this has it so.
+ * libpq loses a result that another one replaces unasked, as behind a
+ * ReadyForQuery that comes too early. Including this header keeps the leak
+ * sanitizer from counting that.
  */
 #ifndef TESTS_CLUSTER_LIBPQ_LEAKS_H
 #define TESTS_CLUSTER_LIBPQ_LEAKS_H

@@ -1,5 +1,5 @@
 /*
- * load.c - see load.h.
+ * load.c - queries that never end; see load.h.
  */
 #include "load.h"
 

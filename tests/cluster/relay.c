@@ -1,5 +1,5 @@
 /*
- * relay.c - see relay.h.
+ * relay.c - a balancer that asks for no role; see relay.h.
  */
 #include "relay.h"
 
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FDS 257 /* the one that listens, then pairs */
+#define FDS 257 /* the listening socket, then pairs */
 
 static struct pollfd fds[FDS];
 
@@ -35,7 +35,8 @@ hang_up(int i)
 	fds[i].fd = fds[other_end(i)].fd = -1;
 }
 
-/* The peer reads what it asked for: few bytes, so to wait does no harm. */
+/* Write what was read. Few bytes that the peer waits for, so blocking does no
+ * harm. */
 static bool
 pass_on(int from, int to)
 {

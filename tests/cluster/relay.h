@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /*
- * Begin one on the free port *@port, in a child, in front of two servers of
- * 127.0.0.1. *@taken, which is to be shared, counts its connections.
+ * Start a balancer on the free port *@port, in a child, in front of two servers
+ * of 127.0.0.1. *@taken, in shared memory, counts its connections.
  */
 pid_t relay_start(in_port_t *port, const in_port_t servers[2],
     _Atomic int *taken);

@@ -42,7 +42,7 @@ write_file(const char *path, const char *text)
 	return file != NULL && fputs(text, file) >= 0 && fclose(file) == 0;
 }
 
-/* The file @text in the place of @path, for this program only. */
+/* Mount a file with @text over @path, for this program only. */
 static bool
 put_in_place(const char *path, const char *name, const char *text)
 {
@@ -67,7 +67,7 @@ have_own_names(void)
 		"nameserver " NAME_SERVER "\noptions timeout:30\n");
 }
 
-/* A server's addresses, each the last byte after 127.0.0. */
+/* The addresses of a server, each given by its last byte after 127.0.0. */
 static void
 listen_on(const char *server, const char *addresses)
 {
@@ -110,7 +110,7 @@ end(void)
 	free(writes);
 }
 
-/* Each server has a name; its port stays. Nobody answers at 127.0.0.9. */
+/* Each server has a name; its port stays. At 127.0.0.9 no server answers. */
 static pid_t
 open_named(const char *hosts)
 {
@@ -134,7 +134,8 @@ open_named(const char *hosts)
 	return pid;
 }
 
-/* Open connections to 127.0.0.@address of a server, of all processes. */
+/* How many connections to 127.0.0.@address of a server all processes have
+ * open. */
 static int
 count_to(const char *server, int address)
 {
@@ -194,7 +195,7 @@ START_TEST(connections_follow_a_name_and_nothing_fails)
 	pid = open_named("127.0.0.2 a.mews.test b.mews.test c.mews.test\n");
 	start_load();
 	ck_assert(count_to("a", 2) > 0 && count_to("a", 3) == 0);
-	/* There and back, several times. */
+	/* The name moves back and forth several times. */
 	for (int i = 0; i < 6; i++) {
 		int	from = 2 + i % 2, to = 3 - i % 2;
 		char	hosts[100];
@@ -221,8 +222,8 @@ START_TEST(connections_follow_a_name_and_nothing_fails)
 }
 END_TEST
 
-/* A name of several servers, in any order, does no harm: the server that is one
- * of its addresses has not vanished. */
+/* A name of several servers, in any order, does no harm: the server that is at
+ * one of the addresses has not vanished. */
 START_TEST(the_order_of_several_addresses_changes_nothing)
 {
 	static const char *const hosts[2] = {
@@ -248,12 +249,12 @@ START_TEST(the_order_of_several_addresses_changes_nothing)
 }
 END_TEST
 
-/* The addresses of b's name before the move, and after it. */
+/* The addresses of b's name before the move and after it. */
 static const char *const moves[][2] = {
 	{ "127.0.0.2 b.mews.test\n", "127.0.0.3 b.mews.test\n" },
-	/* b had the address all the time, but the other one answered. */
+	/* b is at one of the addresses all the time; the other one answered. */
 	{ "127.0.0.2 b.mews.test\n127.0.0.3 b.mews.test\n", NULL },
-	/* Of two, one vanishes: that which was used. */
+	/* Of two addresses the one in use vanishes. */
 	{ "127.0.0.2 b.mews.test\n127.0.0.3 b.mews.test\n",
 	  "127.0.0.3 b.mews.test\n127.0.0.9 b.mews.test\n" },
 };
@@ -290,7 +291,7 @@ START_TEST(where_the_old_address_is_dead_the_new_one_is_used)
 }
 END_TEST
 
-/* A name server that hears and says nothing. */
+/* A name server that receives questions and answers none. */
 static int
 silent_name_server(void)
 {
@@ -304,7 +305,7 @@ silent_name_server(void)
 	return fd;
 }
 
-/* CPU time, in milliseconds. */
+/* CPU time of a process, in milliseconds. */
 static long
 time_used(pid_t pid)
 {
@@ -322,7 +323,8 @@ time_used(pid_t pid)
 	return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-/* The longest of some reads, which b answers as well. */
+/* How long the longest of some reads took, which b answers as well as
+ * others. */
 static int64_t
 longest_read(void)
 {
@@ -353,17 +355,17 @@ START_TEST(a_resolver_that_hangs_blocks_nobody)
 	pid = open_named("127.0.0.2 a.mews.test b.mews.test c.mews.test\n");
 	CLUSTER_WAIT(is_up("a") && is_up("b") && is_up("c"));
 	CLUSTER_WAIT(cluster_stats("read").idle == 4);
-	/* b is not in the file any more, and c moves. */
+	/* The name of b leaves the file, and c moves. */
 	set_hosts("127.0.0.2 a.mews.test\n"
 	    "127.0.0.3 c.mews.test\n");
 	CLUSTER_WAIT(poll(&asked, 1, 0) == 1);
-	/* The look-up hangs now, and goes on doing so for half a minute. */
+	/* The look-up hangs from here on, for half a minute. */
 	used = time_used(pid);
 	since = cluster_now();
 	CLUSTER_WAIT(has_moved("c", 2, 3));
 	ck_assert_int_lt(longest_read(), 5000);
 	ck_assert_int_gt(count_to("b", 2), 0);
-	/* Probes go on. */
+	/* Probes go on meanwhile. */
 	lsn = strtoull(cluster_ask("a", "insert into written values (1);"
 	    "select pg_current_wal_lsn() - '0/0'::pg_lsn"), NULL, 10);
 	CLUSTER_WAIT(cluster_look("a").lsn >= lsn);
@@ -376,7 +378,7 @@ START_TEST(a_resolver_that_hangs_blocks_nobody)
 	/* The monitor waits, it does not spin. */
 	ck_assert_int_lt(time_used(pid) - used,
 	    (cluster_now() - since) / 2 + 100);
-	/* A look-up that hangs is not the last one. */
+	/* Names are looked up again after a look-up that hung. */
 	set_hosts("127.0.0.2 a.mews.test\n"
 	    "127.0.0.3 b.mews.test c.mews.test\n");
 	CLUSTER_WAIT(has_moved("b", 2, 3));

@@ -1,6 +1,6 @@
 /*
- * test_between.c - what stands between a fleet and its servers: PgBouncer and
- * HAProxy, where they are installed, and unix sockets.
+ * test_between.c - programs between a fleet and its servers: PgBouncer and
+ * HAProxy, where they are installed; also unix sockets and IPv6.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -26,7 +26,7 @@ static const struct mews_group_config groups[] = {
 	  .acquire_timeout = 30000, .stall_after = 60000 },
 };
 
-static pid_t	 between; /* the pooler or the balancer; 0: none */
+static pid_t	 between; /* of the pooler or balancer; 0: none runs */
 static pid_t	 monitor;
 static in_port_t ports[2];
 static char	 directory[] = "/tmp/mews-between-XXXXXX";
@@ -74,7 +74,7 @@ begin(void)
 	ports[0] = free_port();
 	ports[1] = free_port();
 	ck_assert_ptr_nonnull(mkdtemp(directory));
-	/* A pooler of root's is nobody. */
+	/* PgBouncer, started by root, runs as nobody. */
 	ck_assert_int_eq(chmod(directory, 0755), 0);
 }
 
@@ -87,7 +87,8 @@ port_of(const char *server)
 	return (in_port_t)atoi(getenv(name));
 }
 
-/* Run @program with a configuration file; what it says is kept beside it. */
+/* Run @program with a configuration file; its output is kept beside the
+ * file. */
 static void
 run_between(const char *program, const char *option, const char *text)
 {
@@ -100,7 +101,7 @@ run_between(const char *program, const char *option, const char *text)
 	ck_assert_int_eq(fclose(out), 0);
 	if ((between = fork()) == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* PgBouncer refuses to be root. */
+		/* PgBouncer refuses to run as root. */
 		if (geteuid() == 0 && strcmp(program, PGBOUNCER) == 0)
 			execl(program, program, "-q", "-u", "nobody", path,
 			    (char *)NULL);
@@ -126,8 +127,8 @@ run_pgbouncer(const char *more)
 	run_between(PGBOUNCER, "-q", text);
 }
 
-/* A fleet of one endpoint, at @port of 127.0.0.1; open_fleet(): with a
- * monitor, and joined. */
+/* A fleet of one endpoint, at @port of 127.0.0.1. open_fleet() starts a
+ * monitor, too, and joins. */
 static void
 prepare_fleet(in_port_t port)
 {
@@ -154,7 +155,7 @@ is_missing(const char *program)
 {
 	if (access(program, X_OK) == 0)
 		return false;
-	/* Check has no word for a test that is skipped. */
+	/* Check cannot mark a test as skipped, so say so. */
 	printf("# SKIP %s is not installed\n", program);
 	return true;
 }
@@ -188,7 +189,7 @@ START_TEST(a_pooler_in_session_mode_serves)
 	open_fleet(ports[0]);
 	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
 	work();
-	/* Sessions come and go, and each is clean. */
+	/* Sessions come and go, and each session is clean. */
 	for (int i = 0; i < 5; i++) {
 		mews_pool_close(&cluster.pool);
 		ck_assert_int_eq(mews_pool_open(&cluster.pool, cluster.fleet,
@@ -216,7 +217,7 @@ pooler_logged(const char *text)
 	return count;
 }
 
-/* One worker: queries and transactions, none of which may fail. */
+/* Run queries and transactions as a worker; none may fail. */
 static void
 load(void *arg)
 {
@@ -248,7 +249,7 @@ load(void *arg)
 	cluster_close();
 }
 
-/* Two workers and the monitor want nine sessions of three. */
+/* Two workers and the monitor want nine sessions where the pooler has three. */
 START_TEST(a_pooler_whose_pool_is_small_is_no_outage)
 {
 	static int	load_ms = 8000;
@@ -280,10 +281,11 @@ START_TEST(a_pooler_whose_pool_is_small_is_no_outage)
 	ck_assert_uint_gt(most, 0);
 	ck_assert_int_eq(cluster_monitor_logged("to=suspect"), 0);
 	ck_assert_int_eq(cluster_monitor_logged("evidence=probe_failed"), 0);
-	/* The monitor's look, and sessions that pass from hand to hand. */
+	/* Logins are few: those of probes, and of connections that pass from
+	 * worker to worker. */
 	ck_assert_int_lt(pooler_logged("login attempt"), load_ms / 1000 * 20);
 
-	/* A server that is dead is so behind a pooler as well. */
+	/* A server that is dead is found dead behind a pooler as well. */
 	cluster_join();
 	work();
 	cluster_servers("freeze", "a");
@@ -310,7 +312,8 @@ START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
 	snprintf(more, sizeof(more), "pool_mode = %s", modes[_i]);
 	run_pgbouncer(more);
 	open_fleet(ports[0]);
-	/* The first session cannot know; it leaves the mark. */
+	/* The first session looks unshared; the mark that it leaves is found by
+	 * the next. */
 	while (cluster_look("a").refusal[0] == '\0')
 		cluster_run(cluster_group("read"), "select 1");
 	ck_assert_ptr_nonnull(strstr(cluster_look("a").refusal,
@@ -322,7 +325,7 @@ START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
 	ck_assert_int_ne(asked.status, MEWS_OK);
 	ck_assert_int_eq(cluster_ask_int("a",
 	    "select count(*) from pg_class where relname = 'never'"), 0);
-	/* Probes go on to say so. */
+	/* Probes go on to refuse it. */
 	for (int i = 0; i < 3; i++) {
 		int	before = cluster_monitor_logged("probe_failed");
 
@@ -332,8 +335,8 @@ START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
 }
 END_TEST
 
-/* A listener for each role: whoever serves is asked for the role, and what the
- * standbys' listener leads to is no primary. */
+/* Behind a listener for each role: the server that answers is asked for its
+ * role, and the servers behind the standbys' listener are no primaries. */
 START_TEST(a_balancer_serves)
 {
 	static struct mews_group_config both[CLUSTER_COUNT(groups)];
@@ -379,7 +382,7 @@ START_TEST(a_balancer_serves)
 }
 END_TEST
 
-/* A fleet of one endpoint, by @conninfo, that serves. */
+/* Open a fleet of one endpoint, with @conninfo, which must serve. */
 static void
 serve_by(const char *conninfo)
 {
@@ -414,7 +417,7 @@ START_TEST(unix_sockets_and_ipv6_serve)
 }
 END_TEST
 
-/* A certificate for 127.0.0.1 by an authority of ours. */
+/* A certificate for 127.0.0.1 by an authority of this test. */
 static const char certificate[] =
     "cd \"$MEWS_SERVERS_DIR\" && exec >between.log 2>&1 && "
     "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=between"
@@ -431,7 +434,7 @@ begin_tls(void)
 	char	sql[300];
 
 	ck_assert_int_eq(system(certificate), 0);
-	/* The server may run as another user, and wants a file of its own. */
+	/* The server may run as another user, and needs files of its own. */
 	cluster_ask("a", "copy (select 1) to program 'cat >/dev/null; "
 	    "umask 077; cat ../between.key >between.key'");
 	snprintf(sql, sizeof(sql), "alter system set ssl_cert_file = "
@@ -441,7 +444,7 @@ begin_tls(void)
 	cluster_ask("a", "alter system set ssl = on");
 	cluster_ask("a", "drop role if exists bound;"
 	    "create role bound login superuser password 'right'");
-	/* The first line that matches decides. */
+	/* The first line of pg_hba.conf that matches decides. */
 	cluster_ask("a", "do $do$ declare "
 	    "hba text := current_setting('hba_file'); "
 	    "line text := 'hostssl all bound 127.0.0.1/32 scram-sha-256'; "
@@ -464,7 +467,8 @@ START_TEST(scram_is_bound_to_the_channel)
 	    port_of("a"), getenv("MEWS_SERVERS_DIR"));
 	serve_by(conninfo);
 
-	/* Passwords and TLS come out of the environment as well. */
+	/* libpq reads passwords and TLS settings from the environment as
+	 * well. */
 	snprintf(path, sizeof(path), "%s/pass", directory);
 	umask(077);
 	ck_assert_ptr_nonnull(pass = fopen(path, "w"));

@@ -1,5 +1,6 @@
 /*
- * test_bulk.c - what is too large: refused, or told once, and nobody suffers.
+ * test_bulk.c - values that are too large are refused, or told once, and harm
+ * no other query.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -12,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Sanitizers have memory of their own, and give none back. */
+/* Have sanitizers give back freed memory, as tests measure how much is used. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
@@ -26,15 +27,15 @@
 #endif
 
 #define MB	((size_t)1024 * 1024)
-#define SMALL	20 /* reads beside a large one */
+#define SMALL	20 /* reads beside the large one */
 
-/* Many rows, and one. */
+/* Four hundred megabytes in many rows, and in one. */
 static const char *const large[] = {
 	"select repeat('x', 1000) from generate_series(1, 400000)",
 	"select repeat('x', 400000000)",
 };
 
-/* Gigabytes take their time on a busy machine. */
+/* Gigabytes take long on a busy machine. */
 #define PATIENT	.acquire_timeout = 45000, .query_timeout = 45000
 
 static const struct mews_group_config groups[] = {
@@ -66,7 +67,7 @@ begin(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* Memory that takes no memory. */
+/* A mapping of @size zeros that takes no memory. */
 static void *
 nothing(size_t size)
 {
@@ -116,7 +117,7 @@ END_TEST
 
 static const char *const servers[] = { "a", "b", "c" };
 
-/* One that is too large among many that are not, in one turn. */
+/* Among many small results of one turn is one that is too large. */
 static void
 ask_among_others(const char *group, const char *sql)
 {
@@ -138,13 +139,14 @@ ask_among_others(const char *group, const char *sql)
 		else
 			ck_assert_str_ne(asked[i].endpoint, "");
 	}
-	/* Only the silence before the first byte can be suspicious, as that of
-	 * any slow query; the verdict on it is soon there. */
+	/* The silence before the first byte alone may be suspicious, as that of
+	 * any slow query is; a verdict on the server follows soon. */
 	ck_assert_int_eq(cluster_logged("to=suspect"), strcmp(group,
 	    "hasty") == 0 ? cluster_logged("evidence=stall") : 0);
 	for (size_t i = 0; i < CLUSTER_COUNT(servers); i++)
 		CLUSTER_WAIT(strcmp(cluster_state(servers[i]), "up") == 0);
-	/* Queries beside the large one are resent, and that one never. */
+	/* Queries beside the large one may be resent; the large one never
+	 * is. */
 	ck_assert_uint_le(cluster_stats(group).resent, SMALL);
 }
 
@@ -161,7 +163,7 @@ START_TEST(a_large_result_leaves_no_suspicion)
 END_TEST
 
 /* One server answered with too much; the other one, which was asked as well,
- * takes its time and is no suspect. */
+ * takes long and is no suspect. */
 START_TEST(the_twin_of_a_large_result_leaves_no_suspicion)
 {
 	struct mews_group      *group = cluster_group("twins");
@@ -187,7 +189,8 @@ START_TEST(a_result_too_large_tells_what_is_unknown)
 	struct asked		asked;
 	char			sql[200];
 
-	/* No user's function is called: nothing can have been written. */
+	/* The statement calls no user's function: it cannot have written
+	 * anything. */
 	asked = cluster_run(cluster_group("write"),
 	    "select md5(g::text) from generate_series(1, 2000000) g");
 	ck_assert_msg(asked.status == MEWS_TOO_LARGE, "%s", asked.message);
@@ -240,7 +243,8 @@ START_TEST(the_memory_of_a_large_answer_goes_back)
 }
 END_TEST
 
-/* Answers of @bytes in one row, one by one; the logins that they took. */
+/* Run queries that answer with @bytes in one row, one by one; the number of
+ * logins that this took. */
 static uint64_t
 logins_of(size_t bytes)
 {
@@ -276,7 +280,8 @@ START_TEST(the_memory_of_middling_answers_stays_within_bounds)
 	cluster_value(cluster_group("one"), "select 1");
 	before = resident();
 	logins_of(15 * MB);
-	/* Memory of libpq for one row, without an answer. */
+	/* Memory that libpq keeps for one large row after its answer was
+	 * freed. */
 	CLUSTER_WAIT(resident() < before + 24 * MB);
 }
 END_TEST
@@ -296,7 +301,8 @@ START_TEST(the_memory_of_a_large_parameter_goes_back)
 
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
 	    NULL), MEWS_OK);
-	/* libpq's copy, and what of @bytes was read; not ours, too. */
+	/* libpq's copy of the parameter, and what was read of @bytes; no copy
+	 * of libmews in addition. */
 	CLUSTER_WAIT(resident() < before + 250 * MB);
 	CLUSTER_WAIT(asked.calls == 1);
 	ck_assert_str_eq(asked.value, "104857600");
@@ -306,7 +312,7 @@ START_TEST(the_memory_of_a_large_parameter_goes_back)
 }
 END_TEST
 
-/* In a process with little memory. */
+/* Run in a process with little memory. */
 static void
 ask_with_little(void *arg)
 {
@@ -321,8 +327,8 @@ ask_with_little(void *arg)
 	cluster_close();
 }
 
-/* In a process with memory for our copy of a parameter, and not for that of
- * libpq. */
+/* Run in a process with memory for libmews' copy of a parameter but not for
+ * libpq's. */
 static void
 send_with_little(void *arg)
 {
@@ -354,7 +360,7 @@ send_with_little(void *arg)
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, NULL,
 	    NULL), MEWS_NOMEM);
-	/* Nothing was sent: the transaction goes on. */
+	/* Nothing was sent, so the transaction goes on. */
 	ck_assert_str_eq(cluster_on_lease(lease,
 	    "select count(*) from truth").value, "1");
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);

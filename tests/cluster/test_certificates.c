@@ -1,7 +1,7 @@
 /*
  * test_certificates.c - a client's certificate that the server refuses: the
- * server lives, and the reason is told. Certificates and passwords that change
- * while a fleet runs.
+ * server counts as alive, and the reason is told. Certificates and passwords
+ * that change while a fleet runs.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Make two authorities, and a certificate of each for the same name. */
+/* Make two authorities, and a certificate of each for one name. */
 static const char authorities[] =
     "cd \"$MEWS_SERVERS_DIR\" && exec >certificates.log 2>&1 && "
     "for ca in ours theirs; do "
@@ -42,12 +42,12 @@ set_file(const char *name, const char *file)
 	set_system(name, path);
 }
 
-/* The server wants certificates of ours, where it gets any. */
+/* Have the server a want clients' certificates of the authority "ours". */
 static void
 begin(void)
 {
 	ck_assert_int_eq(system(authorities), 0);
-	/* The server may run as another user, and wants a file of its own. */
+	/* The server may run as another user, and needs files of its own. */
 	cluster_ask("a", "copy (select 1) to program "
 	    "'cat >/dev/null; umask 077; cat ../server.key >own.key'");
 	set_file("ssl_cert_file", "by-ours.crt");
@@ -58,7 +58,7 @@ begin(void)
 	CLUSTER_WAIT(strcmp(cluster_ask("a", "show ssl"), "on") == 0);
 }
 
-/* Prepare a fleet of the server a alone, which gets a certificate by @ca. */
+/* Prepare a fleet of the server a alone, with a certificate by @ca. */
 static void
 prepare_fleet(const struct mews_group_config *group, const char *ca,
     const char *more)
@@ -85,7 +85,7 @@ open_fleet(const char *ca, const char *more)
 	cluster_join();
 }
 
-/* Before TLS 1.3 the refusal comes within the client's handshake. */
+/* In TLS 1.2 the refusal comes within the client's handshake, in 1.3 later. */
 static const char *const versions[] = {
 	"", "ssl_max_protocol_version=TLSv1.2",
 };
@@ -110,7 +110,7 @@ START_TEST(a_certificate_that_is_refused_is_no_death)
 }
 END_TEST
 
-/* Let the server a trust certificates by @ca; sessions go on. */
+/* Have the server a trust certificates by @ca; open sessions go on. */
 static void
 trust(const char *ca)
 {
@@ -122,8 +122,8 @@ trust(const char *ca)
 	CLUSTER_WAIT(strstr(cluster_ask("a", "show ssl_ca_file"), ca) != NULL);
 }
 
-/* The certificate expires, say. At its cap, on the right, the fleet cannot log
- * in beside the sessions that work. */
+/* The certificate is refused from now on, as if it had expired. Where the fleet
+ * is at its cap (_i is 1), it cannot log in beside the sessions that work. */
 START_TEST(a_certificate_that_became_wrong_is_no_outage)
 {
 	static const struct mews_group_config group = { .name = "g",
@@ -145,14 +145,15 @@ START_TEST(a_certificate_that_became_wrong_is_no_outage)
 	CLUSTER_WAIT(cluster_stats("g").idle == 2);
 	trust("theirs");
 	opened = cluster_stats("g").opened;
-	/* For longer than all sessions may live. */
+	/* Go on for longer than any session may live. */
 	for (int64_t end = cluster_now() + (int64_t)group.max_lifetime * 2;
 	    cluster_now() < end || cluster_logged(told) == 0;)
 		cluster_value(cluster_group("g"), "select 1");
-	/* One may have been on its way. */
+	/* One login may have been on its way. */
 	ck_assert_uint_le(cluster_stats("g").opened, opened + 1);
 	ck_assert_uint_ge(cluster_stats("g").connections, 2);
-	/* By a probe, which looks although the server is up. */
+	/* A probe finds this, as servers that are up are probed with a
+	 * login. */
 	CLUSTER_WAIT(strstr(cluster_look("a").refusal, "unknown ca") != NULL);
 	trust("ours");
 	opened = cluster_stats("g").opened;
@@ -163,7 +164,7 @@ START_TEST(a_certificate_that_became_wrong_is_no_outage)
 }
 END_TEST
 
-/* Run a shell's commands where the servers are. */
+/* Run a shell's commands in the directory of the servers. */
 static void
 run_there(const char *commands)
 {
@@ -174,7 +175,7 @@ run_there(const char *commands)
 	ck_assert_int_eq(system(line), 0);
 }
 
-/* All connections are replaced, and each query goes well meanwhile. */
+/* Wait until all connections are replaced; each query meanwhile goes well. */
 static void
 all_log_in_anew(void)
 {
@@ -188,8 +189,8 @@ all_log_in_anew(void)
 	CLUSTER_WAIT(cluster_look("a").rejected_ms < 0);
 }
 
-/* The server rejects logins, and each query goes well for longer than sessions
- * live. */
+/* While the server rejects logins, each query goes well for longer than
+ * sessions live. */
 static void
 all_are_rejected(const char *why)
 {
@@ -211,7 +212,7 @@ begin_rotation(void)
 	cluster_ask("a", "drop role if exists rotated");
 	cluster_ask("a", "create role rotated login superuser "
 	    "password 'first'");
-	/* The first line that matches decides. */
+	/* The first line of pg_hba.conf that matches decides. */
 	cluster_ask("a", "do $do$ declare "
 	    "hba text := current_setting('hba_file'); "
 	    "line text := 'hostssl all rotated 127.0.0.1/32 scram-sha-256 "
@@ -250,7 +251,7 @@ START_TEST(changed_login_files_are_found_while_running)
 	cluster_join();
 	all_log_in_anew();
 
-	/* The server's certificate. */
+	/* Renew the server's certificate. */
 	set_file("ssl_cert_file", "by-theirs.crt");
 	set_system("ssl_key_file", "theirs.key");
 	set_file("ssl_ca_file", "both.crt");
@@ -259,7 +260,8 @@ START_TEST(changed_login_files_are_found_while_running)
 	run_there("cp theirs.crt both.new && mv both.new both.crt");
 	all_log_in_anew();
 
-	/* The client's, while the server takes either; then only the new. */
+	/* Renew the client's certificate: the server takes either first, then
+	 * only the new one. */
 	run_there("cat ours.crt theirs.crt >either.crt");
 	set_file("ssl_ca_file", "either.crt");
 	cluster_ask("a", "select pg_reload_conf()");
@@ -270,7 +272,7 @@ START_TEST(changed_login_files_are_found_while_running)
 	trust("theirs");
 	all_log_in_anew();
 
-	/* The password: in the server first, then in the file first. */
+	/* Renew the password: in the server first, then in the file first. */
 	cluster_ask("a", "alter role rotated password 'second'");
 	all_are_rejected("password authentication failed");
 	run_there("echo '*:*:*:*:second' >pass");

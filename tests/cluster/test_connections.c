@@ -26,7 +26,7 @@ connections(void)
 	return cluster_stats("g").connections;
 }
 
-/* Turn for @ms; @most connections there may be meanwhile. */
+/* Turn for @ms; meanwhile there may be @most connections at most. */
 static void
 turn_for(int ms, uint32_t most)
 {
@@ -38,7 +38,7 @@ turn_for(int ms, uint32_t most)
 	}
 }
 
-/* Run a command on the servers while the host is busy elsewhere. */
+/* Run a command on the servers while the host does not turn the pool. */
 static void
 behind_its_back(const char *command, const char *names)
 {
@@ -49,7 +49,7 @@ behind_its_back(const char *command, const char *names)
 	cluster.pool = pool;
 }
 
-/* How many there are. */
+/* How many connections there are. */
 
 START_TEST(the_minimum_of_connections_is_open_before_any_query)
 {
@@ -112,7 +112,7 @@ START_TEST(idle_connections_are_closed_down_to_the_minimum)
 	ck_assert_uint_eq(connections(), 4);
 	CLUSTER_WAIT(connections() == 2);
 	turn_for(700, 2);
-	/* Two stayed; none was closed and opened again. */
+	/* Two connections stayed; none was closed and opened again. */
 	ck_assert_uint_eq(connections(), 2);
 	ck_assert_uint_eq(cluster_stats("g").opened, 4);
 	ck_assert_ptr_nonnull(strstr(pids, cluster_value(cluster_group("g"),
@@ -120,7 +120,7 @@ START_TEST(idle_connections_are_closed_down_to_the_minimum)
 }
 END_TEST
 
-/* The next generation needs them, and each endpoint has a cap. */
+/* The next generation needs connections, and each endpoint has a cap. */
 START_TEST(a_generation_that_is_over_keeps_no_idle_connection)
 {
 	struct mews_fleet *next;
@@ -135,7 +135,7 @@ START_TEST(a_generation_that_is_over_keeps_no_idle_connection)
 	    &cluster.config, NULL), MEWS_OK);
 	turn_for(300, 2);
 	mews_fleet_switch(next);
-	/* A lease may be used to the end, and queries may still be sent. */
+	/* The lease may be used to its end, and queries may still be sent. */
 	CLUSTER_WAIT(connections() == 1);
 	ck_assert_int_eq(cluster_on_lease(lease,
 	    "select count(*) from kept").status, MEWS_OK);
@@ -160,7 +160,7 @@ START_TEST(connections_in_use_do_not_idle)
 }
 END_TEST
 
-/* A query that asks again as soon as it was answered. */
+/* A query that is sent again as soon as it was answered. */
 struct endless {
 	struct mews_group *group;
 	bool stop;
@@ -193,7 +193,7 @@ START_TEST(old_connections_are_replaced_even_under_load)
 	endless.group = cluster_group("g");
 	for (int i = 0; i < 8; i++)
 		ask_again(&endless, NULL);
-	/* Never idle, and nobody notices. */
+	/* The connection is never idle, is replaced, and no query fails. */
 	CLUSTER_WAIT(cluster_stats("g").opened >= 4);
 	ck_assert_int_gt(endless.answers, 100);
 	endless.stop = true;
@@ -213,7 +213,7 @@ START_TEST(connections_of_the_minimum_that_are_too_old_are_replaced)
 }
 END_TEST
 
-/* The cap of the fleet. */
+/* --- the cap of the fleet --- */
 
 static const struct mews_group_config capped = { .name = "g",
 	.role = MEWS_GROUP_PRIMARY, .pipeline = 1, .acquire_timeout = 15000 };
@@ -226,11 +226,11 @@ create_capped(uint32_t cap)
 	cluster_create();
 }
 
-/* Ask much, say "x", stay until told to go. */
+/* Send many queries, write "x", and stay until told to end. */
 static void
 ask_much(void *arg)
 {
-	const int   *ends = arg; /* to say, to hear */
+	const int   *ends = arg; /* the pipes to write to and to read from */
 	struct asked asked[100];
 	char	     byte;
 
@@ -262,7 +262,7 @@ START_TEST(several_processes_keep_to_the_cap_together)
 	ends[1] = heard[0];
 	for (int i = 0; i < 2; i++)
 		pids[i] = cluster_fork(ask_much, ends);
-	/* Each wants four. One that was closed may linger on the server. */
+	/* Each worker wants four. A closed session may linger on the server. */
 	for (int i = 0; i < 200; i++) {
 		now = cluster_ask_int("a", SESSIONS);
 		most = now > most ? now : most;
@@ -324,7 +324,7 @@ START_TEST(connections_of_a_killed_process_are_free_for_others)
 }
 END_TEST
 
-/* A look before use. */
+/* --- connections are checked before use --- */
 
 static const struct mews_group_config idle_groups[] = {
 	{ .name = "g", .role = MEWS_GROUP_PRIMARY, .connection_count = 2,
@@ -385,7 +385,7 @@ START_TEST(a_session_that_the_server_ended_costs_no_query)
 }
 END_TEST
 
-/* One that hangs. */
+/* --- a connection that hangs --- */
 
 START_TEST(a_slow_query_holds_no_other_query_back)
 {
@@ -437,7 +437,7 @@ START_TEST(an_endpoint_that_is_slow_everywhere_is_not_ejected)
 }
 END_TEST
 
-/* The states of a connection, one after the other. */
+/* The states of one connection in their order. */
 
 static int
 told_to_be(const char *from, const char *to)

@@ -1,13 +1,13 @@
 /*
  * test_copy.c - COPY both ways: whole or not at all, in constant memory, and
- * nothing of it left for the next user.
+ * nothing of it is left to the next user of the connection.
  */
 #include "copy.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Out. */
+/* --- COPY out --- */
 
 START_TEST(a_hundred_megabytes_out_takes_no_memory)
 {
@@ -22,7 +22,7 @@ START_TEST(a_hundred_megabytes_out_takes_no_memory)
 	ck_assert(stream.ordered);
 	ck_assert_int_gt(stream.most, 0);
 	ck_assert_int_lt(stream.most - before, 16 * 1024);
-	/* The connection is in its pipeline again. */
+	/* The connection is in pipeline mode again. */
 	ck_assert_int_eq(cluster_on_lease(stream.lease, "select 1").status,
 	    MEWS_OK);
 	mews_lease_end(&stream.lease);
@@ -93,10 +93,10 @@ START_TEST(a_copy_out_that_fails_says_so)
 }
 END_TEST
 
-/* In. */
+/* --- COPY in --- */
 
-/* A server that reads no further, because its trigger waits for a lock: until
- * that is let go. */
+/* Have the server read no further, because a trigger waits for a lock, until
+ * let_go(). */
 static struct mews_lease *
 hold_server(void)
 {
@@ -130,7 +130,7 @@ START_TEST(many_rows_in_take_no_memory)
 
 	begin_in(&stream, "write");
 	CLUSTER_WAIT(stream.rooms == 1);
-	/* With a rest, however slow the host is. */
+	/* Some rows are left to put, however slow the host is. */
 	ck_assert_int_lt(stream.was_put, stream.to_put);
 	let_go(&lock);
 	CLUSTER_WAIT(stream.end.calls == 1);
@@ -158,7 +158,7 @@ START_TEST(a_server_that_does_not_read_stops_the_host)
 	for (int i = 0; i < 20; i++)
 		mews_pool_turn(cluster.pool, 5);
 	ck_assert_int_eq(stream.was_put, put_before);
-	/* Not a million: enough. */
+	/* A thousand more rows suffice. */
 	stream.to_put = put_before + 1000;
 	let_go(&lock);
 	CLUSTER_WAIT(stream.end.calls == 1);
@@ -169,7 +169,7 @@ START_TEST(a_server_that_does_not_read_stops_the_host)
 }
 END_TEST
 
-/* The host need not be done before it hears of a mistake. */
+/* The host hears of a mistake before it has put all rows. */
 START_TEST(a_bad_line_ends_it_early)
 {
 	struct stream	stream = { .to_put = -1 };
@@ -184,7 +184,7 @@ START_TEST(a_bad_line_ends_it_early)
 	if (_i == 0) {
 		CLUSTER_WAIT(stream.end.calls == 1);
 	} else {
-		/* In the middle of much more. */
+		/* The mistake stands in the middle of many rows. */
 		while (stream.end.calls == 0) {
 			if (put(&stream, "7\tseven\n") != MEWS_OK)
 				mews_pool_turn(cluster.pool, 1);
@@ -219,7 +219,7 @@ START_TEST(a_bad_line_at_the_end_is_told_at_the_end)
 }
 END_TEST
 
-/* Notices, also of many packets, are no errors. */
+/* Notices are no errors, even in several packets. */
 START_TEST(notices_do_not_end_it)
 {
 	struct stream	stream = { .to_put = -1 };
@@ -238,7 +238,7 @@ START_TEST(notices_do_not_end_it)
 		snprintf(line, sizeof(line), "%d\tx\n", i);
 		ck_assert_int_eq(put(&stream, line), MEWS_OK);
 		mews_pool_turn(cluster.pool, 5);
-		/* Longer than the patience with half a notice. */
+		/* Longer than a part of a notice is waited for. */
 		if (i % 100 == 0)
 			CLUSTER_WAIT(cluster_now() - start > 250);
 		ck_assert_int_eq(stream.end.calls, 0);
@@ -259,7 +259,7 @@ START_TEST(an_aborted_copy_stores_nothing)
 	stream.lease = cluster_lease(cluster_group("write"));
 	strcpy(pid, backend(stream.lease));
 	begin_in(&stream, "write");
-	/* Before the server is ready, and after. */
+	/* The COPY is ended before the server is ready for data, or after. */
 	if (_i == 1) {
 		CLUSTER_WAIT(stream.rooms == 1);
 		ck_assert_int_eq(put(&stream, "1\tone\n"), MEWS_OK);

@@ -1,13 +1,13 @@
 /*
- * test_copy_lease.c - COPY as a part of what a lease does, and its ends: in
- * the middle, late, or blocking.
+ * test_copy_lease.c - COPY as a part of what a lease does, and how a COPY ends:
+ * in the middle, late, or in a blocking call.
  */
 #include "copy.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The lease around it. */
+/* --- the lease around a COPY --- */
 
 START_TEST(a_copy_is_part_of_a_transaction)
 {
@@ -22,7 +22,7 @@ START_TEST(a_copy_is_part_of_a_transaction)
 		stream.lease = cluster_lease(cluster_group("manual"));
 		ck_assert_int_eq(mews_lease_transaction(stream.lease,
 		    &serializable), MEWS_OK);
-		/* BEGIN goes ahead of it. */
+		/* BEGIN is sent ahead of the COPY. */
 		begin_in(&stream, "manual");
 		CLUSTER_WAIT(stream.end.calls == 1);
 		ck_assert_int_eq(stream.end.status, MEWS_OK);
@@ -55,7 +55,7 @@ START_TEST(a_copy_waits_for_what_is_ahead_of_it)
 		ck_assert_int_eq(mews_lease_query(stream.lease, &query,
 		    cluster_note, &asked[i], NULL), MEWS_OK);
 	begin_in(&stream, "write");
-	/* Nothing goes behind it. */
+	/* Nothing may be sent behind a COPY that runs. */
 	ck_assert_int_eq(mews_lease_query_run(stream.lease, &query, &result),
 	    MEWS_INVALID);
 	ck_assert_int_eq(mews_lease_transaction(stream.lease, NULL),
@@ -68,7 +68,7 @@ START_TEST(a_copy_waits_for_what_is_ahead_of_it)
 	    on_room, on_end, &stream, NULL), MEWS_INVALID);
 	ck_assert_ptr_nonnull(strstr(mews_group_message(
 	    cluster_group("write")), "COPY runs"));
-	/* Not yet: the server was not even asked. */
+	/* No room yet: the server was not even asked. */
 	ck_assert_int_eq(put(&stream, "1\tx\n"), MEWS_OVERLOAD);
 	CLUSTER_WAIT(stream.end.calls == 1);
 	ck_assert_str_eq(stream.end.message, "");
@@ -105,7 +105,7 @@ START_TEST(only_copy_is_copied)
 	    &stream, NULL), MEWS_INVALID);
 	ck_assert_int_eq(put(&stream, "x"), MEWS_INVALID);
 	ck_assert_int_eq(mews_copy_end(stream.lease, NULL), MEWS_INVALID);
-	/* A query is no COPY. */
+	/* A query without COPY in it is refused. */
 	ck_assert_int_eq(mews_lease_query(stream.lease, &args, cluster_note,
 	    &stream.end, NULL), MEWS_INVALID);
 	args.sql = "copy copied to stdout";
@@ -117,7 +117,7 @@ START_TEST(only_copy_is_copied)
 }
 END_TEST
 
-/* A COPY that is left in the middle reaches nobody else. */
+/* --- a COPY that is left in the middle --- */
 
 enum middle { OUT_FLOWING, OUT_PAUSED, OUT_IN_CALLBACK, IN_WAITING, IN_PUT,
 	IN_ENDING, NOT_BEGUN, MIDDLES };
@@ -184,7 +184,8 @@ START_TEST(a_copy_can_be_given_up)
 	    MEWS_OK);
 	CLUSTER_WAIT(stream.end.calls == 1);
 	ck_assert_int_eq(stream.end.status, MEWS_CANCELED);
-	/* The lease is good again when the server has heard of it. */
+	/* The lease is usable again when the server has acknowledged the
+	 * end. */
 	CLUSTER_WAIT(mews_lease_transaction(stream.lease, NULL) == MEWS_OK);
 	cluster_rollback(stream.lease);
 	backend(stream.lease);
@@ -207,7 +208,7 @@ START_TEST(a_copy_whose_connection_dies_is_lost)
 		mews_lease_resume(stream.lease);
 	}
 	CLUSTER_WAIT(stream.end.calls == 1);
-	/* The COPY may have been quicker, but not the transaction. */
+	/* The COPY may have ended before, but not the transaction. */
 	if (_i != IN_ENDING)
 		ck_assert_int_eq(stream.end.status, MEWS_UNDONE);
 	CLUSTER_WAIT(put(&stream, "x") == MEWS_UNAVAILABLE);
@@ -235,7 +236,7 @@ START_TEST(closing_the_pool_ends_a_copy)
 }
 END_TEST
 
-/* Time. */
+/* --- time --- */
 
 START_TEST(the_server_ends_a_host_that_takes_too_long)
 {
@@ -296,12 +297,12 @@ START_TEST(a_slow_host_is_not_forgotten)
 }
 END_TEST
 
-/* Blocking. */
+/* --- blocking calls --- */
 
 struct pipe {
 	char bytes[100000];
 	size_t length, taken;
-	int fail_at; /* calls of the source; 0: never */
+	int fail_at; /* at which call of the source; 0: never */
 	int calls;
 };
 
@@ -316,7 +317,7 @@ into_pipe(void *arg, const void *data, size_t length)
 	return MEWS_FLOW_GO;
 }
 
-/* In small pieces whose ends are not those of rows. */
+/* Give the data in small pieces whose ends are not those of rows. */
 static int
 out_of_pipe(void *arg, void *buffer, size_t size)
 {
@@ -355,14 +356,14 @@ START_TEST(a_blocking_copy_goes_there_and_back)
 	mews_result_free(&result);
 	ck_assert_str_eq(cluster_on_lease(lease, "select count(*) from copied "
 	    "where note = E'x\\n\\t' || id").value, "2000");
-	/* A source that fails. */
+	/* A source that fails stores nothing. */
 	pipe.taken = 0;
 	pipe.fail_at = pipe.calls + 5;
 	ck_assert_int_eq(mews_copy_in_run(lease, sql, out_of_pipe, &pipe,
 	    &result), MEWS_CANCELED);
 	mews_result_free(&result);
 	ck_assert_str_eq(stored(), "2000");
-	/* A mistake in its data. */
+	/* A mistake in the data stores nothing. */
 	pipe = (struct pipe) { .bytes = "no\tint\n", .length = 7 };
 	ck_assert_int_eq(mews_copy_in_run(lease, sql, out_of_pipe, &pipe,
 	    &result), MEWS_SQL);

@@ -42,7 +42,8 @@ static const struct {
 	{ "copy early from stdin;", "23505" },
 };
 
-/* When data is sent: at once, by a blocking call, or when it is too late. */
+/* How data is sent: at once, by a blocking call, too late; or the host ends the
+ * COPY, or sends none. */
 enum sending { AT_ONCE, BLOCKING, LATE, ABORTED, NEVER, SENDINGS };
 
 static int
@@ -87,7 +88,7 @@ copy(struct mews_lease *lease, const char *sql, enum sending sending,
 	*end = stream.end;
 }
 
-/* The next call on the lease. */
+/* Make the next call on the lease. */
 enum after { A_QUERY, A_STREAM, A_COPY, AN_END, A_LEASE, AFTERS };
 
 static void
@@ -137,7 +138,7 @@ START_TEST(a_refused_copy_leaves_its_connection_in_step)
 	for (int i = 0; i < (int)SENDINGS * (int)AFTERS * 2; i++) {
 		enum sending	sending = (enum sending)(i / 2 % SENDINGS);
 
-		/* A text that is never sent is never refused for its words. */
+		/* Data that is never sent is not refused for what it says. */
 		if (sending == ABORTED || sending == NEVER)
 			continue;
 		transaction = i % 2 == 1;
@@ -145,7 +146,7 @@ START_TEST(a_refused_copy_leaves_its_connection_in_step)
 		if (transaction)
 			ck_assert_int_eq(mews_lease_transaction(lease, NULL),
 			    MEWS_OK);
-		/* Sometimes queries are ahead of the COPY. */
+		/* In some rounds there are queries ahead of the COPY. */
 		for (int k = 0; k < 3 * (i % 3 == 0); k++) {
 			ahead[k] = (struct asked) { 0 };
 			ck_assert_int_eq(mews_lease_query(lease, &args,
@@ -155,7 +156,7 @@ START_TEST(a_refused_copy_leaves_its_connection_in_step)
 		copy(lease, refused[_i].sql, sending, &end);
 		for (int k = 0; k < 3 * (i % 3 == 0); k++)
 			ck_assert_str_eq(ahead[k].value, "4");
-		/* Not judged before its commit. */
+		/* A deferred constraint is judged by the commit only. */
 		if (strcmp(refused[_i].sqlstate, "23505") == 0 && transaction)
 			ck_assert_int_eq(end.status, MEWS_OK);
 		else
@@ -202,7 +203,7 @@ START_TEST(a_copy_with_more_statements_in_its_text_is_refused)
 		CLUSTER_WAIT(stream.end.calls == 1);
 		ck_assert_str_eq(stream.end.message, "");
 	}
-	/* Where a string ends is the session's to say. */
+	/* A setting of the session decides where a string ends. */
 	cluster_on_lease(stream.lease,
 	    "set standard_conforming_strings = off");
 	ck_assert_int_eq(mews_copy_in(stream.lease,

@@ -1,6 +1,6 @@
 /*
- * test_crashes.c - a read that takes its server along, wherever it runs, costs
- * its neighbours nothing, however few connections there are.
+ * test_crashes.c - a read that crashes its server, wherever it runs, costs its
+ * neighbours nothing, however few connections there are.
  */
 #include "cluster.h"
 #include "load.h"
@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends its session. */
+/* A query that ends its own session. */
 static const char terminate[] = "select pg_terminate_backend(pg_backend_pid())";
-/* Kills its backend, so that the server goes through crash recovery. */
+/* A query that kills its backend, so that the server goes through crash
+ * recovery. */
 static const char crash[] = "select crash()";
 static const char function[] = "create or replace function crash() "
     "returns int language plpgsql as $$ begin "
@@ -38,7 +39,7 @@ end(void)
 	free(load);
 }
 
-/* A fleet of three servers, and a steady load of reads. */
+/* Open a fleet of three servers, with a steady load of reads. */
 static void
 open_fleet(uint32_t connection_count, enum mews_switch batch)
 {
@@ -53,7 +54,7 @@ open_fleet(uint32_t connection_count, enum mews_switch batch)
 	CLUSTER_WAIT(load_answers(load) > 100);
 }
 
-/* Run @sql, which is LOST; the load is not. */
+/* Run @sql, which must end LOST while no query of the load does. */
 static void
 lose(const char *sql)
 {
@@ -87,7 +88,7 @@ START_TEST(servers_that_crash_cost_neighbours_nothing)
 	lose(crash);
 	load_stop(load);
 	ck_assert_msg(load_failed(load) == 0, "%s", load->message);
-	/* Twice, and the second time on a standby. */
+	/* Several times, so that standbys are crashed as well. */
 	for (int i = 0; i < 3; i++) {
 		char	lost[80];
 

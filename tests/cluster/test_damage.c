@@ -1,6 +1,6 @@
 /*
- * test_damage.c - a segment that was written over by accident heals, and says
- * so.
+ * test_damage.c - a segment that was written over by accident is mended, and
+ * the log says so.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -50,7 +50,7 @@ noise(unsigned char *memory, size_t size)
 	}
 }
 
-/* Where, and by what. */
+/* The bytes that a segment is written over with. */
 static void (*const fills[])(unsigned char *, size_t) = {
 	zeros, ones, text, noise,
 };
@@ -79,7 +79,8 @@ assert_heals(unsigned char *memory, size_t size, int fill)
 
 	fills[fill](memory, size);
 	CLUSTER_WAIT(cluster_logged("segment_damaged") == 1);
-	/* Well for good: none of these waits for anything. */
+	/* Serves for good: twenty times in a row no query waits for
+	 * anything. */
 	CLUSTER_WAIT((healed = serves("write") && serves("read") ?
 	    healed + 1 : 0) == 20);
 	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0 &&
@@ -88,7 +89,7 @@ assert_heals(unsigned char *memory, size_t size, int fill)
 	mews_view_fleet(cluster.view, &seen, sizeof(seen));
 	ck_assert_int_ge(seen.damaged_ms, 0);
 	CLUSTER_WAIT(cluster_look("a").connections <= 6);
-	/* A connection that is lost is replaced. */
+	/* A lost connection is replaced. */
 	cluster_ask("a", "select pg_terminate_backend(pid) from "
 	    "pg_stat_activity where application_name = 'mews:cluster'");
 	CLUSTER_WAIT(serves("write"));
@@ -107,7 +108,7 @@ START_TEST(a_segment_overwritten_as_a_whole_is_mended)
 }
 END_TEST
 
-/* Without a monitor the workers see to it. */
+/* Without a monitor the workers mend the segment. */
 START_TEST(a_segment_with_overwritten_slots_is_mended)
 {
 	struct segment	*segment = &cluster.fleet->segment;

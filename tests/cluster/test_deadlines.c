@@ -1,6 +1,6 @@
 /*
- * test_deadlines.c - wait_ms bounds the wait for a connection, deadline_ms all
- * of a query.
+ * test_deadlines.c - wait_ms bounds the wait for a connection, deadline_ms the
+ * whole time of a query.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -45,7 +45,7 @@ START_TEST(a_deadline_ends_a_query_that_was_sent)
 	asked = cluster_run_args(cluster_group("write"), &late);
 	ck_assert_int_ge(cluster_now() - began, CLUSTER_LEAST(100));
 	assert_late(&asked, "a");
-	/* The connection is as good as before. */
+	/* The connection stays in use. */
 	cluster_value(cluster_group("write"), "select 1");
 	ck_assert_uint_eq(cluster_stats("write").opened, 1);
 }
@@ -66,7 +66,7 @@ START_TEST(a_deadline_ends_a_query_that_waits)
 		cluster_send(&asked[i], cluster_group("write"), &args[i]);
 	for (int i = 0; i < 4; i++)
 		CLUSTER_WAIT(asked[i].calls == 1);
-	/* A query that was sent does not wait any more. */
+	/* A query that was sent does not count as waiting. */
 	ck_assert_int_eq(asked[0].status, MEWS_OK);
 	ck_assert_int_eq(asked[1].status, MEWS_WAITED);
 	ck_assert_int_eq(asked[2].status, MEWS_WAITED);
@@ -95,7 +95,7 @@ START_TEST(a_deadline_ends_a_query_on_a_lease)
 }
 END_TEST
 
-/* One that was lost and waits for a server again. */
+/* The query was lost and waits for a server again. */
 START_TEST(a_deadline_ends_a_lost_read_that_waits_again)
 {
 	static const struct mews_group_config group = { .name = "read",
@@ -120,7 +120,7 @@ START_TEST(a_deadline_ends_a_lost_read_that_waits_again)
 }
 END_TEST
 
-/* Deadlines of all lengths, of queries that end before, in and behind it. */
+/* Deadlines of all lengths; queries that end before, at and after theirs. */
 static struct one {
 	int64_t due;
 	struct asked asked;
@@ -140,7 +140,8 @@ START_TEST(no_deadline_passes_early_or_twice)
 {
 	struct mews_group      *group = cluster_group("wide");
 	int			late = 0;
-	/* A turn's clock counts; it is read after this one. */
+	/* A deadline counts from a turn's clock, which is read after this
+	 * one. */
 	int64_t			start = cluster_now();
 
 	cluster_value(group, "select 1");

@@ -1,6 +1,5 @@
 /*
- * test_endpoints.c - servers die, hang and come back; who asks hardly
- * notices.
+ * test_endpoints.c - servers die, hang and come back; few queries are affected.
  */
 #include "cluster.h"
 #include "load.h"
@@ -18,7 +17,7 @@ static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY },
 };
 
-/* Half a millisecond each: some are in flight at any time. */
+/* A read of half a millisecond, so that some are in flight at any time. */
 static const char *const some_read =
     "select $1::int from pg_sleep(0.0005)";
 
@@ -45,7 +44,7 @@ assert_none_failed(void)
 	    load_failed(load), load_answers(load), load->message);
 }
 
-/* Reads on b and c. */
+/* Send reads, which b and c serve. */
 static void
 read_on_both(void)
 {
@@ -55,7 +54,7 @@ read_on_both(void)
 	ck_assert_int_eq(load->on[0], 0);
 }
 
-/* b is down: it gets nothing, and the others serve. */
+/* Wait until b is down; b gets nothing then, and the others serve. */
 static void
 assert_skipped(void)
 {
@@ -69,7 +68,7 @@ assert_skipped(void)
 	ck_assert_int_gt(load->on[2], c);
 }
 
-/* b serves again. */
+/* Wait until b serves again. */
 static void
 assert_back(void)
 {
@@ -144,7 +143,7 @@ START_TEST(a_verdict_takes_no_longer_than_its_probes)
 	CLUSTER_WAIT(cluster_is("b", "suspect"));
 	suspected = cluster_now();
 	CLUSTER_WAIT(cluster_is("b", "down"));
-	/* Six of 100 ms with 25 in between. */
+	/* A verdict takes six probes of 100 ms, with pauses of 25 ms. */
 	ck_assert_int_ge(cluster_now() - suspected, CLUSTER_LEAST(600));
 	ck_assert_int_lt(cluster_now() - suspected, 10000);
 	ck_assert_int_ge(cluster_logged("probe_failed endpoint=b"), 6);
@@ -168,8 +167,9 @@ START_TEST(a_primary_that_restarts_loses_no_write_that_was_well)
 	load->on[0] = 0;
 	CLUSTER_WAIT(load->on[0] > 500);
 	load_stop(load);
-	/* A row whose query ended well is there, one that was never sent is
-	 * not, and none is there twice. A lost one may be there. */
+	/* The row of a query that ended well is there, the row of one that was
+	 * never sent is not, and none is there twice. The row of a lost query
+	 * may be there. */
 	for (int id = 0; id < load->ids; id++) {
 		enum mews_status status = (enum mews_status)load->ends[id];
 
@@ -195,19 +195,20 @@ START_TEST(a_primary_that_restarts_loses_no_write_that_was_well)
 	ck_assert_int_ge(cluster_ask_int("a", sql), load->count[MEWS_OK]);
 	ck_assert_int_le(cluster_ask_int("a", sql), load->count[MEWS_OK] +
 	    load->count[MEWS_LOST]);
-	/* Only what was in flight at that instant, or sent before the end of
-	 * its own connection, one of four, was heard of. */
+	/* At most the queries in flight at that instant are lost, and those
+	 * sent before their own connection, one of four, was found broken. */
 	ck_assert_int_le(load->count[MEWS_LOST], 4 * LOAD_WIDTH);
 }
 END_TEST
 
-/* Several processes. */
+/* --- several processes --- */
 
-/* Reads of one that does not see the death itself: all go to c. */
+/* In a process that did not see the death itself: all reads go to c. */
 static void
 reads_after_the_death(void *arg)
 {
-	const int	*ends = arg; /* to say, to hear */
+	const int	*ends = arg; /* the pipes to write to and to read
+					from */
 	struct pollfd	 heard = { .fd = ends[1], .events = POLLIN };
 	struct asked	 asked;
 	char		 byte;
@@ -265,7 +266,7 @@ wants_what_hangs(void *arg)
 	cluster_close();
 }
 
-/* A server that takes connections and never says a word. */
+/* A server that accepts connections and never answers. */
 static int
 silent_server(char *conninfo, size_t size)
 {
@@ -293,7 +294,8 @@ START_TEST(one_process_probes_at_a_time)
 	cluster_create();
 	for (int i = 0; i < PROBERS; i++)
 		pids[i] = cluster_fork(wants_what_hangs, NULL);
-	/* The fleet itself called once, to look up the address. */
+	/* The first connection is the fleet's own, which looks up the
+	 * address. */
 	ck_assert_int_ge(accept4(server.fd, NULL, NULL, SOCK_CLOEXEC), 0);
 	for (until = cluster_now() + 3000; (now = cluster_now()) < until;) {
 		if (poll(&server, 1, (int)(until - now)) <= 0)
@@ -301,7 +303,8 @@ START_TEST(one_process_probes_at_a_time)
 		ck_assert_int_ge(accept4(server.fd, NULL, NULL, SOCK_CLOEXEC),
 		    0);
 		now = cluster_now();
-		/* Each takes 500 ms, and nobody dials what is not known. */
+		/* A probe takes 500 ms, and an endpoint in an unknown state
+		 * gets no other connections. */
 		ck_assert_msg(probes++ == 0 || now - last > 250,
 		    "a probe %d ms after the last", (int)(now - last));
 		last = now;
@@ -313,7 +316,7 @@ START_TEST(one_process_probes_at_a_time)
 }
 END_TEST
 
-/* A server that hangs up once it was spoken to, as one does that dies. */
+/* A server that hangs up once it was spoken to, like a server that dies. */
 static void
 hangs_up(void *arg)
 {

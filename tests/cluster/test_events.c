@@ -1,6 +1,6 @@
 /*
- * test_events.c - what happens when: the order of queries, the end of those
- * that are given up, the end of the pool, and a loop of the host's own.
+ * test_events.c - the order of events: of queries, of the end of queries that
+ * are given up, of the end of the pool; and a host with a loop of its own.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -26,7 +26,7 @@ open_pool(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* Order of events. */
+/* --- the order of events --- */
 
 struct chain {
 	int links;
@@ -94,7 +94,7 @@ START_TEST(waiting_queries_are_served_in_order)
 }
 END_TEST
 
-/* Canceling. */
+/* --- queries that are given up --- */
 
 START_TEST(a_query_that_waits_can_be_given_up)
 {
@@ -105,7 +105,8 @@ START_TEST(a_query_that_waits_can_be_given_up)
 	    "create table given_up ()");
 	open_pool();
 	group = cluster_group("single");
-	/* First while no connection is open, then while it is busy. */
+	/* First while no connection is open, then while the connection is
+	 * busy. */
 	for (unsigned i = 0; i < 2; i++) {
 		cluster_send_sql(&busy, group, "select pg_sleep(0.1)");
 		cluster_send_sql(&waits, group,
@@ -156,7 +157,7 @@ START_TEST(a_query_that_was_sent_can_be_given_up)
 	ck_assert_str_eq(asked[0].value, "first");
 	ck_assert_str_eq(asked[2].value, "third");
 	ck_assert_int_eq(asked[1].calls, 1);
-	/* The server finished it nevertheless. */
+	/* The server finished the query nevertheless. */
 	ck_assert_str_eq(cluster_value(group, "select count(*) from given_up"),
 	    "1");
 }
@@ -182,7 +183,7 @@ START_TEST(a_name_that_nobody_has_cannot_be_canceled)
 }
 END_TEST
 
-/* The end of the pool. */
+/* --- the end of the pool --- */
 
 static int last_words;
 static struct mews_group *closing;
@@ -240,19 +241,19 @@ START_TEST(closing_the_pool_ends_everything_once)
 	ck_assert_int_eq(on_lease.calls, 1);
 	ck_assert_int_eq(on_lease.status, MEWS_CANCELED);
 	mews_lease_end(&lease);
-	/* No connection stays behind. */
+	/* No connection is left on the server. */
 	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
 	    "pg_stat_activity where application_name = 'mews:cluster'") == 0);
 }
 END_TEST
 
-/* A host with a loop of its own. */
+/* --- a host with a loop of its own --- */
 
 static int epoll = -1;
 static int watched[1024];
 
-/* epoll complains about a descriptor that was closed before it was given
- * up, or given up without having been watched. */
+/* epoll fails for a descriptor that was closed before it was given up, or given
+ * up without having been watched. */
 static void
 watch(void *arg, int fd, int events)
 {
@@ -326,7 +327,7 @@ START_TEST(a_query_given_up_while_it_waited_is_not_sent)
 	mews_pool_tick(cluster.pool);
 	ck_assert_uint_eq(cluster_stats("single").waiting, 1);
 	ck_assert_int_eq(mews_query_cancel(cluster.pool, second.id), MEWS_OK);
-	/* The answer makes room before the next tick. */
+	/* The answer makes room on the connection before the next tick. */
 	while (first.calls == 0)
 		own_ready(-1);
 	own_value(&asked, "select count(*) from never_sent");
@@ -356,7 +357,7 @@ START_TEST(a_host_with_its_own_loop_is_told_what_to_watch)
 	}
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(asked[i].status, MEWS_OK);
-	/* A descriptor that is none of ours is no matter. */
+	/* A descriptor that is not the pool's is ignored. */
 	mews_pool_ready(cluster.pool, epoll, MEWS_WATCH_READ);
 	mews_pool_ready(cluster.pool, -1, MEWS_WATCH_READ);
 	mews_pool_ready(cluster.pool, 1000000, MEWS_WATCH_READ);

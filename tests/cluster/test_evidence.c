@@ -1,8 +1,8 @@
 /*
- * test_evidence.c - what a server does, what that is taken for, and what
- * becomes of the server: the table of its states, by real servers.
+ * test_evidence.c - what a server does, which evidence that is, and which state
+ * follows: the table of states, with real servers.
  *
- * There is one endpoint only: whatever is said of it, there is no other.
+ * There is one endpoint only, so no other can serve in its place.
  */
 #include "cluster.h"
 #include "load.h"
@@ -16,11 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Stalls, where they are no topic, are put off. */
+/* Stalls are put off in tests that are not about them. */
 #define NO_STALL 60000
 
 static struct mews_group_config group;
-static PGconn		       *visitor; /* past the pool */
+static PGconn		       *visitor; /* a session past the pool */
 
 static void
 begin(void)
@@ -40,8 +40,8 @@ end(void)
 	cluster_close();
 }
 
-/* Make a fleet of the server a alone. @more: of the conninfo; @most: the cap,
- * or 0. */
+/* Make a fleet of the server a alone. @more: added to the conninfo; @most: the
+ * cap, or 0. */
 static void
 prepare_as(const char *more, uint32_t most)
 {
@@ -58,7 +58,7 @@ prepare_as(const char *more, uint32_t most)
 	cluster_create();
 }
 
-/* The fleet has a, which is up, and one connection to it. */
+/* Open the fleet: a is up, and there is one connection to it. */
 static void
 open_fleet_as(const char *more)
 {
@@ -75,7 +75,7 @@ open_fleet(void)
 	open_fleet_as("");
 }
 
-/* Was it told, and in this order? */
+/* Was the change to @state by @evidence logged, in this order? */
 static bool
 has_become(const char *state, const char *evidence)
 {
@@ -113,7 +113,8 @@ postmaster(const char *server)
 	return pid;
 }
 
-/* The fleet's, and wait until they are gone; it does not look meanwhile. */
+/* End the fleet's sessions and wait until they are gone; the pool is not turned
+ * meanwhile. */
 static void
 end_sessions(void)
 {
@@ -130,9 +131,9 @@ end_sessions(void)
 	} while (left > 0);
 }
 
-/* Accidents of the server, and their consequences. */
+/* --- accidents of the server, and what follows --- */
 
-/* The server goes while nobody looks. */
+/* The server restarts while the pool is not turned. */
 static void
 is_gone(void)
 {
@@ -143,7 +144,7 @@ is_gone(void)
 	cluster.pool = pool;
 }
 
-/* Our backend ends without a word; then the server starts all over. */
+/* The connection's backend ends without a message; then the server restarts. */
 static void
 is_killed(void)
 {
@@ -154,7 +155,8 @@ is_killed(void)
 	CLUSTER_WAIT(kill(pid, 0) == -1);
 }
 
-/* The server stops once the visitor is gone, and takes nobody in before. */
+/* The server shuts down once the visitor is gone, and accepts no login until
+ * then. */
 static void
 shuts_down(void)
 {
@@ -178,7 +180,7 @@ hangs_and_is_timed(void)
 static const struct {
 	void (*act)(void);
 	const char *state, *evidence;
-	enum { UP, DOWN, EITHER } then; /* by probes */
+	enum { UP, DOWN, EITHER } then; /* the evidence of probes */
 } rows[] = {
 	{ is_gone, "down", "refused", DOWN },
 	{ is_killed, "suspect", "connection_lost", EITHER },
@@ -208,7 +210,8 @@ START_TEST(each_kind_of_failure_is_the_right_evidence)
 	if (rows[_i].act == shuts_down)
 		cluster_servers("down", "a");
 	cluster_servers("up", "a");
-	/* A query that was not sent waits for the server, else it is lost. */
+	/* A query that was not sent waits for the server; a sent one is
+	 * lost. */
 	CLUSTER_WAIT(asked.calls == 1);
 	if (rows[_i].act != hangs && rows[_i].act != hangs_and_is_timed) {
 		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
@@ -231,7 +234,7 @@ hang_up(void *arg)
 		close(client);
 }
 
-/* Hung up during the login; and no way to get there at all. */
+/* A server that hangs up during the login, and an address without a route. */
 START_TEST(a_server_that_is_not_there_is_down_at_once)
 {
 	static const char *const hosts[] = { "127.0.0.1", "255.255.255.255" };
@@ -260,7 +263,8 @@ START_TEST(a_server_that_is_not_there_is_down_at_once)
 }
 END_TEST
 
-/* A login gets no answer: the other connection is busy. */
+/* The other connection is leased, so a login without an answer is the only
+ * evidence. */
 START_TEST(a_login_without_an_answer_makes_it_suspect)
 {
 	struct mews_lease      *lease;
@@ -279,7 +283,7 @@ START_TEST(a_login_without_an_answer_makes_it_suspect)
 }
 END_TEST
 
-/* An answer, be it unfriendly, is no reason. */
+/* An answer, even an unfriendly one, is no reason for DOWN. */
 START_TEST(a_server_that_refuses_logins_is_not_down)
 {
 	struct asked	asked;
@@ -298,7 +302,7 @@ START_TEST(a_server_that_refuses_logins_is_not_down)
 }
 END_TEST
 
-/* Demands that a server does not meet, or for which we lack a file. */
+/* Demands that the server does not meet, or for which a file is missing. */
 static const char *const demands[] = {
 	"channel_binding=require", "gssencmode=require", "sslmode=require",
 	"sslmode=verify-full sslrootcert=/nonexistent",
@@ -327,7 +331,7 @@ START_TEST(a_refusal_on_our_side_is_no_evidence)
 }
 END_TEST
 
-/* The monitor's session idles between its questions. */
+/* The monitor's session is idle between its probes. */
 START_TEST(a_session_that_idled_too_long_is_no_evidence)
 {
 	pid_t	pid;
@@ -344,7 +348,7 @@ START_TEST(a_session_that_idled_too_long_is_no_evidence)
 	    "where datname = 'mews'");
 	CLUSTER_WAIT(cluster_ask_int("a", "select sessions from "
 	    "pg_stat_database where datname = 'mews'") > logins + 40);
-	/* The server's sessions are ended as well, while nobody uses them. */
+	/* The sessions are also ended while they are idle. */
 	cluster_value(cluster_group("g"), "select 1");
 	ck_assert_int_eq(cluster_logged("to=suspect"), 0);
 	ck_assert_int_eq(cluster_monitor_logged("to=suspect"), 0);
@@ -354,7 +358,7 @@ START_TEST(a_session_that_idled_too_long_is_no_evidence)
 }
 END_TEST
 
-/* max_lifetime ends what works only when another one could log in. */
+/* max_lifetime ends a working session only if another one could log in. */
 START_TEST(a_password_that_became_wrong_is_no_outage)
 {
 	int	failed;
@@ -377,7 +381,7 @@ START_TEST(a_password_that_became_wrong_is_no_outage)
 }
 END_TEST
 
-/* The fleet is at its cap: no successor can log in beside the old one. */
+/* The fleet is at its cap: no successor can log in beside the old session. */
 START_TEST(a_password_that_became_wrong_is_no_outage_at_the_cap)
 {
 	bool	    monitor = _i == 1;
@@ -398,7 +402,7 @@ START_TEST(a_password_that_became_wrong_is_no_outage_at_the_cap)
 	opened = cluster_stats("g").opened;
 	CLUSTER_WAIT(cluster_logged("connection_kept endpoint=a group=g "
 	    "error=\"28000: role") == 1);
-	/* For longer than a replacement takes, if there were one. */
+	/* For longer than a replacement would take. */
 	while (cluster_logged(told) + (monitor ?
 	    cluster_monitor_logged(told) : 0) < 5)
 		cluster_value(cluster_group("g"), "select 1");
@@ -407,7 +411,7 @@ START_TEST(a_password_that_became_wrong_is_no_outage_at_the_cap)
 	ck_assert_int_eq(cluster_logged("connection_kept"), 1);
 	cluster_ask("a", "alter role guest login");
 	opened = cluster_stats("g").opened;
-	/* Each is replaced, and the cap is kept. */
+	/* Each session is replaced, and the cap is kept. */
 	while (cluster_stats("g").opened < opened + 2) {
 		cluster_value(cluster_group("g"), "select 1");
 		ck_assert_uint_le(cluster_stats("g").connections, 2);
@@ -418,7 +422,7 @@ START_TEST(a_password_that_became_wrong_is_no_outage_at_the_cap)
 }
 END_TEST
 
-/* The next lease begins before the pool's next look. */
+/* The next lease begins before the pool's next look at old sessions. */
 START_TEST(a_password_that_became_wrong_is_no_outage_of_leases)
 {
 	struct mews_lease      *lease;
@@ -441,7 +445,7 @@ START_TEST(a_password_that_became_wrong_is_no_outage_of_leases)
 	}
 	cluster_ask("a", "alter role guest login");
 	logins = (int)cluster_stats("g").opened;
-	/* Then it is replaced, although it is always leased. */
+	/* The session is replaced, although it is always leased. */
 	while ((int)cluster_stats("g").opened == logins) {
 		ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
 		    MEWS_OK);
@@ -473,7 +477,7 @@ START_TEST(rejected_logins_are_told_with_their_reason)
 	ck_assert_str_eq(cluster_look("a").refusal,
 	    "28000: role \"guest\" is not permitted to log in");
 	ck_assert_str_eq(cluster_state("a"), "up");
-	/* Good news over the old session does not hide it. */
+	/* A good probe over the old session does not hide the rejection. */
 	CLUSTER_WAIT(strcmp(cluster_look("a").reason, "probe_ok") == 0 ||
 	    cluster_look("a").rejected_ms < 0);
 	ck_assert_int_ge(cluster_look("a").rejected_ms, 0);
@@ -498,7 +502,7 @@ START_TEST(an_error_of_sql_is_no_evidence)
 }
 END_TEST
 
-/* The last one of its role: suspected again and again, it serves. */
+/* The last server of its role serves though it is suspected again and again. */
 START_TEST(the_last_one_is_used_while_it_is_suspect)
 {
 	struct load	*load = load_new();
@@ -511,7 +515,8 @@ START_TEST(the_last_one_is_used_while_it_is_suspect)
 		int	before = load->on[0];
 
 		end_sessions();
-		/* A read that loses two sessions may be the reason. */
+		/* A read that loses two sessions may be the cause: wait until
+		 * no read is resent. */
 		CLUSTER_WAIT(load->on[0] > before + 50 &&
 		    cluster_stats("g").waiting == 0);
 		before = load->on[0];

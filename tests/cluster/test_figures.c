@@ -48,7 +48,7 @@ look_at_group(const char *name)
 	return group;
 }
 
-/* All that @group's endpoints answered. */
+/* Sum up the answers of all endpoints to @group. */
 static struct mews_times
 look_at_answers(const char *group)
 {
@@ -98,7 +98,7 @@ START_TEST(queries_are_counted)
 }
 END_TEST
 
-/* The connections of @group that are idle, and those that are used. */
+/* How many connections of @group are idle, and how many are in use. */
 static void
 look_at_connections(const char *group, uint64_t *idle, uint64_t *used)
 {
@@ -211,7 +211,7 @@ static const struct mews_group_config slow_groups[] = {
 	  .slow_query_parameters = MEWS_SWITCH_ON },
 };
 
-/* Another fleet than that of begin(). */
+/* Open another fleet than begin() does. */
 static void
 open_slow(void)
 {
@@ -351,7 +351,7 @@ check_line(void)
 	ck_assert_msg(*at == '\n', "a line without an end");
 }
 
-/* Ask for it with a wait that makes it slow, whatever it is. */
+/* Run the query behind a wait that makes any query slow. */
 static void
 ask_slowly(const struct mews_query_args *args)
 {
@@ -376,7 +376,7 @@ START_TEST(whatever_is_slow_is_one_clean_line)
 
 	ck_assert_ptr_nonnull(sql);
 	open_slow();
-	/* Bytes that are no UTF-8, quotes, and what moves a terminal's
+	/* Bytes that are no UTF-8, quotes, and sequences that move a terminal's
 	 * cursor. */
 	for (size_t i = 0; i < HOSTILE_BYTES; i++)
 		sql[i] = "\xff\x1b\"\\\n\x80\r\x7f"[i % 8];

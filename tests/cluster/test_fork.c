@@ -21,9 +21,9 @@ static const struct mews_group_config groups[] = {
 static struct {
 	struct mews_group *one, *manual;
 	struct mews_statement *statement;
-	struct mews_lease *lease; /* with an open transaction */
-	struct asked sleeping;    /* in flight */
-	struct asked waiting;	  /* a wait for the lease */
+	struct mews_lease *lease; /* a lease with an open transaction */
+	struct asked sleeping;    /* a query in flight */
+	struct asked waiting;	  /* a wait for a lease */
 } held;
 
 static void
@@ -151,7 +151,7 @@ opens_its_own(void *arg)
 	cluster_close();
 }
 
-/* A child has its own pool, after it closed the copy. */
+/* A child opens a pool of its own, after it closed the copy. */
 static void
 replaces_it(void *arg)
 {
@@ -234,14 +234,15 @@ START_TEST(a_childs_copy_of_a_pool_does_not_harm_the_parent)
 	    1);
 	ck_assert_uint_eq(cluster_stats("one").opened, 1);
 	ck_assert_uint_eq(cluster_stats("manual").opened, 1);
-	/* A host that is short of time may have suspected it for a moment. */
+	/* A host that was short of time may have suspected the server for a
+	 * moment. */
 	CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
 	ck_assert_int_eq(cluster_logged("to=down"), 0);
 	ck_assert_int_eq(access(cluster.config.runtime_file, F_OK), 0);
 }
 END_TEST
 
-/* A login under way is a copy, too. */
+/* A login under way is copied by the fork, too. */
 static void
 forks_while_it_dials(void *arg)
 {

@@ -1,6 +1,6 @@
 /*
- * test_handover.c - a session is what its group says, whoever had it before:
- * the ways a lease ends, times what comes next on its connection.
+ * test_handover.c - a session is as its group says, whoever had it before: each
+ * way a lease ends, times each next use of its connection.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -42,7 +42,7 @@ made(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* How a lease ends, having changed its session. */
+/* --- how a lease ends, having changed its session --- */
 
 static void
 leave_it(struct mews_lease *lease)
@@ -83,7 +83,7 @@ undo_and_chain_it(struct mews_lease *lease)
 	    MEWS_OK);
 }
 
-/* Where the server allows none, the transaction fails. */
+/* Prepare a transaction; it fails where the server allows none. */
 static void
 prepare_it(struct mews_lease *lease)
 {
@@ -98,7 +98,7 @@ prepare_it(struct mews_lease *lease)
 
 static struct asked unheard[2];
 
-/* Queries in flight at the end are the last to be heard. */
+/* End the lease with queries in flight, which are the last to be answered. */
 static void
 leave_in_flight(struct mews_lease *lease)
 {
@@ -138,7 +138,7 @@ static const char *const changes[] = {
 	"set default_transaction_read_only = off", "discard all", "reset all",
 };
 
-/* Checks of the next use; true: the group takes it. */
+/* Checks at the next use; true: the group takes that connection. */
 
 static bool
 takes_queries(const char *name)
@@ -255,7 +255,7 @@ static const struct {
 	{ "a copy that fails", next_is_a_copy_that_fails },
 };
 
-/* All that the group says of its sessions, and no transaction around it. */
+/* All that the group says of its sessions holds, and no transaction is open. */
 static const char *
 settings(const char *name)
 {
@@ -288,7 +288,7 @@ hand_over(const char *name, size_t parting, size_t next, const char *change)
 	struct mews_lease	*lease;
 	const char		*wanted, *seen;
 
-	/* The server has it outside of transactions only. */
+	/* The server takes DISCARD ALL outside of transactions only. */
 	if (strcmp(change, "discard all") == 0 &&
 	    (partings[parting].transaction || !takes_queries(name)))
 		return;
@@ -318,17 +318,18 @@ START_TEST(a_session_is_what_its_group_says)
 			for (size_t i = 0; i < CLUSTER_COUNT(changes); i++)
 				hand_over(names[g], (size_t)_i, next,
 				    changes[i]);
-		/* On one and the same. */
+		/* All of this happened on one connection. */
 		ck_assert_str_eq(backend(names[g]), pid);
 	}
 }
 END_TEST
 
-/* A session's leftovers of a lease are gone while its host does nothing. */
+/* Locks and the like of a lease are released while its host does nothing. */
 
 static const struct {
 	const char *leave;
-	const char *gone; /* asked past the pool: "t" when it is; $ is a pid */
+	const char *gone; /* asked past the pool: "t" when it is released; $ is
+			     the pid */
 } holds[] = {
 	{ "select pg_advisory_lock(4711)", "select count(*) = 0 from pg_locks "
 	  "where locktype = 'advisory' and objid = 4711" },
@@ -351,22 +352,22 @@ START_TEST(locks_of_a_lease_are_released_at_its_end)
 	    MEWS_OK);
 	ck_assert_str_eq(cluster_ask("a", holds[_i].gone), "f");
 	mews_lease_end(&lease);
-	/* The pool is left alone from here. */
+	/* The pool is not turned from here on. */
 	while (strcmp(cluster_ask("a", holds[_i].gone), "t") != 0)
 		ck_assert_msg(cluster_now() < end, "still there: %s",
 		    holds[_i].leave);
 }
 END_TEST
 
-/* Settings that cannot be made again end the session. */
+/* A session whose settings cannot be made again is ended. */
 
 static const struct {
-	const char *close; /* settings fail from here on */
-	const char *open;  /* settings succeed again */
+	const char *close; /* SQL after which settings fail */
+	const char *open;  /* SQL after which settings succeed again */
 } gates[] = {
 	{ "alter table handover.keys rename to gone",
 	  "alter table handover.gone rename to keys" },
-	/* Not before the end of their transaction. */
+	/* Settings fail at the end of their transaction only. */
 	{ "insert into handover.keys values (1), (1)",
 	  "truncate handover.keys, handover.gate" },
 };
@@ -390,7 +391,7 @@ START_TEST(a_session_whose_settings_failed_is_not_used)
 	    "select pg_backend_pid()")).status != MEWS_OK)
 		ck_assert_int_eq(asked.status, MEWS_UNAVAILABLE);
 	ck_assert_str_ne(asked.value, pid);
-	/* No server is to blame for it. */
+	/* No server is blamed for the failed settings. */
 	ck_assert_str_eq(cluster_state("a"), "up");
 }
 END_TEST

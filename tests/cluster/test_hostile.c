@@ -1,8 +1,8 @@
 /*
  * test_hostile.c - a server that answers nonsense costs others nothing.
  *
- * Each row is one wrong answer; a stands beside it and goes on serving. A loop
- * without an end would show as a test that takes too long.
+ * Each row is one wrong answer; the server a stands beside and goes on serving.
+ * An endless loop would show as a test that takes too long.
  */
 #include "cluster.h"
 #include "hostile.h"
@@ -152,7 +152,8 @@ end(void)
 	cluster_close();
 }
 
-/* The hostile one, and a beside it unless that one claims to be primary. */
+/* A fleet of the hostile server, and of a unless the hostile one claims to be
+ * primary. */
 static void
 open_fleet(const struct hostile_answer *row, bool with_monitor)
 {
@@ -201,7 +202,7 @@ START_TEST(a_server_that_talks_nonsense_costs_others_nothing)
 		if (row->phase == HOSTILE_QUERY && asked.calls == 1)
 			cluster_send_sql(&asked, cluster_group("read"),
 			    "select 'attack'");
-		/* One that is up is not asked again. */
+		/* A server that is up gets no second login. */
 		while (*attacks == before && (row->phase > HOSTILE_LOGIN ||
 		    *attacks == 0 || strcmp(cluster_state("b"), "up") != 0)) {
 			write = cluster_run(cluster_group("write"),
@@ -219,7 +220,7 @@ START_TEST(a_server_that_talks_nonsense_costs_others_nothing)
 		CLUSTER_WAIT(asked.calls == 1);
 	ck_assert_int_eq(asked.calls, 1);
 	if (!row->primary) {
-		/* A busy machine may suspect it, for a moment. */
+		/* A busy machine may suspect a for a moment. */
 		CLUSTER_WAIT(strcmp(cluster_state("a"), "up") == 0);
 		ck_assert_int_eq(cluster_logged("endpoint=a from=suspect "
 		    "to=down") + cluster_logged("endpoint=a from=up to=down"),

@@ -1,5 +1,5 @@
 /*
- * test_ids.c - no two queries ever have one id.
+ * test_ids.c - no two queries ever have the same id.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -9,7 +9,8 @@
 static const struct mews_group_config group = { .name = "g",
 	.role = MEWS_GROUP_PRIMARY };
 
-/* An id is a record's number and how often it was used: 2^32 times at most. */
+/* An id is a record's number and how often the record was used, up to 2^32
+ * times. */
 START_TEST(a_record_that_was_used_up_is_left_alone)
 {
 	struct asked	asked, other;

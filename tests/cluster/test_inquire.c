@@ -1,5 +1,6 @@
 /*
- * test_inquire.c - how many rows a query concerned, and what a transaction is.
+ * test_inquire.c - how many rows a query affected, and in which state a
+ * transaction is.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -18,7 +19,7 @@ begin(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* The number of rows of @sql on @lease. */
+/* The number of rows that @sql affected on @lease. */
 static int64_t
 affected(struct mews_lease *lease, const char *sql)
 {

@@ -1,5 +1,5 @@
 /*
- * test_interrupt.c - a host has the server cancel what runs, and nothing else.
+ * test_interrupt.c - a host has the server cancel one query, and no other.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -73,7 +73,7 @@ START_TEST(a_query_on_a_lease_is_interrupted)
 	    MEWS_OK);
 	CLUSTER_WAIT(asked.calls == 1);
 	assert_interrupted(&asked);
-	/* The lease is as good as before. */
+	/* The lease is still good. */
 	ck_assert_str_eq(cluster_on_lease(lease, "select 7").value, "7");
 	mews_lease_end(&lease);
 	ck_assert_uint_eq(cluster_stats("write").opened, 1);
@@ -113,8 +113,8 @@ START_TEST(a_waiting_query_is_given_up)
 }
 END_TEST
 
-/* One that ends while the other session logs in: who comes next does not pay
- * for it. */
+/* The query ends while the cancelling session logs in: the next query on its
+ * connection is not cancelled. */
 START_TEST(an_interrupt_that_comes_too_late_hits_no_query)
 {
 	struct asked	late, next;
@@ -139,8 +139,9 @@ END_TEST
 enum next { NEXT_ON_LEASE, NEXT_LEASE, NEXT_SHARED, NEXT_UNHEARD,
 	NEXT_CANCELED, NEXT_LATE, NEXT_COUNT };
 
-/* One that ends about when the other session asks: whoever has its connection
- * behind its callback, or behind the end of its lease, does not pay for it. */
+/* The query ends about when the cancelling session asks: the next query on its
+ * connection, sent from the callback or after the end of the lease, is not
+ * cancelled. */
 START_TEST(an_interrupt_does_not_hit_the_next_user_of_a_lease)
 {
 	static const struct mews_query_args innocent = {

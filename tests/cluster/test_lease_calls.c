@@ -1,6 +1,6 @@
 /*
- * test_lease_calls.c - what is asked of a lease is done, or refused with a
- * reason; nothing is dropped silently.
+ * test_lease_calls.c - each argument of a lease's calls is obeyed, or refused
+ * with a reason; none is ignored.
  */
 #include "copy.h"
 
@@ -24,7 +24,7 @@ made(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* The end of a transaction. */
+/* --- the end of a transaction --- */
 
 START_TEST(the_end_of_no_transaction_is_an_error)
 {
@@ -37,12 +37,12 @@ START_TEST(the_end_of_no_transaction_is_an_error)
 	ck_assert_int_eq(asked.status, MEWS_SQL);
 	ck_assert_str_eq(asked.sqlstate, "25P01");
 	ck_assert_str_eq(cluster_ask("a", "select count(*) from called"), "1");
-	/* One that was wanted is none the less, if it is empty. */
+	/* A transaction that was asked for counts, even if it is empty. */
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	asked = _i == 0 ? cluster_commit(lease) : cluster_rollback(lease);
 	ck_assert_str_eq(asked.message, "");
 	ck_assert_int_eq(asked.status, MEWS_OK);
-	/* A transaction that was begun by hand. */
+	/* A transaction that was begun by hand has an end. */
 	for (int again = 0; again < 2; again++) {
 		cluster_on_lease(lease, "begin");
 		cluster_on_lease(lease, "insert into called values (2)");
@@ -90,7 +90,7 @@ START_TEST(options_of_a_leases_transaction_last_until_its_end)
 }
 END_TEST
 
-/* COPY by another door. */
+/* --- COPY by another door --- */
 
 START_TEST(a_copy_by_the_wrong_door_leaves_the_lease_alive)
 {
@@ -143,7 +143,7 @@ START_TEST(a_source_that_claims_too_much_stores_nothing)
 }
 END_TEST
 
-/* Arguments of a query. */
+/* --- arguments of a query --- */
 
 START_TEST(a_commit_gives_its_position)
 {
@@ -152,7 +152,7 @@ START_TEST(a_commit_gives_its_position)
 		.flags = MEWS_QUERY_POSITION };
 	struct mews_result     *result;
 
-	/* The position of a query which commits by itself, then of a
+	/* A position of a query that commits by itself, then of a
 	 * transaction. */
 	ck_assert_int_eq(mews_lease_query_run(lease, &args, &result), MEWS_OK);
 	ck_assert_uint_ne(mews_result_position(result), 0);
@@ -204,14 +204,14 @@ END_TEST
  * statement. COPY and the calls of a transaction take none. */
 enum door { DOOR_POOLED, DOOR_LEASE, DOOR_ROWS, DOOR_COUNT };
 
-/* Options of a query, and what becomes of each. */
+/* Options of a query, and whether each is obeyed or refused. */
 static const struct {
 	const char *what;
-	struct mews_query_args args; /* but for SQL or statement */
+	struct mews_query_args args; /* all but SQL or statement */
 	const char *sql;
-	bool refused[2]; /* of SQL, of a statement: everywhere */
+	bool refused[2]; /* by every call: of SQL, of a statement */
 	bool refused_on_lease;
-	enum mews_status status; /* unless refused */
+	enum mews_status status; /* if it is not refused */
 	enum { FOUND, BINARY, POSITION } done;
 } asks[] = {
 	{ .what = "nothing" },
@@ -260,7 +260,8 @@ START_TEST(each_argument_is_obeyed_or_refused_at_every_door)
 		struct mews_result    *result;
 		enum mews_status       status;
 
-		/* A deadline is for what runs, not for a login. */
+		/* A deadline is for what runs, not for a login, so log in
+		 * first. */
 		cluster_value(group, "select 1");
 		if (way % 2 == 0)
 			args.sql = sql;
@@ -304,8 +305,8 @@ START_TEST(a_group_that_reads_gives_no_position)
 }
 END_TEST
 
-/* A transaction that ends by SQL: is its position taken? @wished by the
- * insert, or by the end itself. */
+/* The position of a transaction that ends by SQL. @wished: the insert asks for
+ * it; else the end does. */
 static uint64_t
 position_by_hand(const char *begin, const char *end, bool wished)
 {
@@ -399,7 +400,7 @@ START_TEST(a_commit_by_hand_that_rolls_back_is_told)
 	mews_result_free(&result);
 	ck_assert_str_eq(cluster_on_lease(lease,
 	    "select count(*) from called").value, "0");
-	/* A query that fails by itself has no position. */
+	/* A query that fails has no position. */
 	args.sql = "insert into nowhere values (1)";
 	ck_assert_int_eq(mews_lease_query_run(lease, &args, &result),
 	    MEWS_SQL);
@@ -419,7 +420,7 @@ START_TEST(a_lease_after_what_no_monitor_measures_is_refused)
 	ck_assert_ptr_null(lease);
 	ck_assert_ptr_nonnull(strstr(mews_group_message(group),
 	    "no monitor"));
-	/* The primary has all positions. */
+	/* The primary is at each position by definition. */
 	ck_assert_int_eq(mews_lease_begin_after_run(cluster_group("auto"),
 	    UINT64_MAX / 2, 0, &lease), MEWS_OK);
 	ck_assert_str_eq(mews_lease_endpoint(lease), "a");
@@ -440,7 +441,7 @@ START_TEST(a_wait_for_a_position_without_a_monitor_says_so)
 }
 END_TEST
 
-/* Time. */
+/* --- time --- */
 
 START_TEST(a_timeout_counts_from_the_call)
 {
@@ -471,7 +472,7 @@ START_TEST(a_timeout_counts_from_the_call)
 }
 END_TEST
 
-/* Notifications. */
+/* --- notifications --- */
 
 START_TEST(unread_notifications_take_no_memory)
 {
@@ -480,12 +481,12 @@ START_TEST(unread_notifications_take_no_memory)
 
 	cluster_on_lease(lease, "listen piled");
 	cluster_on_lease(lease, "set statement_timeout = 0");
-	/* The lease is held, or it has ended. */
+	/* The lease is held (_i is 0), or it has ended. */
 	if (_i == 1)
 		mews_lease_end(&lease);
 	before = resident();
 	for (int i = 0; i < 8; i++) {
-		/* Each differs, or the server tells one of them only. */
+		/* Payloads differ, as the server sends equal ones once. */
 		cluster_ask("a", "select count(pg_notify('piled', "
 		    "n || repeat('x', 7000))) from generate_series(1, 1000) "
 		    "as n");
@@ -500,7 +501,7 @@ START_TEST(unread_notifications_take_no_memory)
 }
 END_TEST
 
-/* A turn ends. */
+/* --- a turn ends --- */
 
 static struct {
 	int leases;

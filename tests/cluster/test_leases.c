@@ -1,6 +1,6 @@
 /*
- * test_leases.c - a connection of one's own: its transactions end as they
- * should, and what it leaves behind reaches nobody.
+ * test_leases.c - leases: their transactions end as they should, and what they
+ * leave behind reaches no other user.
  */
 #include "kept.h"
 #include "unit.h"
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many rows others see. */
+/* How many rows another session sees. */
 static int
 kept(void)
 {
@@ -27,7 +27,7 @@ insert(struct mews_lease *lease, int id)
 	kept_do(lease, sql);
 }
 
-/* Without waiting. */
+/* --- without waiting --- */
 
 static void
 granted(void *arg, struct mews_lease *lease, const struct mews_result *result)
@@ -43,13 +43,13 @@ START_TEST(a_free_connection_is_leased_at_once)
 	struct mews_group *group = cluster_group("two");
 	struct mews_lease *lease[3] = { NULL }, *late = NULL;
 
-	/* None is open yet; asking opens them. */
+	/* No connection is open yet; asking opens one. */
 	CLUSTER_WAIT((lease[0] = mews_lease_try(group)) != NULL);
 	kept_do(lease[0], "select 1");
 	CLUSTER_WAIT((lease[1] = mews_lease_try(group)) != NULL);
 	kept_do(lease[1], "select 1");
 	ck_assert_ptr_null(lease[2] = mews_lease_try(group));
-	/* A call that waits goes first. */
+	/* A lease that waits is served before. */
 	ck_assert_int_eq(mews_lease_begin(group, 0, granted, &late, NULL),
 	    MEWS_OK);
 	mews_lease_end(&lease[0]);
@@ -81,7 +81,7 @@ START_TEST(a_dead_connection_is_not_leased)
 }
 END_TEST
 
-/* Transactions. */
+/* --- transactions --- */
 
 START_TEST(a_commit_on_a_lease_keeps_and_a_rollback_does_not)
 {
@@ -133,7 +133,7 @@ START_TEST(with_autocommit_a_transaction_begins_where_it_is_asked_for)
 	ck_assert_int_eq(kept(), 3);
 	insert(lease, 4);
 	ck_assert_int_eq(kept(), 4);
-	/* One in which nothing ran. */
+	/* A transaction in which nothing ran. */
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
 	insert(lease, 5);
@@ -158,7 +158,7 @@ START_TEST(a_transaction_in_which_a_query_failed_keeps_nothing)
 	ck_assert_int_eq(asked.status, MEWS_SQL);
 	ck_assert_ptr_nonnull(strstr(asked.message, "rolled back"));
 	ck_assert_int_eq(kept(), 0);
-	/* The next one is as good as new. */
+	/* The next transaction works like any other. */
 	insert(lease, 3);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
 	ck_assert_int_eq(kept(), 1);
@@ -212,7 +212,7 @@ START_TEST(queries_in_flight_on_a_lease_end_in_their_order)
 }
 END_TEST
 
-/* The many ways in which a transaction is abandoned. */
+/* The many ways to abandon a transaction. */
 
 START_TEST(a_lease_that_ends_without_commit_keeps_nothing)
 {
@@ -276,7 +276,8 @@ START_TEST(a_forgotten_lease_is_taken_away)
 	struct mews_lease *next;
 
 	insert(lease, 1);
-	/* The next one gets it, once the first is found to be forgotten. */
+	/* The next lease gets the connection once the first is found to be
+	 * forgotten. */
 	next = cluster_lease(cluster_group(name));
 	ck_assert_int_eq(cluster_logged("lease_forgotten"), 1);
 	ck_assert_str_eq(kept_do(next, "select count(*) from kept"), "0");
@@ -368,7 +369,7 @@ START_TEST(a_killed_process_keeps_nothing)
 }
 END_TEST
 
-/* Sharing. */
+/* --- sharing --- */
 
 START_TEST(no_other_query_runs_on_a_leased_connection)
 {
@@ -486,7 +487,7 @@ START_TEST(a_lease_of_a_reader_group_reads)
 }
 END_TEST
 
-/* A connection that dies. */
+/* --- a connection that dies --- */
 
 static void
 terminate(const char *pid)
@@ -516,7 +517,7 @@ START_TEST(a_lease_whose_connection_died_is_of_no_more_use)
 		CLUSTER_WAIT(asked[i].calls == 1);
 		ck_assert_int_eq(asked[i].status, MEWS_UNDONE);
 	}
-	/* Found out by the next call, or told before. */
+	/* The next call finds the loss, unless the lease was told before. */
 	ck_assert_int_eq(cluster_on_lease(lease, "select 1").status,
 	    MEWS_UNAVAILABLE);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_UNAVAILABLE);
@@ -531,7 +532,7 @@ START_TEST(a_lease_whose_connection_died_is_of_no_more_use)
 }
 END_TEST
 
-/* libpq cannot copy in a pipeline; but nobody must hang for it. */
+/* libpq cannot copy in a pipeline: refuse it, and do not hang. */
 START_TEST(copy_sent_as_a_query_is_refused)
 {
 	static const char *const sql[] = { "copy world to stdout",

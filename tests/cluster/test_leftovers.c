@@ -1,5 +1,5 @@
 /*
- * test_leftovers.c - what a lease leaves in its session reaches nobody.
+ * test_leftovers.c - what a lease leaves in its session reaches no other user.
  */
 #include "kept.h"
 #include "unit.h"
@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Leftovers in the session. */
+/* Leftovers of a lease in its session, and how the next user looks for them. */
 
 static const struct {
-	const char *leave; /* on the lease */
-	const char *look;  /* by the next user: "t" if it is clean */
+	const char *leave; /* run on the lease */
+	const char *look;  /* run by the next user: "t" if the session is
+			      clean */
 } leaks[] = {
 	{ "set search_path = nowhere",
 	  "select current_setting('search_path') like '%public'" },
@@ -47,7 +48,7 @@ static const struct {
 	{ "listen leak", "select count(*) = 0 from pg_listening_channels()" },
 };
 
-/* How the lease ends. */
+/* Ways in which the lease ends. */
 enum parting { COMMITTED, OPEN, FAILED, NO_TRANSACTION, PARTINGS };
 
 START_TEST(leftovers_of_a_lease_reach_no_other_user)
@@ -84,7 +85,7 @@ START_TEST(leftovers_of_a_lease_reach_no_other_user)
 			ck_assert_int_eq(cluster_commit(lease).status,
 			    MEWS_OK);
 		mews_lease_end(&lease);
-		/* The next user shares the connection, or leases it. */
+		/* The next user is a pooled query, or another lease. */
 		if (how % 2 == 0) {
 			asked = cluster_run(group, leaks[_i].look);
 		} else {
@@ -156,7 +157,8 @@ START_TEST(a_statement_may_be_first_used_on_a_lease)
 			    0), "prepared");
 			mews_result_free(&result);
 		}
-		/* The transaction that is undone does not take it along. */
+		/* A statement that is first used in a transaction survives its
+		 * rollback. */
 		if (i == 1)
 			ck_assert_int_eq(cluster_on_lease(lease, "select 1/0")
 			    .status, MEWS_SQL);

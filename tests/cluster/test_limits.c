@@ -1,5 +1,6 @@
 /*
- * test_limits.c - a server that came back, or has had enough, is spared.
+ * test_limits.c - a server that came back, or that has too many connections, is
+ * spared.
  */
 #include "cluster.h"
 #include "load.h"
@@ -25,7 +26,7 @@ end(void)
 	free(load);
 }
 
-/* The part of the answers of @ms that comes from b, in per cent. */
+/* The percentage of the answers within @ms that comes from b. */
 static int
 share_of_b(int ms)
 {
@@ -48,7 +49,7 @@ START_TEST(a_server_that_came_back_gets_its_share_slowly)
 	cluster.config.health.slow_start = 4000;
 	cluster_create();
 	cluster_join();
-	/* Not when it is seen for the first time. */
+	/* A server that is seen for the first time gets its whole share. */
 	load_start(load, "read", "select $1::int from pg_sleep(0.005)");
 	CLUSTER_WAIT(load->on[1] > 20 && load->on[2] > 20);
 	ck_assert_int_gt(share_of_b(300), 25);
@@ -66,7 +67,7 @@ START_TEST(a_server_that_came_back_gets_its_share_slowly)
 }
 END_TEST
 
-/* To refuse a connection is no sign of bad health. */
+/* A server that refuses connections for their number stays up. */
 static void
 assert_stayed_up(void)
 {
@@ -80,7 +81,8 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 {
 	static const struct mews_group_config group = { .name = "write",
 		.role = MEWS_GROUP_PRIMARY, .connection_count = 12,
-		/* Servers that look slow on a slow machine are no topic. */
+		/* Stalls are put off, as servers look slow on a slow
+		 * machine. */
 		.pipeline = 1, .stall_after = 60000 };
 	static char	conninfo[300];
 
@@ -100,7 +102,7 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 	ck_assert_uint_eq(cluster_look("a").max_connections, 0);
 	cluster_turn_for(300);
 	assert_stayed_up();
-	/* The server is asked for more when the while is over. */
+	/* After the while, more connections are asked for. */
 	cluster_ask("a", "alter role modest connection limit -1");
 	CLUSTER_WAIT(cluster_look("a").cap == 0);
 	CLUSTER_WAIT(cluster_look("a").connections > 4);
@@ -110,10 +112,10 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 }
 END_TEST
 
-/* How many reads of a lost server are sent again. */
+/* How many reads of a lost server are resent, by the retry budget. */
 static const struct {
-	uint32_t budget; /* per cent */
-	bool some;	 /* are re-sent */
+	uint32_t budget; /* in per cent */
+	bool some;	 /* are some reads resent? */
 	bool all;
 } budgets[] = {
 	{ MEWS_FOREVER, false, false },
@@ -128,7 +130,7 @@ START_TEST(the_retry_budget_bounds_resends)
 		.stall_after = 60000 };
 	int	lost;
 
-	/* Reads last so long that some run when b dies, however busy. */
+	/* Reads last so long that some run when b dies, on any machine. */
 	cluster_open(&group, 1);
 	load_start(load, "read", "select $1::int from pg_sleep(0.4)");
 	CLUSTER_WAIT(load->on[1] > 10 && load->on[2] > 10);
@@ -140,7 +142,7 @@ START_TEST(the_retry_budget_bounds_resends)
 	ck_assert_msg((lost == 0) == budgets[_i].all, "%d lost: %s", lost,
 	    load->message);
 	ck_assert_int_eq(cluster_stats("read").resent > 0, budgets[_i].some);
-	/* Nothing else was in flight than this. */
+	/* No more than the load's width was in flight. */
 	ck_assert_int_le(lost + (int)cluster_stats("read").resent,
 	    LOAD_WIDTH);
 }
@@ -158,8 +160,8 @@ old(const char *server, pid_t pids[2])
 	return sscanf(list, "%d %d", &pids[0], &pids[1]);
 }
 
-/* Both run for half a second when their sessions are ended. Only these
- * sessions are: the second one's is lost once. */
+/* Both reads run for half a second when their sessions are ended. Only these
+ * sessions are ended, so the second read is lost once. */
 START_TEST(a_read_is_not_sent_again_behind_its_deadline)
 {
 	const struct mews_query_args args[] = {
@@ -195,10 +197,10 @@ START_TEST(a_read_is_not_sent_again_behind_its_deadline)
 END_TEST
 
 #define KILLS	 30
-#define SAVED_UP 100 /* what a budget holds at least */
+#define SAVED_UP 100 /* what a retry budget holds at least */
 #define PER_CENT 20
 
-/* Another text each time, or it is known to be slow, and gets less room. */
+/* A new text each time: a text that is known to be slow gets less room. */
 static const char *
 long_read(void)
 {
@@ -210,8 +212,8 @@ long_read(void)
 	return sql;
 }
 
-/* End every session that runs a read of the load; how many reads, by now,
- * were answered or sent again? */
+/* End every session that runs a read of the load; returns how many reads were
+ * answered or resent so far. */
 static uint64_t
 kill_reads(void)
 {
@@ -248,7 +250,8 @@ START_TEST(a_used_up_retry_budget_grows_with_traffic_alone)
 	stats = cluster_stats("read");
 	ck_assert_int_eq(load_answers(load), load->count[MEWS_LOST]);
 	ck_assert_uint_ge(stats.queries, KILLS * LOAD_WIDTH / 3);
-	/* The budget allows no more resends, and the last few are not saved. */
+	/* The budget allows no more than this, and is used up but for a few
+	 * resends. */
 	bound = SAVED_UP + stats.queries * PER_CENT / 100;
 	ck_assert_uint_le(stats.resent, bound);
 	ck_assert_uint_ge(stats.resent, bound - LOAD_WIDTH);
@@ -256,8 +259,8 @@ START_TEST(a_used_up_retry_budget_grows_with_traffic_alone)
 }
 END_TEST
 
-/* A commit waits for a standby that is not there, and no statement_timeout
- * ends that. */
+/* A commit waits for a synchronous standby that does not exist, and no
+ * statement_timeout ends that wait. */
 START_TEST(sessions_that_the_server_holds_count_until_it_let_go)
 {
 	static const struct mews_group_config write = { .name = "w",

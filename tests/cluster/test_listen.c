@@ -1,6 +1,6 @@
 /*
- * test_listen.c - notifications arrive, wherever the primary is; and who may
- * have missed some is told.
+ * test_listen.c - notifications arrive, wherever the primary is; a listener
+ * that may have missed some is told.
  *
  * The last test promotes b.
  */
@@ -21,16 +21,16 @@ open_pool(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* A listener's events. */
+/* The events that a listener was told. */
 struct ear {
 	struct mews_listener *listener;
 	int listening, lost, missed, refused, messages;
-	char last[64]; /* payload */
+	char last[64]; /* the last payload */
 	int sender;
 	char endpoint[MEWS_NAME_MAX + 1];
-	bool ordered; /* payloads count from 1 on */
-	bool hang_up; /* end it at the next message */
-	struct ear *other; /* begin this at the next message */
+	bool ordered; /* do payloads count up from 1? */
+	bool hang_up; /* end this listener at the next message */
+	struct ear *other; /* begin that listener at the next message */
 };
 
 static void listen_to(struct ear *ear, const char *channel);
@@ -79,7 +79,7 @@ listen_to(struct ear *ear, const char *channel)
 	ear->ordered = true;
 	ck_assert_msg(mews_listen(&ear->listener, cluster.pool, channel,
 	    on_notify, ear, &error) == MEWS_OK, "%s", error.message);
-	/* Never inside the call. */
+	/* The callback never runs inside the call. */
 	ck_assert_int_eq(ear->listening, 0);
 }
 
@@ -90,7 +90,8 @@ hear(struct ear *ear, const char *channel)
 	CLUSTER_WAIT(ear->listening == 1);
 }
 
-/* The listener has all messages so far: one that was sent later came. */
+/* Wait for a message that is sent now: the listener has all earlier ones
+ * then. */
 static void
 settle(const char *server)
 {
@@ -128,7 +129,8 @@ START_TEST(a_notification_arrives_with_its_sender)
 }
 END_TEST
 
-/* Sent over the pool, and heard by a host that only waits for its query. */
+/* The message is sent over the pool, and heard by a host that only waits for
+ * its query. */
 START_TEST(a_blocking_host_hears_notifications)
 {
 	struct ear	ear = { 0 };
@@ -210,7 +212,7 @@ START_TEST(a_channel_may_have_several_listeners)
 }
 END_TEST
 
-/* Unlistened and listened again in one breath; and after a while. */
+/* End a listener and begin it again at once, and after a while. */
 START_TEST(a_channel_can_be_listened_to_again)
 {
 	struct ear	first = { 0 }, second = { 0 }, third = { 0 },
@@ -337,7 +339,7 @@ START_TEST(a_listener_outlives_its_pool)
 	mews_pool_close(&cluster.pool);
 	ck_assert_int_eq(ear.lost, 0);
 	mews_unlisten(&ear.listener);
-	/* One that never heard anything. */
+	/* A pool's end while a listener has not yet heard anything. */
 	cluster_close();
 	cluster_open(groups, CLUSTER_COUNT(groups));
 	memset(&ear, 0, sizeof(ear));

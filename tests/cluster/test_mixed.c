@@ -1,6 +1,7 @@
 /*
  * test_mixed.c - an endpoint that is a balancer in front of a primary and a
- * standby is recognised, serves what may be served, and disturbs nobody.
+ * standby is recognised, serves the groups that take either, and disturbs no
+ * other.
  */
 #include "cluster.h"
 #include "relay.h"
@@ -66,7 +67,7 @@ is_mixed(void)
 	return strcmp(cluster_role("a"), "mixed") == 0;
 }
 
-/* Ask each group for its share of an endpoint that is known to be mixed. */
+/* Ask in each group: a mixed endpoint serves only groups that take any role. */
 static void
 assert_served(void)
 {
@@ -84,7 +85,7 @@ assert_served(void)
 	cluster_value(cluster_group("any"), "select 1");
 }
 
-/* Positions that one server replayed say nothing of the other. */
+/* A position that one server replayed says nothing of the other. */
 static void
 assert_no_position(void)
 {
@@ -111,7 +112,7 @@ START_TEST(a_balancer_is_recognised_by_a_monitor)
 	logins = *taken;
 	assert_served();
 	assert_no_position();
-	/* Further logins find both roles, which is no news. */
+	/* Further logins find both roles, which is no change. */
 	CLUSTER_WAIT(*taken > logins + 8);
 	ck_assert_uint_eq(cluster_look("a").epoch, epoch);
 	ck_assert_str_eq(cluster_state("a"), "up");
@@ -123,7 +124,7 @@ START_TEST(a_balancer_is_recognised_by_a_monitor)
 }
 END_TEST
 
-/* Without a monitor the logins of a worker tell. */
+/* Without a monitor, a worker's logins find both roles. */
 START_TEST(a_balancer_is_recognised_by_a_worker)
 {
 	uint32_t	epoch;

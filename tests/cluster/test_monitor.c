@@ -1,8 +1,8 @@
 /*
- * test_monitor.c - what the monitor measures and does, and what is done while
- * there is none.
+ * test_monitor.c - what the monitor measures and does, and what workers do
+ * while there is none.
  *
- * The last test promotes b: after it there is no way back.
+ * The last test promotes b: no test can follow it.
  */
 #include "cluster.h"
 #include "load.h"
@@ -75,7 +75,8 @@ START_TEST(the_monitor_measures_every_endpoint)
 }
 END_TEST
 
-/* Killed and reaped; or stopped, and still in its slot. */
+/* The monitor was killed and reaped, or was stopped and is still in its
+ * slot. */
 START_TEST(without_a_monitor_the_workers_probe)
 {
 	struct mews_view_fleet	fleet;
@@ -102,7 +103,7 @@ START_TEST(without_a_monitor_the_workers_probe)
 }
 END_TEST
 
-/* The monitor's steady look comes only once a minute. */
+/* The monitor's steady probe comes only once a minute. */
 START_TEST(the_monitor_probes_a_suspect_at_once)
 {
 	pid_t	pid;
@@ -128,8 +129,8 @@ START_TEST(the_monitor_probes_a_suspect_at_once)
 }
 END_TEST
 
-/* A postmaster that stands still accepts, but does not answer; the sessions
- * that there are do. */
+/* A postmaster that stands still accepts connections but does not answer; open
+ * sessions do. */
 START_TEST(a_server_that_rejects_logins_is_suspect_and_used)
 {
 	pid_t	pid = open_watched();
@@ -195,7 +196,7 @@ START_TEST(a_drained_endpoint_gets_no_work_and_loses_no_query)
 }
 END_TEST
 
-/* Once there are no connections of a drained one: an idle worker. */
+/* An idle worker, too, closes its connections to a drained server. */
 START_TEST(an_idle_worker_leaves_a_drained_endpoint_too)
 {
 	pid_t	pid = open_watched();
@@ -212,7 +213,7 @@ START_TEST(an_idle_worker_leaves_a_drained_endpoint_too)
 }
 END_TEST
 
-/* A login that was on its way, too. */
+/* A login that was on its way is closed as well. */
 START_TEST(a_drained_endpoint_keeps_no_late_login)
 {
 	pid_t	pid;
@@ -236,7 +237,7 @@ START_TEST(a_drained_endpoint_keeps_no_late_login)
 }
 END_TEST
 
-/* b replays no more, while a writes: until its lag is beyond all limits. */
+/* b replays nothing, while a writes, until b's lag is beyond all limits. */
 static void
 make_b_lag(void)
 {
@@ -268,7 +269,7 @@ START_TEST(a_standby_behind_the_limit_is_skipped_and_not_down)
 	/* Reads that were in flight are answered. */
 	ck_assert_int_le(load->on[1], before + LOAD_WIDTH);
 	ck_assert(cluster_is("b", "up"));
-	/* A group without a limit takes it. */
+	/* A group without a limit uses the late standby. */
 	CLUSTER_WAIT(strcmp(cluster_run(cluster_group("read"),
 	    "select 1").endpoint, "b") == 0);
 	ck_assert_int_le(load->on[1], before + LOAD_WIDTH);
@@ -301,7 +302,8 @@ count_sleepers(int seconds)
 	return cluster_ask_int("a", sql);
 }
 
-/* Two workers sleep on the same server; only the dead one's is ended. */
+/* Two workers' queries sleep on the same server; only the dead one's is
+ * ended. */
 START_TEST(statements_of_a_dead_worker_are_ended)
 {
 	struct asked	mine;
@@ -358,7 +360,7 @@ START_TEST(a_name_that_cannot_be_resolved_blocks_no_other_server)
 }
 END_TEST
 
-/* Does `mews status` say @text? */
+/* Does `mews status` print @text? */
 static bool
 is_shown(const char *text)
 {
@@ -372,7 +374,7 @@ is_shown(const char *text)
 	ck_assert_ptr_nonnull(out = popen(command, "r"));
 	while (fgets(line, sizeof(line), out) != NULL)
 		found = found || strstr(line, text) != NULL;
-	/* Not 0: that there is no master is told as well. */
+	/* The exit status is not 0, as there is no master. */
 	ck_assert_int_ne(pclose(out), -1);
 	return found;
 }
@@ -384,7 +386,7 @@ START_TEST(of_two_primaries_the_newer_one_gets_the_writes)
 	int	before;
 
 	cluster_prepare(groups, CLUSTER_COUNT(groups));
-	/* As the file is named. */
+	/* The instance is named like the file. */
 	snprintf(instance, sizeof(instance), "%ld", (long)getpid());
 	cluster.config.instance = instance;
 	cluster_create();

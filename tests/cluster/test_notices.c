@@ -1,6 +1,6 @@
 /*
- * test_notices.c - what servers say beside their answers, who hears it; and
- * what a session knows: types of statements, and how to quote.
+ * test_notices.c - notices of servers, and which handler hears them; what a
+ * session knows: types of statements, and how to quote.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -19,7 +19,7 @@ static const struct mews_group_config groups[] = {
 
 struct heard {
 	int calls;
-	bool leased; /* the last one was a lease's */
+	bool leased; /* did the last notice come on a lease? */
 	char endpoint[MEWS_NAME_MAX + 1];
 	char text[80];
 };
@@ -81,7 +81,8 @@ START_TEST(notices_are_heard)
 }
 END_TEST
 
-/* Check a description of "select relname .. where oid > $1 and relname = $2" */
+/* Check a description of "select relname .. where oid > $1 and relname =
+ * $2". */
 static void
 check_description(enum mews_status status, struct mews_result **of)
 {
@@ -158,7 +159,7 @@ START_TEST(a_described_statement_does_not_run)
 }
 END_TEST
 
-/* The text as the server reads what was quoted; NULL: it was refused. */
+/* The text as the server reads what was quoted; NULL: quoting was refused. */
 static const char *
 back(struct mews_lease *lease, const char *text, size_t length)
 {
@@ -191,7 +192,7 @@ START_TEST(texts_are_quoted)
 	ck_assert_str_eq(back(lease, "half", 2), "ha");
 	ck_assert_ptr_null(back(lease, "a\0b", 3));
 	ck_assert_ptr_null(back(lease, NULL, 0));
-	/* Not whole, in UTF-8. */
+	/* An incomplete character of UTF-8 is refused. */
 	cluster_on_lease(lease, "set client_encoding = 'UTF8'");
 	ck_assert_ptr_null(back(lease, "\xc3", 1));
 	mews_lease_end(&lease);

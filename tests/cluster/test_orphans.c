@@ -1,8 +1,9 @@
 /*
- * test_orphans.c - which backends of a dead worker's are ended: its own.
+ * test_orphans.c - of a dead worker's recorded backends, only its own are
+ * ended.
  *
- * The strangers are recorded in the worker's slot as if they were: their pid
- * may well be that of a backend that was.
+ * Sessions of strangers are recorded in the worker's slot, as the pid of a
+ * backend that was the worker's may be a stranger's now.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -19,20 +20,20 @@
 static const struct mews_group_config group = { .name = "g",
 	.role = MEWS_GROUP_PRIMARY };
 
-/* Somebody's session on a, as it is, and as it was recorded. */
+/* A session on a, as it is, and as it was recorded. */
 static const struct {
 	const char *application;
-	const char *sql; /* under way */
-	uint32_t age_ms; /* recorded as so much older than it is */
+	const char *sql; /* the query that runs */
+	uint32_t age_ms; /* by how much too old it is recorded */
 	bool ended;
 } strangers[] = {
 	{ "mews:cluster", "select pg_sleep(60)", 0, true },
 	{ "psql", "select pg_sleep(60)", 0, false },
 	{ "mews:other", "select pg_sleep(60)", 0, false },
 	{ "mews:cluster", "select pg_sleep(60)", 10000, false },
-	/* The session waits for its client, who may well be alive. */
+	/* An idle session waits for its client, who may be alive. */
 	{ "mews:cluster", "", 0, false },
-	/* Strangers are looked at in this order: this one ends last. */
+	/* Sessions are looked at in this order: the last one is ended last. */
 	{ "mews:cluster", "select pg_sleep(60)", 0, true },
 };
 
@@ -40,7 +41,7 @@ static const struct {
 
 static PGconn *sessions[STRANGERS];
 
-/* Open it, and put it down as the worker's. */
+/* Open the session, and record it as the worker's. */
 static void
 open_session(int i, struct segment_slot *slot)
 {
@@ -116,13 +117,13 @@ START_TEST(sessions_not_of_the_dead_worker_are_left_alone)
 }
 END_TEST
 
-#define OPENED (SEGMENT_BACKENDS + 10) /* more often than there are places */
+#define OPENED (SEGMENT_BACKENDS + 10) /* more sessions than there are places */
 
-/* How many sessions sleep for so many seconds, which tells the tests apart. */
+/* How many sessions sleep for so many seconds; each test has its own number. */
 #define AT_WORK(seconds) "select count(*) from pg_stat_activity where query " \
 	"like 'select pg_sleep(" #seconds ")%' and state = 'active'"
 
-/* The sessions that this process has put down as its own. */
+/* How many sessions this process has recorded as its own. */
 static int
 recorded(void)
 {
@@ -168,7 +169,7 @@ START_TEST(a_session_without_a_place_is_ended_as_well)
 	cluster_prepare(&group, 1);
 	cluster_create();
 	cluster_join();
-	/* Processes of old sessions, as many as the slot has places for. */
+	/* The pids of old sessions, as many as the slot has places for. */
 	for (uint32_t i = 0; i < SEGMENT_BACKENDS; i++)
 		ck_assert_int_eq(orphan_record(cluster.fleet->slot, 1, i + 1,
 		    0), (int)i);

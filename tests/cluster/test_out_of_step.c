@@ -16,7 +16,7 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = 300, .acquire_timeout = 1000 },
 };
 
-/* See fake.h; 12nC is as it should be. */
+/* Scripts as in fake.h; "12nC" is a correct answer. */
 static const char *const scripts[] = {
 	"Z", "ZZ", "Z12nC", "12nCZ", "12nCC", "12nCZZC", "C", "", "12n",
 	"12nTDC", "12TD", "12TDDCDC", "12DC", "D", "12TTC", "I", "12nI",
@@ -43,9 +43,9 @@ made(const char *script)
 	cluster_join();
 }
 
-#define AROUND 3 /* queries, before and behind */
+#define AROUND 3 /* queries before, and as many behind */
 
-/* Beside others, in the pool. */
+/* The victim is a pooled query among others. */
 static void
 among_others(const char *group)
 {
@@ -62,7 +62,7 @@ among_others(const char *group)
 		ck_assert_int_eq(asked[i].calls, 1);
 }
 
-/* A lease, where there is one to be had. */
+/* A lease; NULL where there is none. */
 static struct mews_lease *
 lease_of(const char *group)
 {

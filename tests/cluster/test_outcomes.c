@@ -1,7 +1,7 @@
 /*
- * test_outcomes.c - what a status says of what was done, where that is not
- * plain: transactions, what commits on its way, positions, and what was given
- * up.
+ * test_outcomes.c - what a status says of what was done, in the less simple
+ * cases: transactions, statements that commit on their way, positions, and
+ * queries that were given up.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -55,10 +55,11 @@ assert_status(const struct asked *asked, enum mews_status status)
 	ck_assert_int_eq(asked->calls, 1);
 }
 
-/* Queries on a lease behind SLEEP, and how each ends with the session. */
+/* Queries on a lease behind SLEEP, and how each ends when the session is
+ * lost. */
 static const struct {
 	const char *group;
-	const char *sent[3]; /* SQL; "C" and "R": commit, roll back */
+	const char *sent[3]; /* SQL; "C" and "R": commit and roll back */
 	enum mews_status ends[3];
 } lost[] = {
 	{ "begun", { SLEEP }, { MEWS_UNDONE } },
@@ -115,9 +116,9 @@ END_TEST
 
 static const struct {
 	const char *sql;
-	enum mews_status pooled, begun; /* and inside of a transaction */
+	enum mews_status pooled, begun; /* alone, and inside of a transaction */
 	const char *state, *begun_state;
-	int rows; /* that stay, of the pooled */
+	int rows; /* how many rows the query alone leaves */
 } errors[] = {
 	{ "call half()", MEWS_PARTLY, MEWS_SQL, "22012", "2D000", 1 },
 	{ "do $$ begin insert into truth values (1); commit; "
@@ -157,8 +158,8 @@ START_TEST(an_error_says_whether_something_may_have_stayed)
 }
 END_TEST
 
-/* Send @sql behind a BEGIN as SQL, @around before and behind it, if that is not
- * NULL, and wait for nothing in between; the end of @sql. */
+/* Send @sql behind a BEGIN as SQL, with @around before and behind it unless
+ * that is NULL, without waiting in between; returns the end of @sql. */
 static struct asked
 ask_behind_begin(const char *around, const char *sql)
 {
@@ -180,7 +181,8 @@ ask_behind_begin(const char *around, const char *sql)
 	return asked[2];
 }
 
-/* As above, where the library learns of the transaction by the answers only. */
+/* The host begins the transaction as SQL, so the library learns of it from the
+ * answers only. */
 START_TEST(an_error_behind_a_begin_as_sql_left_nothing)
 {
 	struct asked	asked;
@@ -238,7 +240,7 @@ END_TEST
 
 #define AGAIN 50
 
-/* A query that is CANCELED begins the next one, and cancels that. */
+/* The callback of a CANCELED query sends the next one, and cancels it. */
 static void
 begin_again(void *arg, const struct mews_result *result)
 {
@@ -278,7 +280,8 @@ assert_line(const char *text, const char *part)
 	    strcspn(text, "\n\r\t") == strlen(text), "%s", text);
 }
 
-/* Texts of a server, a group and an error, from every call. */
+/* Texts of a server, a group and an error, each with line breaks, from every
+ * call. */
 START_TEST(a_message_is_one_line)
 {
 	static const char	raise[] = "do $$ begin raise exception "
@@ -307,7 +310,7 @@ START_TEST(a_message_is_one_line)
 }
 END_TEST
 
-/* "may I send it again?" */
+/* May the query be sent again? */
 static const struct {
 	enum mews_status status;
 	bool unsent, undone;

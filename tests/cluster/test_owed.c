@@ -10,7 +10,7 @@
 static const struct mews_group_config group = { .name = "g",
 	.role = MEWS_GROUP_PRIMARY, .connection_count = 1 };
 
-/* Do what must never happen: take off the ring what is not answered. */
+/* Take an entry off the ring that is not answered, which must never happen. */
 static void
 swallow(void *arg, const struct mews_result *result)
 {
@@ -48,7 +48,7 @@ START_TEST(a_query_that_nobody_answers_is_lost)
 	ck_assert(swallowed);
 	ck_assert_int_eq(asked.status, MEWS_LOST);
 	mews_lease_end(&lease);
-	/* The answer that was left is given to nobody. */
+	/* The answer that is left over is given to no query. */
 	ck_assert_str_eq(cluster_value(cluster_group("g"), "select 3"), "3");
 }
 END_TEST

@@ -1,5 +1,6 @@
 /*
- * test_positions.c - read your writes, and reads that are asked twice.
+ * test_positions.c - reads that must see earlier writes, and reads that are
+ * asked twice.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 #define PROBE_MS 500
-#define LATE_MS	 5000 /* no verdict comes before */
+#define LATE_MS	 5000 /* before this, there is no verdict */
 
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY },
@@ -75,7 +76,7 @@ pause_replay(const char *server)
 	    "select pg_get_wal_replay_pause_state()"), "paused") == 0);
 }
 
-/* Write, and take the position. */
+/* Write a row; the position of that write. */
 static uint64_t
 write_one(void)
 {
@@ -190,7 +191,7 @@ START_TEST(while_standbys_lag_groups_of_standbys_wait)
 	for (until = cluster_now() + 300; cluster_now() < until;)
 		cluster_turn();
 	ck_assert_int_eq(asked.calls, 0);
-	/* One without a position passes it. */
+	/* A read without a position overtakes. */
 	ck_assert_int_eq(cluster_run(cluster_group("standby"),
 	    "select 1").status, MEWS_OK);
 	ck_assert_int_eq(asked.calls, 0);
@@ -220,7 +221,7 @@ START_TEST(a_wait_in_vain_for_a_position_ends_in_time)
 }
 END_TEST
 
-/* Reads that follow each other, eight at a time. */
+/* A load of reads, eight at a time. */
 
 #define READERS 8
 #define READS	20000
@@ -265,7 +266,7 @@ read_next(void)
 	reads.sent++;
 }
 
-/* Are the reads before number @end answered? */
+/* Are all reads before number @end answered? */
 static bool
 are_answered(int end)
 {
@@ -274,7 +275,7 @@ are_answered(int end)
 	return end == 0;
 }
 
-/* Reads of @group, during which b freezes; how many were sent by then. */
+/* Send reads of @group, and freeze b meanwhile; how many were sent by then. */
 static int
 freeze_b_below(const char *group)
 {
@@ -286,7 +287,7 @@ freeze_b_below(const char *group)
 	return reads.sent;
 }
 
-/* b serves again; its late answers are nobody's. */
+/* Let b serve again; its late answers belong to no query. */
 static void
 thaw_b(void)
 {
@@ -302,7 +303,7 @@ thaw_b(void)
 		ck_assert_int_eq(reads.calls[i], 1);
 }
 
-/* Nothing was decided on the frozen server, or sent again. */
+/* There was no verdict on the frozen server, and no query was resent. */
 static void
 assert_no_verdict(void)
 {
@@ -311,8 +312,8 @@ assert_no_verdict(void)
 	ck_assert_uint_eq(cluster_stats(reads.group).resent, 0);
 }
 
-/* A read that waits for the frozen server is answered after the verdict on it,
- * at the earliest: one that is answered before did not wait. */
+/* A read that waits for the frozen server is answered at the earliest after the
+ * verdict on it; a read that is answered before did not wait. */
 START_TEST(a_hedged_read_does_not_wait_for_a_frozen_server)
 {
 	int	frozen = freeze_b_below(_i == 0 ? "hedged" : "auto");
@@ -324,7 +325,8 @@ START_TEST(a_hedged_read_does_not_wait_for_a_frozen_server)
 }
 END_TEST
 
-/* A twin is paid for as what is sent again: what hangs is lost. */
+/* The twin of a read is paid for from the retry budget; without, a read that
+ * hangs is lost. */
 START_TEST(without_a_budget_no_read_is_hedged)
 {
 	freeze_b_below("unhedged");
@@ -334,7 +336,8 @@ START_TEST(without_a_budget_no_read_is_hedged)
 }
 END_TEST
 
-/* The slow one answers, but later than the twin: both come, one counts. */
+/* The slower server answers later than the twin: both answers come, one
+ * counts. */
 START_TEST(the_later_of_two_answers_does_no_harm)
 {
 	static struct asked	asked[50];

@@ -64,7 +64,7 @@ known(void)
 	return atoi(asked.value);
 }
 
-/* Removed by the host. */
+/* --- statements that the host removed --- */
 
 static const char *const removals[] = {
 	"deallocate all", "discard all", "deallocate mews_0",
@@ -85,7 +85,7 @@ START_TEST(a_statement_that_was_removed_works)
 	    MEWS_OK);
 	ck_assert_str_eq(run_on(lease, NULL).value, "here");
 	ck_assert_str_eq(run_on(lease, NULL).value, "here");
-	/* In one flight, too. */
+	/* The removal and the next run are in flight together. */
 	if (strstr(removals[_i], "mews_0") == NULL) {
 		ck_assert_int_eq(mews_lease_query(lease, &removal,
 		    cluster_note, &asked, NULL), MEWS_OK);
@@ -129,7 +129,7 @@ START_TEST(a_failed_transaction_leaves_no_statement_behind)
 }
 END_TEST
 
-/* Other types than it was prepared for. */
+/* --- statements whose types changed --- */
 
 static const struct {
 	const char *sql, *before, *change, *after;
@@ -167,7 +167,8 @@ START_TEST(a_statement_follows_a_change_of_its_columns_types)
 	cluster_ask("a", "delete from typed where x::text = 'two'");
 	ck_assert_str_eq(run_on(NULL, changed[_i].after).message, "");
 	cluster_ask("a", "delete from typed where x::text = 'two'");
-	/* By its name again, and the old one is gone. */
+	/* The statement is prepared under its name again, and the old one is
+	 * gone. */
 	ck_assert_int_eq(known(), 1);
 	lease = cluster_lease(cluster_group("write"));
 	ck_assert_str_eq(run_on(lease, changed[_i].after).message, "");
@@ -240,7 +241,7 @@ START_TEST(a_parameter_that_cannot_be_read_is_not_resent_for_ever)
 }
 END_TEST
 
-/* A commit inside of a statement that fails after it. */
+/* A statement commits inside, and fails after that. */
 
 static const struct {
 	const char *sql, *value, *state;
@@ -304,7 +305,7 @@ START_TEST(a_removal_that_was_not_seen_is_mended)
 }
 END_TEST
 
-/* In a transaction that failed. */
+/* --- in a transaction that failed --- */
 
 START_TEST(nothing_is_sent_into_a_failed_transaction)
 {
@@ -333,7 +334,7 @@ START_TEST(nothing_is_sent_into_a_failed_transaction)
 }
 END_TEST
 
-/* Statements behind one whose preparing is unanswered. */
+/* The statement is sent again before its preparing is answered. */
 
 static void
 send_on(struct mews_lease *lease, struct asked *asked)
@@ -411,7 +412,7 @@ START_TEST(a_statement_prepared_in_flight_is_used)
 }
 END_TEST
 
-/* Registered twice, and dropped. */
+/* --- registered twice, and dropped --- */
 
 static struct asked
 run_statement(const struct mews_statement *of, const char *group)
@@ -434,7 +435,7 @@ START_TEST(the_same_sql_is_prepared_once)
 	ck_assert_str_eq(run_statement(statement, "write").value, "here");
 	ck_assert_str_eq(run_statement(again, "write").value, "here");
 	ck_assert_int_eq(known(), 1);
-	/* With other types it is another one. */
+	/* With other types, an equal text is another statement. */
 	ck_assert_int_eq(mews_statement_register(&again, cluster.pool, NULL,
 	    "select $1", 0, NULL), MEWS_OK);
 	ck_assert_int_eq(mews_statement_register_typed(&typed, cluster.pool,
@@ -460,7 +461,7 @@ START_TEST(dropped_statements_are_forgotten_by_servers)
 	mews_statement_drop(&again);
 	mews_statement_drop(&again);
 	CLUSTER_WAIT(known() == 0);
-	/* A spare number is used again, under another name. */
+	/* A free number is used again, under another name. */
 	for (int i = 0; i < 3; i++) {
 		register_sql("select 'there'");
 		ck_assert_str_eq(run_statement(statement, "write").value,

@@ -1,5 +1,6 @@
 /*
- * test_queries.c - every answer reaches its asker, once, and is true.
+ * test_queries.c - every answer reaches the query that asked, once, and is
+ * right.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -39,7 +40,7 @@ registered(const char *sql, unsigned flags)
 	return statement;
 }
 
-/* Ten thousand of all kinds. */
+/* --- ten thousand queries of all kinds --- */
 
 #define MANY 10000
 
@@ -50,7 +51,7 @@ enum kind {
 	KIND_UNKNOWN,  /* fails when it is parsed */
 	KIND_CAST,     /* fails when its parameter is bound */
 	KIND_INSERT,
-	KIND_DUPLICATE, /* fails, and must not touch its neighbours */
+	KIND_DUPLICATE, /* fails, and must not harm its neighbours */
 	KINDS
 };
 
@@ -62,7 +63,7 @@ struct question {
 
 static int answered;
 
-/* The answer to each holds the number of the question. */
+/* Each answer holds the number of its question. */
 static void
 check_answer(void *arg, const struct mews_result *result)
 {
@@ -159,7 +160,7 @@ START_TEST(each_of_ten_thousand_answers_reaches_its_asker)
 }
 END_TEST
 
-/* Parameters. */
+/* --- parameters --- */
 
 static struct mews_param
 long_text(void)
@@ -314,7 +315,7 @@ START_TEST(a_result_may_have_no_rows_many_rows_and_much_in_one)
 }
 END_TEST
 
-/* Prepared statements. */
+/* --- prepared statements --- */
 
 START_TEST(a_statement_is_prepared_once_on_a_connection)
 {
@@ -380,7 +381,7 @@ START_TEST(a_statement_that_cannot_be_prepared_works_once_it_can)
 }
 END_TEST
 
-/* 50 of @args in one flight: each is well and says @value. */
+/* Send 50 queries of @args in one flight: each ends well with @value. */
 static void
 flight_is_well(const struct mews_query_args *args, const char *value)
 {
@@ -431,7 +432,7 @@ START_TEST(a_statement_survives_that_somebody_deallocates_it)
 }
 END_TEST
 
-/* Writes. */
+/* --- writes --- */
 
 START_TEST(a_write_is_well_only_once_it_is_committed)
 {
@@ -486,7 +487,7 @@ START_TEST(a_reader_group_cannot_write)
 }
 END_TEST
 
-/* Refusals. */
+/* --- refusals --- */
 
 static const char *const session_sql[] = {
 	"BEGIN", "start transaction", " /* x /* y */ */ begin", "-- x\ncommit",

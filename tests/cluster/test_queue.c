@@ -1,5 +1,6 @@
 /*
- * test_queue.c - an honest load waits; what would take too much is refused.
+ * test_queue.c - an ordinary load waits; queries that would take too much
+ * memory are refused.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -28,7 +29,7 @@ count(void *arg, const struct mews_result *result)
 	well += mews_result_status(result) == MEWS_OK;
 }
 
-/* 256 clients that ask 20 questions each are a quarter of this. */
+/* 256 clients with 20 queries each are a quarter of this. */
 START_TEST(twenty_thousand_queries_may_wait)
 {
 	const struct mews_query_args args = { .sql = "select 1" };
@@ -44,7 +45,7 @@ START_TEST(twenty_thousand_queries_may_wait)
 }
 END_TEST
 
-/* How many queries with @size bytes of parameter are accepted, until one is
+/* How many queries with @size bytes of parameter are accepted before one is
  * refused; 100 at most. */
 static int
 fill(const char *group, int32_t size)
@@ -78,20 +79,20 @@ START_TEST(waiting_queries_take_no_more_than_queue_memory)
 	cluster.config.queue_memory = 1024 * 1024;
 	cluster_create();
 	cluster_join();
-	/* No connection is open yet: all of them wait. */
+	/* No connection is open yet, so all of them wait. */
 	for (int round = 0; round < 3; round++) {
 		ended = well = 0;
 		if (round > 0)
 			cluster_send_sql(&busy, cluster_group("write"),
 			    "select pg_sleep(0.1)");
 		ck_assert_int_eq(fill("write", LARGE), 10);
-		/* The limit is the worker's, not the group's. */
+		/* The limit is for the whole worker, not for each group. */
 		if (round == 0)
 			ck_assert_int_eq(fill("read", LARGE), 0);
 		CLUSTER_WAIT(ended == 10);
 		ck_assert_int_eq(well, 10);
 	}
-	/* One that is larger than all of it may wait alone. */
+	/* A query that is larger than the whole limit may wait alone. */
 	cluster_value(cluster_group("write"), "select 1");
 	cluster_send_sql(&busy, cluster_group("write"),
 	    "select pg_sleep(0.1)");

@@ -1,8 +1,8 @@
 /*
- * test_resends.c - what is sent again does not spread the damage.
+ * test_resends.c - resent queries do not spread the damage.
  *
- * A read may be the reason why its server crashed. Sent again and again it
- * would walk through all servers, the primary included.
+ * A read may be the reason why its server crashed. A read that is sent again
+ * and again would crash all servers, the primary included.
  */
 #include "cluster.h"
 #include "load.h"
@@ -20,7 +20,7 @@
 static const char *const names[] = { "a", "b", "c" };
 static const char *const conninfos[] = { "MEWS_A", "MEWS_B", "MEWS_C" };
 
-/* On a busy machine it takes seconds to find and to end what runs. */
+/* On a busy machine it takes seconds to find and to end a running query. */
 #define PATIENT .stall_after = 60000, .query_timeout = 60000
 
 static const struct mews_group_config groups[] = {
@@ -34,8 +34,9 @@ static const struct mews_group_config groups[] = {
 	  PATIENT, .hedge_after = 20, .retry_budget = 100 },
 };
 
-/* NULL: the server takes nobody in just now. One that crashes in the middle of
- * a login may say so only after authentication_timeout. */
+/* A session on @server; NULL: the server accepts no login just now. A server
+ * that crashes in the middle of a login may say so only after
+ * authentication_timeout. */
 static PGconn *
 visit(int server)
 {
@@ -86,7 +87,7 @@ runs_on(int server, const char *text)
 	return pid;
 }
 
-/* Which server runs it: 0, 1, 2; -1: none does. */
+/* The server that runs @text: 0, 1, 2; -1: none does. */
 static int
 running(const char *text, pid_t *pid)
 {
@@ -147,7 +148,8 @@ START_TEST(a_read_whose_backend_dies_wherever_it_runs_spares_the_primary)
 		cluster_turn();
 		on = running("pg_sleep(77)", &pid);
 	}
-	/* One run, where a starved machine took the second server for dead. */
+	/* One run only, if a starved machine took the second server for
+	 * dead. */
 	ck_assert_msg(runs == 1 || runs == 2, "%d runs: %s", runs,
 	    asked.message);
 	ck_assert_int_eq(hurt[0], 0);
@@ -163,7 +165,7 @@ START_TEST(a_read_whose_backend_dies_wherever_it_runs_spares_the_primary)
 }
 END_TEST
 
-/* A hedge is a second run, too. */
+/* A hedge is a second run as well. */
 START_TEST(a_hedged_read_runs_twice_at_most)
 {
 	static const char read[] = "select 1 from pg_sleep(77)";
@@ -196,7 +198,7 @@ START_TEST(a_hedged_read_runs_twice_at_most)
 }
 END_TEST
 
-/* Each ends its own session wherever it runs: twice, then it is LOST. */
+/* The read ends its own session wherever it runs: after two runs it is LOST. */
 static const char death[] = "select pg_terminate_backend(pg_backend_pid())";
 
 START_TEST(a_read_that_ends_its_session_loses_itself_only)
@@ -217,7 +219,7 @@ START_TEST(a_read_that_ends_its_session_loses_itself_only)
 }
 END_TEST
 
-/* Five of these in front: the others lose their session five times. */
+/* Five such reads are in front: the others lose their session five times. */
 START_TEST(a_read_of_a_later_segment_is_no_suspect)
 {
 	struct asked	asked[15];
@@ -279,8 +281,8 @@ thaw(void)
 	cluster_close();
 }
 
-/* Send a read and freeze its backend while it runs: the server lives, that
- * connection is deaf. */
+/* Send a read and freeze its backend while it runs: the server is well, but
+ * this connection does not answer. */
 static void
 send_to_the_deaf(struct asked *asked, struct mews_group *group)
 {
@@ -293,7 +295,8 @@ send_to_the_deaf(struct asked *asked, struct mews_group *group)
 		    asked->calls == 1);
 		if (on != -1) {
 			ck_assert_int_eq(kill(frozen = pid, SIGSTOP), 0);
-			/* Not if it had its answer before. */
+			/* A read that was answered before it froze is tried
+			 * again. */
 			if (runs_on(on, "pg_sleep(2)") == pid &&
 			    asked->calls == 0)
 				return;
@@ -303,7 +306,7 @@ send_to_the_deaf(struct asked *asked, struct mews_group *group)
 	}
 }
 
-/* Are all answered that were sent before number @id? */
+/* Are all queries answered that were sent before number @id? */
 static bool
 are_answered(const struct load *load, int id)
 {
@@ -314,8 +317,8 @@ are_answered(const struct load *load, int id)
 	return true;
 }
 
-/* A connection that lost an answer, or a piece of one, is silent; its server
- * is well, and others are answered, or have nothing to say. */
+/* A connection that lost an answer, or a part of one, is silent; its server is
+ * well, and other connections are answered, or have nothing to say. */
 START_TEST(no_read_waits_for_a_connection_that_does_not_answer)
 {
 	static const struct mews_group_config group = { .name = "deaf",
@@ -348,8 +351,8 @@ START_TEST(no_read_waits_for_a_connection_that_does_not_answer)
 }
 END_TEST
 
-/* A read and its twin may both be unheard; query_timeout bounds their wait,
- * and the connections are lost with it. */
+/* A read and its twin may both get no answer; query_timeout bounds their wait,
+ * and their connections are lost with it. */
 START_TEST(two_silent_connections_of_three_hold_no_query_for_ever)
 {
 	static const struct mews_group_config group = { .name = "deaf",
@@ -375,7 +378,8 @@ START_TEST(two_silent_connections_of_three_hold_no_query_for_ever)
 	ck_assert(frozen > 0 && frozen_too > 0 && frozen != frozen_too);
 	ck_assert_int_eq(kill(frozen, SIGSTOP), 0);
 	ck_assert_int_eq(kill(frozen_too, SIGSTOP), 0);
-	/* One after the other, so that each connection has its turn. */
+	/* Reads come one after the other, so that each connection is used in
+	 * turn. */
 	for (int i = 0; i < (int)CLUSTER_COUNT(asked); i++) {
 		cluster_send_sql(&asked[i], cluster_group("deaf"), "select 7");
 		for (int k = 0; k < 5; k++)
@@ -389,7 +393,7 @@ START_TEST(two_silent_connections_of_three_hold_no_query_for_ever)
 		well += asked[i].status == MEWS_OK;
 	}
 	ck_assert_int_gt(well, 0);
-	/* Both are replaced. */
+	/* Both connections are replaced. */
 	CLUSTER_WAIT(cluster_stats("deaf").connections == 3);
 	for (int i = 0; i < 10; i++)
 		CLUSTER_WAIT(cluster_run(cluster_group("deaf"), "select 7")

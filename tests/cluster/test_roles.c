@@ -1,7 +1,7 @@
 /*
- * test_roles.c - who writes goes to the primary, wherever that is.
+ * test_roles.c - writes go to the primary, wherever that is.
  *
- * The last tests promote b, then a: after them c is nobody's standby.
+ * The last tests promote b, then a: after them, c is no server's standby.
  */
 #include "cluster.h"
 #include "load.h"
@@ -16,7 +16,7 @@ static const struct mews_group_config groups[] = {
 	  .acquire_timeout = 500 },
 	{ .name = "standby", .role = MEWS_GROUP_STANDBY,
 	  .acquire_timeout = 500 },
-	/* On a busy machine a standby may look slow, and suspect. */
+	/* Stalls are put off, as a standby may look slow on a busy machine. */
 	{ .name = "prefer", .role = MEWS_GROUP_PREFER_STANDBY,
 	  .stall_after = 60000 },
 };
@@ -79,8 +79,8 @@ START_TEST(each_role_is_served_by_servers_of_that_role)
 }
 END_TEST
 
-/* Were the last hundred answers b's? A busy machine may make it suspect, for
- * a moment, and then the primary helps. */
+/* Did b give the last hundred answers? A busy machine may suspect b for a
+ * moment, and then the primary serves some. */
 static bool
 serves_alone(void)
 {
@@ -144,7 +144,7 @@ START_TEST(a_primary_that_turns_read_only_gets_no_writes)
 	load->on[0] = 0;
 	CLUSTER_WAIT(load->on[0] > 10);
 	load_stop(load);
-	/* No write was told that the server was the wrong one. */
+	/* No write was refused as sent to a standby. */
 	ck_assert_msg(load->count[MEWS_SQL] == 0 &&
 	    load->count[MEWS_LOST] == 0, "%s", load->message);
 	ck_assert_str_eq(cluster_role("a"), "primary");
@@ -170,7 +170,7 @@ START_TEST(writes_go_to_the_one_that_was_promoted)
 	CLUSTER_WAIT(load->on[1] > 100);
 	ck_assert(is("b", "up", "primary"));
 	ck_assert_str_eq(cluster_state("a"), "down");
-	/* Reads that b served as a standby go to c now. */
+	/* Reads that b served as a standby go to c. */
 	on_b = reads->on[1];
 	reads->on[2] = 0;
 	CLUSTER_WAIT(reads->on[2] > 100);
@@ -195,7 +195,7 @@ START_TEST(writes_go_to_the_one_that_was_promoted)
 }
 END_TEST
 
-/* No session is open on a standby, so none can tell. */
+/* No session is open on a standby, so no answer shows the promotion. */
 START_TEST(a_promotion_is_found_by_a_pool_that_only_writes)
 {
 	cluster_open(&groups[1], 1);
@@ -211,8 +211,8 @@ START_TEST(a_promotion_is_found_by_a_pool_that_only_writes)
 }
 END_TEST
 
-/* While writes wait the standbys are asked more often than once in interval,
- * which is longer than the test's patience. Leaves b the primary. */
+/* While writes wait, the standbys are probed more often than once in interval,
+ * which is longer than the test waits. The test leaves b the primary. */
 START_TEST(a_promotion_is_found_before_the_next_steady_look)
 {
 	struct asked	asked;

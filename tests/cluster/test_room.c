@@ -1,6 +1,6 @@
 /*
- * test_room.c - at its limit a group has one connection for another, but lets
- * the old one go only when the new one is logged in.
+ * test_room.c - at its limit, a group closes a connection to make room for one
+ * to another server, but only when the new one is logged in.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -22,7 +22,7 @@ resume_all(void)
 	cluster_ask("c", "select pg_wal_replay_resume()");
 }
 
-/* The primary alone is entered as guest. */
+/* Only the primary is open to guest. */
 static void
 begin(void)
 {
@@ -59,7 +59,7 @@ pause_replay(const char *server)
 	    "select pg_get_wal_replay_pause_state()"), "paused") == 0);
 }
 
-/* Only the primary has what the read waits for, and lets nobody in. */
+/* Only the primary has what the read waits for, and it accepts no login. */
 START_TEST(a_login_that_fails_costs_no_session)
 {
 	struct mews_query_args	args = { .sql = "select 7" };

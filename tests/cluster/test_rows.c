@@ -15,7 +15,7 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = 400 },
 };
 
-/* Memory that a sanitizer keeps after a free is not ours. */
+/* Have sanitizers keep no freed memory, as tests measure how much is used. */
 const char *__asan_default_options(void);
 const char *
 __asan_default_options(void)
@@ -29,16 +29,16 @@ open_pool(void)
 	cluster_open(groups, CLUSTER_COUNT(groups));
 }
 
-/* A stream, as its callbacks see it. */
+/* A stream, and what its callbacks saw. */
 struct stream {
 	long rows;
-	long pause_at, stop_at; /* rows; 0: never */
-	bool ordered;		/* so far rows count from 1 on */
-	bool end_lease;		/* where it would pause */
+	long pause_at, stop_at; /* after so many rows; 0: never */
+	bool ordered;		/* did rows count up from 1 so far? */
+	bool end_lease;		/* end the lease instead of pausing */
 	bool nest;		/* try a blocking call in a callback */
 	struct mews_lease *lease;
 	struct asked end;
-	long rss, most; /* kilobytes */
+	long rss, most; /* in kilobytes */
 };
 
 static long
@@ -59,7 +59,8 @@ on_row(void *arg, const struct mews_result *row)
 	struct stream	*stream = arg;
 	int64_t		 number;
 
-	/* An assertion of check's costs a system call. */
+	/* Count instead of asserting: each assertion of check costs a system
+	 * call. */
 	if (stream->end.calls != 0 || mews_result_status(row) != MEWS_OK ||
 	    PQntuples(mews_result_pg(row)) != 1 ||
 	    mews_result_int64(row, 0, 0, &number) != MEWS_VALUE_OK)
@@ -122,7 +123,7 @@ backend(struct mews_lease *lease)
 	return asked.value;
 }
 
-/* As a lease has it: is the server waiting for us to read? */
+/* Does the backend with this pid wait for its client to read? */
 static bool
 server_waits(const char *pid)
 {
@@ -182,12 +183,12 @@ START_TEST(a_paused_stream_stops_the_server)
 	begin(&stream, "two", ENOUGH);
 	CLUSTER_WAIT(stream.rows == 1000);
 	CLUSTER_WAIT(server_waits(pid));
-	/* Everybody else goes on. */
+	/* Other queries are served meanwhile. */
 	for (int i = 0; i < 100; i++)
 		cluster_value(cluster_group("two"), "select 1");
 	ck_assert(server_waits(pid));
 	ck_assert_int_eq(stream.rows, 1000);
-	/* Other queries in flight on the lease wait, too. */
+	/* Other queries in flight on the lease wait. */
 	ck_assert_int_eq(mews_lease_query(stream.lease,
 	    &(struct mews_query_args) { .sql = "select 7" }, cluster_note,
 	    &other, NULL), MEWS_OK);
@@ -263,7 +264,7 @@ START_TEST(an_error_in_the_middle_ends_a_stream)
 }
 END_TEST
 
-/* A stream's rows were seen, and yet its commit failed. */
+/* The rows of a stream were seen, and yet its commit failed. */
 START_TEST(a_commit_that_fails_ends_a_stream_with_its_error)
 {
 	struct stream	stream = { 0 };
@@ -379,7 +380,7 @@ START_TEST(a_stream_that_cannot_run_has_no_rows)
 }
 END_TEST
 
-/* The lease ends: at a row, while paused, or before anything came. */
+/* The lease ends at a row, while paused, or before anything arrived. */
 START_TEST(a_lease_that_ends_ends_its_streams)
 {
 	struct stream	stream = { .pause_at = 1000, .end_lease = _i == 0 };
@@ -394,7 +395,7 @@ START_TEST(a_lease_that_ends_ends_its_streams)
 	CLUSTER_WAIT(stream.end.calls == 1);
 	ck_assert_int_eq(stream.end.status, MEWS_CANCELED);
 	ck_assert_int_eq(stream.rows, _i < 2 ? 1000 : 0);
-	/* The only connection of the group: there is another one. */
+	/* The group's only connection was ended, and there is another one. */
 	ck_assert_str_ne(cluster_value(cluster_group("write"),
 	    "select pg_backend_pid()"), pid);
 	ck_assert_int_eq(stream.end.calls, 1);
@@ -415,7 +416,7 @@ START_TEST(a_stream_can_be_given_up)
 	    MEWS_OK);
 	CLUSTER_WAIT(stream.end.calls == 1);
 	ck_assert_int_eq(stream.end.status, MEWS_CANCELED);
-	/* The rest is not paused, and the lease is as good as before. */
+	/* The other rows are discarded, and the lease is good again. */
 	ck_assert_str_eq(backend(stream.lease), pid);
 	mews_lease_end(&stream.lease);
 }
@@ -460,8 +461,8 @@ START_TEST(closing_the_pool_ends_a_stream)
 }
 END_TEST
 
-/* Rows that keep coming are no silence, however slow the host is; a pause
- * without an end is a lease forgotten. The server is not blamed for either. */
+/* Rows that keep coming are no stall, however slow the host is; a pause without
+ * an end is a forgotten lease. The server is blamed for neither. */
 START_TEST(a_forgotten_pause_gives_the_connection_back)
 {
 	struct stream	stream = { .pause_at = 1000 };

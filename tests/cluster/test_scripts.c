@@ -1,5 +1,5 @@
 /*
- * test_scripts.c - texts of several statements on a lease.
+ * test_scripts.c - texts of several statements, run on a lease.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -16,7 +16,7 @@ static const struct mews_group_config groups[] = {
 
 static struct mews_lease	*lease;
 
-/* Tags of the statements: "CREATE TABLE;INSERT 0 1;". */
+/* The tags of the statements, like "CREATE TABLE;INSERT 0 1;". */
 static char	tags[400];
 
 static void
@@ -65,7 +65,7 @@ kept(void)
 	return cluster_ask_int("a", "select count(*) from scripted");
 }
 
-/* The lease serves as before. */
+/* The lease still serves. */
 static void
 check_lease(void)
 {

@@ -15,19 +15,20 @@
 #include <sys/mman.h>
 
 #define WORKERS	   4
-#define EACH_MS	   7	/* a read of each worker: some 600/s in all */
-#define MEASURED   3000 /* answers that a share is made of */
+#define EACH_MS	   7	/* each worker sends a read so often: about 600/s
+			   together */
+#define MEASURED   3000 /* answers that a share is computed from */
 #define WITHIN	   15	/* per cent that a share may differ from its part */
-#define SETTLINGS  4	/* measurements, one of which is settled */
+#define SETTLINGS  4	/* measurements, of which one must be settled */
 #define SLOW_START 2000
 #define QUIET	   50	/* logins of the fleet: more, and it never settles */
 
-/* Written by the workers. */
+/* Counters that the workers write. */
 struct counts {
 	_Atomic bool stop;
 	_Atomic int on[3]; /* answers, by endpoint: a, b, c */
 	_Atomic int failed;
-	_Atomic uint64_t opened[WORKERS]; /* connections, ever */
+	_Atomic uint64_t opened[WORKERS]; /* connections opened so far */
 };
 
 static struct counts *counts;
@@ -122,7 +123,7 @@ connections(int endpoint)
 	return cluster_look(name).connections;
 }
 
-/* Do equal servers, of those in use, have equally many, but for one? */
+/* Do the used servers have equally many connections, but for one? */
 static bool
 is_even(const bool used[3])
 {
@@ -141,7 +142,7 @@ is_even(const bool used[3])
 	return least > 0 && most - least <= 1;
 }
 
-/* Each server's part of the next answers. */
+/* Measure each server's share of the next answers. */
 static void
 measure(const char *what, int percent[3])
 {
@@ -179,8 +180,8 @@ has_parts(const int percent[3], const bool used[3])
 	return true;
 }
 
-/* Measure until each has its part, where there are connections @enough for
- * it: a machine that is busy settles late. */
+/* Measure until each server has its share, and has @enough connections for it:
+ * on a busy machine that takes several rounds. */
 static void
 settle(const char *what, const bool used[3], bool enough)
 {
@@ -203,7 +204,7 @@ static const bool without_b[3] = { true, false, true };
 
 static const uint32_t connection_counts[] = { 1, 2, 8 };
 
-/* Enough connections for each server's part of the reads to be exact. */
+/* Wait for enough connections for each server's exact share of the reads. */
 static bool
 is_enough(uint32_t connection_count)
 {
@@ -302,11 +303,11 @@ START_TEST(connections_are_spread_by_the_weights)
 }
 END_TEST
 
-#define BURST	    40 /* reads in one turn */
+#define BURST	    40 /* reads sent in one turn */
 #define CONNECTIONS 4
 
-/* Send @count reads in one turn; the most that one connection has of them, and
- * how many connections have some. */
+/* Send @count reads in one turn; returns the most that one connection has of
+ * them, and in @used how many connections have some. */
 static int
 most_of_a_burst(int count, int *used)
 {
@@ -341,7 +342,7 @@ START_TEST(a_burst_is_spread_over_the_connections)
 	cluster_create();
 	cluster_join();
 	CLUSTER_WAIT(cluster_stats("g").idle == CONNECTIONS);
-	/* No more than there are connections: the fewest. */
+	/* Up to so many reads, the fewest connections are used. */
 	ck_assert_int_eq(most_of_a_burst(CONNECTIONS, &used), CONNECTIONS);
 	ck_assert_int_eq(used, 1);
 	ck_assert_int_le(most_of_a_burst(BURST / 4, &used), CONNECTIONS);

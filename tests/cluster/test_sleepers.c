@@ -1,13 +1,15 @@
 /*
  * test_sleepers.c - slow statements among quick ones.
  *
- * An open load of quick reads, far below what the servers can do, in bursts:
- * the reads of a burst come in one turn. Rounds with one sleeper per hundred
- * queries alternate with rounds without; what counts is the best of the pairs'
- * ratios, so that a machine with something else to do does not decide. The
- * median is printed.
- * Sleepers are statements of their own, or the quick one with a parameter. The
- * latter are not known before; neighbours wait for a part of their time only.
+ * The load of quick reads is open, far below what the servers can do, and comes
+ * in bursts: the reads of a burst are sent in one turn. Rounds with one sleeper
+ * per hundred queries alternate with rounds without; the best of the pairs'
+ * ratios counts, so that a machine with something else to do does not decide.
+ * The median is printed.
+ *
+ * Sleepers are statements of their own, or the quick statement with a parameter
+ * that makes it slow. The latter are not known before they run; neighbours wait
+ * for a part of their time only.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -17,31 +19,32 @@
 #include <string.h>
 #include <time.h>
 
-#define PAIRS	  5    /* of rounds */
-#define BURSTS	  120  /* in a round */
-#define BURST	  10   /* queries in one */
-#define BURST_US  5000 /* from one to the next */
-#define EVERY	  101  /* a sleeper: no fixed place in its burst */
+#define PAIRS	  5    /* pairs of rounds */
+#define BURSTS	  120  /* bursts in a round */
+#define BURST	  10   /* queries in a burst */
+#define BURST_US  5000 /* from one burst to the next */
+#define EVERY	  101  /* one sleeper of so many queries: at no fixed place in a
+			  burst */
 #define QUICK_SQL "select $1::int"
 #define SLOW_SQL  "select pg_sleep(0.05)"
 #define NAP_SQL	  "select $1::int from pg_sleep($2)"
 #define NAP_US	  50000
-#define TIMES	  3    /* the p99 with sleepers, of that without, at most */
+#define TIMES	  3    /* p99 with sleepers by p99 without, at most */
 
 /* One quick read. */
 struct shot {
 	int64_t due_us;
-	int64_t took_us; /* from then to its answer */
+	int64_t took_us; /* from due_us to its answer */
 };
 
 static struct {
 	struct mews_group *group;
-	struct mews_statement *quick, *slow; /* or none of them: SQL */
-	bool naps; /* all run NAP_SQL, and a parameter makes the sleepers */
+	struct mews_statement *quick, *slow; /* NULL: sent as SQL */
+	bool naps; /* all run NAP_SQL, and a parameter makes some sleep */
 	struct shot shots[BURSTS * BURST];
-	int sent, ended; /* of shots */
+	int sent, ended; /* how many of shots */
 	int asleep, slept;
-	int count; /* queries, ever */
+	int count; /* queries of all rounds */
 } load;
 
 static int64_t
@@ -112,7 +115,7 @@ by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A round; the p99 of its quick reads, in us. */
+/* Run a round; the p99 of its quick reads, in us. */
 static double
 run_round(bool sleepers)
 {
@@ -168,7 +171,8 @@ judge(void)
 	char	text[PAIRS * 40] = "";
 	size_t	used = 0;
 
-	/* Until all connections are open, and it is known who is slow. */
+	/* The first round opens all connections, and shows which statement is
+	 * slow. */
 	run_round(true);
 	for (int i = 0; i < PAIRS; i++) {
 		with[i] = run_round(true);
@@ -182,7 +186,8 @@ judge(void)
 	qsort(with, PAIRS, sizeof(with[0]), by_size);
 	printf("# p99 with sleepers / without, us:%s: median %.2f\n", text,
 	    ratios[PAIRS / 2]);
-	/* A busy machine spoils some rounds, reads that wait all of them. */
+	/* A busy machine spoils some rounds; reads that wait spoil all of
+	 * them. */
 	ck_assert_msg(ratios[0] < TIMES ||
 	    (load.naps && with[0] < NAP_US / 2),
 	    "p99 with sleepers / without, us:%s", text);
@@ -228,10 +233,10 @@ START_TEST(quick_reads_do_not_wait_for_a_slow_parameter)
 }
 END_TEST
 
-/* All are sent in one turn, to one connection; the third is long. */
+/* All reads are sent in one turn, to one connection; the third one is slow. */
 START_TEST(reads_behind_a_slow_one_move_to_other_connections)
 {
-	static struct asked asked[6]; /* the last one ends with the pool */
+	static struct asked asked[6]; /* the last read ends with the pool */
 
 	cluster_prepare(&(struct mews_group_config) { .name = "g",
 	    .role = MEWS_GROUP_ANY, .connection_count = 3,

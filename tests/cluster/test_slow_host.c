@@ -1,9 +1,9 @@
 /*
  * test_slow_host.c - a host that does other work for long, turn after turn,
- * blames no server for it.
+ * blames no server for that.
  *
- * The work is a jump of the clock, before which the servers do what they have
- * been asked to: no process of theirs wants to run.
+ * The work is a jump of the clock. Before each jump the servers finish what
+ * they were asked: no process of theirs wants to run.
  */
 #include "cluster.h"
 #include "jump.h"
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define FDS   256
-#define TURNS 12 /* until the first answer, at the most */
+#define TURNS 12 /* until the first answer, at most */
 
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY,
@@ -44,14 +44,14 @@ rests(long pid)
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
 	if ((in = fopen(path, "r")) == NULL)
-		return true;	/* gone */
+		return true;	/* the process has ended */
 	if (fscanf(in, "%*d (%*[^)]) %c", &state) != 1)
 		state = 'S';
 	fclose(in);
 	return state != 'R' && state != 'D';
 }
 
-/* A server and all its children. */
+/* Are a server and all its children at rest? */
 static bool
 server_rests(const char *name)
 {
@@ -92,7 +92,7 @@ let_servers_answer(void)
 	}
 }
 
-/* One turn of the loop, and @work_ms of something else. */
+/* One turn of the loop, and @work_ms of other work. */
 static void
 turn(int64_t work_ms)
 {
@@ -139,7 +139,7 @@ START_TEST(the_slowness_of_a_host_is_no_evidence)
 	}
 	ck_assert_int_eq(asked.status, MEWS_OK);
 	ck_assert_int_le(turns, TURNS);
-	/* Later queries are as quick. */
+	/* Later queries need no more turns. */
 	for (int i = 0; i < 20; i++) {
 		int	waited = 0;
 
@@ -154,7 +154,8 @@ START_TEST(the_slowness_of_a_host_is_no_evidence)
 }
 END_TEST
 
-/* Late by its own fault: a server that takes logins and says nothing. */
+/* A server that is late by its own fault: it accepts logins and never
+ * answers. */
 START_TEST(a_frozen_server_is_found_by_a_slow_host_too)
 {
 	struct mews_error	error;
@@ -179,7 +180,7 @@ START_TEST(a_frozen_server_is_found_by_a_slow_host_too)
 }
 END_TEST
 
-/* An answer that never comes is given up in the query's time, and a second
+/* A query that is never answered is given up after its timeout, and a second
  * that the pool adds to it. */
 START_TEST(a_slow_host_gives_a_query_up_in_time)
 {

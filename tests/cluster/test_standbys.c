@@ -18,7 +18,7 @@ static const struct mews_group_config groups[] = {
 
 static struct load *load;
 
-/* As the servers were made: c follows a, and at once. */
+/* Restore the servers: c follows a, without delay. */
 static void
 restore(void)
 {
@@ -54,7 +54,7 @@ open_watched(void)
 	return cluster_watched(groups, CLUSTER_COUNT(groups));
 }
 
-/* Let c receive from b, and wait until it does. */
+/* Have c receive from b, and wait until it does. */
 static void
 cascade(void)
 {
@@ -94,8 +94,8 @@ START_TEST(a_standby_of_a_standby_is_one_as_any_other)
 		ck_assert_int_eq(atoi(read.value), rows);
 		on_c += strcmp(read.endpoint, "c") == 0;
 	}
-	/* Without b it has no news: too old for some, and no reason to be
-	 * down. */
+	/* Without b, c receives nothing: it is too late for some groups, which
+	 * is no reason to be down. */
 	load_start(load, "recent",
 	    "select $1::int from pg_sleep(0.002)");
 	CLUSTER_WAIT(load->on[2] > 20);

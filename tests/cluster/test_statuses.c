@@ -1,7 +1,7 @@
 /*
  * test_statuses.c - the status of a query tells the truth about it.
  *
- * The table "truth" is what happened; the status is what was said.
+ * The table "truth" holds what happened; the status says what happened.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WAIT_MS 1000 /* a login beside much other work may take 300 */
+#define WAIT_MS 1000 /* a login on a busy machine may take more than 300 ms */
 
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .query_timeout = 300,
@@ -84,7 +84,7 @@ START_TEST(sql_names_the_error_of_the_server)
 	ck_assert_ptr_nonnull(strstr(asked.message, sql_errors[_i].message));
 	ck_assert_str_eq(asked.endpoint, "a");
 	ck_assert_int_eq(truth_count(), 0);
-	/* The error is the query's, not the connection's. */
+	/* The error concerns the query, not the connection. */
 	cluster_value(cluster_group("write"), "select 1");
 	ck_assert_uint_eq(cluster_stats("write").opened, 1);
 	ck_assert_uint_eq(cluster_stats("write").queries, 2);
@@ -108,7 +108,7 @@ START_TEST(ok_means_committed)
 }
 END_TEST
 
-/* UNAVAILABLE. */
+/* --- UNAVAILABLE --- */
 
 START_TEST(unavailable_when_no_server_runs)
 {
@@ -148,7 +148,7 @@ START_TEST(unavailable_when_no_server_has_the_role)
 }
 END_TEST
 
-/* A fleet with a alone, and a login that fails. */
+/* Open a fleet with a alone, where the login fails. */
 static struct asked
 ask_with(const char *conninfo, const char *group)
 {
@@ -163,7 +163,7 @@ ask_with(const char *conninfo, const char *group)
 	cluster_create();
 	cluster_join();
 	asked = cluster_run(cluster_group(group), "select 1");
-	/* Turned away, but nobody is dead. */
+	/* Logins are rejected, but no server is dead. */
 	ck_assert_str_ne(cluster_state("a"), "down");
 	return asked;
 }
@@ -179,7 +179,7 @@ START_TEST(a_wrong_database_is_named)
 }
 END_TEST
 
-/* The first line that matches decides: put one in front of the others. */
+/* The first line of pg_hba.conf that matches decides: put one in front. */
 static void
 ask_for_password(const char *user)
 {
@@ -202,7 +202,7 @@ START_TEST(a_wrong_password_is_told)
 	cluster_ask("a", "drop role if exists locked;"
 	    "create role locked login password 'right'");
 	ask_for_password("locked");
-	/* The reload takes a moment. */
+	/* The server takes a moment to read it again. */
 	for (;;) {
 		asked = ask_with("user=locked password=wrong", "patient");
 		if (asked.status != MEWS_OK)
@@ -252,7 +252,7 @@ START_TEST(a_session_begins_with_what_was_configured)
 }
 END_TEST
 
-/* OVERLOAD and WAITED. */
+/* --- OVERLOAD and WAITED --- */
 
 START_TEST(overload_names_the_counts)
 {
@@ -328,7 +328,7 @@ START_TEST(a_lease_that_nobody_returns_is_waited_for_in_vain)
 }
 END_TEST
 
-/* TIMEOUT. */
+/* --- TIMEOUT --- */
 
 START_TEST(timeout_means_not_committed)
 {
@@ -369,9 +369,9 @@ START_TEST(timeout_undoes_its_transaction)
 }
 END_TEST
 
-/* LOST. */
+/* --- LOST --- */
 
-/* End the backend that runs something with @text in it. */
+/* End the backend that runs a query with @text in it. */
 static void
 terminate(const char *text)
 {
@@ -398,7 +398,7 @@ START_TEST(lost_may_mean_not_committed)
 	ck_assert_str_eq(asked.endpoint, "a");
 	ck_assert_ptr_nonnull(strstr(asked.message, "unknown"));
 	ck_assert_int_eq(truth_count(), 0);
-	/* A write is never sent again by itself. */
+	/* A write is never resent by the library. */
 	ck_assert_uint_eq(cluster_stats("single").resent, 0);
 	cluster_value(group, "select 1");
 	ck_assert_uint_eq(cluster_stats("single").opened, 2);
@@ -409,7 +409,7 @@ START_TEST(lost_may_mean_committed)
 {
 	struct asked	asked;
 
-	/* A commit that waits for a standby that does not exist. */
+	/* A commit waits for a synchronous standby that does not exist. */
 	cluster_ask("a",
 	    "alter system set synchronous_standby_names = 'nobody'");
 	cluster_ask("a", "select pg_reload_conf()");
@@ -486,7 +486,7 @@ START_TEST(a_read_that_kills_its_connection_is_not_sent_for_ever)
 }
 END_TEST
 
-/* INVALID. */
+/* --- INVALID --- */
 
 START_TEST(a_mistake_of_the_caller_is_invalid)
 {

@@ -1,9 +1,9 @@
 /*
- * test_timelines.c - of two primaries only the newest gets writes, since what
- * the other one acknowledges is lost when it is rewound.
+ * test_timelines.c - of two primaries only the newest gets writes, as what the
+ * other one acknowledges is lost when it is rewound.
  *
- * b is promoted beside a, which lives on; each test has servers of its own
- * state and puts them back with config/servers follow.
+ * b is promoted beside a, which lives on; each test changes the servers, and
+ * restores them with config/servers follow.
  */
 #include "cluster.h"
 #include "load.h"
@@ -20,7 +20,7 @@ static const struct mews_group_config groups[] = {
 };
 
 static struct load *load, *reads;
-static pid_t	    monitor; /* 0: the workers probe */
+static pid_t	    monitor; /* 0: there is no monitor, and the workers probe */
 
 static void
 begin(void)
@@ -41,7 +41,7 @@ end(void)
 	free(reads);
 }
 
-/* Sessions on b tell of a promotion, where nobody else would look. */
+/* Reads on b show a promotion there, which writes to a would not. */
 static void
 open_fleet(bool with_monitor)
 {
@@ -86,7 +86,7 @@ START_TEST(a_primary_that_was_replaced_gets_no_write_when_the_new_one_dies)
 	ck_assert_ptr_nonnull(strstr(asked.message,
 	    "a is an outdated primary: b was seen on a later timeline"));
 	CLUSTER_WAIT(logged("error outdated_primary endpoint=a") == 1);
-	/* b is rewound: its data is a's again, and so is its timeline. */
+	/* b is rewound: its data and its timeline are a's again. */
 	cluster_servers("follow", "b a");
 	CLUSTER_WAIT(cluster_run(cluster_group("write"), "select 1")
 	    .status == MEWS_OK);
@@ -104,7 +104,7 @@ START_TEST(a_promotion_stops_the_writes_to_the_old_primary)
 	CLUSTER_WAIT(strcmp(cluster_role("b"), "primary") == 0);
 	before = load->on[0];
 	CLUSTER_WAIT(load->on[1] > 20);
-	/* Writes that were under way may end well. */
+	/* Writes that were in flight may end well. */
 	ck_assert_int_le(load->on[0] - before, LOAD_WIDTH);
 	load_stop(reads);
 	load_stop(load);
@@ -113,7 +113,8 @@ START_TEST(a_promotion_stops_the_writes_to_the_old_primary)
 }
 END_TEST
 
-/* The new primary is dead before the fleet begins: a standby of it tells. */
+/* The new primary is dead before the fleet begins: a standby of it shows that
+ * it existed. */
 START_TEST(a_fleet_that_begins_late_finds_the_primary_outdated)
 {
 	struct asked	asked;
@@ -126,7 +127,7 @@ START_TEST(a_fleet_that_begins_late_finds_the_primary_outdated)
 	if (_i == 0)
 		monitor = cluster_monitor();
 	cluster_join();
-	/* Nothing can be decided by what was never seen. */
+	/* A server that was never seen decides nothing. */
 	CLUSTER_WAIT(cluster_look("c").timeline > 1);
 	do {
 		asked = cluster_run(cluster_group("write"), "select 1");

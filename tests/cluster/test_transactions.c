@@ -1,5 +1,6 @@
 /*
- * test_transactions.c - a transaction is what was asked for, and whole.
+ * test_transactions.c - a transaction has the options that were asked for, and
+ * is done as a whole or not at all.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -37,7 +38,8 @@ must(struct mews_lease *lease, const char *sql)
 	ck_assert_msg(asked.status == MEWS_OK, "%s: %s", sql, asked.message);
 }
 
-/* The end of a blocking call on a lease: status, result freed. */
+/* Note the end of a blocking call on a lease: the status; the result is
+ * freed. */
 static enum mews_status
 ended(enum mews_status status, struct mews_result *result)
 {
@@ -77,7 +79,7 @@ release(struct mews_lease *lease, const char *name)
 	return ended(status, result);
 }
 
-/* Each option, as the server sees it. */
+/* Each option, as the server shows it. */
 static const struct {
 	struct mews_transaction options;
 	const char *expected; /* isolation, read only, deferrable */
@@ -113,7 +115,7 @@ check_options(const char *group, size_t row)
 	ck_assert_str_eq(cluster_on_lease(lease, SHOW).value,
 	    wanted[row].expected);
 	ck_assert_int_eq(cluster_commit(lease).status, MEWS_OK);
-	/* Options are for one transaction. */
+	/* Options last for one transaction. */
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	ck_assert_str_eq(cluster_on_lease(lease, SHOW).value,
 	    "read committed off off");
@@ -146,8 +148,8 @@ START_TEST(a_group_that_reads_stays_read_only)
 }
 END_TEST
 
-/* A standby cannot do it: said by the first query, and what was sent behind
- * it runs no more than that one. */
+/* A standby cannot do this: the first query says so, and the queries sent
+ * behind it do not run either. */
 START_TEST(options_that_the_server_refuses_run_nothing)
 {
 	const struct mews_transaction options = {
@@ -212,7 +214,7 @@ START_TEST(an_open_transaction_keeps_its_options)
 }
 END_TEST
 
-/* Also where the host wrote BEGIN and COMMIT itself. */
+/* The host may also write BEGIN and COMMIT itself. */
 START_TEST(transactions_by_hand_are_noticed)
 {
 	struct mews_lease *lease = cluster_lease(cluster_group("write"));
@@ -223,7 +225,7 @@ START_TEST(transactions_by_hand_are_noticed)
 	    "serializable off off");
 	must(lease, "insert into tx values (1, 'by hand')");
 	must(lease, "commit");
-	/* The wish for a transaction still stands: a new one. */
+	/* mews_lease_transaction() still holds: a new transaction begins. */
 	must(lease, "insert into tx values (2, 'undone')");
 	mews_lease_end(&lease);
 	ck_assert_str_eq(cluster_value(cluster_group("write"),
@@ -244,16 +246,16 @@ START_TEST(a_rollback_behind_a_commit_by_hand_is_refused)
 		asked = cluster_rollback(lease);
 		ck_assert_int_eq(asked.status, MEWS_SQL);
 		ck_assert_str_eq(asked.sqlstate, "25P01");
-		/* There is no wish for a transaction any more, either. */
+		/* No transaction is asked for any more, either. */
 		asked = cluster_rollback(lease);
 		ck_assert_str_eq(asked.sqlstate, "25P01");
 	}
-	/* Behind BEGIN as text, and an end of it that was none. */
+	/* BEGIN as text, its end, and an end of no transaction. */
 	must(lease, "begin");
 	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
 	asked = cluster_rollback(lease);
 	ck_assert_str_eq(asked.sqlstate, "25P01");
-	/* A new wish is as good as ever, with or without a query. */
+	/* A new transaction works as ever, with a query or without. */
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
 	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
@@ -265,7 +267,8 @@ START_TEST(a_rollback_behind_a_commit_by_hand_is_refused)
 }
 END_TEST
 
-/* A transaction of its own that is lost behind one by hand is undone. */
+/* A lost query of a transaction that was asked for is undone, also if a
+ * transaction by hand came before. */
 START_TEST(a_loss_behind_a_transaction_by_hand_is_undone)
 {
 	const struct mews_query_args args = { .sql = "select pg_sleep(600)" };
@@ -326,7 +329,8 @@ START_TEST(savepoints_undo_and_go_on)
 	struct mews_lease *lease = cluster_lease(group);
 
 	ck_assert_int_eq(mews_lease_transaction(lease, NULL), MEWS_OK);
-	/* First of the transaction, so BEGIN goes ahead of it. */
+	/* The savepoint is the first of the transaction: BEGIN is sent ahead of
+	 * it. */
 	ck_assert_int_eq(savepoint(lease, "one"), MEWS_OK);
 	must(lease, "insert into tx values (1, 'kept')");
 	ck_assert_int_eq(savepoint(lease, "two"), MEWS_OK);
@@ -348,7 +352,7 @@ START_TEST(savepoints_undo_and_go_on)
 }
 END_TEST
 
-/* In one flight, without waiting in between. */
+/* All calls are in one flight, without waiting in between. */
 START_TEST(savepoints_keep_their_order_in_flight)
 {
 	const struct mews_query_args bad = { .sql = "select 1/0" };
@@ -395,7 +399,7 @@ START_TEST(savepoint_names_are_quoted_and_checked)
 		ck_assert_int_eq(rollback_to(lease, names[i]), MEWS_OK);
 		ck_assert_int_eq(release(lease, names[i]), MEWS_OK);
 	}
-	/* Case matters. */
+	/* Upper and lower case are different names. */
 	ck_assert_int_eq(savepoint(lease, "s"), MEWS_OK);
 	ck_assert_int_eq(release(lease, "S"), MEWS_SQL);
 	memset(quotes, '"', sizeof(quotes));
@@ -410,7 +414,7 @@ START_TEST(savepoint_names_are_quoted_and_checked)
 	    MEWS_INVALID);
 	ck_assert_int_eq(cluster_rollback(lease).status, MEWS_OK);
 	mews_lease_end(&lease);
-	/* Without a transaction there are none. */
+	/* Outside of a transaction a savepoint is refused. */
 	lease = cluster_lease(cluster_group("write"));
 	ck_assert_int_eq(mews_lease_savepoint(lease, "x", cluster_note,
 	    &asked), MEWS_OK);
@@ -420,8 +424,8 @@ START_TEST(savepoint_names_are_quoted_and_checked)
 }
 END_TEST
 
-/* Only the host's SQL leaves anything behind: what was prepared on the
- * connection is there for the next user. */
+/* A transaction alone needs no reset: statements that were prepared on the
+ * connection stay for the next user. */
 START_TEST(a_lease_with_transactions_alone_costs_no_reset)
 {
 	struct mews_group      *group = cluster_group("manual");

@@ -1,6 +1,5 @@
 /*
- * test_types.c - parameters reach the server with their types, or are
- * refused.
+ * test_types.c - parameters reach the server with their types, or are refused.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -108,7 +107,8 @@ START_TEST(a_binary_parameter_arrives_as_what_it_is)
 }
 END_TEST
 
-/* More than fit inside a query's own memory; typed and untyped side by side. */
+/* More parameters than fit inside a query's own memory, typed and untyped
+ * ones. */
 START_TEST(many_parameters_keep_their_types)
 {
 	struct mews_param params[12];
@@ -134,7 +134,7 @@ START_TEST(many_parameters_keep_their_types)
 }
 END_TEST
 
-/* An int4 fits an int8 column: the server converts what has a type. */
+/* An int4 fits an int8 column: the server converts values that have a type. */
 START_TEST(a_typed_parameter_is_converted_by_the_server)
 {
 	struct mews_param	params[] = { mews_param_int4(-5),
@@ -172,12 +172,12 @@ START_TEST(a_statement_declares_its_types_once)
 	struct mews_lease      *lease;
 
 	ck_assert_str_eq(cluster_run_args(group(), &args).value, "42");
-	/* Without a type of its own it goes with any. */
+	/* A parameter without a type goes with any declared type. */
 	params[0] = mews_param_int_text(-20);
 	ck_assert_str_eq(cluster_run_args(group(), &args).value, "2");
 	params[0] = mews_param_null();
 	ck_assert(cluster_run_args(group(), &args).null);
-	/* On a lease, and where it has to be prepared again. */
+	/* Also on a lease, and where the statement must be prepared again. */
 	params[0] = mews_param_int4(1);
 	lease = cluster_lease(group());
 	cluster_on_lease(lease, "deallocate all");
@@ -206,7 +206,7 @@ START_TEST(another_type_is_refused_before_it_is_sent)
 	args.param_count = 3;
 	ck_assert_int_eq(cluster_run_args(group(), &args).status,
 	    MEWS_INVALID);
-	/* One that declares none. */
+	/* A statement that declares no types. */
 	args.param_count = 2;
 	args.statement = typed("select $1::int4 + $2::int8", NULL, 0);
 	ck_assert_int_eq(cluster_run_args(group(), &args).status,
@@ -216,7 +216,7 @@ START_TEST(another_type_is_refused_before_it_is_sent)
 }
 END_TEST
 
-/* The way of a statement whose plan went stale: its SQL, unprepared. */
+/* A statement whose plan went stale is sent as its SQL, unprepared. */
 START_TEST(a_stale_statement_keeps_its_types)
 {
 	static const Oid	types[] = { MEWS_TYPE_INT4 };

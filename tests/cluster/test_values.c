@@ -1,5 +1,5 @@
 /*
- * test_values.c - columns are read whole, or the reader says why not.
+ * test_values.c - columns are read as a whole, or the reader says why not.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -323,7 +323,7 @@ START_TEST(a_row_or_column_that_is_not_there_is_absent)
 		ck_assert(value == 0);
 	}
 	mews_result_free(&result);
-	/* A query that failed has no rows, one that was never sent neither. */
+	/* Neither a query that failed nor one that was never sent has rows. */
 	ck_assert_int_eq(mews_query_run(group(), &args, &result), MEWS_SQL);
 	ck_assert_int_eq(mews_result_int64(result, 0, 0, &value),
 	    MEWS_VALUE_ABSENT);

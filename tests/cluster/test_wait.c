@@ -1,6 +1,6 @@
 /*
- * test_wait.c - a host ends blocking calls from a signal handler, waits by a
- * function of its own, and asks whose a pool is.
+ * test_wait.c - a host ends blocking calls from a signal handler, waits with a
+ * function of its own, and asks which thread a pool belongs to.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -20,7 +20,8 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = MEWS_FOREVER, .acquire_timeout = 45000 },
 };
 
-static struct mews_pool	     *handled; /* the handler's */
+static struct mews_pool	     *handled; /* the pool that the handler
+					  interrupts */
 static volatile sig_atomic_t  signals;
 
 static void
@@ -32,7 +33,7 @@ on_alarm(int number)
 		mews_pool_interrupt(handled);
 }
 
-/* Have SIGALRM in @ms, and again and again if @every. */
+/* Get SIGALRM in @ms, and again and again if @every. */
 static void
 alarm_in(int ms, bool every)
 {
@@ -68,7 +69,7 @@ end(void)
 	cluster_close();
 }
 
-/* A source of COPY that lasts for ever, in bits. */
+/* A source of COPY that never ends, in small pieces. */
 static int
 source(void *arg, void *buffer, size_t size)
 {
@@ -99,7 +100,7 @@ block(int kind, struct mews_lease *lease, struct mews_result **out)
 		return mews_copy_in_run(lease, "copy waits from stdin",
 		    source, NULL, out);
 	default:
-		/* Behind what sleeps. */
+		/* The savepoint waits behind a query that sleeps. */
 		ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note,
 		    &ahead, NULL), MEWS_OK);
 		return mews_lease_savepoint_run(lease, "s", out);

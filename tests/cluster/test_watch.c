@@ -1,11 +1,12 @@
 /*
  * test_watch.c - a descriptor is given up before any callback of the host runs
  * and before control returns: libpq closes sockets by itself, and the number
- * is somebody else's at once.
+ * may be another descriptor's at once.
  *
- * The host of this test has a loop of its own. In each callback, and whenever
- * a call into the pool returned, every descriptor that it is still asked to
- * watch must be open; those that it opens itself are never given up.
+ * The host of this test has a loop of its own. In each callback, and whenever a
+ * call into the pool has returned, every descriptor that the host is asked to
+ * watch must be open; descriptors that the host opens itself are never given
+ * up.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -25,11 +26,11 @@ static const struct mews_group_config groups[] = {
 };
 
 static struct {
-	int events[FDS];  /* as the pool wants; 0: not watched */
+	int events[FDS];  /* events that the pool wants; 0: not watched */
 	bool mine[FDS];	  /* opened by a callback of the host */
-	int taken;	  /* of these */
-	int stale;	  /* watched, but closed */
-	int stolen;	  /* the host's own, but given up by the pool */
+	int taken;	  /* how many are mine */
+	int stale;	  /* how many were watched and closed */
+	int stolen;	  /* how many of the host's own the pool gave up */
 	struct asked again;
 	struct asked asked;
 	struct asked heard;
@@ -52,7 +53,7 @@ check(void)
 			host.stale++;
 }
 
-/* Take the numbers of descriptors that were closed, as a host would. */
+/* Open descriptors, which get the numbers of those that were just closed. */
 static void
 take_numbers(void)
 {
@@ -159,7 +160,7 @@ ask(const char *sql)
 	    answered, &host.asked, NULL), MEWS_OK);
 }
 
-/* How the session ends: with words, or without. */
+/* Ways in which the session ends: with a message, or without. */
 static const char *const ends[] = {
 	"select count(pg_terminate_backend(pid)) from pg_stat_activity where "
 	"application_name = 'mews:cluster'",

@@ -15,7 +15,7 @@ static const struct mews_group_config groups[] = {
 	{ .name = "read", .connection_count = 3, .stall_after = 60000 },
 };
 
-/* A server goes and comes back; the clock passes @wrap_ms on the way. */
+/* A server goes and comes back; meanwhile the clock passes @wrap_ms. */
 static void
 pass(int64_t wrap_ms, int64_t began_ms)
 {
@@ -24,7 +24,7 @@ pass(int64_t wrap_ms, int64_t began_ms)
 	clock_shift(wrap_ms - 500 - (cluster_now() - began_ms));
 	cluster_value(cluster_group("write"), "select 1");
 	cluster_servers("kill", "a");
-	/* Old connections expired, so only a login will tell. */
+	/* Old connections have expired, so a login must tell. */
 	cluster_send_sql(&waiting, cluster_group("write"), "select 1");
 	CLUSTER_WAIT(cluster_is("a", "down"));
 	cluster_servers("up", "a");
@@ -38,10 +38,10 @@ pass(int64_t wrap_ms, int64_t began_ms)
 
 		ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
 	}
-	/* Half the range later nothing of this is remembered. */
+	/* Half the range later, nothing of this is remembered. */
 	clock_shift(INT64_C(2200000000));
 	cluster_value(cluster_group("write"), "select 1");
-	/* A login that ran meanwhile took 25 days. */
+	/* For the clock, a login that ran meanwhile took 25 days. */
 	CLUSTER_WAIT(cluster_is("a", "up") && cluster_is("b", "up") &&
 	    cluster_is("c", "up"));
 	ck_assert_int_eq(cluster_logged("to=down"), 1);
@@ -61,7 +61,7 @@ START_TEST(queries_are_served_across_the_wrap_of_the_clock)
 }
 END_TEST
 
-/* Of 90 reads one after the other, those that @endpoint answered. */
+/* Of 90 reads one after the other, how many @endpoint answered. */
 static void
 count_reads(int on[3])
 {
@@ -75,7 +75,7 @@ count_reads(int on[3])
 	}
 }
 
-/* A change of any endpoint: all ramps are computed anew. */
+/* Restart c: a change of any endpoint computes all shares anew. */
 static void
 restart_c(void)
 {
@@ -86,7 +86,7 @@ restart_c(void)
 	CLUSTER_WAIT(cluster_is("c", "up"));
 }
 
-/* The parts of b, which came back once, and of a, which was never away, for as
+/* The shares of b, which came back once, and of a, which was never away, for as
  * long as a difference of 32 bits has no sign. */
 START_TEST(slow_start_is_not_entered_again)
 {
@@ -120,7 +120,8 @@ START_TEST(slow_start_is_not_entered_again)
 		    "%d of b", days, on[0], on[1]);
 		clock_shift(12 * day_ms);
 	}
-	/* The framework measures how long a test took, in 32 bits. */
+	/* Check measures in 32 bits how long a test took, so the clock is put
+	 * back. */
 	cluster_close();
 	clock_shift(-60 * day_ms - 3600000);
 }
