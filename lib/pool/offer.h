@@ -13,7 +13,7 @@
 #include "query/query.h"
 #include "wire/conn.h"
 
-/* What there is to choose from; set once, for the life of a group. */
+/* The set to choose from; fixed for the life of a group. */
 struct offer {
 	const struct route *route;
 	const struct group_endpoint *on;    /* by endpoint, as the others */

@@ -1,5 +1,5 @@
 /*
- * fleet.c - run the real mews command as a user would.
+ * fleet.c - run the real mews command as a user would; see fleet.h.
  */
 #include "fleet.h"
 
@@ -30,7 +30,7 @@ fleet_now(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* The user whom root becomes must be able to get in. */
+/* The user that root becomes must be able to enter the directory. */
 int
 fleet_count_lines(const char *text)
 {
@@ -88,7 +88,7 @@ loopback(unsigned port)
 	};
 }
 
-/* A socket bound to it; -1 if somebody else is. */
+/* A socket bound to @port; -1 if another process is. */
 static int
 bind_port(unsigned port)
 {
@@ -113,8 +113,8 @@ fleet_take_port(const struct fleet *fleet)
 	return fd;
 }
 
-/* A port of 127.0.0.1 on which nobody listens. Those from 32768 on are the
- * kernel's, who would lend it to a client of another test. */
+/* A port of 127.0.0.1 that nothing listens at. Ports from 32768 on are the
+ * kernel's, which would lend one to a client of another test. */
 unsigned
 fleet_free_port(void)
 {
@@ -134,8 +134,8 @@ fleet_user(void)
 	return getuid() == 0 ? getpwnam("nobody")->pw_uid : getuid();
 }
 
-/* The runtime directory is made, and removed, by mews: as nobody, if we are
- * root, so the directory of the test is nobody's. */
+/* mews makes and removes the runtime directory: as nobody, if the test is
+ * root's, so the directory of the test belongs to nobody. */
 void
 fleet_init(struct fleet *fleet, const char *more)
 {
@@ -220,7 +220,7 @@ fleet_ignore_leaks(void)
 void
 fleet_launch(struct fleet *fleet)
 {
-	unlink(fleet->log);	/* of the one before */
+	unlink(fleet->log);	/* the log of a start before */
 	fleet_launch_log(fleet,
 	    open(fleet->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 }
@@ -233,7 +233,7 @@ fleet_start(struct fleet *fleet)
 	    fleet_logged(fleet, "event=ready monitors=") == 1);
 }
 
-/* A pid of 0 would be all of us. */
+/* A signal to the pid 0 would be for this test's processes. */
 void
 fleet_keep(struct fleet *fleet)
 {
@@ -309,7 +309,7 @@ fleet_end(struct fleet *fleet, int signal)
 	fleet->master = 0;
 	ck_assert_msg(fleet_logged(fleet, "Sanitizer") == 0 &&
 		fleet_logged(fleet, "runtime error") == 0,
-	    "%.4000s", fleet_log_text(fleet)); /* Check has a limit */
+	    "%.4000s", fleet_log_text(fleet)); /* Check's limit */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
@@ -327,7 +327,7 @@ fleet_monitor(const struct fleet *fleet)
 	    strlen("monitor_pid="));
 }
 
-/* The master's children, without the monitor. */
+/* The pids of the master's children, without the monitor's. */
 int
 fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 {
@@ -347,7 +347,8 @@ fleet_workers(const struct fleet *fleet, pid_t pids[FLEET_WORKERS_MAX])
 	return count;
 }
 
-/* A zombie whom nobody has waited for is dead enough. */
+/* Is the process alive? A zombie is not, even if its parent did not wait
+ * yet. */
 bool
 fleet_is_alive(pid_t pid)
 {
@@ -417,7 +418,7 @@ dial_unix(const struct fleet *fleet)
 	return -1;
 }
 
-/* One request on a connection of its own, which is closed. The body of the
+/* Send one request on a connection of its own, and close it. The body of the
  * test application ends in "ok\n". */
 static int
 get(int fd, const char *path, char *answer, size_t size)

@@ -1,5 +1,5 @@
 /*
- * load.c - clients that ask all the time, whatever happens to the fleet.
+ * load.c - clients that ask all the time; see load.h.
  */
 #include "load.h"
 
@@ -31,7 +31,8 @@ client_connect(const struct fleet *fleet)
 	return -1;
 }
 
-/* Returns NULL, or what went wrong; *last: the connection is over. */
+/* Send a request and read the answer. Returns NULL, or what went wrong; *last:
+ * the answer says that the connection ends. */
 static const char *
 client_ask(int fd, const char *request, bool *last)
 {

@@ -17,7 +17,7 @@
 static struct mews_group *group;
 static struct mews_statement *statement;
 static struct mews_statement *nap;
-static struct mews_lease *held; /* of the one request for /lease */
+static struct mews_lease *held; /* by the only request for /lease */
 
 static enum mews_status
 sleeper_start(struct mews_worker *worker, void **state,

@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define ROWS 50 /* of a COPY */
+#define ROWS 50 /* rows of a COPY */
 
 struct app {
 	struct mews_statement *read;
@@ -25,7 +25,7 @@ struct job {
 	struct mews_request *request;
 	struct mews_lease *lease;
 	const char *id;
-	int rows; /* of COPY: put, or seen */
+	int rows; /* rows that COPY put or gave */
 };
 
 static void
@@ -80,7 +80,7 @@ end(void *arg, const struct mews_result *result)
 	answer(job->request, result);
 }
 
-/* A call was refused in the middle: nothing was committed. */
+/* A call in the middle was refused: nothing was committed. */
 static void
 undone(struct job *job)
 {

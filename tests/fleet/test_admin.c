@@ -1,5 +1,6 @@
 /*
- * test_admin.c - the admin address: what it shows, to whom, and for how long.
+ * test_admin.c - the admin address: what it shows, to whom, and how long it
+ * lives.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -16,7 +17,8 @@
 
 static struct fleet fleet[1];
 static char	    answer[262144];
-static unsigned	    port; /* of the admin address; 0: it is admin.sock */
+static unsigned	    port; /* of the admin address; 0: the address is
+			     admin.sock */
 
 static void
 start(void)
@@ -50,8 +52,8 @@ open_request(const char *request)
 	return -1;
 }
 
-/* Send @request to the admin address; the whole answer. Returns its status, 0
- * if there was none. */
+/* Send @request to the admin address and read the whole answer. Returns its
+ * status, 0 if there was no answer. */
 static int
 ask(const char *request)
 {
@@ -71,7 +73,7 @@ ask(const char *request)
 	return status;
 }
 
-/* Of @path, as a client that closes. */
+/* GET @path, as a client that closes the connection. */
 static int
 get(const char *path)
 {
@@ -128,7 +130,7 @@ START_TEST(openmetrics_is_shown_to_who_asks_for_it)
 }
 END_TEST
 
-/* Requests, the statuses of their answers, and a text in these. */
+/* Requests, the status of each answer, and a text that the answer contains. */
 static const struct {
 	const char *request;
 	int status;
@@ -143,7 +145,7 @@ static const struct {
 	{ "HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n", 200, "text/plain" },
 	{ "GET /status.json HTTP/1.1\r\nHost: localhost\r\n", 200,
 	  "{\"instance\":\"test\"" },
-	/* A page of another site, whose name resolves to us. */
+	/* A page of another site, whose name resolves to this machine. */
 	{ "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n", 421, "name" },
 	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:9187\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n", 421, "" },
@@ -161,7 +163,7 @@ static const struct {
 	{ "nonsense\r\n", 400, "" },
 };
 
-/* All of them, at the address that there is. */
+/* Send all requests to the admin address of the fleet. */
 static void
 check_requests(void)
 {
@@ -209,7 +211,7 @@ START_TEST(readiness_names_what_is_missing)
 }
 END_TEST
 
-/* The pid of the admin process, which its answers tell. */
+/* The pid of the admin process, from its answer. */
 static pid_t
 admin_pid(void)
 {
@@ -234,11 +236,11 @@ START_TEST(an_admin_process_that_dies_is_started_anew)
 }
 END_TEST
 
-/* The first @events of what an open page is told; "" if there was no answer. */
+/* The first @events that an open page is told; "" if there was no answer. */
 static void
 follow(int events)
 {
-	/* HTTP/1.0: no frames of chunks in between. */
+	/* HTTP/1.0, so that no chunks' frames are in between. */
 	int	    fd = open_request("GET /live HTTP/1.0\r\n\r\n");
 	const char *end;
 	size_t	    length = 0;
@@ -257,7 +259,7 @@ follow(int events)
 	close(fd);
 }
 
-/* The first second that a page which is opened now is told of; 0: none. */
+/* The first second of the history that a new page is told; 0: none. */
 static unsigned
 first_second(void)
 {
@@ -298,7 +300,7 @@ START_TEST(the_history_outlives_the_admin_process)
 	fleet_wait((first = first_second()) > 0 && says("\"waiting\":[0"));
 	ck_assert_int_eq(kill(dead, SIGKILL), 0);
 	fleet_wait((next = admin_pid()) > 0 && next != dead);
-	/* One that is about to be renewed may still have been asked. */
+	/* An admin process that is about to end may have answered. */
 	fleet_wait(first_second() == first);
 	fleet_signal(fleet, SIGHUP);
 	fleet_wait((dead = admin_pid()) > 0 && dead != next);
@@ -311,7 +313,7 @@ START_TEST(the_history_survives_an_upgrade)
 {
 	unsigned first, now = 0;
 
-	/* A new master becomes our child when the one before ends. */
+	/* A new master becomes this test's child when the one before ends. */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	start();
 	fleet_wait((first = first_second()) > 0 && says("\"waiting\":[0"));
@@ -384,7 +386,7 @@ START_TEST(a_reload_moves_ends_and_begins_the_admin_process)
 	snprintf(second, sizeof(second), "admin = '127.0.0.1:%u'\n", port);
 	reload("# none\n", second);
 	fleet_wait(get("/healthz") == 200);
-	/* None died unasked. */
+	/* No admin process ended unasked. */
 	ck_assert_int_eq(fleet_logged(fleet, "event=admin_exited"), 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
@@ -495,7 +497,7 @@ START_TEST(a_follower_hears_of_events_until_the_end)
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(waitpid(events, &how, 0), events);
 	ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
-	/* There is no such fleet any more. */
+	/* The fleet has ended, so status fails. */
 	ck_assert_int_eq(waitpid(status, &how, 0), status);
 	ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 1);
 }

@@ -1,6 +1,6 @@
 /*
  * test_apart.c - upgrades under load, to a version that cannot read the segment
- * and back: then two fleets live side by side for a while.
+ * and back: for a while two fleets live side by side.
  *
  * From the environment: MEWS_A and MEWS_B, the conninfos of servers;
  * MEWS_TEST_SLEEPER, the application; MEWS_TEST_OTHER, the directory of another
@@ -27,11 +27,11 @@
 
 static struct fleet fleet[1];
 static struct said  said;
-static char	    binary[300]; /* a link to what is installed now */
+static char	    binary[300]; /* a link to the installed version */
 static char	    real[600];	 /* the command itself */
 
-/* Make a command that runs mews with the library of @dir; NULL: its own. It is
- * known by the name it was called by. */
+/* Make a command @name that runs mews with the library of @dir, or with its own
+ * if NULL. The log shows that name. */
 static void
 make_version(const char *name, const char *dir)
 {
@@ -58,7 +58,7 @@ install(const char *name)
 	ck_assert_int_eq(rename(next, binary), 0);
 }
 
-/* A fleet of this version. */
+/* Start a fleet of this version. */
 static void
 start(const char *more)
 {
@@ -74,7 +74,7 @@ start(const char *more)
 	fleet_start(fleet);
 }
 
-/* Does status tell of endpoint @name that? */
+/* Does status show @what of the endpoint @name? */
 static bool
 shows(const char *name, const char *what)
 {
@@ -105,7 +105,7 @@ files(void)
 	return count;
 }
 
-/* Counts that the clients and the one who counts share. */
+/* Counts that the clients share with the process that counts sessions. */
 struct seen {
 	_Atomic bool	 over;
 	_Atomic unsigned answered, failed, longest_ms, sessions;
@@ -131,8 +131,8 @@ ask_again(const char *path)
 	_exit(0);
 }
 
-/* The most sessions of fleets that the server has at a time; those of monitors
- * are known by having run nothing of the application's. */
+/* Count the most sessions of fleets that the server has at a time; a monitor's
+ * session has run none of the application's statements. */
 static void
 count_sessions(void)
 {
@@ -210,7 +210,7 @@ end_load(int upgrades)
 	ck_assert_uint_gt(seen->sessions, 0);
 }
 
-/* How many upgrades are made; more of them in a trial of its own. */
+/* How many upgrades are made; a trial of its own makes more. */
 static int
 count_upgrades(void)
 {
@@ -219,8 +219,8 @@ count_upgrades(void)
 	return text == NULL ? 2 : atoi(text);
 }
 
-/* Quick requests beside slow queries and transactions. The first time to
- * another version and back, by turns, the second time to the same one. */
+/* Quick requests beside slow queries and transactions. In the first run to
+ * another version and back by turns, in the second to the same version. */
 START_TEST(nothing_is_lost_or_forgotten_in_upgrades)
 {
 	struct load *load;
@@ -250,9 +250,9 @@ START_TEST(nothing_is_lost_or_forgotten_in_upgrades)
 
 		fleet_wait(atomic_load(&load->answered) > answered + 500);
 		fleet_upgrade(fleet);
-		/* Known from the first instant on, and not forgotten. */
+		/* The state of a server is known from the first instant on. */
 		ck_assert(shows("gone", "\"state\":\"down\""));
-		/* A server may be a suspect on a busy machine. */
+		/* A busy machine may suspect a server. */
 		ck_assert(!shows("s", "\"state\":\"down\""));
 		ck_assert(!shows("s", "\"state\":\"unknown\""));
 		ck_assert(shows("s", "\"role\":\"primary\""));
@@ -292,7 +292,7 @@ youngest(void)
 	return pid;
 }
 
-/* Do what a new master does to serve, the first @steps of it. */
+/* Do the first @steps of what a new master does to serve. */
 static void
 exchange(int steps)
 {
@@ -322,7 +322,8 @@ START_TEST(a_new_master_that_dies_gives_all_back)
 	snprintf(path, sizeof(path), "%s/test.segment", fleet->runtime);
 	ck_assert_int_eq(stat(path, &was), 0);
 	install("other");
-	/* The old master, stopped, does not tell it to take over. */
+	/* The old master is stopped, so it does not tell the new one to
+	 * serve. */
 	fleet_signal(fleet, SIGUSR2);
 	fleet_wait(fleet_logged(fleet, "event=upgrade ") == 1);
 	fleet_wait((new = youngest()) != monitor);
@@ -348,7 +349,7 @@ START_TEST(a_new_master_that_dies_gives_all_back)
 }
 END_TEST
 
-/* A new master whose old one is killed serves. */
+/* A new master serves if the old one is killed. */
 START_TEST(an_old_master_that_dies_leaves_the_new_one)
 {
 	int status;

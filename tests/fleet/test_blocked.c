@@ -1,6 +1,6 @@
 /*
- * test_blocked.c - neither a log that nobody reads nor a dead master leaves
- * a process behind.
+ * test_blocked.c - neither a log that nobody reads nor a dead master leaves a
+ * process behind.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -24,16 +24,17 @@ static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 static pid_t workers[FLEET_WORKERS_MAX];
 
-#define MALFORMED 200 /* requests; each has a line, if there is room */
+#define MALFORMED 200 /* requests; each makes a line, if there is room */
 
-/* Fill the pipe, so that nothing more has room in it. */
+/* Fill the pipe, so that nothing fits into it any more. */
 static void
 fill(int fd)
 {
 	char path[40];
 	int  other;
 
-	/* Another description: the fleet's own may not be changed. */
+	/* Open the pipe again, as the flags of the fleet's descriptor must
+	 * stay. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	other = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	ck_assert_int_ne(other, -1);
@@ -43,8 +44,8 @@ fill(int fd)
 	close(other);
 }
 
-/* Start a fleet whose stderr is a pipe of 4 kB, fill it, and go on. Returns
- * the pipe's other end. */
+/* Start a fleet whose stderr is a pipe of 4 kB, fill it, and go on. Returns the
+ * pipe's other end. */
 static int
 start_blocked(void)
 {
@@ -68,7 +69,7 @@ start_blocked(void)
 	return ends[0];
 }
 
-/* The text that was written since. */
+/* The text that was written since the last call. */
 static const char *
 read_log(int fd)
 {
@@ -102,15 +103,15 @@ START_TEST(lines_that_a_blocked_log_lost_are_counted_later)
 	int	    fd = start_blocked();
 	const char *text;
 
-	/* Without another line of anybody, and of all workers together, each
-	 * of which may write ten at once. */
+	/* The count comes without another line of that worker, for all workers,
+	 * each of which may write ten lines at once. */
 	fleet_wait((text = strstr(read_log(fd), told)) != NULL);
 	ck_assert_int_gt(atoi(text + strlen(told)), 10);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
 END_TEST
 
-/* Standard output and error of a fleet that nobody reads. */
+/* Standard output and error of the fleet are not read. */
 enum { PIPE, TERMINAL, JOURNAL, PLACES };
 
 static int
@@ -222,7 +223,7 @@ START_TEST(the_next_master_ends_who_did_not_end)
 }
 END_TEST
 
-/* A pipe without room that nobody reads. */
+/* A full pipe that nobody reads. */
 static int
 open_full(void)
 {
@@ -247,7 +248,7 @@ START_TEST(a_start_that_fails_with_a_blocked_log_ends)
 }
 END_TEST
 
-/* A warning, that of a password, comes before there is a log. */
+/* The warning of a password is written before there is a log. */
 START_TEST(a_start_with_a_blocked_stderr_serves)
 {
 	fleet_init(fleet, "endpoint b { conninfo = 'host=b password=x' }\n");
@@ -258,7 +259,7 @@ START_TEST(a_start_with_a_blocked_stderr_serves)
 }
 END_TEST
 
-/* Run a command whose stderr nobody reads; its exit status. */
+/* Run a command whose stderr is not read; its exit status. */
 static int
 run_blocked(const char *command, const char *config)
 {
@@ -296,7 +297,7 @@ START_TEST(no_command_waits_for_a_reader_of_its_mistakes)
 }
 END_TEST
 
-/* A pager, for one, which has more to do than to read. */
+/* A slow reader, like a pager. */
 START_TEST(a_reader_that_is_slow_gets_all_of_it)
 {
 	char  byte[512];
@@ -328,8 +329,8 @@ START_TEST(a_reader_that_is_slow_gets_all_of_it)
 }
 END_TEST
 
-/* Stop the monitor, and then end the master: the death of the parent must not
- * wake it, so that it is held until that is over. */
+/* Stop the monitor and then end the master. The parent's death must not wake
+ * the monitor, which is held until that is over. */
 static void
 leave_stopped_monitor(pid_t monitor)
 {

@@ -1,6 +1,7 @@
 /*
  * test_changes.c - what a reload changes while transactions and slow queries
- * are in flight: each thing of a configuration, and nothing where it is broken.
+ * are in flight: each part of a configuration, or nothing where the file is
+ * wrong.
  *
  * From the environment: MEWS_A to MEWS_C, a primary and two standbys;
  * MEWS_TEST_SLEEPER, the application.
@@ -21,7 +22,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#define HEAD_BYTES 1500 /* of a request, of which 1 kB will be allowed */
+#define HEAD_BYTES 1500 /* a request's head; 1 kB will be allowed */
 
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
@@ -49,7 +50,7 @@ reload(void)
 	    fleet_log_text(fleet));
 }
 
-/* Clients of one request each. */
+/* Clients with one kind of request each. */
 struct once {
 	pid_t pids[8];
 	int   count;
@@ -78,14 +79,14 @@ assert_answered(const struct once *once)
 	}
 }
 
-/* The figures of a fleet, from outside. */
+/* The figures of a fleet, as a view shows them. */
 struct seen {
-	unsigned waiting;	 /* queries, of all workers */
+	unsigned waiting;	 /* queries that wait, in all workers */
 	pid_t	 workers[FLEET_WORKERS_MAX];
-	int	 count;		 /* of these */
-	unsigned endpoints;	 /* of that name */
-	unsigned connections;	 /* of that endpoint */
-	int64_t	 probed_ms;	 /* since it was */
+	int	 count;		 /* how many workers */
+	unsigned endpoints;	 /* how many have the name */
+	unsigned connections;	 /* to that endpoint */
+	int64_t	 probed_ms;	 /* since its last probe */
 };
 
 static struct seen
@@ -140,7 +141,7 @@ trades(void)
 	return count;
 }
 
-/* The status of a request with a large head; 0: it was refused. */
+/* The status of a request with a large head; 0: no answer. */
 static int
 get_large(void)
 {
@@ -152,7 +153,7 @@ get_large(void)
 	return fleet_get(fleet, path);
 }
 
-/* Does a worker have the file mapped? */
+/* Has a worker mapped the file? */
 static bool
 is_loaded(pid_t worker, const char *name)
 {
@@ -193,8 +194,8 @@ start(void)
 	fleet_wait(fleet_get(fleet, "/rest?group=write&ms=1") == 200);
 }
 
-/* Groups, connections, health, http and the application, all by one reload;
- * one group is taken away while work waits for its connections. */
+/* One reload changes groups, connections, health, http and the application; it
+ * takes a group away while work waits for its connections. */
 static void
 change_most(void)
 {
@@ -203,7 +204,7 @@ change_most(void)
 	int64_t	    before;
 	int	    probes = 0;
 
-	/* One connection of each of two workers. */
+	/* Each of two workers has one connection. */
 	for (int i = 0; i < 20; i++)
 		ck_assert_int_le(trades(), 2);
 	ck_assert_int_ne(fleet_get(fleet, "/rest?group=more&ms=1"), 200);
@@ -241,7 +242,8 @@ change_most(void)
 	}
 }
 
-/* Transactions on it end; when it is added again they still count there. */
+/* Transactions on the endpoint end; when it is added again, they still
+ * count. */
 static void
 take_an_endpoint_away(void)
 {
@@ -265,7 +267,7 @@ take_an_endpoint_away(void)
 	fleet_wait(look("b").connections >= 1);
 }
 
-/* Mistakes of these lines, and no other. */
+/* Exactly the mistakes of these lines are reported. */
 static void
 assert_refused(const char *const *told, int count)
 {
@@ -360,16 +362,16 @@ START_TEST(reloads_under_load_change_what_they_name)
 END_TEST
 
 /*
- * Processes that attach, to a monitor that is reloaded, ended, killed.
+ * --- processes that attach, to a monitor that is reloaded, ended, killed ---
  */
 
 struct guests {
 	_Atomic bool	 over;
 	_Atomic unsigned answered, failed, attached;
-	char		 why[200]; /* of the first that failed */
+	char		 why[200]; /* why the first failed call did */
 };
 
-/* Attach, as long as that takes: there may be no fleet right now. */
+/* Attach, however long that takes: just now there may be no fleet. */
 static void
 guest_attach(struct mews_fleet **guest, struct mews_pool **pool)
 {
@@ -392,7 +394,7 @@ guest_attach(struct mews_fleet **guest, struct mews_pool **pool)
 		_exit(1);
 }
 
-/* A transaction, or a read; what went wrong, or NULL. */
+/* Run a transaction, or a read; returns what went wrong, or NULL. */
 static const char *
 guest_ask(struct mews_pool *pool, bool trades)
 {
@@ -446,7 +448,8 @@ be_guest(struct guests *guests, bool trades)
 
 #define GUESTS 4
 
-/* Guests attach anew after its reload, its proper end, and its death. */
+/* Guests attach anew after the monitor's reload, its proper end, and its
+ * death. */
 START_TEST(a_monitor_changes_under_load_and_no_guest_sees_it)
 {
 	struct guests *guests = mmap(NULL, sizeof(*guests),

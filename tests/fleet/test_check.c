@@ -1,6 +1,6 @@
 /*
- * test_check.c - mews check finds what mews run would refuse, and says so in
- * the same words.
+ * test_check.c - mews check finds the mistakes that mews run refuses, and
+ * reports them in the same words.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -77,7 +77,7 @@ START_TEST(an_application_that_does_not_come_back_is_a_mistake)
 }
 END_TEST
 
-/* Mistakes that run would refuse are reported by check in the same words. */
+/* Both commands must report the same mistakes. */
 START_TEST(check_finds_what_run_would_refuse)
 {
 	struct said said;
@@ -102,7 +102,8 @@ START_TEST(check_finds_what_run_would_refuse)
 	snprintf(path, sizeof(path), "%s/http.sock", fleet->runtime);
 	ck_assert_int_eq(unlink(path), 0);
 	if (getuid() == 0) {
-		/* Of root, but it is nobody who has to write there. */
+		/* The directory is root's, but nobody must be able to write
+		 * there. */
 		mews(&said, "check", "-c", fleet->config, NULL);
 		ck_assert_int_eq(said.status, 1);
 		ck_assert_ptr_nonnull(strstr(said.err, "Permission denied"));

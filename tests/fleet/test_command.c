@@ -1,5 +1,5 @@
 /*
- * test_command.c - what the mews command says, and the status it ends with.
+ * test_command.c - the output of the mews command, and its exit status.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -14,7 +14,7 @@
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 
-/* Read JSON from @text with a real parser and run @script on it, as d. */
+/* Parse @text as JSON with Python, and run @script on it, as d. */
 static int
 python(const char *text, const char *script)
 {
@@ -180,8 +180,9 @@ START_TEST(status_shows_what_a_dead_master_left_and_says_so)
 }
 END_TEST
 
-/* `mews status --runtime-dir DIR [--instance NAME]` reports a fleet that is not
- * there, or not to be used, in one line with these words, and status 1. */
+/* `mews status --runtime-dir DIR [--instance NAME]` reports in one line with
+ * these words, and with status 1, a fleet that does not exist or cannot be
+ * used. */
 static void
 assert_no_status(const char *dir, const char *instance, const char *word)
 {
@@ -221,7 +222,7 @@ START_TEST(status_without_a_fleet_is_one_clear_line)
 }
 END_TEST
 
-/* Is it so in status, for people and for programs? */
+/* Does status show it, for people and for programs? */
 static void
 assert_admin(const char *word)
 {
@@ -358,7 +359,7 @@ START_TEST(explain_of_what_is_not_there_is_one_clear_line)
 }
 END_TEST
 
-/* Commands about a fleet that runs. */
+/* --- commands about a fleet that runs --- */
 static const char *const fleet_commands[][3] = {
 	{ "status", NULL }, { "explain", NULL }, { "drain", "a", NULL },
 	{ "enable", "a", NULL },

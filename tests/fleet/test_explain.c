@@ -48,7 +48,7 @@ repair(void)
 	servers("up", "a b");
 }
 
-/* Ask until the answer has these words. */
+/* Run explain until its output has these words. */
 static void
 wait_for_words(const char *endpoint, const char *words)
 {

@@ -1,8 +1,8 @@
 /*
- * test_fleet.c - what mews run promises: a fleet that starts once, heals
- * itself, ends properly and leaves nothing behind.
+ * test_fleet.c - the promises of mews run: a fleet starts once, heals itself,
+ * ends properly and leaves nothing behind.
  *
- * No PostgreSQL is needed: the only endpoint is a port where nobody listens.
+ * No PostgreSQL is needed: the only endpoint is a closed port.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -47,7 +47,7 @@ size_of(const char *path)
 	return stat(path, &st) == 0 ? st.st_size : -1;
 }
 
-/* There are two workers again, and this is none of them. */
+/* Are there two workers again, and is @old none of them? */
 static bool
 replaced(pid_t old)
 {
@@ -58,7 +58,7 @@ replaced(pid_t old)
 	return now[0] != old && now[1] != old;
 }
 
-/* Both workers serve. */
+/* Do both workers serve? */
 static bool
 both_answer(void)
 {
@@ -111,7 +111,7 @@ assert_title(pid_t pid, const char *title)
 	snprintf(path, sizeof(path), "/proc/%jd/cmdline", (intmax_t)pid);
 	f = fopen(path, "re");
 	ck_assert_ptr_nonnull(f);
-	/* Nothing behind it but its own end. */
+	/* The title ends there, with its NUL. */
 	ck_assert_uint_eq(fread(line, 1, sizeof(line), f), strlen(title) + 1);
 	ck_assert_str_eq(line, title);
 	fclose(f);
@@ -126,7 +126,7 @@ START_TEST(a_stop_of_the_whole_group_is_no_alarm)
 	fleet_init(fleet, "");
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	/* The master hears of it last. */
+	/* The master gets the signal last. */
 	fleet_signal(fleet, SIGSTOP);
 	kill(fleet_monitor(fleet), signal);
 	for (int i = 0; i < 2; i++) {
@@ -186,7 +186,7 @@ START_TEST(workers_die_with_their_master_and_the_next_one_starts)
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
 	ck_assert_int_eq(fleet_end(fleet, SIGKILL), -SIGKILL);
 	ck_assert_int_eq(access(fleet->runtime, F_OK), 0);
-	fleet_start(fleet);	/* in spite of the files, even of the socket */
+	fleet_start(fleet);	/* although files are left, even the socket */
 	fleet_wait(!fleet_is_alive(workers[0]) && !fleet_is_alive(workers[1]));
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
@@ -247,7 +247,8 @@ START_TEST(a_request_that_crashes_workers_does_not_empty_the_fleet)
 		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	}
 	fleet_wait(fleet_logged(fleet, "event=worker_exited") == 20);
-	/* A place each 100 ms at most; the first death of each is free. */
+	/* A worker is restarted once in 100 ms at most; its first death costs
+	 * no time. */
 	ck_assert_int_ge(fleet_now() - began, 400);
 	fleet_wait(fleet_workers(fleet, workers) == 2);
 	fleet_wait(both_answer());
@@ -264,7 +265,7 @@ START_TEST(a_fleet_of_which_nobody_starts_says_so_and_keeps_trying)
 	make_file(fail, sizeof(fail), "fail", "MEWS_TEST_FAIL");
 	fleet_launch(fleet);
 	fleet_wait(fleet_logged(fleet, "deaths=5") > 0);
-	/* Spaced by 0, 100, 200 and 400 ms at least. */
+	/* Restarts are 0, 100, 200 and 400 ms apart at least. */
 	ck_assert_int_ge(fleet_now() - began, 700);
 	ck_assert_int_eq(fleet_logged(fleet, "event=none_starts workers="), 1);
 	ck_assert_int_eq(fleet_logged(fleet, "event=ready workers="), 0);
@@ -363,8 +364,8 @@ START_TEST(a_worker_may_take_no_longer_than_graceful_timeout_to_end)
 }
 END_TEST
 
-/* A client that asks on and on, a connection each, until nobody listens;
- * what it was answered goes to @answers as bytes. */
+/* A client that asks again and again, each time on a new connection, until the
+ * port is closed; the answers go to @answers as bytes. */
 static void
 load_client(const char *answers)
 {
@@ -411,7 +412,7 @@ START_TEST(ttin_and_ttou_change_the_number_of_workers)
 	fleet_wait(fleet_workers(fleet, workers) == 2);
 	fleet_signal(fleet, SIGTTOU);
 	fleet_wait(fleet_workers(fleet, workers) == 1);
-	fleet_signal(fleet, SIGTTOU);	/* the last one stays */
+	fleet_signal(fleet, SIGTTOU);	/* the last worker stays */
 	fleet_wait(fleet_logged(fleet, "event=not_resized") == 1);
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 1);
@@ -419,7 +420,7 @@ START_TEST(ttin_and_ttou_change_the_number_of_workers)
 }
 END_TEST
 
-/* The line of /proc/PID/status that begins with @key, without it. */
+/* The line of /proc/PID/status that begins with @key, without the key. */
 static void
 status_line(pid_t pid, const char *key, char *value, size_t size)
 {

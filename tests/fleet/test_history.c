@@ -1,5 +1,5 @@
 /*
- * test_history.c - what the page at the admin address remembers and tells.
+ * test_history.c - the history that the page at the admin address shows.
  */
 #include "history.h"
 #include "story.h"
@@ -94,7 +94,7 @@ START_TEST(a_new_name_takes_the_place_of_the_oldest)
 	ck_assert(strstr(printed, "\"new\"") != NULL);
 	ck_assert(strstr(printed, "\"e27\"") == NULL);
 	ck_assert(strstr(printed, "\"e26\"") != NULL);
-	/* Nothing of the old one is told as the new one's. */
+	/* Samples of the old name are not shown for the new one. */
 	ck_assert(strstr(strstr(printed, "\"new\""), "\"state\":\"-") != NULL);
 }
 END_TEST
@@ -116,7 +116,7 @@ START_TEST(the_next_master_takes_over_the_history)
 	    printed);
 	ck_assert_ptr_nonnull(strstr(printed, "us------\","));
 	ck_assert_ptr_nonnull(strstr(printed, "\"gone\""));
-	/* Twice is no more than once. */
+	/* Taking a file over twice changes nothing. */
 	ck_assert(history_take(now, fd, 1003));
 	ck_assert_ptr_nonnull(strstr(print(now, 1, 1010), "us------\","));
 	close(fd);
@@ -124,7 +124,7 @@ START_TEST(the_next_master_takes_over_the_history)
 }
 END_TEST
 
-/* Bytes of whatever kind are no more than moments. */
+/* Damaged bytes can only be wrong samples. */
 START_TEST(a_past_that_is_damaged_is_taken_as_far_as_it_goes)
 {
 	struct history *before, *now;
@@ -137,7 +137,7 @@ START_TEST(a_past_that_is_damaged_is_taken_as_far_as_it_goes)
 	now = history_make(NULL);
 	add(before, 1000, "a", 'u');
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	/* All but the first bytes, which say what it is. */
+	/* Damage all but the first bytes, which say what the file is. */
 	for (off_t at = 64; at < st.st_size; at += (off_t)sizeof(noise)) {
 		for (size_t i = 0; i < sizeof(noise); i++)
 			noise[i] = (unsigned char)((seed = seed * 1664525 +
@@ -149,7 +149,8 @@ START_TEST(a_past_that_is_damaged_is_taken_as_far_as_it_goes)
 	print(now, 1, 2000);
 	for (const char *c = printed; *c != '\0'; c++)
 		ck_assert(*c >= ' ' && *c <= '~');
-	/* Another version, and something that is no such file. */
+	/* A file of another version, and one that is no such file, are
+	 * refused. */
 	ck_assert_int_eq(pwrite(fd, "x", 1, 12), 1);
 	ck_assert(!history_take(now, fd, 1003));
 	ck_assert_int_eq(ftruncate(fd, 100), 0);

@@ -1,8 +1,9 @@
 /*
- * test_keep.c - `mews monitor`: segment and monitor as a service of their own,
- * and processes that attach to it.
+ * test_keep.c - `mews monitor`: segment and monitor as a service, and processes
+ * that attach to it.
  *
- * All of a test runs as the user who serves: who attaches is the same one.
+ * All of a test runs as the service's user, as an attaching process must be of
+ * the same user.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -96,7 +97,7 @@ turn(void)
 	return mews_fleet_turn(guest);
 }
 
-/* Is the pid in what status shows? */
+/* Does status show the pid? */
 static bool
 shows(const char *key, pid_t pid)
 {
@@ -128,10 +129,10 @@ START_TEST(processes_attach_to_a_monitor_of_its_own)
 	ck_assert_int_eq(fleet_get(fleet, "/"), 0);
 	join();
 	fleet_wait(shows("pid", getpid()));
-	/* Workers would be resized: there are none. */
+	/* A monitor has no workers, so it has none to add. */
 	fleet_signal(fleet, SIGTTIN);
 	fleet_wait(fleet_logged(fleet, "event=not_resized workers=0") == 1);
-	/* A monitor is replaced, and nobody notices. */
+	/* The monitor's process is replaced, and attached processes go on. */
 	monitor = fleet_monitor(fleet);
 	ck_assert_int_eq(kill(monitor, SIGKILL), 0);
 	fleet_wait(is_replaced(monitor));
@@ -161,7 +162,7 @@ START_TEST(a_reload_changes_what_is_watched)
 	    fleet_log_text(fleet));
 	fleet_wait(turn() == MEWS_TURN_PAST);
 	fleet_wait(is_replaced(monitor));
-	/* A process that was attached goes on, and attaches anew. */
+	/* An attached process goes on, and attaches to the next service. */
 	ck_assert(shows("pid", getpid()));
 	leave();
 	join();
@@ -203,7 +204,7 @@ START_TEST(changes_that_a_monitor_cannot_make_are_refused)
 }
 END_TEST
 
-/* To people, and to programs; with the name of its program. */
+/* Status shows attached processes, to people and programs, with their names. */
 START_TEST(status_tells_who_is_attached_from_workers)
 {
 	struct said said;
@@ -231,7 +232,7 @@ START_TEST(status_tells_who_is_attached_from_workers)
 }
 END_TEST
 
-/* Only root has somebody to become. */
+/* Only root can become another user. */
 START_TEST(a_monitor_becomes_the_user_and_the_group_that_are_named)
 {
 	fleet_init(fleet, "");
@@ -243,7 +244,8 @@ START_TEST(a_monitor_becomes_the_user_and_the_group_that_are_named)
 }
 END_TEST
 
-/* A slot that is taken is none for a worker of the next generation. */
+/* The slot of an attached process is not free for workers of the next
+ * generation. */
 START_TEST(a_reload_counts_who_is_attached)
 {
 	begin("");
@@ -286,7 +288,7 @@ START_TEST(the_monitor_gives_back_the_slots_of_the_dead)
 }
 END_TEST
 
-/* How a monitor's service ends, while a process is attached. */
+/* Ways in which a monitor's service ends while a process is attached. */
 static const int ends[] = { SIGTERM, SIGKILL };
 
 START_TEST(the_next_service_is_attached_to_again)

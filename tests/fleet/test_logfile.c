@@ -1,5 +1,5 @@
 /*
- * test_logfile.c - log = "file:PATH", and a rotation of it.
+ * test_logfile.c - log = "file:PATH", and the rotation of that file.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -14,9 +14,9 @@
 
 static struct fleet fleet[1];
 static struct said  said;
-static char	    own[600], rotated[604]; /* the file, and the old one */
+static char	    own[600], rotated[604]; /* the file, and the rotated one */
 
-/* How many lines of @path hold @text. */
+/* How many lines of @path contain @text. */
 static int
 count(const char *path, const char *text)
 {
@@ -34,7 +34,7 @@ count(const char *path, const char *text)
 	return found;
 }
 
-/* In a directory of the user who serves. */
+/* The log is in a directory of the fleet's user. */
 static void
 init(void)
 {
@@ -87,7 +87,7 @@ START_TEST(all_processes_write_to_the_file)
 }
 END_TEST
 
-/* Lines from before are in the old file, those that came after in the new. */
+/* Lines from before the signal are in the old file, later ones in the new. */
 START_TEST(usr1_opens_it_anew_for_all_processes)
 {
 	struct stat status;
@@ -102,7 +102,8 @@ START_TEST(usr1_opens_it_anew_for_all_processes)
 	fleet_wait(stat(rotated, &status) == 0 &&
 	    count(rotated, "signal=USR1") == 1);
 	size = status.st_size;
-	/* Workers that were there before, and others; a monitor as well. */
+	/* Old and new workers write to the new file, and so does the
+	 * monitor. */
 	reload();
 	fleet_wait(count(own, "to=ended") == 2);
 	ck_assert_int_eq(count(own, "to=draining"), 2);
@@ -127,7 +128,7 @@ START_TEST(a_file_that_cannot_be_opened_anew_is_kept)
 	ck_assert_int_eq(count(rotated, "action=old_one_goes_on"), 1);
 	reload();
 	fleet_wait(count(rotated, "to=draining") == 2);
-	/* Once it can be opened, it is. */
+	/* Once the file can be opened, it is. */
 	ck_assert_int_eq(rmdir(own), 0);
 	fleet_signal(fleet, SIGUSR1);
 	fleet_wait(count(own, "event=log_reopened") == 1);
@@ -136,7 +137,8 @@ START_TEST(a_file_that_cannot_be_opened_anew_is_kept)
 }
 END_TEST
 
-/* By check, by a start and by a reload, with the line; nothing is made. */
+/* Check, a start and a reload report the mistake with its line; no file is
+ * made. */
 START_TEST(a_file_that_cannot_be_opened_is_a_mistake)
 {
 	int status;
@@ -168,8 +170,9 @@ START_TEST(a_file_that_cannot_be_opened_is_a_mistake)
 }
 END_TEST
 
-/* Another file, and back to standard error; none stays open. */
-/* Has the master a log file open? */
+/* The log moves to another file, and back to standard error; no file stays
+ * open. */
+/* Does the master have a log file open? */
 static bool
 master_holds_one(void)
 {

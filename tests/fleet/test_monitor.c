@@ -1,6 +1,6 @@
 /*
- * test_monitor.c - there is always a monitor, and nobody else notices when
- * it is replaced.
+ * test_monitor.c - there is always a monitor, and workers go on while it is
+ * replaced.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -25,7 +25,7 @@ assert_undisturbed(const pid_t before[FLEET_WORKERS_MAX])
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_exited"), 0);
 }
 
-/* Does status show this one, and is it not the one before? */
+/* Does status show a monitor, and another one than @before? */
 static bool
 is_replaced(pid_t before)
 {
@@ -48,7 +48,7 @@ START_TEST(a_monitor_that_is_killed_is_replaced)
 	fleet_init(fleet, "");
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	/* The second time its successor waits a little. */
+	/* From the second death on, the successor waits a little. */
 	for (int i = 0; i < 3; i++) {
 		monitor = fleet_monitor(fleet);
 		ck_assert_int_gt(monitor, 0);

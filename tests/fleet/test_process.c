@@ -1,12 +1,12 @@
 /*
- * test_process.c - when a worker that died starts again.
+ * test_process.c - when a worker that died is started again.
  */
 #include "process.h"
 #include "unit.h"
 
 static struct process_list list = TAILQ_HEAD_INITIALIZER(list);
 
-/* @p starts @at, lives for @lived ms; returns how long it has to wait. */
+/* @p starts @at and lives for @lived ms; returns how long it must wait. */
 static int64_t
 live_and_die(struct process *p, int64_t at, bool ready, int64_t lived)
 {
@@ -67,7 +67,7 @@ START_TEST(a_process_that_got_ready_waits_a_second_at_most)
 }
 END_TEST
 
-/* Another process in that state; how long the one that died has to wait. */
+/* How long a process that died must wait beside another one in that state. */
 static int64_t
 wait_beside(enum process_state state, bool ready, int64_t lived)
 {
@@ -84,13 +84,14 @@ wait_beside(enum process_state state, bool ready, int64_t lived)
 	return at - 1000 - lived;
 }
 
-START_TEST(the_last_process_of_a_fleet_is_restarted_without_delay)
+START_TEST(the_last_process_of_a_fleet_waits_a_second_at_most)
 {
-	/* While somebody serves, or soon will, it can wait. */
+	/* While another process serves, or soon will, it waits. */
 	ck_assert_int_ge(wait_beside(PROCESS_READY, true, 500), 500);
 	ck_assert_int_ge(wait_beside(PROCESS_STARTING, true, 500), 500);
 	ck_assert_int_ge(wait_beside(PROCESS_READY, false, 500), 5000);
-	/* When nobody does, it cannot; but no loop gets hot. */
+	/* If none does, it waits for a second at most, but not in a busy
+	 * loop. */
 	ck_assert_int_eq(wait_beside(PROCESS_STOPPING, true, 500), 0);
 	ck_assert_int_eq(wait_beside(PROCESS_KILLED, true, 500), 0);
 	ck_assert_int_eq(wait_beside(PROCESS_KILLED, true, 50), 100);
@@ -161,7 +162,7 @@ process_suite(void)
 	tcase_add_test(tcase, a_process_never_ready_did_not_serve_well);
 	tcase_add_test(tcase, a_process_that_got_ready_waits_a_second_at_most);
 	tcase_add_test(tcase,
-	    the_last_process_of_a_fleet_is_restarted_without_delay);
+	    the_last_process_of_a_fleet_waits_a_second_at_most);
 	tcase_add_test(tcase, only_one_process_is_started_without_its_delay);
 	tcase_add_test(tcase, processes_that_died_together_start_apart);
 	tcase_add_test(tcase, a_number_is_given_again_only_when_it_is_free);

@@ -14,8 +14,8 @@ static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 static pid_t		   workers[FLEET_WORKERS_MAX];
 
-/* Ask until that many workers were replaced and are gone; each request has to
- * be answered. */
+/* Ask until @count workers were replaced and have ended; each request must be
+ * answered. */
 static void
 recycle(int count)
 {
@@ -24,7 +24,7 @@ recycle(int count)
 	fleet_wait(fleet_logged(fleet, "event=worker_exited") >= count);
 }
 
-/* Where in the log is a line with @what of a worker with this number? */
+/* The place in the log of a line with @what about the worker of that number. */
 static const char *
 place_of(const char *what, int number)
 {
@@ -94,7 +94,8 @@ START_TEST(a_successor_that_does_not_start_leaves_all_as_it_was)
 }
 END_TEST
 
-/* Deaths and changes of their number leave as many as there should be. */
+/* After deaths and changes of their number, there are as many as there should
+ * be. */
 START_TEST(a_worker_that_dies_while_it_is_replaced_has_one_successor)
 {
 	fleet_init(fleet, "max_requests = 10\n");

@@ -1,5 +1,5 @@
 /*
- * test_reload.c - another configuration for a fleet that runs.
+ * test_reload.c - a fleet that runs gets another configuration.
  */
 #include "fleet.h"
 #include "load.h"
@@ -30,7 +30,7 @@ is_one_of(pid_t pid, const pid_t *pids, int count)
 	return false;
 }
 
-/* Fails unless the workers are those of before. */
+/* Fail unless the workers are the same as before. */
 static void
 assert_unchanged(const pid_t *before, int count)
 {
@@ -59,7 +59,7 @@ START_TEST(a_reload_changes_all_workers_and_what_is_configured)
 	ck_assert_ptr_nonnull(strstr(said.out, "serves"));
 	ck_assert_int_eq(fleet_logged(fleet, "event=reloaded generation=2 "
 	    "workers=3"), 1);
-	/* A number belongs to one worker of all that live. */
+	/* No two living workers have the same number. */
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_started "
 	    "worker=4 "), 1);
 	for (int i = 0; i < count; i++)
@@ -78,7 +78,7 @@ START_TEST(a_reload_changes_all_workers_and_what_is_configured)
 }
 END_TEST
 
-/* By the command, which sees it first, and by the signal alone. */
+/* By the command, which reads the file first, and by the signal alone. */
 START_TEST(a_broken_configuration_changes_nothing)
 {
 	pid_t before[FLEET_WORKERS_MAX];
@@ -191,7 +191,7 @@ START_TEST(addresses_come_and_go)
 	ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 	strcpy(fleet->socket, other);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
-	/* One that is taken. */
+	/* An address that is taken is refused. */
 	snprintf(from, sizeof(from), "\"127.0.0.1:%u\"", port);
 	edit(from, "\"127.0.0.1:1\", \"unix:/nowhere/x\"");
 	mews(&said, "reload", "-c", fleet->config, NULL);
@@ -219,7 +219,8 @@ START_TEST(the_log_goes_elsewhere_and_comes_back)
 		mews(&said, "reload", "-c", fleet->config, NULL);
 		ck_assert_msg(said.status == 0, "%s", said.err);
 	}
-	/* Each is told where the log goes from then on, if its level is. */
+	/* The old log says where the log goes, if the level of that line is
+	 * logged. */
 	ck_assert_int_eq(fleet_logged(fleet, "event=reloaded"), 1);
 	ck_assert_int_eq(fleet_logged(fleet,
 	    "event=reloaded generation=4"), 1);
@@ -234,20 +235,21 @@ START_TEST(a_reload_keeps_drained_servers_drained)
 	fleet_start(fleet);
 	mews(&said, "drain", "a", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 0);
-	/* The server moves, as well. */
+	/* The server moves as well. */
 	edit("host=127.0.0.1", "host=127.0.0.2");
 	mews(&said, "reload", "-c", fleet->config, NULL);
 	ck_assert_msg(said.status == 0, "%s", said.err);
 	mews(&said, "status", "-c", fleet->config, "--json", NULL);
 	ck_assert_ptr_nonnull(strstr(said.out, "\"drained\""));
-	/* The monitor probes the server at its new place, and no other. */
+	/* The monitor probes the server at its new place, and nowhere else. */
 	fleet_wait(fleet_logged(fleet, "at \\\"127.0.0.2\\\"") > 0);
 	ck_assert_int_eq(fleet_logged(fleet, "(null)"), 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
 END_TEST
 
-/* One that was stopped takes its time, and no more; nobody waits for it. */
+/* A stopped worker is killed after graceful_timeout; the reload does not
+ * wait. */
 START_TEST(a_worker_that_does_not_drain_is_killed)
 {
 	pid_t before[FLEET_WORKERS_MAX];
@@ -267,7 +269,7 @@ START_TEST(a_worker_that_does_not_drain_is_killed)
 }
 END_TEST
 
-/* In each state that a reload may be in when its master dies. */
+/* The master is killed in each state that a reload may be in. */
 START_TEST(nobody_outlives_a_master_that_was_killed_in_a_reload)
 {
 	pid_t before[FLEET_WORKERS_MAX], now[FLEET_WORKERS_MAX];
@@ -303,7 +305,7 @@ START_TEST(a_stop_ends_a_reload)
 }
 END_TEST
 
-/* Descriptors that the master holds. */
+/* How many descriptors the master has open. */
 static int
 descriptors(void)
 {

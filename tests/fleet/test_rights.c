@@ -1,7 +1,7 @@
 /*
- * test_rights.c - what other users can do to a fleet: nothing.
+ * test_rights.c - other users can do nothing to a fleet.
  *
- * Much of it shows only as root, who has somebody to become.
+ * Much of it shows only if root runs the test and becomes other users.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -21,7 +21,7 @@
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 
-/* An empty file in the test's directory that anybody may write to. */
+/* Make an empty file in the test's directory that anybody may write to. */
 static void
 make_file(char *path, size_t size, const char *name)
 {
@@ -64,7 +64,7 @@ START_TEST(root_never_loads_the_application)
 	for (; fscanf(f, "%u", &user) == 1; loads++)
 		ck_assert_uint_eq(user, fleet_user());
 	fclose(f);
-	ck_assert_int_eq(loads, 4);	/* check, run, two workers */
+	ck_assert_int_eq(loads, 4);	/* check, run, and two workers */
 }
 END_TEST
 
@@ -92,13 +92,14 @@ START_TEST(a_directory_in_which_others_may_replace_ours_is_refused)
 	ck_assert_int_eq(chmod(fleet->dir, 0757), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_refused("others may write in ");
-		/* Also once it is there. */
+		/* In the next round the directory exists. */
 		mkdir(fleet->runtime, 0755);
 	}
 	mews(&said, "check", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 1);
 	ck_assert_ptr_nonnull(strstr(said.err, "others may write in "));
-	/* In /tmp nobody can remove what is another's. */
+	/* With the sticky bit, as in /tmp, no user can remove another's
+	 * files. */
 	ck_assert_int_eq(chmod(fleet->dir, 01777), 0);
 	ck_assert_int_eq(chown(fleet->runtime, fleet_user(), (gid_t)-1), 0);
 	fleet_start(fleet);
@@ -129,7 +130,7 @@ START_TEST(a_runtime_directory_may_be_a_link_of_our_own)
 }
 END_TEST
 
-/* The link's own directory is safe, the one that it leads into is not. */
+/* The link's own directory is safe, the one that it leads to is not. */
 START_TEST(a_link_into_a_directory_of_all_is_refused)
 {
 	char open_to_all[300], target[310];
@@ -186,7 +187,8 @@ START_TEST(a_stranger_cannot_lock_the_pid_file)
 }
 END_TEST
 
-/* mews status locks the pid file for an instant, to see whether it can. */
+/* mews status locks the pid file for an instant, to see whether a master
+ * does. */
 START_TEST(a_look_at_the_wrong_moment_stops_no_start)
 {
 	char path[400];
@@ -204,7 +206,7 @@ START_TEST(a_look_at_the_wrong_moment_stops_no_start)
 		usleep(100000);
 		_exit(0);
 	}
-	close(fd);	/* the child holds it */
+	close(fd);	/* the child still holds the lock */
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
@@ -226,12 +228,13 @@ START_TEST(a_lock_of_a_stranger_on_an_old_pid_file_stops_no_start)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(fchmod(fd, 0644), 0);
 	ck_assert_int_eq(fchown(fd, fleet_user(), (gid_t)-1), 0);
-	ck_assert_int_gt(dprintf(fd, "%d", getpid()), 0); /* no master */
+	ck_assert_int_gt(dprintf(fd, "%d", getpid()), 0); /* this pid is no
+							     master's */
 	ck_assert_int_eq(flock(fd, _i == 0 ? LOCK_EX : LOCK_SH), 0);
 	fleet_start(fleet);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0600);
-	/* A master is believed, whatever the mode. */
+	/* The lock of a master counts, whatever the file's mode. */
 	ck_assert_int_eq(chmod(path, 0644), 0);
 	mews(&said, "run", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 1);
@@ -256,7 +259,8 @@ START_TEST(control_characters_in_file_names_reach_no_terminal)
 }
 END_TEST
 
-/* The file, if root asks for somebody else; the descriptors always. */
+/* The file is warned of if root asks and another user will serve; the limit of
+ * descriptors always. */
 START_TEST(check_warns_of_what_goes_well_at_first_only)
 {
 	const struct rlimit few = { 500, 500 };

@@ -1,5 +1,5 @@
 /*
- * test_shared.c - clients that stay are shared by all workers.
+ * test_shared.c - clients that stay are shared among all workers.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -18,7 +18,7 @@ static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 static pid_t		   workers[FLEET_WORKERS_MAX];
 
-/* Connect, ask, and stay; the worker that answered. */
+/* Connect, ask, and stay connected; the pid of the worker that answered. */
 static pid_t
 stay(void)
 {
@@ -62,7 +62,7 @@ static void
 start(void)
 {
 	fleet_init(fleet, "");
-	/* Two are written already; two come by signal. */
+	/* The configuration has two workers; TTIN adds the others. */
 	fleet_start(fleet);
 	for (int i = 3; i <= WORKERS; i++) {
 		fleet_signal(fleet, SIGTTIN);
@@ -71,8 +71,8 @@ start(void)
 	fleet_wait(fleet_logged(fleet, "event=worker_ready") == WORKERS);
 }
 
-/* How even it is, test sharing asserts; a busy machine keeps a worker from
- * what is its part. */
+/* A busy machine keeps a worker from its share, so this test asserts little;
+ * tests/front/sharing.c asserts how even shares are. */
 START_TEST(clients_that_stay_are_shared)
 {
 	int counts[WORKERS];
@@ -99,7 +99,7 @@ pass(void)
 }
 
 /* Beside so many that pass, in turns of few milliseconds, a worker that takes
- * whoever comes would have twice its part, or none. */
+ * every client would have twice its share, or none. */
 START_TEST(clients_that_stay_are_shared_beside_those_that_pass)
 {
 	int   counts[WORKERS];
@@ -117,7 +117,7 @@ START_TEST(clients_that_stay_are_shared_beside_those_that_pass)
 }
 END_TEST
 
-/* A stopped process may run on for a moment, and take a client along. */
+/* A stopped process may run on for a moment, and take a client. */
 static bool
 is_stopped(pid_t pid)
 {

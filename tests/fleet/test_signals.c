@@ -1,6 +1,6 @@
 /*
- * test_signals.c - what signals do to a fleet that mean nothing, come too
- * early, or from a stranger.
+ * test_signals.c - signals to a fleet that mean nothing, come too early, or
+ * come from a stranger.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -57,7 +57,7 @@ static const int all_early[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 	SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPIPE, SIGHUP, SIGUSR1,
 	SIGTTIN, SIGTTOU };
 
-/* A file that the fleet's user may write to, named by a variable. */
+/* Make a file that the fleet's user may write to, named by a variable. */
 static void
 make_file(char *path, size_t size, const char *name, const char *variable)
 {
@@ -71,7 +71,7 @@ make_file(char *path, size_t size, const char *name, const char *variable)
 	setenv(variable, path, 1);
 }
 
-/* While the application is tried the master has not yet made anything. */
+/* While the application is tried, the master has not made any file. */
 START_TEST(a_signal_that_comes_too_early_ends_no_start)
 {
 	char	    loaded[300], wait[300];
@@ -105,7 +105,7 @@ START_TEST(a_start_can_be_ended_at_any_time)
 }
 END_TEST
 
-/* The master's signals to a worker, see worker/worker.h and worker/doing.h. */
+/* The master's signals to a worker: see worker/worker.h and worker/doing.h. */
 START_TEST(a_worker_obeys_its_master_only)
 {
 	pid_t before[FLEET_WORKERS_MAX], workers[FLEET_WORKERS_MAX];

@@ -1,5 +1,6 @@
 /*
- * test_statements.c - what a fleet leaves running on the servers: nothing.
+ * test_statements.c - a fleet that ends leaves no statement running on a
+ * server.
  *
  * From the environment: MEWS_A, the conninfo of a server; MEWS_TEST_SLEEPER,
  * the application.
@@ -36,7 +37,7 @@ start(void)
 	    PQerrorMessage(session));
 }
 
-/* How many statements of the application's run on the server. */
+/* How many statements of the application run on the server. */
 static int
 running(void)
 {
@@ -81,20 +82,20 @@ START_TEST(a_stop_leaves_no_statement_running)
 	ask("/sleep");
 	ask("/lease");
 	fleet_wait(running() == 2);
-	/* As systemd does: all at once, here the monitor first. */
+	/* systemd signals all processes at once; here the monitor gets it
+	 * first. */
 	if (_i == 2)
 		ck_assert_int_eq(kill(fleet_monitor(fleet), SIGTERM), 0);
 	ck_assert_int_eq(fleet_end(fleet, signals[_i]), 0);
-	/* A backend needs a moment to obey. */
+	/* A backend needs a moment to end its statement. */
 	fleet_wait(running() == 0);
-	/* One that is slow to obey is ended once more. */
+	/* A statement that is slow to end is ended once more. */
 	ck_assert_int_ge(fleet_logged(fleet, "event=orphan_ended"), 2);
 	PQfinish(session);
 }
 END_TEST
 
-/* The monitor has the last work of all; nobody but its master sees that it did
- * not do it. */
+/* The monitor works last of all; only its master can see that it failed. */
 START_TEST(a_monitor_that_fails_at_the_end_is_followed_by_another)
 {
 	pid_t workers[FLEET_WORKERS_MAX], monitor;
@@ -171,8 +172,8 @@ ask_again(const char *path, const int *over)
 	_exit(0);
 }
 
-/* The endpoint's cap is what one generation may need: the next one gets what
- * the one before lets go. */
+/* The endpoint's cap is what one generation may need: the next one gets the
+ * connections that the one before closes. */
 START_TEST(a_reload_lets_statements_and_transactions_end)
 {
 	pid_t	    clients[8];

@@ -1,6 +1,6 @@
 /*
  * test_stuck.c - a worker that hangs says what it was doing, or else the kernel
- * does, before it is killed and replaced.
+ * says it, before the worker is killed and replaced.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -17,9 +17,9 @@
 
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
-static char		   began[300]; /* a byte for each request */
+static char		   began[300]; /* gets a byte for each request */
 
-/* A request that is never answered; returns when a worker is at it. */
+/* Send a request that is never answered; returns when a worker has it. */
 static void
 get_stuck(const char *path)
 {
@@ -56,7 +56,7 @@ assert_has(const char *line, const char *word)
 	    fleet_log_text(fleet));
 }
 
-/* The line in which a worker at the path told of itself. */
+/* The line about itself of a worker at that path. */
 static const char *
 own_words(const char *path)
 {
@@ -93,16 +93,19 @@ START_TEST(workers_that_hang_are_described_killed_and_replaced)
 	fleet_wait(fleet_logged(fleet, "event=worker_exited") == WORKERS);
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_hangs"), WORKERS);
 
-	/* Busy: request, statement, how long, and the stack. */
+	/* A busy worker tells its request, statement, how long it takes, and
+	 * the stack. */
 	line = own_words("/loop");
 	assert_has(line, "statement=\"select 1 /* never answered */\"");
 	assert_has(line, "app.so+0x");
 	assert_has(line, "worker_run+0x");
-	/* Asleep in a system call; the kernel tells that as well. */
+	/* A worker that sleeps in a system call; the kernel tells the call as
+	 * well. */
 	line = own_words("/hang");
 	assert_has(line, "pause+0x");
 	assert_has(line_with("event=worker_hangs ", "os_state=S"), "state=");
-	/* Stopped, or deaf: they say nothing, and the kernel something. */
+	/* A worker that is stopped, or blocks signals, says nothing; the kernel
+	 * does. */
 	ck_assert_int_eq(fleet_logged(fleet, "event=worker_stuck "), 2);
 	snprintf(word, sizeof(word), "worker_pid=%jd ", (intmax_t)stopped);
 	line = line_with("event=worker_hangs ", word);

@@ -1,6 +1,6 @@
 /*
- * test_systemd.c - a fleet that systemd, or a parent like it, starts and
- * watches.
+ * test_systemd.c - a fleet that is started and watched by systemd, or by a
+ * parent like it.
  */
 #include "fleet.h"
 #include "unit.h"
@@ -18,9 +18,9 @@
 
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
-static char		   heard[65536]; /* all messages, each with newline */
+static char		   heard[65536]; /* all messages, each with a newline */
 
-/* Be systemd: listen at a socket that NOTIFY_SOCKET names. */
+/* Play systemd: listen at a socket that NOTIFY_SOCKET names. */
 static int
 listen_notify(bool abstract)
 {
@@ -96,7 +96,7 @@ START_TEST(systemd_is_told_when_it_serves_and_when_it_ends)
 }
 END_TEST
 
-/* The old master names the new one, which tells from then on. */
+/* The old master names the new one, which sends messages from then on. */
 START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
 {
 	struct said said;
@@ -113,7 +113,7 @@ START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
 	fleet_wait(hear(fd, "READY=1\n") == 2);
 	ck_assert_int_eq(hear(fd, "RELOADING=1\nMONOTONIC_USEC="), 1);
 	ck_assert_int_eq(waitpid(fleet->master, &status, 0), fleet->master);
-	/* By the old one, and by itself. */
+	/* Both the old master and the new one named it. */
 	end = strstr(fleet_log_text(fleet), "new_master_pid=");
 	ck_assert_ptr_nonnull(end);
 	fleet->master = atoi(end + strlen("new_master_pid="));
@@ -153,7 +153,7 @@ START_TEST(a_notify_socket_that_is_not_read_stops_no_fleet)
 }
 END_TEST
 
-/* Start mews with @fd as descriptor 3, which is said to be passed. */
+/* Start mews with @fd as descriptor 3, passed as systemd passes sockets. */
 static void
 launch_with(int fd)
 {
@@ -195,14 +195,15 @@ START_TEST(a_socket_that_was_passed_is_served_and_stays)
 	int	   fd;
 
 	fleet_init(fleet, "");
-	fd = dup(listen_for(local));	/* inherited, and not 3 */
+	fd = dup(listen_for(local));	/* inherited, and another number than
+					   3 */
 	for (int round = 0; round < 2; round++) {
 		launch_with(fd);
 		fleet_wait(fleet_logged(fleet, "event=ready workers=") == 1);
 		ck_assert_int_eq(fleet_get(fleet, "/"), 200);
 		ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
 		ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
-		/* Clients of the next one wait, rather than be refused. */
+		/* Clients of the next master wait instead of being refused. */
 		ck_assert_int_eq(access(fleet->socket, F_OK),
 		    local ? 0 : -1);
 		unlink(fleet->log);
@@ -231,7 +232,8 @@ START_TEST(a_socket_that_nothing_names_is_a_mistake)
 }
 END_TEST
 
-/* RuntimeDirectory= belongs to the user whom systemd starts: root. */
+/* RuntimeDirectory= belongs to the user that systemd starts the service as:
+ * root. */
 START_TEST(a_runtime_directory_of_systemd_is_given_to_who_serves)
 {
 	struct stat st;

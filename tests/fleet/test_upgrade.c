@@ -1,5 +1,6 @@
 /*
- * test_upgrade.c - USR2 and mews upgrade: another binary takes over.
+ * test_upgrade.c - USR2 and mews upgrade: another binary takes over. Versions
+ * that do not share a segment: test_apart.c.
  */
 #include "fleet.h"
 #include "load.h"
@@ -20,9 +21,9 @@
 
 static struct fleet fleet[1];
 static struct said  said;
-static char	    binary[300]; /* a link to what is installed now */
+static char	    binary[300]; /* a link to the installed version */
 
-/* From now on @path is what is installed; NULL: mews. */
+/* Install @path from now on; NULL: mews. */
 static void
 install(const char *path)
 {
@@ -35,7 +36,7 @@ install(const char *path)
 	setenv("MEWS", binary, 1);
 }
 
-/* A new master becomes our child when the one that forked it ends. */
+/* A new master becomes this test's child when the one that forked it ends. */
 static void
 init(const char *more)
 {
@@ -76,14 +77,14 @@ START_TEST(another_master_takes_over)
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
 	ck_assert(fleet_is_alive(fleet_monitor(fleet)));
 
-	/* The segment is the same one, with what it knows. */
+	/* The segment stays, with all that it holds. */
 	ck_assert_int_eq(stat(path, &same), 0);
 	ck_assert_uint_eq(same.st_ino, segment.st_ino);
 	mews(&said, "status", "-c", fleet->config, "--json", NULL);
 	ck_assert_int_eq(said.status, 0);
 	ck_assert_ptr_nonnull(strstr(said.out, "\"drained\""));
 
-	/* The new one does all that the old one did. */
+	/* The new master does all that the old one did. */
 	mews(&said, "reload", "-c", fleet->config, NULL);
 	ck_assert_msg(said.status == 0, "%s", said.err);
 	ck_assert_int_eq(fleet_get_unix(fleet, "/"), 200);
@@ -95,7 +96,7 @@ START_TEST(another_master_takes_over)
 }
 END_TEST
 
-/* Fails unless all is as it was, and an upgrade can still be made. */
+/* Fail unless the fleet is as before, and an upgrade can still be made. */
 static void
 assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
 {
@@ -140,7 +141,8 @@ START_TEST(a_binary_that_does_not_run_changes_nothing)
 }
 END_TEST
 
-/* As the new binary reads it, and says to who asked. */
+/* The new binary reads the configuration, and the command prints its
+ * mistakes. */
 START_TEST(a_configuration_that_is_refused_changes_nothing)
 {
 	static const struct {
@@ -189,7 +191,7 @@ START_TEST(an_application_that_does_not_start_changes_nothing)
 }
 END_TEST
 
-/* Addresses that come with it, and one that goes. */
+/* An upgrade adds addresses, and removes one. */
 START_TEST(the_new_master_reads_the_configuration_anew)
 {
 	char from[400], to[400], other[340];
@@ -215,7 +217,8 @@ START_TEST(the_new_master_reads_the_configuration_anew)
 }
 END_TEST
 
-/* At each instant either the old master goes on, or the new one took over. */
+/* Killed at any instant: the old master goes on, or the new one has taken
+ * over. */
 START_TEST(a_new_master_may_be_killed_at_any_time)
 {
 	pid_t pids[FLEET_WORKERS_MAX];
@@ -232,16 +235,17 @@ START_TEST(a_new_master_may_be_killed_at_any_time)
 	snprintf(line, sizeof(line), "/proc/%jd/task/%jd/children",
 	    (intmax_t)fleet->master, (intmax_t)fleet->master);
 	for (FILE *f = fopen(line, "r"); f != NULL; f = NULL) {
-		/* The youngest is last. */
+		/* The youngest child is the last one. */
 		while (fscanf(f, "%31s", text) == 1)
 			new = atoi(text);
 		fclose(f);
 	}
 	at = strstr(fleet_log_text(fleet), "event=took_over");
 	if (at != NULL || new == 0)
-		return; /* too late */
+		return; /* the upgrade had ended */
 	kill(new, SIGKILL);
-	/* A worker or monitor that was the youngest stops no upgrade. */
+	/* If the youngest child was a worker or the monitor, the upgrade goes
+	 * on. */
 	fleet_wait(fleet_logged(fleet, "event=upgrade_refused") == 1 ||
 	    fleet_logged(fleet, "event=took_over") == 1);
 	fleet_wait(fleet_get(fleet, "/") == 200 ||
@@ -253,7 +257,8 @@ START_TEST(a_new_master_may_be_killed_at_any_time)
 }
 END_TEST
 
-/* One of both wins, and there is one master, which owns the files. */
+/* Either the reload or the upgrade succeeds, and there is one master, which
+ * owns the files. */
 START_TEST(a_reload_in_the_middle_leaves_one_master)
 {
 	char path[400];
@@ -314,13 +319,13 @@ START_TEST(two_commands_that_ask_for_an_upgrade_hear_the_same)
 	fclose(file);
 	install(script);
 	if ((first = fork()) == 0) {
-		/* Standard output is the test's protocol. */
+		/* Standard output belongs to the test's protocol. */
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		execl(real, "mews", "upgrade", "-c", fleet->config,
 		    (char *)NULL);
 		_exit(127);
 	}
-	/* The link may change once it was followed. */
+	/* Once the link was followed, it may change. */
 	fleet_wait(access(begun, F_OK) == 0);
 	install(NULL);
 	fleet_upgrade(fleet);

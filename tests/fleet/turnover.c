@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/param.h>
 
-#define PATIENCE_MS 60000 /* for one more recycled worker */
+#define PATIENCE_MS 60000 /* the longest wait for one more recycled worker */
 #define PLAIN	    32
 #define TRADES	    8
 #define RESTS	    8
@@ -71,7 +71,8 @@ how_many(const char *variable)
 	return text != NULL ? atoi(text) : 0;
 }
 
-/* Wait for more of the log; lines with @word, and none of an error. */
+/* Read what is new in the log; returns how many lines have @word. None may be
+ * an error. */
 static int
 read_log(FILE *log, const char *word)
 {

@@ -1,6 +1,6 @@
 /*
- * segment.c - the segment of a version of mews that there is not: its number is
- * another one, so that neither version reads the other's.
+ * segment.c - the segment of a version of mews that does not exist: its number
+ * is another one, so neither version reads the other's segment.
  */
 #include "fleet/segment.h"
 
