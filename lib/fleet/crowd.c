@@ -36,6 +36,23 @@ crowd_lives(const struct mews_fleet *fleet, uint32_t endpoint,
 	    heard <= now_ms(fleet) + 1;
 }
 
+bool
+crowd_queues(const struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t since_us, int64_t now_us)
+{
+	return now_us - since_us > CROWD_SLOW_US &&
+	    crowd_lives(fleet, endpoint, since_us);
+}
+
+int64_t
+crowd_silence(const struct mews_fleet *fleet, int64_t least_us)
+{
+	int64_t	us = ((int64_t)fleet->rules.interval * 2 +
+	    fleet->rules.timeout) * 1000;
+
+	return us > least_us ? us : least_us;
+}
+
 uint32_t
 crowd_count(const struct segment *segment, uint32_t endpoint)
 {

@@ -12,6 +12,7 @@
 
 #include "fleet/fleet.h"
 
+#define CROWD_SLOW_US  100000  /* without an answer for so long: queued */
 #define CROWD_HEARD_US 50000   /* between two notes that answers come */
 #define CROWD_WISH_US  250000  /* between two wishes of one waiting login */
 #define CROWD_HOLD_US  150000  /* a session is kept so long at least */
@@ -25,6 +26,15 @@ void crowd_heard(struct mews_fleet *fleet, uint32_t endpoint);
 /* Was one answered since @since_us, in any process? */
 bool crowd_lives(const struct mews_fleet *fleet, uint32_t endpoint,
     int64_t since_us);
+
+/* Is a login that was let in, and has asked since @since_us without an answer,
+ * queued? */
+bool crowd_queues(const struct mews_fleet *fleet, uint32_t endpoint,
+    int64_t since_us, int64_t now_us);
+
+/* The longest silence in a fleet that lives, as there may be nothing but a
+ * monitor; @least_us, or more. */
+int64_t crowd_silence(const struct mews_fleet *fleet, int64_t least_us);
 
 /* A login of this process is queued from now on; it is no longer. */
 void crowd_join(struct mews_fleet *fleet, uint32_t endpoint);

@@ -10,6 +10,7 @@
 #include "notify/notify.h"
 
 #include "fleet/budget.h"
+#include "fleet/crowd.h"
 #include "wire/dial.h"
 #include "fleet/endpoint.h"
 #include "notify/listener.h"
@@ -38,6 +39,9 @@ struct notify {
 	bool budget_dialing;
 	bool broken;	   /* to be lost in the next tick */
 	bool set_up;	   /* the session was set up */
+	bool answered;	   /* the session answered since its login */
+	bool queued;	   /* ASKING, not answered: behind a pooler, and counted
+			      so */
 	bool refused;	   /* the server refused the command */
 	bool one;	   /* send one LISTEN at a time, as one of them is
 			      refused */
@@ -46,6 +50,8 @@ struct notify {
 	unsigned failures; /* in a row */
 	struct patience patience; /* DIALING, ASKING: how long the server may be
 				     silent */
+	int64_t asked_us;  /* ASKING: since then */
+	int64_t wished_us; /* queued: a session was wished for */
 	int64_t next_us;   /* AWAY: no login before; IDLE: the next sign of
 			      life */
 };
@@ -90,6 +96,15 @@ broke(struct notify *notify, enum health_evidence evidence, const char *why)
 	loop_due(notify->loop, loop_now(notify->loop));
 }
 
+static void
+unqueue(struct notify *notify)
+{
+	if (!notify->queued)
+		return;
+	notify->queued = false;
+	crowd_leave(notify->fleet, notify->endpoint);
+}
+
 /* End the connection, if there is one. */
 static void
 hang_up(struct notify *notify)
@@ -102,6 +117,7 @@ hang_up(struct notify *notify)
 		if (notify->budget_dialing)
 			budget_dialed(notify->fleet, notify->endpoint,
 			    notify->loss == HEALTH_NOTHING);
+		unqueue(notify);
 		budget_give(notify->fleet, notify->endpoint);
 	}
 	notify->dial.pg = NULL;
@@ -110,6 +126,8 @@ hang_up(struct notify *notify)
 	notify->broken = false;
 	notify->loss = HEALTH_NOTHING;
 	notify->set_up = false;
+	notify->answered = false;
+	notify->queued = false;
 	notify->refused = false;
 	notify->one = false;
 	notify->state = NOTIFY_AWAY;
@@ -128,7 +146,7 @@ static void
 lose(struct notify *notify)
 {
 	char			 quoted[FLEET_QUOTED];
-	bool			 listened = notify->state != NOTIFY_DIALING;
+	bool			 listened = notify->set_up;
 	const char		*name;
 
 	fleet_log(notify->fleet, MEWS_LOG_WARNING, listened ? "listen_lost" :
@@ -172,6 +190,7 @@ static void
 ask(struct notify *notify, const char *sql)
 {
 	notify->state = NOTIFY_ASKING;
+	notify->asked_us = loop_now(notify->loop);
 	be_patient(notify, NOTIFY_ANSWER_US);
 	if (PQsendQuery(notify->dial.pg, sql) != 1)
 		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
@@ -282,8 +301,20 @@ take_messages(struct notify *notify)
 	}
 }
 
+/* Part of an answer came. */
 static void
-receive(struct notify *notify)
+hear_answer(struct notify *notify)
+{
+	crowd_heard(notify->fleet, notify->endpoint);
+	notify->answered = true;
+	/* Served at last: what follows has the time of any command. */
+	if (notify->queued)
+		be_patient(notify, NOTIFY_ANSWER_US);
+	unqueue(notify);
+}
+
+static void
+receive(struct notify *notify, int events)
 {
 	bool	alive = PQconsumeInput(notify->dial.pg) == 1;
 
@@ -291,6 +322,9 @@ receive(struct notify *notify)
 	 * callback. */
 	if (!alive)
 		check_socket(notify);
+	else if (notify->state == NOTIFY_ASKING &&
+	    (events & MEWS_WATCH_READ) != 0)
+		hear_answer(notify);
 	take_answers(notify);
 	take_messages(notify);
 	if (alive)
@@ -375,18 +409,47 @@ notify_ready(void *who, int events)
 {
 	struct notify *notify = who;
 
-	(void)events;
 	if (notify->broken)
 		return;
 	patience_heard(&notify->patience, notify->loop->looked_us,
 	    loop_now(notify->loop));
 	if (notify->state != NOTIFY_DIALING) {
-		receive(notify);
+		receive(notify, events);
 		return;
 	}
 	/* libpq may close this descriptor and open another. */
 	unwatch(notify);
 	proceed(notify, dial_step(&notify->dial));
+}
+
+/* A session that was let in and never answered: let it wait while others are
+ * answered, as a pooler may be in between, whose pool is full. */
+static void
+wait_in_queue(struct notify *notify, int64_t now_us)
+{
+	struct mews_fleet *fleet = notify->fleet;
+	int64_t		   silence = crowd_silence(fleet, NOTIFY_ANSWER_US);
+
+	if (!notify->queued && crowd_queues(fleet, notify->endpoint,
+	    notify->asked_us, now_us)) {
+		notify->queued = true;
+		crowd_join(fleet, notify->endpoint);
+	}
+	loop_due(notify->loop, now_us + CROWD_SLOW_US);
+	if (!notify->queued)
+		return;
+	if (now_us - notify->wished_us >= CROWD_WISH_US) {
+		notify->wished_us = now_us;
+		crowd_wish(fleet, notify->endpoint);
+	}
+	if (!patience_is_over(&notify->patience, notify->loop->looked_us) ||
+	    !crowd_lives(fleet, notify->endpoint, now_us - silence))
+		return;
+	if (now_us - notify->asked_us > CROWD_MOST_US)
+		broke(notify, HEALTH_NOTHING, "it waited behind a pooler "
+		    "whose pool is full");
+	else
+		be_patient(notify, silence);
 }
 
 /* Act on the connection's time limits. */
@@ -411,6 +474,8 @@ look_at_time(struct notify *notify, int64_t now_us)
 		break;
 	case NOTIFY_ASKING:
 	case NOTIFY_DIALING:
+		if (notify->state == NOTIFY_ASKING && !notify->answered)
+			wait_in_queue(notify, now_us);
 		if (!patience_is_over(&notify->patience,
 			notify->loop->looked_us))
 			loop_due(notify->loop,

@@ -61,19 +61,8 @@ static bool
 is_in_queue(const struct conn *conn, int64_t now_us)
 {
 	return conn->state == CONN_SETUP && conn->unanswered &&
-	    now_us - conn->entered_us > SESSION_SLOW_US &&
-	    crowd_lives(conn->wire->fleet, conn->endpoint, conn->entered_us);
-}
-
-/* The longest silence in a fleet that lives: there may be nothing but a
- * monitor. */
-static int64_t
-longest_silence(const struct mews_fleet *fleet)
-{
-	int64_t	us = ((int64_t)fleet->rules.interval * 2 +
-	    fleet->rules.timeout) * 1000;
-
-	return us > DIAL_US ? us : DIAL_US;
+	    crowd_queues(conn->wire->fleet, conn->endpoint, conn->entered_us,
+		now_us);
 }
 
 /* Let @conn wait, and wish for a session where its group has none. */
@@ -95,7 +84,7 @@ static void
 scan_login(struct conn *conn, int64_t now_us)
 {
 	struct mews_group *group = conn->group;
-	int64_t	silence = longest_silence(group->pool->fleet), until;
+	int64_t	silence = crowd_silence(group->pool->fleet, DIAL_US), until;
 
 	/* The endpoint is another server, or another role, by now. */
 	if (conn->queued && conn->retiring) {
@@ -124,7 +113,7 @@ scan_login(struct conn *conn, int64_t now_us)
 	pool_due(group->pool, until > now_us ? until :
 	    patience_due(&conn->patience));
 	if (conn->state == CONN_SETUP && conn->unanswered)
-		pool_due(group->pool, now_us + SESSION_SLOW_US);
+		pool_due(group->pool, now_us + CROWD_SLOW_US);
 }
 
 /* Somebody without a session to the endpoint waits for one: let @conn go. */

@@ -300,6 +300,55 @@ START_TEST(a_pooler_whose_pool_is_small_is_no_outage)
 }
 END_TEST
 
+static void
+count_event(void *arg, const struct mews_notification *notification)
+{
+	int	*events = arg;
+
+	events[notification->event]++;
+}
+
+/* Two leases hold both sessions of the pool. */
+START_TEST(a_listener_waits_behind_a_full_pooler)
+{
+	struct mews_listener *listener;
+	struct mews_lease    *leases[2];
+	int		      events[8] = { 0 };
+	uint32_t	      most = 0;
+
+	if (is_missing(PGBOUNCER))
+		return;
+	run_pgbouncer("pool_mode = session\ndefault_pool_size = 2");
+	prepare_fleet(ports[0]);
+	cluster_join();
+	leases[0] = cluster_lease(cluster_group("read"));
+	leases[1] = cluster_lease(cluster_group("write"));
+	ck_assert_int_eq(mews_listen(&listener, cluster.pool, "news",
+	    count_event, events, NULL), MEWS_OK);
+	/* Longer than any answer may take. */
+	for (int64_t end = cluster_now() + 4500; cluster_now() < end;) {
+		for (int i = 0; i < 2; i++)
+			ck_assert_int_eq(cluster_on_lease(leases[i],
+			    "select pg_sleep(0.02)").status, MEWS_OK);
+		most = cluster_look("a").queued > most ?
+		    cluster_look("a").queued : most;
+		ck_assert_msg(strcmp(cluster_state("a"), "up") == 0, "%s",
+		    cluster.log);
+	}
+	ck_assert_msg(cluster_logged("listen_") == 0, "%s", cluster.log);
+	ck_assert_int_eq(events[MEWS_NOTIFY_LISTENING], 0);
+	ck_assert_uint_gt(most, 0);
+	for (int i = 0; i < 2; i++)
+		mews_lease_end(&leases[i]);
+	CLUSTER_WAIT(events[MEWS_NOTIFY_LISTENING] == 1);
+	cluster_ask("a", "notify news");
+	CLUSTER_WAIT(events[MEWS_NOTIFY_MESSAGE] == 1);
+	ck_assert_msg(events[MEWS_NOTIFY_LOST] == 0, "%s", cluster.log);
+	mews_unlisten(&listener);
+	ck_assert_msg(cluster_logged("to=suspect") == 0, "%s", cluster.log);
+}
+END_TEST
+
 static const char *const modes[] = { "transaction", "statement" };
 
 START_TEST(a_pooler_that_shares_sessions_is_refused_with_a_reason)
@@ -495,6 +544,7 @@ between_suite(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, a_pooler_in_session_mode_serves);
 	tcase_add_test(tcase, a_pooler_whose_pool_is_small_is_no_outage);
+	tcase_add_test(tcase, a_listener_waits_behind_a_full_pooler);
 	tcase_add_loop_test(tcase,
 	    a_pooler_that_shares_sessions_is_refused_with_a_reason, 0,
 	    CLUSTER_COUNT(modes));
