@@ -319,11 +319,11 @@ master_awaits(const struct master *m, pid_t pid)
 	return p == NULL || p->renewed;
 }
 
-/* A terminal or a supervisor stops the whole process group, workers perhaps
- * first. So do not replace a worker that ended properly within HOLD_MS, if no
- * stop is known yet. */
+/* Hold back the replacement of a worker that ended properly, for HOLD_MS: a
+ * terminal or a supervisor stops the whole process group, workers perhaps
+ * first. False: nothing is held back, or no longer. */
 static bool
-master_holds(struct master *m)
+master_hold_back(struct master *m)
 {
 	siginfo_t info = { .si_pid = 0 };
 	int64_t	  now = process_now();
@@ -374,7 +374,7 @@ master_reap(struct master *m)
 	pid_t pid;
 	int   wait_status;
 
-	while (!master_holds(m) &&
+	while (!master_hold_back(m) &&
 	    (pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
 		master_bury(m, pid, wait_status);
 }
@@ -393,7 +393,7 @@ master_is_empty(const struct master *m)
 /* Is it time for the end, once the last worker is gone? A new master that is
  * apart leaves our monitor to us. */
 static bool
-master_is_over(struct master *m)
+master_is_over(const struct master *m)
 {
 	if (!m->upgrade.passed)
 		return m->stopping;
@@ -410,8 +410,11 @@ master_go_on(struct master *m)
 	 * goes on. */
 	if (m->stopping && takeover_waits(m) && master_is_empty(m))
 		workers_stop(&m->monitor, SIGTERM, 0);
-	else if (master_is_empty(m) && master_is_over(m))
-		ending_go_on(m);
+	else if (master_is_empty(m)) {
+		upgrade_emptied(m);
+		if (master_is_over(m))
+			ending_go_on(m);
+	}
 	TAILQ_FOREACH(g, &m->generations, entry)
 		workers_watch(&g->workers);
 	workers_watch(&m->monitor);

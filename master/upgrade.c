@@ -415,13 +415,20 @@ upgrade_bury(struct master *m, pid_t pid, int wait_status)
 	return true;
 }
 
-bool
-upgrade_holds(struct master *m)
+void
+upgrade_emptied(struct master *m)
 {
 	struct upgrade *u = &m->upgrade;
 
-	if (u->alone_since == 0)
+	if (u->passed && u->apart && u->alone_since == 0)
 		u->alone_since = process_now();
+}
+
+bool
+upgrade_holds(const struct master *m)
+{
+	const struct upgrade *u = &m->upgrade;
+
 	return !m->stopping && u->channel != -1 &&
 	    mews_fleet_held(m->now->fleet) > 0 &&
 	    process_now() - u->alone_since <

@@ -53,9 +53,12 @@ void upgrade_give_up(struct master *m, const char *why);
 bool upgrade_is_going(const struct master *m);
 /** Is there a new master that has not taken over? */
 bool upgrade_lives(const struct master *m);
-/** Are connections of guests left, and time for them, after the last worker?
- * For a new master that serves, and is apart. */
-bool upgrade_holds(struct master *m);
+/** The last worker is gone. If a new master serves, and is apart, guests have a
+ * limited time from the first call on. */
+void upgrade_emptied(struct master *m);
+/** Are connections of guests left, and time for them, after
+ * upgrade_emptied()? */
+bool upgrade_holds(const struct master *m);
 /** When it has to go on at the latest; INT64_MAX: never. */
 int64_t upgrade_due(const struct master *m);
 

@@ -32,7 +32,7 @@ tell(struct mews_request *request, unsigned http, enum mews_status status,
 	char	path[100], text[600];
 	unsigned suppressed;
 
-	if (!rate_allow(&desk->failures, &suppressed))
+	if (!rate_take(&desk->failures, &suppressed))
 		return;
 	log_write(desk->log, http < 500 ? MEWS_LOG_INFO : MEWS_LOG_WARNING,
 	    "request_failed", "http=%u status=%s sqlstate=%s endpoint=%s "

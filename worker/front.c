@@ -102,7 +102,7 @@ accept_failed(struct front *front, int error)
 	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
 	    error != ENOMEM)
 		return;
-	if (rate_allow(&front->unaccepted, &suppressed))
+	if (rate_take(&front->unaccepted, &suppressed))
 		log_write(&front->log, MEWS_LOG_ERROR, "accept",
 		    "error=%s clients=%u suppressed=%u",
 		    strerrorname_np(error), front->server.count, suppressed);
@@ -118,7 +118,7 @@ turn_away(struct front *front, int fd)
 	    "Connection: close\r\nContent-Length: 0\r\n\r\n";
 	unsigned suppressed;
 
-	if (rate_allow(&front->refused, &suppressed))
+	if (rate_take(&front->refused, &suppressed))
 		log_write(&front->log, MEWS_LOG_WARNING, "client_refused",
 		    "max_per_client=%u suppressed=%u",
 		    front->limits.max_per_client, suppressed);
@@ -303,7 +303,7 @@ on_refused(void *arg, unsigned status)
 	struct front *front = arg;
 	unsigned suppressed;
 
-	if (rate_allow(&front->refused, &suppressed))
+	if (rate_take(&front->refused, &suppressed))
 		log_write(&front->log, MEWS_LOG_INFO, "request_refused",
 		    "status=%u reason=\"%s\" suppressed=%u", status,
 		    http_reason(status), suppressed);

@@ -11,7 +11,7 @@
 /* Each second allows one more line: at most 86,400 lines a day, which is some
  * 20 MB. */
 bool
-rate_allow(struct rate *rate, unsigned *suppressed)
+rate_take(struct rate *rate, unsigned *suppressed)
 {
 	time_t now = time(NULL), passed = now - rate->second;
 

@@ -16,11 +16,11 @@ struct rate {
 };
 
 /**
- * May another line be written? Ten at once may, then one a second. A caller
- * bounds the length of its lines, and so the bytes of a day.
+ * Take the right to write one more line. Ten at once may be written, then one a
+ * second. A caller bounds the length of its lines, and so the bytes of a day.
  *
  * @suppressed  set if true is returned: lines lost since the last one.
  */
-bool rate_allow(struct rate *rate, unsigned *suppressed);
+bool rate_take(struct rate *rate, unsigned *suppressed);
 
 #endif

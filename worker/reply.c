@@ -49,7 +49,7 @@ drop_header(struct mews_request *request, const char *name)
 	char	quoted[80];
 	unsigned suppressed;
 
-	if (rate_allow(&request->desk->dropped, &suppressed))
+	if (rate_take(&request->desk->dropped, &suppressed))
 		log_write(request->desk->log, MEWS_LOG_WARNING,
 		    "reply_header_dropped", "name=%s suppressed=%u",
 		    logfmt_value(quoted, sizeof(quoted), name), suppressed);
@@ -61,7 +61,7 @@ reply_complete(struct mews_request *request, struct http_response *response)
 	unsigned suppressed;
 
 	if (response->status < 200 || response->status > 599) {
-		if (rate_allow(&request->desk->invalid, &suppressed))
+		if (rate_take(&request->desk->invalid, &suppressed))
 			log_write(request->desk->log, MEWS_LOG_ERROR,
 			    "reply_status", "status=%u suppressed=%u "
 			    "text=\"not 200 to 599, 500 sent instead\"",
@@ -100,7 +100,7 @@ mews_reply(struct mews_request *request, unsigned status, const char *type,
 	}
 	if (owner == MEWS_BODY_COPY && length > 0 &&
 	    (body = arena_copy(&request->arena, body, length)) == NULL) {
-		if (rate_allow(&request->desk->failed, &suppressed))
+		if (rate_take(&request->desk->failed, &suppressed))
 			log_write(request->desk->log, MEWS_LOG_ERROR,
 			    "reply_failed", "status=%u suppressed=%u "
 			    "text=\"no memory for a copy of the body\"",

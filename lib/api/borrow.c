@@ -22,7 +22,7 @@ borrow_alive(struct mews_lease *lease)
 	lease_checked(lease);
 	if (lease->group == NULL)
 		return MEWS_INVALID;
-	if (!pool_is_ours(lease->group->pool))
+	if (!pool_admit(lease->group->pool))
 		return refuse_foreign(&lease->group->why);
 	if (lease->conn != NULL && lease->in_flight == 0 &&
 	    !receive_confirm(lease->conn))
@@ -61,7 +61,7 @@ mews_lease_try(struct mews_group *group)
 	struct conn	*conn;
 
 	/* Queries that wait go first. */
-	if (!pool_is_ours(group_pool(group)) || group->queue.count > 0)
+	if (!pool_admit(group_pool(group)) || group->queue.count > 0)
 		return NULL;
 	if (group->pool->loop.blocking)
 		pool_arrive(group->pool);
@@ -85,7 +85,7 @@ mews_lease_begin_after(struct mews_group *group, uint64_t after,
 	struct query	       *query;
 	enum mews_status	status;
 
-	if (!pool_is_ours(group_pool(group)))
+	if (!pool_admit(group_pool(group)))
 		return refuse_foreign(&group->why);
 	if (fn == NULL)
 		return refuse(&group->why, MEWS_INVALID,
@@ -274,7 +274,7 @@ mews_lease_endpoint(const struct mews_lease *lease)
 {
 	if (lease_checked(lease)->group == NULL)
 		return "";
-	(void)pool_is_ours(lease->group->pool);
+	(void)pool_admit(lease->group->pool);
 	return lease_endpoint(lease);
 }
 
@@ -339,7 +339,7 @@ mews_lease_end(struct mews_lease **lease)
 		return;
 	}
 	pool = l->group->pool;
-	if (l->state == LEASE_HELD && pool_is_ours(pool))
+	if (l->state == LEASE_HELD && pool_admit(pool))
 		give_back(l, l->conn);
 	else if (l->state == LEASE_HELD)
 		lease_part(l); /* a fork's copy: nothing is sent */

@@ -94,7 +94,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 static struct query *
 find(struct mews_pool *pool, mews_query_id id)
 {
-	return pool_ours(pool) ? store_find(&pool->store, id) : NULL;
+	return pool_admit_given(pool) ? store_find(&pool->store, id) : NULL;
 }
 
 enum mews_status

@@ -22,7 +22,7 @@ mews_lease_state(const struct mews_lease *lease)
 {
 	const struct conn	*conn = lease_checked(lease)->conn;
 
-	if (lease->group == NULL || !pool_is_ours(lease->group->pool) ||
+	if (lease->group == NULL || !pool_admit(lease->group->pool) ||
 	    conn == NULL || !conn_is_idle(conn))
 		return MEWS_TRANSACTION_UNKNOWN;
 	switch (PQtransactionStatus(conn->pg)) {

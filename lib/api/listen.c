@@ -33,7 +33,7 @@ mews_listen(struct mews_listener **out, struct mews_pool *pool,
 
 	STATUS_NEED_OUT(out);
 	*out = NULL;
-	if (!pool_ours(pool))
+	if (!pool_admit_given(pool))
 		return status_set(error, MEWS_INVALID,
 		    "the pool belongs to another process or thread, or is "
 		    "closing");
@@ -77,6 +77,6 @@ mews_unlisten(struct mews_listener **out)
 	}
 	/* The callback that runs may be this listener's own. */
 	listener->ended = true;
-	if (pool_ours(listener->pool))
+	if (pool_admit_given(listener->pool))
 		pool_due(listener->pool, pool_now(listener->pool));
 }

@@ -7,7 +7,7 @@
 enum mews_status
 mews_pool_set_notice(struct mews_pool *pool, mews_notice_fn *fn, void *arg)
 {
-	if (!pool_ours(pool))
+	if (!pool_admit_given(pool))
 		return MEWS_INVALID;
 	pool->wire.on_notice = fn;
 	pool->wire.notice_arg = arg;
@@ -19,7 +19,7 @@ mews_lease_set_notice(struct mews_lease *lease, mews_notice_fn *fn, void *arg)
 {
 	if (lease_checked(lease)->group == NULL)
 		return MEWS_INVALID;
-	if (!pool_is_ours(lease->group->pool))
+	if (!pool_admit(lease->group->pool))
 		return refuse_foreign(&lease->group->why);
 	lease->on_notice = fn;
 	lease->notice_arg = arg;

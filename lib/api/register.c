@@ -14,7 +14,7 @@ mews_statement_register_typed(struct mews_statement **out,
 {
 	STATUS_NEED_OUT(out);
 	*out = NULL;
-	if (!pool_ours(pool))
+	if (!pool_admit_given(pool))
 		return status_set(error, MEWS_INVALID, "the pool belongs to "
 		    "another process or thread, or is closing");
 	return statement_new(out, &pool->statements, name, sql, flags, types,
@@ -38,7 +38,7 @@ mews_statement_drop(struct mews_statement **out)
 	STATUS_NEED_OUT(out);
 	statement = *out;
 	*out = NULL;
-	if (statement == NULL || !pool_is_ours(statement->statements->pool))
+	if (statement == NULL || !pool_admit(statement->statements->pool))
 		return;
 	statement_drop(statement->statements, statement);
 }
@@ -59,7 +59,7 @@ mews_statement_stats(const struct mews_statement *statement,
 
 	assert(statement != NULL &&
 	    "mews: a statement is there after mews_statement_register()");
-	(void)pool_ours(statement->statements->pool);
+	(void)pool_admit_given(statement->statements->pool);
 	own = (struct mews_statement_stats) {
 		.answers = statement->answers,
 		.mean_us = (uint32_t)statement->mean_us,

@@ -47,7 +47,7 @@ mews_query_send(struct mews_group *group, const struct mews_query_args *args,
 	struct query	       *query;
 	enum mews_status	status;
 
-	if (!pool_is_ours(group_pool(group)))
+	if (!pool_admit(group_pool(group)))
 		return refuse_foreign(&group->why);
 	if (group->config->autocommit == MEWS_SWITCH_OFF)
 		return refuse(&group->why, MEWS_INVALID, "group %s has "

@@ -156,7 +156,7 @@ mews_pool_close(struct mews_pool **out)
 		return;
 	assert(pool->loop.depth == 0 &&
 	    "mews: the pool cannot be closed from inside its own callback");
-	if (pool->loop.owner == NULL || pool_ours(pool))
+	if (pool->loop.owner == NULL || pool_admit_given(pool))
 		pool->fleet->pools--;
 	loop_disown(&pool->loop);
 	lease_orphan_all(&pool->wire);
@@ -174,7 +174,8 @@ mews_pool_close(struct mews_pool **out)
 struct mews_group *
 mews_pool_group(struct mews_pool *pool, const char *name)
 {
-	(void)pool_ours(pool); /* a fork's copy has groups, which refuse */
+	/* The groups of a fork's copy are found, and refuse. */
+	(void)pool_admit_given(pool);
 	assert(name != NULL && "mews: a group has a name");
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (strcmp(pool->groups[i].config->name, name) == 0)
@@ -292,20 +293,20 @@ woken(void *who, int events)
 int
 mews_pool_tick(struct mews_pool *pool)
 {
-	return pool_ours(pool) ? loop_tick(&pool->loop) : -1;
+	return pool_admit_given(pool) ? loop_tick(&pool->loop) : -1;
 }
 
 void
 mews_pool_ready(struct mews_pool *pool, int fd, int events)
 {
-	if (pool_ours(pool))
+	if (pool_admit_given(pool))
 		loop_ready(&pool->loop, fd, events);
 }
 
 enum mews_status
 mews_pool_turn(struct mews_pool *pool, int timeout_ms)
 {
-	if (!pool_ours(pool) || pool->loop.depth > 0)
+	if (!pool_admit_given(pool) || pool->loop.depth > 0)
 		return MEWS_INVALID;
 	loop_turn(&pool->loop, timeout_ms);
 	return loop_take_interrupt(&pool->loop) ? MEWS_CANCELED : MEWS_OK;

@@ -31,7 +31,7 @@ mews_pool_interrupt(struct mews_pool *pool)
 enum mews_status
 mews_pool_set_poll(struct mews_pool *pool, mews_poll_fn *fn, void *arg)
 {
-	if (!pool_ours(pool))
+	if (!pool_admit_given(pool))
 		return MEWS_INVALID;
 	pool->loop.watches.poll = fn;
 	pool->loop.watches.poll_arg = arg;

@@ -38,7 +38,7 @@ abandon(struct loop *loop)
 }
 
 bool
-loop_ours_slow(struct loop *loop)
+loop_refuse(struct loop *loop)
 {
 	assert(loop != NULL && "mews: a pool is there after mews_pool_open() "
 	    "and until mews_pool_close()");
@@ -155,7 +155,7 @@ loop_ready(struct loop *loop, int fd, int events)
 {
 	const struct watch *watch;
 
-	if (!loop_ours(loop) ||
+	if (!loop_admit(loop) ||
 	    (watch = watch_find(&loop->watches, fd)) == NULL ||
 	    watch->events == 0)
 		return;

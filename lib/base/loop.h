@@ -69,16 +69,16 @@ enum mews_status loop_open(struct loop *loop, mews_watch_fn *watch,
 void loop_disown(struct loop *loop);
 void loop_close(struct loop *loop);
 
-/* The rest of loop_ours(), for a loop that is not: false. Asserts if @loop is
- * NULL or another thread's; in a fork's copy replaces the descriptors by dead
- * ones. */
-bool loop_ours_slow(struct loop *loop);
+/* Refuse this thread the loop: false. Asserts if @loop is NULL or another
+ * thread's; in a fork's copy replaces the descriptors by dead ones. */
+bool loop_refuse(struct loop *loop);
 
-/* May the loop be used: is it this thread's, and not closing? */
+/* Admit this thread, if the loop is its own and not closing; else as
+ * loop_refuse(). */
 static inline bool
-loop_ours(struct loop *loop)
+loop_admit(struct loop *loop)
 {
-	return *loop->owner == &loop_thread || loop_ours_slow(loop);
+	return *loop->owner == &loop_thread || loop_refuse(loop);
 }
 
 /* Something is due at @at_us: do not wait beyond it. */

@@ -14,7 +14,7 @@ struct refusal {
 enum mews_status refuse(struct refusal *why, enum mews_status status,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Refuse a call on a pool that is not pool_ours(). */
+/* Refuse a call on a pool to which pool_admit() does not admit this thread. */
 enum mews_status refuse_foreign(struct refusal *why);
 
 #endif

@@ -95,20 +95,17 @@ endpoint_logged_in(struct mews_fleet *fleet, uint32_t endpoint)
 }
 
 bool
-endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
+endpoint_proves_login(const struct mews_fleet *fleet, uint32_t endpoint,
     int64_t since_us)
 {
-	struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
+	const struct segment_endpoint *e = &fleet->segment.endpoints[endpoint];
 	int64_t now_ms = segment_ms(&fleet->segment, clock_now_us());
 	int64_t login_ms = atomic_load(&e->login_ms);
 
 	/* Unsigned, so that garbage cannot overflow. */
-	if (login_ms > segment_ms(&fleet->segment, since_us) &&
+	return login_ms > segment_ms(&fleet->segment, since_us) &&
 	    (uint64_t)now_ms + 1 - (uint64_t)login_ms <= ENDPOINT_PROOF_MS &&
-	    atomic_load(&e->rejected_ms) == 0)
-		return true;
-	endpoint_want_login(fleet, endpoint);
-	return false;
+	    atomic_load(&e->rejected_ms) == 0;
 }
 
 void

@@ -46,13 +46,13 @@ void endpoint_logged_in(struct mews_fleet *fleet, uint32_t endpoint);
 
 /*
  * Would another login go well, as one did lately and after @since_us? If that
- * is not known, the next prober is asked to log in. Used before a session is
- * closed to make room for its successor: it stays open until a login is proven.
+ * is not known, endpoint_want_login() is due. Used before a session is closed
+ * to make room for its successor: it stays open until a login is proven.
  */
-bool endpoint_proves_login(struct mews_fleet *fleet, uint32_t endpoint,
+bool endpoint_proves_login(const struct mews_fleet *fleet, uint32_t endpoint,
     int64_t since_us);
 
-/* A worker's login was rejected: ask the next prober to log in. */
+/* Whether a login would go well is not known: ask the next prober to log in. */
 void endpoint_want_login(struct mews_fleet *fleet, uint32_t endpoint);
 
 /* Something that routes depend on changed: wake all processes to look again. */

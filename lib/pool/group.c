@@ -158,7 +158,7 @@ mews_group_stats(const struct mews_group *group,
     struct mews_group_stats *stats, size_t size)
 {
 	struct mews_group_stats	 own = { 0 };
-	bool			 ours = pool_is_ours(group_pool(group));
+	bool			 ours = pool_admit(group_pool(group));
 
 	if (ours)
 		count_all(group, &own);
@@ -464,6 +464,6 @@ group_scan(struct mews_group *group, int64_t now_us)
 const char *
 mews_group_message(const struct mews_group *group)
 {
-	(void)pool_is_ours(group_pool(group));
+	(void)pool_admit(group_pool(group));
 	return group->why.text;
 }

@@ -53,6 +53,7 @@ give_place(struct conn *conn)
 		conn_retire(conn);
 		return;
 	}
+	endpoint_want_login(fleet, conn->endpoint);
 	if (conn->on->kept_told || segment_get_refusal(
 	    &fleet->segment.endpoints[conn->endpoint], why) == 0)
 		return;

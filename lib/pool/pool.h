@@ -51,20 +51,21 @@ struct mews_pool {
 				    serves */
 #define POOL_GRACE_US	1000000	 /* the watchdog's, above query_timeout */
 
-/* May @pool, which may be NULL, be used: is it this thread's, and not being
- * closed? Replaces the descriptors of a fork's copy by dead ones. */
+/* Admit this thread to @pool, which a host gave and which may be NULL, if it is
+ * the thread's and not being closed. Else replaces the descriptors of a fork's
+ * copy by dead ones. */
 static inline bool
-pool_ours(struct mews_pool *pool)
+pool_admit_given(struct mews_pool *pool)
 {
 	return (pool != NULL && *pool->loop.owner == &loop_thread) ||
-	    loop_ours_slow(pool == NULL ? NULL : &pool->loop);
+	    loop_refuse(pool == NULL ? NULL : &pool->loop);
 }
 
-/* As pool_ours(), for a pool that is not NULL, as a group's or a lease's. */
+/* As pool_admit_given(), for a group's pool or a lease's, which is there. */
 static inline bool
-pool_is_ours(struct mews_pool *pool)
+pool_admit(struct mews_pool *pool)
 {
-	return loop_ours(&pool->loop);
+	return loop_admit(&pool->loop);
 }
 
 static inline uint32_t

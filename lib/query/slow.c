@@ -23,7 +23,7 @@
 #define SMALLEST      40 /* room for any parameter, cut */
 
 bool
-slow_allow(struct slow_rate *rate, int64_t now_us)
+slow_take_line(struct slow_rate *rate, int64_t now_us)
 {
 	int64_t	second = now_us / SECOND_US;
 	int64_t	passed = second - rate->second;
@@ -105,7 +105,7 @@ slow_log(const struct query *query, const PGresult *answer,
 	char		asked[700], name[40];
 
 	account->figures->slow++;
-	if (!slow_allow(&account->slow_rate, now_us))
+	if (!slow_take_line(&account->slow_rate, now_us))
 		return;
 	describe(query, asked, sizeof(asked));
 	if (query->statement != NULL)

@@ -17,8 +17,8 @@ struct slow_rate {
 	unsigned suppressed; /* since the last line that was written */
 };
 
-/* May another line be written at @now_us? */
-bool slow_allow(struct slow_rate *rate, int64_t now_us);
+/* Take the right to write one more line at @now_us. False: one too many. */
+bool slow_take_line(struct slow_rate *rate, int64_t now_us);
 
 /* Log @query, which @endpoint answered @run_us after it was sent. */
 void slow_log(const struct query *query, const PGresult *answer,

@@ -323,14 +323,14 @@ START_TEST(slow_queries_are_logged_ten_at_once_then_one_a_second)
 	int		 lines = 0;
 
 	for (int i = 0; i < 100; i++)
-		lines += slow_allow(&rate, now_us);
+		lines += slow_take_line(&rate, now_us);
 	ck_assert_int_eq(lines, 10);
 	ck_assert_uint_eq(rate.suppressed, 90);
-	ck_assert(slow_allow(&rate, now_us + 1000000));
-	ck_assert(!slow_allow(&rate, now_us + 1500000));
+	ck_assert(slow_take_line(&rate, now_us + 1000000));
+	ck_assert(!slow_take_line(&rate, now_us + 1500000));
 	lines = 0;
 	for (int i = 0; i < 100; i++)
-		lines += slow_allow(&rate, now_us + INT64_C(3600000000));
+		lines += slow_take_line(&rate, now_us + INT64_C(3600000000));
 	ck_assert_int_eq(lines, 10);
 }
 END_TEST

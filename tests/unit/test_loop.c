@@ -143,7 +143,7 @@ look_at_the_copy(int lent)
 {
 	const int	calls = host.calls;
 
-	if (loop_ours(&loop) || is_a_pipe(pipes[0]) ||
+	if (loop_admit(&loop) || is_a_pipe(pipes[0]) ||
 	    !is_a_pipe(lent))
 		_exit(1);
 	loop_disown(&loop);
