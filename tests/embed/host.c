@@ -99,7 +99,8 @@ host_workers(const struct host *host, pid_t pids[HOST_WORKERS_MAX])
 	return count;
 }
 
-/* One that nobody has waited for yet is dead enough. */
+/* Does the process live? A zombie does not, even if its parent did not wait
+ * yet. */
 bool
 process_lives(pid_t pid)
 {

@@ -1,8 +1,8 @@
 /*
- * host.h - run a host that embeds the library, as its own process.
+ * host.h - run a host that embeds the library, as a process of its own.
  *
  * The servers are those of tests/with-servers; MEWS_EXAMPLES is the directory
- * of the hosts. Whatever the tests wait for has a deadline.
+ * of the hosts. Every wait of these functions has a deadline.
  */
 #ifndef TESTS_EMBED_HOST_H
 #define TESTS_EMBED_HOST_H
@@ -18,14 +18,14 @@
 
 struct host {
 	pid_t pid;
-	int in, out;	  /* its stdin and stdout, from our side */
-	char log[120];	  /* its stderr, a file */
-	char answer[512]; /* the line that host_line() found */
+	int in, out;	  /* pipes to its stdin and from its stdout */
+	char log[120];	  /* the file that its stderr goes to */
+	char answer[512]; /* the last line that host_line() read */
 	char buffer[65536];
 	size_t length;
 };
 
-/** Turn @condition into true, or fail the test. */
+/** Wait until @condition is true, or fail the test. */
 #define HOST_WAIT(condition)						\
 	do {								\
 		int64_t until = host_now() + HOST_WAIT_MS;		\
@@ -37,26 +37,26 @@ struct host {
 		}							\
 	} while (0)
 
-int64_t host_now(void); /* ms */
-void host_pause(void);	/* 5 ms */
+int64_t host_now(void); /* in ms */
+void host_pause(void);	/* wait for 5 ms */
 
 /** Start a host of MEWS_EXAMPLES with the three servers as arguments. */
 void host_start(struct host *host, const char *name);
-/** The next line of its stdout, or NULL after @timeout_ms. */
+/** The next line of the host's stdout, or NULL after @timeout_ms. */
 const char *host_line(struct host *host, int timeout_ms);
-/** Wait for its end, and that of its workers: exit status, or -signal. */
+/** Wait for the end of the host and its workers: exit status, or -signal. */
 int host_end(struct host *host, int signal);
-/** The pids of its workers; their number is returned. */
+/** The pids of the host's workers; returns how many there are. */
 int host_workers(const struct host *host, pid_t pids[HOST_WORKERS_MAX]);
-/** Did it write that to its log? */
+/** Does @text stand in the host's log? */
 bool host_logged(const struct host *host, const char *text);
 
 bool process_lives(pid_t pid);
 
-/** config/servers COMMAND DIR NAME, and wait for it. */
+/** Run config/servers COMMAND DIR NAME, and wait for it. */
 void servers(const char *command, const char *name);
 
-/** stdout and stderr of a command into @text; its exit status. */
+/** Run a command; its stdout and stderr go into @text; the exit status. */
 int command_output(const char *command, char *text, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * misuse.c - make the fleet that is misused.
+ * misuse.c - make the fleet of the tests of misuse; see misuse.h.
  */
 #include "misuse.h"
 

@@ -1,5 +1,6 @@
 /*
- * program.cc - a host in C++: every call's declaration is seen, and some run.
+ * program.cc - a host in C++: it compiles all declarations, and runs some
+ * calls.
  */
 #include <mews.h>
 #include <mews/app.h>

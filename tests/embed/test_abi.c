@@ -1,5 +1,5 @@
 /*
- * test_abi.c - a program that was compiled with the headers of ABI 1 goes on
+ * test_abi.c - a program that was compiled with the headers of ABI 1 still runs
  * with the library of today.
  */
 #include "abi1.h"
@@ -91,7 +91,7 @@ START_TEST(a_transaction_has_its_options)
 }
 END_TEST
 
-/* Structs may have grown since: nothing is written behind the old end. */
+/* A structure may have grown since: nothing is written behind its old end. */
 START_TEST(structures_are_filled_as_far_as_old_hosts_know)
 {
 	struct mews_query_args	args = { .sql = "SELECT 1" };

@@ -1,6 +1,7 @@
 /*
- * test_assertions.c - what a host must not do dies with a sentence. Each
- * misuse runs in a process of its own.
+ * test_assertions.c - misuse that ends the process does so with a sentence.
+ * Each misuse runs in a process of its own. Misuse that gets a status:
+ * test_misuse.c.
  */
 #include "misuse.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_examples.c - each example of a host does its work, through the death
- * of a server and of its workers, and leaves nothing behind.
+ * test_examples.c - each example of a host does its work, through the death of
+ * a server and of its workers, and leaves nothing behind.
  */
 #include "host.h"
 
@@ -19,7 +19,7 @@ static const char *const loops[] = { "embed_epoll", "embed_ev", "embed_uv" };
 
 static struct host host;
 
-/* libuv may not be there. */
+/* The example with libuv may not be built. */
 static bool
 was_built(const char *name)
 {
@@ -29,7 +29,7 @@ was_built(const char *name)
 	return access(path, X_OK) == 0;
 }
 
-/* A socket connected to the one that the host said it serves. */
+/* A socket connected to the address that the host said it serves. */
 static int
 host_dial(void)
 {
@@ -46,8 +46,9 @@ host_dial(void)
 	return fd;
 }
 
-/* The answer to @name. What a killed worker had received is asked again; an
- * answer that comes late belongs to an earlier name. Returns how often. */
+/* Ask for @number's name until there is an answer. A request that a killed
+ * worker had received is sent again; a late answer is for an earlier number.
+ * Returns how often it was sent. */
 static int
 greet(int fd, int number, char answer[200])
 {
@@ -74,7 +75,7 @@ greet(int fd, int number, char answer[200])
 	ck_abort_msg("nobody greets %s", name);
 }
 
-/* SIGTERM: the host of embed_epoll.c ends by itself, the others by it. */
+/* End the host: embed_epoll.c ends by itself, the others on SIGTERM. */
 static void
 end(const char *name)
 {
@@ -185,7 +186,7 @@ START_TEST(mews_status_shows_the_fleet)
 	end("embed_epoll");
 	ck_assert_int_ne(access(file, F_OK), 0);
 
-	/* One that crashed is shown as such, and starts again. */
+	/* A worker that crashed is shown as such, and is started again. */
 	host_start(&host, "embed_epoll");
 	HOST_WAIT(status(dir, text, sizeof(text)) == 0 &&
 	    host_workers(&host, pids) == 2);

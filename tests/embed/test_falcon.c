@@ -14,7 +14,7 @@
 #define WORKERS	     4
 #define REQUESTS     3000
 #define KILLS	     40
-#define IN_PIPE_MOST 200 /* asked ahead of the answers */
+#define IN_PIPE_MOST 200 /* requests sent ahead of their answers */
 
 static struct host host;
 
@@ -95,7 +95,7 @@ struct tally {
 	char seen[REQUESTS + 1];
 };
 
-/* Every tenth is a write. */
+/* Every tenth request is a write. */
 static bool
 is_write(int number)
 {
@@ -117,8 +117,8 @@ count_answer(struct tally *tally, const char *line)
 		tally->writes_ok += is_write(number);
 		return;
 	}
-	/* Only a write that was in flight may end otherwise; and a read that,
-	 * by chance, was in flight in each of three workers that we killed. */
+	/* Only a write in flight may end otherwise, and a read that by chance
+	 * was in flight in each of three killed workers. */
 	ck_assert_msg(is_write(number) ? strcmp(how, "unknown") == 0 :
 	    strstr(line, "it kills its workers") != NULL,
 	    "request failed: %s", line);
@@ -167,7 +167,7 @@ START_TEST(a_killed_worker_fails_only_its_requests_in_flight)
 	}
 	ck_assert_int_eq(tally.ok + tally.unknown, REQUESTS);
 	ck_assert_int_le(tally.unknown, killed);
-	/* A write that was answered happened, and none happened twice. */
+	/* A write that was answered happened, and no write happened twice. */
 	increments = row() - before;
 	ck_assert_int_ge(increments, tally.writes_ok);
 	ck_assert_int_le(increments, tally.writes_ok + tally.unknown);

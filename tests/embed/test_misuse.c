@@ -1,6 +1,6 @@
 /*
- * test_misuse.c - what a host must not do is a clear status. What is an
- * assertion is in test_assertions.c.
+ * test_misuse.c - misuse by a host gets a clear status. Misuse that ends the
+ * process: test_assertions.c.
  */
 #include "misuse.h"
 
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Structures of a host's own keep their sizes: as in abi1.h. */
+/* Structures of hosts keep their sizes, as in abi1.h. */
 static_assert(sizeof(struct mews_error) == 504, "a host's own room");
 static_assert(sizeof(void *) != 8 || sizeof(struct mews_param) == 48,
     "the stride of an array");
@@ -44,10 +44,10 @@ borrow(void)
 }
 
 /*
- * Statuses.
+ * --- misuse that gets a status ---
  */
 
-/* Exit with 0 if all that a child tries with its copy is refused. */
+/* Exit with 0 if every call of a child with its copy is refused. */
 static void
 use_copy(struct mews_lease *lease)
 {
@@ -391,7 +391,7 @@ START_TEST(a_statement_has_a_name_and_figures)
 }
 END_TEST
 
-/* Headers of another age know fewer members, or more. */
+/* Headers of another version know fewer members, or more. */
 START_TEST(structures_are_filled_as_far_as_the_host_says)
 {
 	struct {
@@ -452,7 +452,7 @@ END_TEST
 START_TEST(bad_arguments_are_invalid)
 {
 	const struct mews_param too_short = { .value = "", .length = -2 };
-	/* Neither bytes of the host's, nor inside of the struct. */
+	/* No pointer, and a length that does not fit inside the struct. */
 	const struct mews_param nowhere = { .length = 28 };
 	const struct mews_param far_away = { .length = INT32_MAX };
 	const struct mews_query_args bad[] = {
@@ -511,8 +511,8 @@ START_TEST(bad_arguments_are_invalid)
 }
 END_TEST
 
-/* A host that computes between its queries; it is not the servers that are
- * silent then. */
+/* A host computes between its queries: the host is silent then, not the
+ * servers. */
 START_TEST(a_host_that_was_away_accuses_nobody)
 {
 	for (int i = 0; i < 5; i++) {
@@ -525,7 +525,7 @@ START_TEST(a_host_that_was_away_accuses_nobody)
 }
 END_TEST
 
-/* The host dawdles between sending and its loop. */
+/* The host waits between sending and its loop. */
 START_TEST(a_host_that_dawdles_before_its_loop_accuses_nobody)
 {
 	int	calls = 0;

@@ -27,15 +27,17 @@
 /* The application's state, which the worker keeps. */
 struct test_state {
 	struct mews_pool *pool;
-	unsigned left; /* clients, before /watched was answered */
-	unsigned kept; /* requests of /kept whose clients left */
+	unsigned left; /* how many clients left before /watched was answered */
+	unsigned kept; /* how many requests of /kept were kept when their
+			  clients left */
 };
 
 /* A request of /watched or /kept. */
 struct watched {
 	struct test_state *state;
 	struct mews_request *request;
-	const char *path, *name; /* as they were; NULL: not looked at */
+	const char *path, *name; /* copies to compare with; NULL: not
+				    compared */
 };
 
 static void
@@ -48,7 +50,8 @@ reply_text(struct mews_request *request, unsigned status, const char *text)
 static void
 on_later(void *request, const struct mews_result *result)
 {
-	/* Time is up: for want of a connection, or of any endpoint. */
+	/* The time that the request asked for has passed: no connection, or no
+	 * endpoint, was there. */
 	if (mews_result_status(result) == MEWS_WAITED ||
 	    mews_result_status(result) == MEWS_UNAVAILABLE)
 		reply_text(request, 200, "later\n");

@@ -55,7 +55,7 @@ client_say(int fd, const char *text)
 	return client_send(fd, text, strlen(text));
 }
 
-/* Up to @size bytes; 0 at the end of the connection. */
+/* Read up to @size bytes; 0 at the end of the connection. */
 static size_t
 receive(int fd, void *bytes, size_t size)
 {
@@ -98,7 +98,7 @@ client_read(int fd, const char *method, struct answer *answer)
 	size_t	used = 0;
 
 	memset(answer, 0, sizeof(*answer));
-	/* Byte by byte, so that nothing of the next answer is taken. */
+	/* Read byte by byte, so that nothing of the next answer is taken. */
 	while (strstr(answer->head, "\r\n\r\n") == NULL) {
 		ck_assert_uint_lt(used, CLIENT_HEAD_MAX - 1);
 		if (receive(fd, answer->head + used, 1) == 0) {

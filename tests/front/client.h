@@ -11,27 +11,28 @@
 #define CLIENT_HEAD_MAX 8192
 #define CLIENT_BODY_MAX 4096 /* bytes of a body that are kept */
 
-/* A server's answer. */
+/* The answer of a server. */
 struct answer {
 	int status; /* 0: the connection was closed without an answer */
-	char head[CLIENT_HEAD_MAX];  /* NUL-terminated, without the body */
-	char body[CLIENT_BODY_MAX + 1]; /* its begin, NUL-terminated */
-	size_t length;		     /* of the whole body */
+	char head[CLIENT_HEAD_MAX];  /* the head, NUL-terminated */
+	char body[CLIENT_BODY_MAX + 1]; /* the first bytes of the body,
+					   NUL-terminated */
+	size_t length;		     /* length of the whole body */
 };
 
 int client_connect(uint16_t port);
-/** Send all of it; false: the other side closed the connection. */
+/** Send all of @text; false: the other side closed the connection. */
 bool client_send(int fd, const void *bytes, size_t length);
 bool client_say(int fd, const char *text);
 /**
  * Read one answer, waiting at most five seconds for each piece of it.
  *
- * @method  that was asked with: "HEAD" has no body.
+ * @method the request's; the answer to "HEAD" has no body.
  */
 void client_read(int fd, const char *method, struct answer *answer);
-/** Is the connection closed within that time? Skips what arrives before. */
+/** Is the connection closed within @timeout_ms? Skips what arrives before. */
 bool client_sees_end(int fd, int timeout_ms);
-/** Close it with a reset instead of a proper end. */
+/** Close the connection with a reset instead of a proper end. */
 void client_reset(int fd);
 
 /** The value of a header, or NULL; lives until the next call. */

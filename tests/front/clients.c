@@ -1,5 +1,5 @@
 /*
- * clients.c - clients that are slow, impatient, many, or just demanding.
+ * clients.c - clients that are slow, impatient, many, or leave early.
  */
 #include "client.h"
 #include "server.h"
@@ -14,7 +14,7 @@
 #define GET(target) "GET " target " HTTP/1.1\r\n" HOST
 #define HEAD(target) "HEAD " target " HTTP/1.1\r\n" HOST
 
-#define SLOW_MS 20000 /* until a slow client must be gone, at the latest */
+#define SLOW_MS 20000 /* the latest time at which a slow client must be gone */
 
 static struct server server;
 
@@ -24,7 +24,7 @@ start(void)
 	server_start(&server, NULL);
 }
 
-/* The worker still answers, and ends properly. */
+/* The worker must still answer, and end properly. */
 static void
 stop(void)
 {
@@ -106,7 +106,7 @@ START_TEST(head_has_the_headers_of_get)
 		ck_assert_str_eq(answer_header(&head, "Content-Type"),
 		    "text/plain");
 	}
-	/* A body would be taken for the next answer. */
+	/* If there was a body, it would be taken for the next answer. */
 	client_say(fd, GET("/now"));
 	expect(fd, "GET", 200, "now\n");
 	close(fd);
@@ -144,7 +144,7 @@ START_TEST(a_thousand_may_be_sent_ahead)
 
 	for (int i = 0; i < AHEAD; i++)
 		client_say(fd, asked[i % 100 == 50]);
-	/* A client that asks less is not behind the others. */
+	/* A client that asks for less does not wait behind the others. */
 	other = client_connect(server.port);
 	client_say(other, GET("/now"));
 	expect(other, "GET", 200, "now\n");
@@ -232,7 +232,8 @@ START_TEST(clients_may_leave_before_their_answer)
 		else
 			close(fd);
 	}
-	/* All that were asked for before have been answered, too. */
+	/* Answers are given in the order of requests: all before have been
+	 * given, too. */
 	client_ask(server.port, GET("/later"), &answer);
 	for (int i = 0; i < 20; i++) {
 		fd = client_connect(server.port);
@@ -256,7 +257,7 @@ START_TEST(an_application_can_see_that_a_client_left)
 {
 	int	fds[3], left = 0;
 
-	/* On a busy machine an answer may come before its client leaves. */
+	/* On a busy machine an answer may be sent before its client leaves. */
 	for (int tries = 0; left != 2; tries++) {
 		ck_assert_int_lt(tries, 100);
 		left = -clients_left();
@@ -264,7 +265,8 @@ START_TEST(an_application_can_see_that_a_client_left)
 			fds[i] = client_connect(server.port);
 			client_say(fds[i], GET("/watched"));
 		}
-		/* All that came before a request that is answered was read. */
+		/* Once a request is answered, all that was sent before has been
+		 * read. */
 		client_expect_service(server.port);
 		close(fds[0]);
 		client_reset(fds[1]);
@@ -275,7 +277,7 @@ START_TEST(an_application_can_see_that_a_client_left)
 }
 END_TEST
 
-/* The next request to the same worker comes after the client left. */
+/* The next request reaches the same worker after the client left. */
 START_TEST(a_request_outlives_its_client)
 {
 	struct answer answer;
@@ -313,7 +315,7 @@ START_TEST(clients_may_leave_in_the_middle_of_a_request)
 END_TEST
 
 /*
- * Slow clients: with limits short enough for a test.
+ * --- slow clients, with limits short enough for a test ---
  */
 
 static void
@@ -327,7 +329,7 @@ start_strict(void)
 	server_start(&server, &options);
 }
 
-/* Say a byte of @request now and then, until the server has enough of it. */
+/* Send a byte of @request now and then, until the server closes. */
 static void
 dribble(const char *request)
 {
@@ -386,7 +388,7 @@ START_TEST(a_client_that_only_listens_gets_its_answer)
 	client_say(fd, GET("/now"));
 	shutdown(fd, SHUT_WR);
 	expect(fd, "GET", 200, "now\n");
-	/* The client's end came with the request. */
+	/* The end of the client's sending arrives together with the request. */
 	ck_assert(client_sees_end(fd, SLOW_MS));
 	close(fd);
 }
@@ -419,7 +421,7 @@ START_TEST(a_client_that_does_not_read_is_closed)
 		usleep(100000);
 		client_expect_service(server.port);
 	}
-	/* Bytes that the kernel took before are all there is. */
+	/* Only the bytes that the kernel had taken arrive. */
 	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
 		total += (size_t)n;
 	ck_assert_uint_gt(total, 0);
@@ -436,7 +438,7 @@ START_TEST(connections_beyond_the_limit_wait)
 		fds[i] = client_connect(server.port);
 		client_say(fds[i], GET("/now"));
 	}
-	/* The idle timeout makes room for those who wait. */
+	/* The idle timeout makes room for clients that wait. */
 	for (int i = 0; i < 20; i++) {
 		expect(fds[i], "GET", 200, "now\n");
 		close(fds[i]);

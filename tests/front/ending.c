@@ -27,7 +27,8 @@ expect_last(int fd, int status, const char *body)
 	close(fd);
 }
 
-/* All that came before a request that is answered was accepted, and read. */
+/* Once a request is answered, all that was sent before has been accepted and
+ * read. */
 static void
 wait_until_asked(const struct server *server)
 {
@@ -86,7 +87,7 @@ START_TEST(a_request_that_arrived_is_answered)
 	server_start(&server, NULL);
 	fd = client_connect(server.port);
 	wait_until_asked(&server);
-	/* Both are there when the worker goes on. */
+	/* The request and the signal both are there when the worker goes on. */
 	server_freeze(&server);
 	client_say(fd, GET("/now"));
 	kill(server.pid, SIGTERM);
@@ -107,8 +108,8 @@ START_TEST(connections_not_yet_accepted_are_left_to_others)
 	fd = client_connect(server.port);
 	server_thaw(&server);
 	client_say(fd, GET("/now"));
-	/* Accepted or not, the connection is not lost: the socket that it
-	 * waits at is ours. */
+	/* Accepted or not, the connection is not lost: this test holds the
+	 * listening socket. */
 	ck_assert_int_eq(kill(server.pid, 0), 0);
 	if (!client_sees_end(fd, 500))
 		ck_assert_int_ge(
@@ -246,7 +247,7 @@ START_TEST(an_application_is_checked_when_it_is_loaded)
 	ck_assert(!application_load("/nonexistent.so", &app, &error));
 	ck_assert_ptr_nonnull(strstr(error.message, "/nonexistent.so"));
 	ck_assert_ptr_null(app);
-	/* An object, but no application. */
+	/* A shared object, but no application. */
 	ck_assert(!application_load("libm.so.6", &app, &error));
 	ck_assert_ptr_nonnull(strstr(error.message, "libm.so.6"));
 	ck_assert_ptr_nonnull(strstr(error.message, "mews_app"));

@@ -1,5 +1,6 @@
 /*
- * failure.c - what clients are told of queries that failed, and what not.
+ * failure.c - what clients are told of queries that failed, and what they are
+ * not told.
  *
  * From the environment: MEWS_A, the conninfo of a server.
  */
@@ -25,7 +26,7 @@ on_result(void *request, const struct mews_result *result)
 		mews_reply_failure(request, result);
 }
 
-/* Run the SQL that was asked for, or be told a status. */
+/* Run the SQL that was asked for, or answer with the status. */
 static void
 on_lease(void *arg, struct mews_lease *lease, const struct mews_result *result)
 {
@@ -37,7 +38,8 @@ on_lease(void *arg, struct mews_lease *lease, const struct mews_result *result)
 	mews_lease_end(&lease);
 }
 
-/* In the request's transaction: commit what was asked for, or leave it open. */
+/* In the request's transaction: commit if that was asked for, else leave it
+ * open. */
 static void
 on_run(void *request, const struct mews_result *result)
 {
@@ -83,7 +85,7 @@ run_sql(void *state, struct mews_request *request)
 static const struct mews_app sql_app = { .abi = MEWS_APP_ABI, .name = "sql",
 	.request = run_sql };
 
-/* All spaces as '+'. */
+/* Spaces are written as '+'. */
 static const struct row {
 	const char *target;
 	int status;
@@ -149,7 +151,8 @@ START_TEST(developers_are_told_the_reason_of_a_failure)
 }
 END_TEST
 
-/* More requests than connections, each with a transaction that nobody ends. */
+/* There are more requests than connections, and each leaves a transaction
+ * open. */
 START_TEST(a_transaction_ends_with_its_answer)
 {
 	struct server_options options = { .app = &sql_app,

@@ -1,8 +1,8 @@
 /*
- * limits.c - what an operator allows, and what time has to do with it.
+ * limits.c - limits that an operator sets, and effects of time.
  *
- * The clock of the machine is ours: the functions below stand before those
- * of the C library, for libev, too.
+ * The functions below replace those of the C library, for libev as well: the
+ * tests set the wall clock.
  */
 #include "client.h"
 #include "server.h"
@@ -22,9 +22,9 @@
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: test\r\n\r\n"
 
 static struct server server;
-static volatile int64_t *jump_s; /* shared; what the wall clock is ahead */
-static volatile int64_t *taken;	 /* shared: allocations of one process, */
-static volatile pid_t *counted;	 /* shared: this one; 0: of none */
+static volatile int64_t *jump_s; /* shared: how far the wall clock is ahead */
+static volatile int64_t *taken;	 /* shared: allocations of one process */
+static volatile pid_t *counted;	 /* shared: the pid of that process; 0: none */
 
 int
 clock_gettime(clockid_t clock, struct timespec *ts)
@@ -77,7 +77,7 @@ status_of(int fd)
 	return answer.status;
 }
 
-/* Read /big, so many bytes each 20 ms; the bytes that came. */
+/* Read /big at so many bytes each 20 ms; returns how many bytes came. */
 static size_t
 read_big(size_t step, bool *reset)
 {
@@ -104,7 +104,7 @@ START_TEST(a_reader_below_the_least_rate_is_closed)
 	start(&(struct config_http){ .request_timeout = 1000,
 	    .min_send_rate = 4 << 20 });
 	ck_assert_uint_lt(read_big(2048, &reset), TEST_BIG);
-	/* The kernel does not keep what it had taken. */
+	/* With a reset, the kernel discards the bytes that it had taken. */
 	ck_assert(reset);
 	client_expect_service(server.port);
 	server_stop(&server);
@@ -137,7 +137,7 @@ START_TEST(an_address_has_its_connections_and_no_more)
 		client_say(fds[i], GET("/now"));
 		ck_assert_int_eq(status_of(fds[i]), 200);
 	}
-	/* A place is free when the worker has seen that it is. */
+	/* A place is free once the worker has noticed that it is. */
 	close(fds[0]);
 	fds[0] = client_connect(server.port);
 	while (client_say(fds[0], GET("/now")), status_of(fds[0]) != 200) {
@@ -152,7 +152,7 @@ END_TEST
 
 #define SLOW 200
 
-/* Clients that were told of their connection's end, and keep it open. */
+/* Clients that do not close although they were told to. */
 START_TEST(a_client_that_does_not_close_keeps_no_others_place)
 {
 	int64_t	began, shortest = INT64_MAX;
@@ -172,7 +172,7 @@ START_TEST(a_client_that_does_not_close_keeps_no_others_place)
 			shortest = now_ms() - began;
 		close(next);
 	}
-	/* With nobody waiting they would hold it for two seconds. */
+	/* If no client waited, each would keep its place for two seconds. */
 	ck_assert_int_lt(shortest, 2000);
 	for (int i = 0; i < 5; i++)
 		close(fds[i]);
@@ -214,7 +214,7 @@ START_TEST(half_of_a_body_is_not_waited_for_for_ever)
 }
 END_TEST
 
-/* One that rests, and one whose answer is due, while the clock is set. */
+/* The clock is set while one client is idle and another one sends its body. */
 static void
 survive_a_jump(int64_t seconds)
 {
@@ -229,7 +229,7 @@ survive_a_jump(int64_t seconds)
 	client_say(busy, "POST /echo HTTP/1.1\r\nHost: test\r\n"
 	    "Content-Length: 3\r\n\r\nab");
 	*jump_s += seconds;
-	/* Longer than from one look at the clients to the next. */
+	/* Longer than the worker's interval for looking at its clients. */
 	ck_assert(!client_sees_end(idle, 2500));
 	client_say(idle, GET("/now"));
 	ck_assert_int_eq(status_of(idle), 200);
@@ -267,9 +267,9 @@ START_TEST(a_clock_that_is_set_back_lets_nobody_stay)
 }
 END_TEST
 
-#define AT_ONCE 300 /* answers */
+#define AT_ONCE 300 /* how many answers */
 
-/* A sanitizer has an allocator of its own. */
+/* Sanitizers bring an allocator of their own. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -303,7 +303,7 @@ realloc(void *memory, size_t size)
 	return __libc_realloc(memory, size);
 }
 
-/* Blocks that the server allocates for @n requests. */
+/* How many blocks the server allocates for @n requests. */
 static int64_t
 taken_by(int fd, int n)
 {
@@ -320,7 +320,8 @@ taken_by(int fd, int n)
 	return *taken - before;
 }
 
-/* Blocks that the server allocates for answers to all of @fds in one turn. */
+/* How many blocks the server allocates for answers to all of @fds in one
+ * turn. */
 static int64_t
 taken_at_once(const int *fds, int count)
 {
@@ -338,8 +339,8 @@ taken_at_once(const int *fds, int count)
 	return *taken - before;
 }
 
-/* A pool that dials, and a loop whose lists grow, take some in a few rounds;
- * what requests take is in each. */
+/* A pool that dials, and lists of a loop that grow, allocate in a few rounds;
+ * requests that allocated would do so in each round. */
 START_TEST(a_request_takes_no_memory_of_the_heap)
 {
 	int64_t	seen;
@@ -351,7 +352,7 @@ START_TEST(a_request_takes_no_memory_of_the_heap)
 	*counted = server.pid;
 	for (int i = 0; i < 100 && taken_by(fd, 10) != 0; i++)
 		ck_assert_int_lt(i, 99);
-	/* Answered in one turn, more than are kept in any case. */
+	/* More answers in one turn than the worker keeps blocks for. */
 	for (int i = 0; i < AT_ONCE; i++)
 		fds[i] = client_connect(server.port);
 	taken_at_once(fds, AT_ONCE);
@@ -359,7 +360,8 @@ START_TEST(a_request_takes_no_memory_of_the_heap)
 		ck_assert_int_lt(i, 19);
 	for (int i = 0; i < AT_ONCE; i++)
 		close(fds[i]);
-	/* A connection takes memory: the server's allocations are counted. */
+	/* A connection allocates, which shows that the server's allocations are
+	 * counted. */
 	seen = *taken;
 	client_expect_service(server.port);
 	ck_assert_int_gt(*taken, seen);
@@ -392,7 +394,7 @@ START_TEST(five_thousand_idle_clients_cost_nothing)
 		client_say(fds[i], GET("/now"));
 		ck_assert_int_eq(status_of(fds[i]), 200);
 	}
-	/* A kB for each; a sanitizer's own memory is not counted here. */
+	/* One kB for each; a sanitizer's own memory is not counted here. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
 	ck_assert_int_le(server_resident_kb(&server) - before, count + 1024);
 #else

@@ -2,7 +2,7 @@
  * malformed.c - requests that are too large, and garbage.
  *
  * The worker must give the right answer, answer the next client as if nothing
- * had happened, and end properly. See table.c for what is only wrong.
+ * had happened, and end properly. Requests that are only wrong: table.c.
  */
 #include "client.h"
 #include "server.h"
@@ -19,7 +19,7 @@
 #define POST(headers, body) "POST /echo HTTP/1.1\r\n" HOST headers "\r\n" body
 #define CHUNKED(body) POST("Transfer-Encoding: chunked\r\n", body)
 
-/* Requests too large for a table. */
+/* Requests that are too large for the table. */
 
 static void
 expect_status(uint16_t port, int fd, int status, int or_status)
@@ -201,12 +201,12 @@ START_TEST(a_client_may_ask_before_it_sends_a_body)
 END_TEST
 
 /*
- * Garbage: the same in each run. Half of it is random, half is a good
+ * Garbage, which is the same in each run. Half of it is random, half is a good
  * request with a few bytes changed.
  */
 
 #define GARBAGE_ROUNDS 400
-#define GARBAGE_OPEN 100 /* of these are not closed before the end */
+#define GARBAGE_OPEN 100 /* so many stay open to the end */
 
 static uint32_t
 next_random(uint32_t *state)

@@ -140,7 +140,7 @@ const struct row rows[] = {
 	ROW("TLS, without a line", "\026\003\001\002\0\001\0\001\374", "400"),
 	ROW("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"),
 
-	/* 1.0, and who closes (9.3). */
+	/* Version 1.0, and which side closes (9.3). */
 	ROW("1.0", OLD(""), "GET / close"),
 	ROW("1.0, host", OLD(HOST), "GET / close"),
 	ROW("1.0, two hosts", OLD(HOST HOST), "400"),

@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-#define ROW_HEAD_MAX 512  /* bytes of a head, in this table */
-#define ROW_BODY_MAX 1000 /* bytes of a body */
+#define ROW_HEAD_MAX 512  /* bytes of a head, for the limit of this table */
+#define ROW_BODY_MAX 1000 /* bytes of a body, likewise */
 
 /*
  * The meaning of the bytes, requests divided by " | ":

@@ -1,5 +1,5 @@
 /*
- * server.c - a real worker in a process of its own, without a database.
+ * server.c - a real worker, in a process of its own; see server.h.
  */
 #include "server.h"
 
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define START_MS 10000 /* a worker under a sanitizer is slow */
+#define START_MS 10000 /* longer, as a worker under a sanitizer is slow */
 
 int64_t
 now_ms(void)
@@ -43,7 +43,7 @@ listen_somewhere(uint16_t *port)
 	return fd;
 }
 
-/* Defaults of mews.conf, where the test has no others. */
+/* Use the defaults of mews.conf for what the test did not set. */
 static void
 set_defaults(struct config_http *http)
 {
@@ -131,7 +131,7 @@ server_start(struct server *server, const struct server_options *options)
 	}
 }
 
-/* Clock ticks of user and system time. */
+/* User and system time of the server, in clock ticks. */
 static unsigned long
 server_ticks(const struct server *server)
 {
@@ -167,7 +167,7 @@ server_expect_idle(const struct server *server)
 	unsigned long before, used = 0, limit;
 
 	limit = (unsigned long)sysconf(_SC_CLK_TCK) / 10;
-	/* At first the worker may still do what it was asked before. */
+	/* At first the worker may still do what it was asked for before. */
 	for (int i = 0; i < 10; i++) {
 		before = server_ticks(server);
 		usleep(500000);

@@ -1,8 +1,8 @@
 /*
  * sharing.c - which worker takes the next client.
  *
- * One process plays all workers: what another one says is written into the
- * table by a share of that one's.
+ * One process plays all workers: the words of another worker are written into
+ * the table by that worker's share.
  */
 #include "share.h"
 #include "unit.h"
@@ -28,7 +28,7 @@ on_resume(void *arg)
 	ev_break(ev, EVBREAK_ALL);
 }
 
-/* The worker has so many clients, all of which stay. */
+/* Tell that the worker has @settled clients, all of which stay. */
 static void
 tell(struct share *share, uint32_t settled)
 {
@@ -42,7 +42,7 @@ open_all(void)
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	ck_assert_int_eq(listen(listener, 10), 0);
 	ev = ev_loop_new(EVFLAG_AUTO);
-	table = share_table_make(WORKERS + 1);	/* one place is never taken */
+	table = share_table_make(WORKERS + 1);	/* one place stays free */
 	for (unsigned i = 0; i < WORKERS; i++) {
 		shares[i] = share_open(table, i, ev, &listener, 1, on_resume,
 		    NULL);
@@ -60,7 +60,7 @@ close_all(void)
 	close(listener);
 }
 
-/* The clients of each worker, and whether the first takes one more. */
+/* The clients of each worker, and whether the first worker takes one more. */
 static const struct {
 	uint32_t clients[WORKERS];
 	bool takes;
@@ -98,11 +98,11 @@ START_TEST(a_worker_that_takes_none_does_not_count)
 	ck_assert(share_takes(shares[2]));
 	tell(shares[0], 10);
 	ck_assert(!share_takes(shares[2]));
-	share_close(&shares[0]);		/* drains */
+	share_close(&shares[0]);		/* that worker drains */
 	ck_assert(share_takes(shares[2]));
 	tell(shares[1], 1);
 	ck_assert(!share_takes(shares[2]));
-	share_table_clear(table, 1);		/* was killed */
+	share_table_clear(table, 1);		/* that worker was killed */
 	ck_assert(share_takes(shares[2]));
 }
 END_TEST
@@ -114,12 +114,12 @@ START_TEST(a_worker_goes_on_when_no_client_waits)
 	ev_run(ev, 0);
 	ck_assert_int_eq(resumed, 1);
 	ck_assert(!share_waits(shares[0]));
-	/* No client was left waiting: the others are as good as before. */
+	/* No client was left waiting, so the others are counted on. */
 	ck_assert(!share_takes(shares[0]));
 }
 END_TEST
 
-/* A client that waits at the listener. */
+/* Connect a client, which waits at the listener. */
 static int
 wait_there(void)
 {
@@ -142,7 +142,7 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* For how long does the first worker take clients, and not too many? */
+/* How long the first worker takes clients, which must not be too many. */
 static int64_t
 absence_ms(void)
 {
@@ -168,7 +168,7 @@ START_TEST(a_worker_is_counted_on_again_soon)
 			shortest = absence;
 	}
 	ck_assert_int_lt(shortest, 500);
-	/* Absences of a silent worker get longer. */
+	/* An absence counts for longer if the worker stays silent. */
 	for (int i = 0; i < 7; i++)
 		absence = absence_ms();
 	ck_assert_int_ge(absence, 1000);
@@ -176,7 +176,7 @@ START_TEST(a_worker_is_counted_on_again_soon)
 }
 END_TEST
 
-/* How many clients does the first worker take until it waits again? */
+/* How many clients the first worker takes before it waits again. */
 static int
 taken_at_once(void)
 {
@@ -210,11 +210,11 @@ START_TEST(a_client_that_others_leave_waiting_is_taken)
 	tell(shares[0], 2);
 	tell(shares[1], 1);
 	tell(shares[2], 2);
-	ck_assert(!share_takes(shares[0]));	/* the last has none */
+	ck_assert(!share_takes(shares[0]));	/* the last worker has none */
 	ev_run(ev, 0);
 	ck_assert_int_eq(resumed, 1);
 	ck_assert(share_takes(shares[0]));
-	/* The worker counts no more on that one, but on the others. */
+	/* The silent worker is no longer counted on; the others are. */
 	ck_assert(!share_takes(shares[0]));
 	tell(shares[1], 2);
 	do {
@@ -246,17 +246,19 @@ START_TEST(clients_that_only_pass_are_taken)
 		tell(shares[i], 4);
 	share_tell(shares[0], &clients);
 	ck_assert(!share_takes(shares[0]));
-	/* Two at a time, and more: how many depends on the time. */
+	/* Clients that pass are taken two at a time and more, depending on
+	 * their time. */
 	do {
 		clients.passed += 1000;
 		clients.passed_us += 100000;
 		share_tell(shares[0], &clients);
 	} while (!share_takes(shares[0]));
-	clients.settled = 5;	/* one that stays counts as before */
+	clients.settled = 5;	/* a client that stays counts as before */
 	share_tell(shares[0], &clients);
 	ck_assert(!share_takes(shares[0]));
 	clients.settled = 4;
-	usleep(150000);		/* longer than what is remembered of them */
+	usleep(150000);		/* longer than clients that passed are
+				   remembered */
 	share_tell(shares[0], &clients);
 	ck_assert(!share_takes(shares[0]));
 }

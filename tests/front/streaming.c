@@ -1,5 +1,6 @@
 /*
- * streaming.c - see streaming.h.
+ * streaming.c - an application that reads and answers in pieces; see
+ * streaming.h.
  */
 #include "streaming.h"
 
@@ -11,14 +12,14 @@
 struct stream {
 	struct state *state;
 	struct mews_request *request;
-	size_t done;	   /* bytes read, or written */
-	char piece[16384]; /* that is being written */
+	size_t done;	   /* bytes that were read, or written */
+	char piece[16384]; /* the piece that is being written */
 	size_t piece_at, piece_end;
 	bool echo;
 };
 
 struct state {
-	struct stream *held; /* /hold before /go */
+	struct stream *held; /* a request for /hold before /go */
 	unsigned lost;
 };
 
@@ -35,7 +36,7 @@ reply_number(struct mews_request *request, size_t number)
 static void on_piece(void *arg, struct mews_request *request,
     enum mews_status status, const char *bytes, size_t length);
 
-/* Write what is left of a piece, then ask for the next. */
+/* Write the rest of a piece, then ask to be called for the next. */
 static void
 echo_on(void *arg, struct mews_request *request)
 {

@@ -23,12 +23,12 @@
 
 extern const struct mews_app streaming_app;
 
-/* Parts of it, for applications that differ in others. */
+/* Functions of the application, for applications that differ in others. */
 enum mews_status streaming_start(struct mews_worker *worker, void **out,
     struct mews_error *error);
 void streaming_request(void *arg, struct mews_request *request);
 
-/* Bytes that tell where they are. */
+/* Fill @bytes so that each shows its place in the answer. */
 void streaming_fill(char *bytes, size_t at, size_t length);
 
 #endif

@@ -77,7 +77,7 @@ START_TEST(a_body_may_be_longer_than_memory_for_it)
 	send_zeros(fd, BIG);
 	expect_answer(fd, 200, "67108864");
 	ck_assert_int_lt(server_resident_kb(&server) - before, 8 * 1024);
-	/* The connection goes on. */
+	/* The connection is still good. */
 	client_say(fd, "POST /count HTTP/1.1\r\nTransfer-Encoding: chunked"
 	    "\r\n" HOST "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
 	expect_answer(fd, 200, "7");
@@ -131,7 +131,7 @@ START_TEST(a_client_that_is_not_read_must_wait)
 	int	tries = 0, fd = client_connect(server.port), other;
 
 	say_length(fd, "/hold", BIG);
-	/* Bytes that two kernels keep are all that go. */
+	/* No more can be sent than two kernels buffer. */
 	while (sent < BIG && tries < 50)
 		if ((n = send(fd, zeros, BIG - sent < sizeof(zeros) ?
 		    BIG - sent : sizeof(zeros), MSG_DONTWAIT)) > 0) {
@@ -152,7 +152,7 @@ START_TEST(a_client_that_is_not_read_must_wait)
 }
 END_TEST
 
-/* Read to the end of the connection, as it is or in chunks. */
+/* Read to the end of the connection, chunked or not; returns how many bytes. */
 static size_t
 read_long(int fd, bool chunked)
 {
@@ -193,7 +193,7 @@ ask_long(const char *request, bool chunked)
 	int	fd = client_connect(server.port);
 
 	client_say(fd, request);
-	/* As for HEAD: what follows is not taken. */
+	/* Read the head only, as for HEAD; the body stays unread. */
 	client_read(fd, "HEAD", &answer);
 	ck_assert_int_eq(answer.status, 200);
 	ck_assert_int_eq(answer_header(&answer, "Transfer-Encoding") != NULL,
@@ -329,7 +329,7 @@ START_TEST(an_application_hears_that_a_client_left)
 	wait_for_lost("1");
 	client_reset(fd);
 	wait_for_lost("2");
-	/* Bad framing. */
+	/* The framing of the body is wrong. */
 	fd = client_connect(server.port);
 	client_say(fd, "POST /count HTTP/1.1\r\nTransfer-Encoding: chunked"
 	    "\r\n" HOST "zz\r\n");
@@ -394,11 +394,11 @@ START_TEST(a_body_that_trickles_is_not_waited_for)
 	int	fd, tries = 0;
 
 	server_start(&server, &options);
-	/* A body that nobody asked for is not late. */
+	/* A body that the application does not read yet is not late. */
 	say_length(fd = client_connect(server.port), "/hold", 1000);
 	in.fd = client_connect(server.port);
 	say_length(in.fd, "/count", BIG);
-	/* Each byte is in time; all of them are too slow. */
+	/* No byte is late, but all of them together are too slow. */
 	for (; poll(&in, 1, 100) == 0; send_zeros(in.fd, 1))
 		ck_assert_int_lt(tries++, 450);
 	expect_answer(in.fd, 200, NULL);

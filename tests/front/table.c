@@ -1,9 +1,9 @@
 /*
  * table.c - each row of rows.c means what it says, however it is cut.
  *
- * The reader is driven without a socket for each place where a row can be
- * cut in two, and byte by byte; a real worker gets each row whole, in halves
- * and byte by byte.
+ * The reader is run without a socket for each place where a row can be cut in
+ * two, and byte by byte; a real worker gets each row whole, in halves and byte
+ * by byte.
  */
 #include "client.h"
 #include "request.h"
@@ -28,7 +28,7 @@ add(char *meaning, const char *format, const char *text)
 	ck_assert_int_lt(n, (int)(MEANING_MAX - length));
 }
 
-/* How a request, once its body is there, is written in a row. */
+/* Write a request, once its body is there, as in the meaning of a row. */
 static void
 describe(const struct mews_request *request, char *meaning)
 {
@@ -50,16 +50,17 @@ describe(const struct mews_request *request, char *meaning)
 }
 
 /*
- * Without a socket: the steps of client.c.
+ * --- without a socket: the steps of client.c ---
  */
 
 struct reading {
 	struct request_store store;
-	struct mews_request *request; /* whose body is read; or NULL */
+	struct mews_request *request; /* the request whose body is read; or
+					 NULL */
 	struct http_head head;
 	struct http_body body;
-	size_t at, seen; /* what was read; of a head that is not whole */
-	bool over;	 /* refused, or the last of its connection */
+	size_t at, seen; /* bytes that were read; bytes of an incomplete head */
+	bool over;	 /* refused, or the last request of its connection */
 	char meaning[MEANING_MAX];
 };
 
@@ -139,7 +140,7 @@ step_body(struct reading *reading, const char *bytes, size_t length)
 	return !reading->over;
 }
 
-/* Read as far as @end. */
+/* Read up to @end. */
 static void
 read_to(struct reading *reading, const char *bytes, size_t end)
 {
@@ -174,7 +175,7 @@ expect_meaning(struct reading *reading, const struct row *row, size_t cut)
 	request_store_free(&reading->store);
 }
 
-/* A copy that ends where the bytes end, for the sanitizer. */
+/* The copy ends where the bytes end, so that a sanitizer sees reads beyond. */
 static char *
 exact_copy(const char *bytes, size_t length)
 {
@@ -213,7 +214,7 @@ START_TEST(a_request_means_the_same_wherever_it_is_cut)
 END_TEST
 
 /*
- * Over a socket.
+ * --- over a socket ---
  */
 
 static void
@@ -227,7 +228,7 @@ describe_request(void *state, struct mews_request *request)
 	    MEWS_BODY_COPY);
 }
 
-/* Bytes in pieces of this size; false: the worker has enough. */
+/* Send the row in pieces of @size bytes; false: the worker closed. */
 static bool
 send_pieces(int fd, const struct row *row, size_t size)
 {
@@ -241,7 +242,7 @@ send_pieces(int fd, const struct row *row, size_t size)
 	return true;
 }
 
-/* Read answers until they are as many as the row has requests. */
+/* Read as many answers as the row has requests. */
 static void
 read_meaning(int fd, const struct row *row, char *meaning)
 {
@@ -284,12 +285,14 @@ check_row(uint16_t port, const struct row *row, size_t size)
 	send_pieces(fd, row, size);
 	read_meaning(fd, row, meaning);
 	end = strlen(meaning);
-	/* A request that is not whole is a mistake when the client stops. */
+	/* A request is incomplete until the client stops sending; then it is a
+	 * mistake. */
 	if (length >= 3 && strcmp(row->meaning + length - 3, "...") == 0) {
 		ck_assert_str_eq(meaning + end - 3, "400");
 		memcpy(meaning + end - 3, "...", 3);
 	}
-	/* 1.0 hears that its connection stays. */
+	/* Remove "keep-alive", which the worker answers to a request of version
+	 * 1.0. */
 	if (strstr(row->bytes, "eep-") != NULL && strstr(meaning, " keep-"))
 		memmove(strstr(meaning, " keep-"), strstr(meaning, " keep-") +
 		    strlen(" keep-alive"), strlen(strstr(meaning, " keep-") +
