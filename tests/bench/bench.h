@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define BENCH_SQL "select id, randomnumber from world where id = $1"
-#define BENCH_ROWS 10000 /* of table world: ids from 1 */
+#define BENCH_ROWS 10000 /* rows of the table world, whose ids begin at 1 */
 
 enum bench_mode {
 	BENCH_SINGLE, /* one query in flight on each connection */
@@ -29,25 +29,27 @@ enum bench_mode {
 struct bench {
 	const char *conninfo;
 	enum bench_mode mode;
-	unsigned connections; /* of all endpoints together */
+	unsigned connections; /* connections to all endpoints together */
 	unsigned inflight;
-	unsigned endpoints; /* the same server under so many names */
-	bool count_sends;   /* instructions: of the calls that send, or take
-			       and give, only */
-	bool traced; /* each query has a traceparent, and slow ones would be
-			logged with all there is */
-	bool measuring;	    /* warm, and what happens now is counted */
+	unsigned endpoints; /* how many names the same server has */
+	bool count_sends;   /* count instructions only in the calls that send,
+			       or take and give */
+	bool traced; /* each query has a traceparent, and slow queries would be
+			logged with all details */
+	bool measuring;	    /* the run is warm, and is counted from now on */
 	bool stop;	    /* send no more */
-	uint64_t limit;	    /* nor more than so many */
+	uint64_t limit;	    /* how many may be sent */
 	uint64_t sent, ended;
-	unsigned warnings; /* of the library: the figures may be worthless */
+	unsigned warnings; /* asserts of the library are on, so figures may be
+			      worthless */
 	uint32_t dice;
-	unsigned sum; /* of what came, so that nobody can leave it out */
+	unsigned sum; /* a sum of what was read, so that no compiler leaves
+			 reading out */
 };
 
 struct bench_side {
 	void *(*open)(struct bench *bench);
-	/* Send what there is to send, wait, take in what came. */
+	/* Send what there is to send, wait, and read what arrived. */
 	void (*turn)(void *side);
 	void (*close)(void *side);
 };
@@ -74,29 +76,31 @@ bench_id(struct bench *bench)
 	return 1 + (int)((uint64_t)x * BENCH_ROWS >> 32);
 }
 
-/* Look at the row that came; ends the program if it is not one row. */
+/* Read the row that arrived; ends the program unless it is one row. */
 void bench_row(struct bench *bench, const PGresult *result);
 
 /*
- * Counting allocations: calls of malloc(), calloc() and realloc(), by whether
- * libpq made them. False: this build cannot (sanitizers have their own).
+ * Count allocations: calls of malloc(), calloc() and realloc(), by whether
+ * libpq made them. False: this build cannot (sanitizers have their own
+ * allocator).
  */
 struct bench_allocations {
 	uint64_t libpq;
-	uint64_t others; /* ours, and those that libc makes on behalf of both */
+	uint64_t others; /* libmews', and those that libc makes for either of
+			    them */
 };
 
 bool bench_allocations_start(void);
 struct bench_allocations bench_allocations_stop(void);
 
 /*
- * Counting instructions: the program starts itself again under callgrind.
- * Returns how many were executed between start and stop in that copy, which
- * prints what it has to say on its own; @profile is kept for
- * callgrind_annotate(1) if it is not NULL. Ends the program if it cannot.
+ * Count instructions: the program starts itself again under callgrind. Returns
+ * how many that copy executed between start and stop; what the copy prints is
+ * shown as it is. @profile, if it is not NULL, is kept for
+ * callgrind_annotate(1). Ends the program if it cannot.
  */
 uint64_t bench_instructions_run(char **argv, const char *profile);
-bool bench_instructions_inside(void); /* is this that copy? */
+bool bench_instructions_inside(void); /* Is this process that copy? */
 void bench_instructions_start(void);
 void bench_instructions_stop(void);
 

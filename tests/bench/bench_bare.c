@@ -1,9 +1,9 @@
 /*
- * bench_bare.c - the least that any front does: one recv and one send for what
- * a client asks, which is not even read.
+ * bench_bare.c - the least work that any front does: one recv and one send for
+ * a client's request, which is not even parsed.
  *
- * Prints its port, and answers until it is killed. A front's CPU time of a
- * request is compared with this one's; http_compare does.
+ * Prints its port, and answers until it is killed. http_compare compares a
+ * front's CPU time of a request with this one's.
  */
 #include <arpa/inet.h>
 #include <err.h>

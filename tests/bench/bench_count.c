@@ -1,9 +1,10 @@
 /*
- * bench_count.c - what a query costs apart from time.
+ * bench_count.c - the cost of a query in other units than time.
  *
- * Allocations: this program's malloc() stands in front of libc's, for libpq
- * and libmews too, and looks where it was called from. Instructions: callgrind
- * counts them in a copy of this program, exactly and whoever else is busy.
+ * Allocations: this program's malloc() replaces libc's, for libpq and libmews
+ * as well, and looks at where it was called from. Instructions: callgrind
+ * counts them in a copy of this program, exactly, whatever else the machine
+ * does.
  */
 #include "bench.h"
 
@@ -33,7 +34,7 @@
 #endif
 
 /*
- * Allocations.
+ * --- allocations ---
  */
 
 #if defined(__GLIBC__) && !defined(SANITIZED)
@@ -131,7 +132,7 @@ bench_allocations_stop(void)
 #endif
 
 /*
- * Instructions.
+ * --- instructions ---
  */
 
 #ifdef HAVE_CALLGRIND
@@ -194,7 +195,7 @@ run_copy(char **argv, const char *profile)
 		copy[count++] = argv[i];
 	}
 	copy[count] = NULL;
-	/* valgrind would take the link for its own program. */
+	/* The real path, as valgrind would take /proc/self/exe for itself. */
 	if ((copy[5] = realpath(copy[5], NULL)) == NULL)
 		err(1, "/proc/self/exe");
 	fflush(stdout);

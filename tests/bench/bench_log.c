@@ -1,8 +1,8 @@
 /*
- * bench_log.c - what a line of the log costs, read and not read.
+ * bench_log.c - the cost of a line of the log, read or not.
  *
- * Standard error becomes a pipe; a child reads all, or nothing. Prints
- * microseconds a line of each, medians of rounds that take turns.
+ * Standard error becomes a pipe; a child reads all of it, or nothing. Prints
+ * microseconds per line for both, as medians of rounds that take turns.
  */
 #include "log.h"
 
@@ -26,7 +26,7 @@ now_us(void)
 	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
 }
 
-/* Reads until the end, or nothing until it is killed. */
+/* In the child: read until the end, or nothing until killed. */
 static pid_t
 start_reader(int fd, int other, bool reads)
 {

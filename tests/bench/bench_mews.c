@@ -1,9 +1,9 @@
 /*
  * bench_mews.c - the work through the pool, by its public API only.
  *
- * A host without a loop of its own: mews_pool_turn() waits. One group, of the
- * role that makes the pool send in the way that the mode asks for: readers
- * share a Sync, writers do not.
+ * The host has no loop of its own: mews_pool_turn() waits. There is one group,
+ * with the role that makes the pool send in the way that the mode asks for:
+ * readers share a Sync, writers do not.
  */
 #include "bench.h"
 
@@ -16,9 +16,10 @@
 
 #define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #define SLOW_MS	     60000
-#define OPEN_SECONDS 20 /* until every connection is there */
+#define OPEN_SECONDS 20 /* the longest wait for all connections */
 
-/* A lease and its query, of mode lease; as many as may be held at a time. */
+/* A lease and its query, in mode lease; there are as many as may be held at a
+ * time. */
 struct holder {
 	struct mews *mews;
 	struct mews_lease *lease;
@@ -31,7 +32,7 @@ struct mews {
 	struct mews_group *group;
 	struct mews_statement *statement;
 	struct mews_param id;
-	struct mews_query_args args; /* of a query: by @id */
+	struct mews_query_args args; /* the parameter of the query: @id */
 	struct holder *holders;
 };
 
@@ -53,7 +54,7 @@ check(struct bench *bench, const struct mews_result *result)
 }
 
 /*
- * Queries that share connections.
+ * --- queries that share connections ---
  */
 
 static void send_query(struct mews *mews);
@@ -69,7 +70,7 @@ query_ended(void *arg, const struct mews_result *result)
 		send_query(mews);
 }
 
-/* Of what follows, if it is to be counted. */
+/* Count the instructions of the next call, if they are to be counted. */
 static void
 count(const struct bench *bench, void (*start_or_stop)(void))
 {
@@ -93,7 +94,7 @@ send_query(struct mews *mews)
 }
 
 /*
- * Leases.
+ * --- leases ---
  */
 
 static void begin(struct holder *holder);
@@ -150,7 +151,7 @@ begin(struct holder *holder)
 		refused(mews, "lease", status);
 }
 
-/* Nothing in between. */
+/* Give the connection back at once. */
 static void
 take_and_give(struct mews *mews)
 {
@@ -168,7 +169,7 @@ take_and_give(struct mews *mews)
 	mews->bench->ended++;
 }
 
-/* The first of them, or the first after everything came to rest. */
+/* Send the first queries, or the first after all had ended. */
 static void
 start(struct mews *mews)
 {
@@ -191,7 +192,7 @@ mews_turn(void *side)
 	struct bench *bench = mews->bench;
 
 	if (bench->mode == BENCH_TICK) {
-		/* The cost of counting itself. */
+		/* How many instructions counting itself takes. */
 		count(bench, bench_instructions_start);
 		count(bench, bench_instructions_stop);
 		bench->sent++;
@@ -200,7 +201,7 @@ mews_turn(void *side)
 		start(mews);
 	}
 	if (bench->mode >= BENCH_EMPTY)
-		mews_pool_tick(mews->pool);	/* nothing to wait for */
+		mews_pool_tick(mews->pool);	/* nothing is waited for */
 	else
 		mews_pool_turn(mews->pool, 1000);
 }
@@ -233,7 +234,8 @@ make_fleet(const struct bench *bench)
 		.endpoint_count = bench->endpoints,
 		.groups = &group,
 		.group_count = 1,
-		/* Under callgrind everything takes fifty times as long. */
+		/* Limits are long, as all takes fifty times as long under
+		 * callgrind. */
 		.health = { .timeout = 10000 },
 	};
 	struct mews_fleet *fleet;
@@ -252,7 +254,7 @@ make_fleet(const struct bench *bench)
 	return fleet;
 }
 
-/* A server that was found slow, or dead, is not what is to be measured. */
+/* A server that counts as slow or dead would falsify the figures. */
 static void
 log_trouble(void *arg, enum mews_log_level level, const char *event,
     const char *text)

@@ -1,10 +1,10 @@
 /*
- * bench_pool.c - what a query through the pool costs, and what it costs in
- * bare libpq. See usage[], or bench_pool --help.
+ * bench_pool.c - the cost of a query through the pool, and in bare libpq. For
+ * options see usage[], or bench_pool --help.
  *
- * One figure says little on a machine that does something else as well:
- * compare runs with and without --raw that took turns, as tests/bench/run
- * does, or count instructions.
+ * A single figure says little on a machine that has other work: compare runs
+ * with and without --raw that took turns, as tests/bench/run does, or count
+ * instructions.
  */
 #include "bench.h"
 
@@ -17,8 +17,8 @@
 #include <time.h>
 
 #define WARM_SECONDS	0.3
-#define WARM_QUERIES	2000 /* and at least so many */
-#define COUNTED_QUERIES 20000 /* where instructions are counted */
+#define WARM_QUERIES	2000 /* and at least so many queries */
+#define COUNTED_QUERIES 20000 /* likewise, if instructions are counted */
 
 static const char usage[] =
     "usage: bench_pool [OPTION...]\n"
@@ -69,7 +69,7 @@ static const char *const mode_names[BENCH_MODES] = {
 struct options {
 	struct bench bench;
 	double seconds;
-	uint64_t queries; /* 0: by time */
+	uint64_t queries; /* how many queries; 0: until a time has passed */
 	bool raw, count_allocations, count_instructions;
 	const char *profile;
 };
@@ -219,7 +219,7 @@ settle(struct options *o)
 		o->queries = COUNTED_QUERIES;
 }
 
-/* Send no more, and let what is in flight end. */
+/* Send no more, and let all that is in flight end. */
 static void
 drain(struct bench *b, const struct bench_side *side, void *handle)
 {
@@ -250,7 +250,7 @@ warm_up(struct options *o, const struct bench_side *side, void *handle)
 	drain(b, side, handle);
 }
 
-/* The measured loop; returns how long it took. */
+/* Run the measured loop; returns how long it took. */
 static double
 measure(struct options *o, const struct bench_side *side, void *handle)
 {

@@ -1,9 +1,9 @@
 /*
  * bench_raw.c - the same work as the pool's in bare libpq, as well as one can.
  *
- * This is the line that the pool is held against, so it knows of nothing but
- * this benchmark: a fixed share of the queries in flight on each connection,
- * no deadlines, no retries; any error ends the program.
+ * The pool is compared with this program, so it does nothing that the benchmark
+ * does not need: a fixed share of the queries in flight on each connection, no
+ * deadlines, no retries; any error ends the program.
  */
 #include "bench.h"
 
@@ -17,11 +17,11 @@
 
 struct connection {
 	PGconn *pg;
-	unsigned share;	    /* queries in flight, at most */
-	unsigned in_flight; /* of these */
-	unsigned pending;   /* queries and Syncs to be answered */
-	unsigned unsynced;  /* queries behind the last Sync */
-	bool flush;	    /* something may be left to be sent */
+	unsigned share;	    /* the most queries in flight */
+	unsigned in_flight; /* how many queries are in flight */
+	unsigned pending;   /* queries and Syncs that are yet to be answered */
+	unsigned unsynced;  /* queries since the last Sync */
+	bool flush;	    /* something may be left in the buffer to send */
 };
 
 struct raw {
@@ -38,7 +38,7 @@ fail(const struct connection *c, const char *what)
 }
 
 #ifndef LIBPQ_HAS_SEND_PIPELINE_SYNC
-/* Every PQpipelineSync() is a packet, unless the kernel gathers them. */
+/* The kernel gathers small packets, as each PQpipelineSync() writes one. */
 static void
 cork(const struct raw *raw, const struct connection *c, int on)
 {
@@ -92,7 +92,7 @@ fill(struct raw *raw, struct connection *c)
 		send_query(raw, c);
 }
 
-/* Queries of one turn leave together. */
+/* Queries of one turn are flushed together. */
 static void
 end_turn(struct raw *raw, struct connection *c)
 {
@@ -124,7 +124,8 @@ receive_pipeline(struct raw *raw, struct connection *c)
 
 	while (c->pending > 0 && !PQisBusy(c->pg)) {
 		if ((result = PQgetResult(c->pg)) == NULL)
-			continue;	/* the end of one command's */
+			continue;	/* the NULL behind a command's
+					   results */
 		c->pending--;
 		if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
 			ended(raw, c, result);

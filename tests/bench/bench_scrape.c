@@ -1,8 +1,8 @@
 /*
- * bench_scrape.c - what a scrape of a large fleet costs, and how much memory
+ * bench_scrape.c - the cost of a scrape of a large fleet, and how much memory
  * the fleet shares.
  *
- * No process runs but this one: it makes a fleet's segment and fills all
+ * There is no other process: this one makes a fleet's segment and fills in all
  * figures, as if each worker had connections to each endpoint in each group,
  * and 64 statements. Then it prints the metrics as the admin process does.
  */
@@ -48,7 +48,7 @@ make_fleet(unsigned workers, unsigned endpoints)
 		.endpoints = each, .endpoint_count = endpoints,
 		.groups = groups, .group_count = GROUPS,
 		.runtime_file = path,
-		.slots = 2 * workers + 64, /* as mews run has */
+		.slots = 2 * workers + 64, /* as many as mews run has */
 	};
 	struct mews_fleet *fleet;
 	struct mews_error error;
@@ -70,7 +70,7 @@ make_fleet(unsigned workers, unsigned endpoints)
 	return fleet;
 }
 
-/* As if a worker had been busy in @slot for long. */
+/* Fill in the figures of a worker that was busy in @slot for long. */
 static void
 fill(struct mews_fleet *fleet, uint32_t slot, unsigned endpoints)
 {

@@ -1,9 +1,9 @@
 /*
- * bench_view.c - look at a fleet from outside, many times: what that costs,
- * and how long a change takes until every worker has acted on it.
+ * bench_view.c - look at a fleet from outside, many times: what that costs, and
+ * how long it takes until every worker has acted on a change.
  *
  * By the public API (mews/view.h) on the fleet's segment, which is all that
- * `mews status` reads: nobody is asked, so nobody is disturbed.
+ * `mews status` reads, so no process is asked or disturbed.
  */
 #include <err.h>
 #include <mews/view.h>
@@ -64,7 +64,7 @@ measure_read(long count)
 	    read);
 }
 
-/* The number of an endpoint that is down, or -1. */
+/* The index of an endpoint that is down, or -1. */
 static int
 find_down(struct mews_view_endpoint *endpoint)
 {
@@ -75,7 +75,7 @@ find_down(struct mews_view_endpoint *endpoint)
 	return -1;
 }
 
-/* Workers that have a connection to it. */
+/* How many workers have a connection to the endpoint. */
 static unsigned
 count_connected(uint32_t endpoint)
 {

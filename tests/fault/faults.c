@@ -1,9 +1,9 @@
 /*
- * faults.c - inject, undo, compare with the promise.
+ * faults.c - inject a fault, undo it, compare what happened with the promise.
  *
- * Every fault: a fleet is settled, something breaks under its load, is looked
- * at, and is repaired. The servers end as they began, but for which of them
- * is the primary.
+ * For every fault: a fleet is settled, something breaks under its load, is
+ * observed, and is repaired. The servers end as they began, except for which of
+ * them is the primary.
  */
 #include "faults.h"
 
@@ -17,17 +17,18 @@
 #include <string.h>
 
 #define STEADY_MS 1000 /* of load before the fault */
-#define REPORT_US 10000 /* a server once reported is not picked after that */
+#define REPORT_US 10000 /* after that, a server once reported gets no more
+			   reads */
 #define HEDGE_MS  40
 
-/* One run. */
+/* One run of a fault. */
 struct run {
 	struct judge *judge;
 	struct host host;
 	struct scope scope;
 	uint32_t lives[LEDGER_WORKERS];
 	unsigned primary, victim; /* victim: a standby, or the primary */
-	int64_t begun_us, done_us; /* of the command that breaks */
+	int64_t begun_us, done_us; /* of the command that causes the fault */
 };
 
 static void
@@ -56,7 +57,7 @@ story(struct run *run, unsigned endpoint)
 	return &run->host.ledger->stories[endpoint];
 }
 
-/* Break it, from now on. */
+/* Cause the fault; times count from now on. */
 static bool
 inject(struct run *run, const char *command, const char *names)
 {
@@ -79,7 +80,7 @@ repair(struct run *run, const char *command, const char *names)
 		judge_figure(run->judge, JUDGE_LOGIC, "commands_failed", 1, 0);
 }
 
-/* End the load, look at the books: true of every fault. */
+/* End the load and check the records, as for every fault. */
 static struct truth
 finish(struct run *run, unsigned primary)
 {
@@ -122,7 +123,7 @@ ms_between(int64_t from_us, int64_t to_us)
 	return to_us == 0 ? 0 : (double)(to_us - from_us) / 1e3;
 }
 
-/* Until @when is set; its value, or 0. */
+/* Wait until *@when is set; its value, or 0. */
 static int64_t
 wait_for(struct run *run, _Atomic int64_t *when, int ms)
 {
@@ -133,8 +134,9 @@ wait_for(struct run *run, _Atomic int64_t *when, int ms)
 	return atomic_load(when);
 }
 
-/* A request that fails before its deadline fails by logic. One that reaches it
- * may have had no CPU, nor may the servers: that is measured. */
+/* A request that fails before its deadline fails by logic. A request that
+ * reaches its deadline may have had no CPU, or the servers had none: that is
+ * measured only. */
 static void
 judge_failures(struct run *run, bool reads, bool writes, const char *failed)
 {
@@ -190,7 +192,7 @@ standby_killed(struct judge *judge, bool full)
 	judge_figure(judge, JUDGE_TIME, "last_pick_after_report_ms",
 	    last < reported ? 0 : ms_between(reported, last),
 	    REPORT_US / 1e3);
-	/* A suspect may still be asked to let us in. */
+	/* Logins to a suspect go on, and may wait for it. */
 	judge_figure(judge, JUDGE_TIME, "last_login_after_verdict_ms",
 	    down == 0 ? -1 : dialed < down ? 0 : ms_between(down, dialed),
 	    REPORT_US / 1e3);
@@ -198,7 +200,7 @@ standby_killed(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* Silent, not dead: frozen, or cut off. */
+/* Faults in which a server is silent, not dead: frozen, or cut off. */
 static void
 judge_silence(struct run *run, bool hedged)
 {
@@ -277,7 +279,7 @@ standby_cut_off(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* Begin `up`; the time when the server let somebody in, or 0. */
+/* Start the victim; the time when it accepted a login, or 0. */
 static int64_t
 await_accept(struct run *run, unsigned server)
 {
@@ -318,7 +320,8 @@ server_back(struct judge *judge, bool full)
 	judge_reads(&run);
 	judge_figure(judge, JUDGE_LOGIC, "never_picked_again", picked == 0,
 	    0);
-	/* The longer it was away, the longer the back-off may still last. */
+	/* The longer the server was away, the longer a back-off may still
+	 * last. */
 	judge_figure(judge, JUDGE_GOAL, "traffic_after_ms",
 	    ms_between(accepted, picked), 2 * HOST_INTERVAL);
 	judge_figure(judge, JUDGE_INFO, "up_after_ms",
@@ -335,7 +338,7 @@ server_back(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* The longest that anything waited beyond its deadline. */
+/* The longest time that any request waited beyond its deadline. */
 static double
 overdue_ms(const struct run *run)
 {
@@ -374,7 +377,7 @@ all_down(struct judge *judge, bool full)
 	accepted = await_accept(&run, run.primary);
 	repair(&run, "up", "a b c");
 	wait_for(&run, &story(&run, run.primary)->last_write_us, 10000);
-	/* The fleet may see the server accept before this process does. */
+	/* The fleet may log in to the server before this process does. */
 	served = ms_between(accepted,
 	    atomic_load(&story(&run, run.primary)->first_pick_us));
 	served = served < 0 ? 0 : served;
@@ -383,8 +386,8 @@ all_down(struct judge *judge, bool full)
 	host_run(&run.host, 1000);
 	finish(&run, run.primary);
 	/*
-	 * The price of a wake-up is the machine's business: an idle virtual
-	 * one takes the most for it. A process that spins uses a whole core.
+	 * The price of a wake-up depends on the machine: an idle virtual one
+	 * takes the most for it. A process in a busy loop uses a whole core.
 	 */
 	judge_figure(judge, JUDGE_GOAL, "cpu_while_down_percent", share, 5);
 	judge_figure(judge, JUDGE_LOGIC, "processes_spinning",
@@ -400,7 +403,7 @@ all_down(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* Does every worker act on the health that the segment has? */
+/* Does every worker act on the health that the segment shows? */
 static bool
 all_know(const struct run *run)
 {
@@ -414,7 +417,7 @@ all_know(const struct run *run)
 	return true;
 }
 
-/* Sessions of the fleet on the servers, less what the slots say. */
+/* Sessions of the fleet on the servers, less those that the slots count. */
 static double
 sessions_beyond(const struct run *run)
 {
@@ -444,7 +447,7 @@ workers_killed(struct judge *judge, bool full)
 	next = ledger_now();
 	half = full ? 30000 : 5000;
 	for (int round = 0; round < 2; round++) {
-		/* A death of a server goes through it, and a return. */
+		/* Include a server's death and return. */
 		until = ledger_now() + (int64_t)half * 1000;
 		host_servers_begin(&run.host, round == 0 ? "kill" : "up",
 		    servers_name(run.victim));
@@ -463,7 +466,8 @@ workers_killed(struct judge *judge, bool full)
 	    (!all_know(&run) || run.host.unequal_us != 0);)
 		host_tick(&run.host);
 	known = all_know(&run);
-	/* A probe may just be logged in, and the monitor holds one each. */
+	/* A probe may have just logged in, and the monitor holds one session
+	 * each. */
 	for (until = ledger_now() + 5000000; ledger_now() < until;) {
 		beyond = sessions_beyond(&run);
 		if (beyond >= 0 && beyond <= LEDGER_ENDPOINTS)
@@ -487,7 +491,7 @@ workers_killed(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* Both others follow the new primary. */
+/* Both other servers follow the new primary. */
 static void
 follow(struct run *run, unsigned primary)
 {
@@ -519,7 +523,7 @@ primary_frozen(struct judge *judge, bool full)
 	repair(&run, "promote", servers_name(new));
 	promoted = ledger_now();
 	host_run(&run.host, full ? 6000 : 4000);
-	/* The old primary comes back, and knows nothing of its successor. */
+	/* The old primary comes back, and does not know of its successor. */
 	stale = ledger_now();
 	repair(&run, "thaw", servers_name(old));
 	host_run(&run.host, full ? 5000 : 2000);
@@ -540,7 +544,7 @@ primary_frozen(struct judge *judge, bool full)
 	end(&run);
 }
 
-/* Run a fault with workers that are nobody's children. */
+/* Run a fault with workers that attach instead of being children. */
 static void
 attached(struct judge *judge, bool full,
     void (*run)(struct judge *judge, bool full))

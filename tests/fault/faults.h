@@ -10,7 +10,7 @@
 
 struct fault {
 	const char *name;
-	const char *promise; /* in words, for the table */
+	const char *promise; /* a description for the table */
 	void (*run)(struct judge *judge, bool full);
 };
 

@@ -1,15 +1,15 @@
 /*
- * harness [--strict] [--full] [FAULT...] - break things under load, and
- * compare what happens with what is promised.
+ * harness [--strict] [--full] [FAULT...] - break things under load, and compare
+ * what happens with what is promised.
  *
  * Speaks TAP: a test for each fault. Every figure is a line of its own,
  *
  *	# fault=NAME figure=NAME value=N promise=<=N ok=yes|no
  *
- * and ok is said of the promise itself. A machine that has something else to
- * do makes times longer: a test fails only if a promise of logic is broken,
- * or a time is missed three times over. --strict: at once.
- * --full: each fault lasts as long as the promise says.
+ * and ok tells whether the promise itself holds. A machine that has something
+ * else to do makes times longer, so a test fails only if a promise of logic is
+ * broken, or a time is missed three times over. --strict: a test fails as soon
+ * as a promise is broken. --full: each fault lasts as long as the promise says.
  */
 #include "faults.h"
 

@@ -1,5 +1,5 @@
 /*
- * host.c - see host.h.
+ * host.c - the parent of the fleet's processes; see host.h.
  */
 #include "host.h"
 
@@ -25,11 +25,11 @@
 #define COMMAND_US (60 * 1000000LL)
 #define STOP_US	   (15 * 1000000LL)
 #define TICK_MS	   2
-#define SERVED	   20 /* requests of each worker until it is settled */
+#define SERVED	   20 /* how many requests of each worker settle it */
 
 bool host_attaches;
 
-/* Of the fleet, or as a worker that attaches has it. */
+/* Make the fleet, or attach to it as a process without the parent's. */
 static enum mews_status
 make(struct mews_fleet **fleet, const struct host *host, uint32_t hedge_after,
     bool attach, struct mews_error *error)
@@ -77,7 +77,7 @@ make_fleet(struct host *host, uint32_t hedge_after)
 	mews_fleet_set_log(host->fleet, witness_log, &host->log);
 }
 
-/* In a child: with a fleet of its own, as if it were nobody's. */
+/* In a child: attach, with a fleet of its own. */
 static int
 work_attached(struct host *host, unsigned process)
 {
@@ -148,7 +148,7 @@ buried(struct host *host, unsigned process, int status)
 		    (unsigned)status);
 	}
 	witness_bury(host->ledger, process);
-	/* The others give it back. */
+	/* A slot of an attached worker is given back by the other processes. */
 	if (process == LEDGER_MONITOR || !host->attached)
 		mews_fleet_reap(host->fleet, child->pid);
 	child->pid = 0;
@@ -181,7 +181,7 @@ reap(struct host *host)
 	}
 }
 
-/* Do the slots add up to what the living count? */
+/* Do the slots add up to what the living processes count? */
 static bool
 sums_equal(const struct host *host)
 {

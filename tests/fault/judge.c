@@ -1,5 +1,5 @@
 /*
- * judge.c - see judge.h.
+ * judge.c - promises against figures; see judge.h.
  */
 #include "judge.h"
 
@@ -22,7 +22,7 @@ tell(struct judge *judge, enum weight weight, const char *figure,
 	fflush(stdout);
 }
 
-/* At most what is allowed where a figure of that weight is promised. */
+/* The most that is allowed for a figure of that weight. */
 static double
 allowed(const struct judge *judge, enum weight weight, const char *figure,
     double most)
@@ -62,7 +62,7 @@ judge_least(struct judge *judge, enum weight weight, const char *figure,
 		judge->broken++;
 }
 
-/* The next one after @at that counts, or NULL. */
+/* The next request after @at that counts, or NULL. */
 static const struct request *
 next(const struct scope *scope, uint32_t *at)
 {
@@ -87,7 +87,7 @@ end_us(const struct request *request)
 	return atomic_load(&request->end_us);
 }
 
-/* As if it ended now where it did not end. */
+/* How long the request took; one that has not ended took until now. */
 static int64_t
 took_us(const struct request *request)
 {

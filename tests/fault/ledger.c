@@ -1,5 +1,5 @@
 /*
- * ledger.c - see ledger.h.
+ * ledger.c - the shared record of a run; see ledger.h.
  */
 #include "ledger.h"
 

@@ -1,5 +1,5 @@
 /*
- * servers.c - see servers.h.
+ * servers.c - the servers from outside the fleet; see servers.h.
  */
 #include "servers.h"
 
@@ -15,7 +15,7 @@
 static const char *const names[] = { "a", "b", "c" };
 #define SERVERS 3u
 
-static int guard = -1; /* its end makes the guard restore the traffic */
+static int guard = -1; /* closing it makes the guard restore the traffic */
 static pid_t guard_pid;
 
 static const char *
@@ -155,7 +155,7 @@ servers_primary(void)
 	errx(1, "no server is a primary");
 }
 
-/* nft ARGS, its complaints included if @loud; true: it went well. */
+/* Run nft ARGS, with its messages if @loud; true: it succeeded. */
 static bool
 nft(const char *script, bool loud)
 {
@@ -169,7 +169,8 @@ nft(const char *script, bool loud)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Wait for the end of our life, or of the fault; then restore. */
+/* In the guard: wait for the end of this program, or of the fault; then
+ * restore. */
 static void
 stand_guard(int fd, const char *undo)
 {

@@ -1,8 +1,8 @@
 /*
- * witness.c - see witness.h.
+ * witness.c - what the library does, as seen at its functions; see witness.h.
  *
- * What is counted here is never more than what the library counts at that
- * instant: it goes up after the library's count and down before it.
+ * A count of this file is never more than the library's at that instant: it
+ * grows after the library's, and shrinks before.
  */
 #include "witness.h"
 
@@ -195,7 +195,7 @@ __wrap_group_rethink(struct mews_group *group,
 	__real_group_rethink(group, candidates, count);
 }
 
-/* "endpoint=b from=up to=suspect ..." */
+/* the line is "endpoint=b from=up to=suspect ..." */
 static void
 note_transition(const char *text)
 {

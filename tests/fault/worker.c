@@ -1,9 +1,9 @@
 /*
- * worker.c - see worker.h.
+ * worker.c - a worker with a steady load; see worker.h.
  *
- * Open loop: a request is due when the clock says so, however many have not
- * been answered yet, and is as old as that. A worker that comes late to the
- * CPU sends all that is due.
+ * Open loop: a request is due when the clock says so, however many are
+ * unanswered, and its time counts from then. A worker that gets the CPU late
+ * sends all requests that are due.
  */
 #include "worker.h"
 
@@ -17,7 +17,7 @@ struct worker {
 	struct ledger *ledger;
 	unsigned number;
 	uint32_t life;
-	uint32_t open; /* requests not ended */
+	uint32_t open; /* requests that have not ended */
 	struct mews_pool *pool;
 	struct mews_group *read, *write;
 	struct mews_statement *select, *insert;
@@ -73,7 +73,7 @@ ask(bool write, int64_t due_us)
 		args.statement = self.select;
 		args.param_count = 1;
 	}
-	/* From here on it counts. */
+	/* The time of the request counts from here on. */
 	request->due_us = due_us;
 	self.open++;
 	status = mews_query_send(write ? self.write : self.read, &args, ended,

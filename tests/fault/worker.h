@@ -6,7 +6,7 @@
 
 #include "ledger.h"
 
-#define WORKER_READS  50 /* per second */
+#define WORKER_READS  50 /* requests per second */
 #define WORKER_WRITES 5
 
 /** Serve until the ledger says stop; the exit status of the process. */

@@ -1,8 +1,9 @@
 /*
- * fuzz.h - a target: one function that survives whatever it is given.
+ * fuzz.h - a target: one function that must survive any bytes.
  *
- * The function is that of libFuzzer, so it can be run by that as well; our
- * own main() mutates seeds a fixed number of times, the same each time.
+ * The function has libFuzzer's name and arguments, so libFuzzer can call it as
+ * well; main.c here mutates seeds a fixed number of times, the same way each
+ * time.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
@@ -11,11 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Always 0. A promise that is broken aborts. */
+/** Returns 0 always. A broken promise aborts. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Words and form for our own mutations. */
-extern const char *const fuzz_words[]; /* to insert; the last is NULL */
-extern const bool fuzz_lines;	       /* a seed is a line, not a file */
+/* Words and form for the mutations of main.c. */
+extern const char *const fuzz_words[]; /* words to insert; the last one is
+					  NULL */
+extern const bool fuzz_lines;	       /* is a seed a line instead of a file? */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * fuzz_config.c - any file is a configuration that can be used, or is told
- * what is wrong with it, line by line.
+ * fuzz_config.c - any file is either a configuration that can be used, or all
+ * its mistakes are told, line by line.
  */
 #include "fuzz.h"
 

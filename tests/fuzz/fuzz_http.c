@@ -1,6 +1,6 @@
 /*
- * fuzz_http.c - requests mean the same wherever they are cut, and what is
- * written can be read again.
+ * fuzz_http.c - requests mean the same wherever they are cut, and answers that
+ * are written can be read again.
  */
 #include "fuzz.h"
 
@@ -22,14 +22,14 @@ const char *const fuzz_words[] = { "\r\n", "\r", "\n", "\r\n\r\n", "\t", " ",
 	"0\r\n\r\n", "5\r\nabcde\r\n", ";a=\"b\"", "ffffffffffffffff", "\x7f",
 	"\x01", "\xc3\xa4", NULL };
 
-/* How far a reader is, and a digest of all it found. */
+/* How far a reader is, and a digest of all that it read. */
 struct reading {
 	struct http_head head;
 	struct http_body body;
 	bool in_body, over;
 	size_t at, seen;
 	uint64_t digest;
-	uint64_t data; /* bytes of bodies */
+	uint64_t data; /* bytes of bodies so far */
 };
 
 static void
@@ -70,7 +70,7 @@ digest_head(struct reading *reading, const char *bytes)
 	for (unsigned i = 0; i < head->field_count; i++) {
 		digest_span(reading, bytes, head->fields[i].name);
 		digest_span(reading, bytes, head->fields[i].value);
-		/* A value is never taken for two lines, or for its end. */
+		/* A value holds no byte that ends a line or a text. */
 		assert(http_text_length(bytes + head->fields[i].value.at,
 		    head->fields[i].value.length) ==
 		    head->fields[i].value.length);
@@ -194,7 +194,7 @@ check_chunks(const char *bytes, size_t size)
 	free(text);
 }
 
-/* Text up to the first byte that is none, at most so many. */
+/* The text up to the first byte that may not stand in it, at most so long. */
 static char *
 text_of(const char *bytes, size_t size, size_t most)
 {
@@ -203,7 +203,7 @@ text_of(const char *bytes, size_t size, size_t most)
 	return strndup(bytes, length < most ? length : most);
 }
 
-/* A head has one end, which is its own. */
+/* A head has one end, and that is its last bytes. */
 static void
 check_response(const char *bytes, size_t size)
 {

@@ -3,7 +3,8 @@
  * the commands name the channels as they are, and each listener hears what
  * mews/listen.h promises, in that order.
  *
- * An input is steps of a letter; those with a text end at the next newline.
+ * An input is a sequence of steps, each with a letter; a text in a step ends at
+ * the next newline.
  */
 #include "fuzz.h"
 
@@ -20,11 +21,11 @@ const char *const fuzz_words[] = { "Lx\n", "L\"\n", "L;\"\n", "L\\\n",
 	"L\xc3\xa4\n", "Mx\npayload\n", "U", "C", "c", "H", "R", "r", "X",
 	NULL };
 
-/* One listener: heard, and still to be heard. */
+/* One listener: what it heard, and what it must still hear. */
 struct hearing {
-	struct mews_listener *listener; /* NULL: none */
+	struct mews_listener *listener; /* NULL: this place is free */
 	bool ended;
-	bool listening; /* between LISTENING or MISSED, and LOST */
+	bool listening; /* is it between LISTENING or MISSED, and LOST? */
 	bool ever;
 	bool refused;
 };
@@ -33,8 +34,8 @@ struct steps {
 	const char *at, *end;
 	struct listener_list list;
 	struct hearing hearings[LISTENERS];
-	char setup[2]; /* begins the commands */
-	const char *payload; /* the one that is delivered */
+	char setup[2]; /* the beginning of the commands */
+	const char *payload; /* the message that is delivered */
 };
 
 static struct steps *here;
@@ -70,7 +71,7 @@ hear(void *arg, const struct mews_notification *heard)
 	}
 }
 
-/* The text up to the next newline, or NUL. To be freed. */
+/* The text up to the next newline, or NUL; free(3) it. */
 static char *
 take_text(struct steps *steps)
 {
@@ -122,7 +123,8 @@ unlisten(struct steps *steps)
 	hearing->ended = true;
 }
 
-/* Read an identifier in quotes as the server does; @at is behind it then. */
+/* Read an identifier in quotes as the server does; afterwards @at is behind
+ * it. */
 static const char *
 read_name(const char *at, char *name)
 {
@@ -138,8 +140,8 @@ read_name(const char *at, char *name)
 	return at + 1;
 }
 
-/* Each command is one of ours: LISTEN for a channel that somebody listens to,
- * UNLISTEN for one that nobody does. @one: of LISTEN one at most. */
+/* Check that each command is LISTEN for a channel with listeners, or UNLISTEN
+ * for one without. @one: there is at most one LISTEN. */
 static void
 check_commands(const struct steps *steps, const char *sql, bool one)
 {

@@ -1,8 +1,8 @@
 /*
- * fuzz_python.c - whatever text a server sends as a value of a type, Python
- * gets an object or an exception.
+ * fuzz_python.c - from any text that a server sends as a value of a type,
+ * Python gets an object or an exception.
  *
- * An input is an index of a type, and the text. Fuzzed by libFuzzer only.
+ * An input is the index of a type, and the text. Run by libFuzzer only.
  */
 #include "python/binding.h"
 
@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		begin();
 	if (size == 0)
 		return 0;
-	/* As libpq has it: with a NUL behind, and of its own. */
+	/* A copy as libpq has it: allocated, with a NUL behind. */
 	text = malloc(size);
 	assert(text != NULL);
 	memcpy(text, data + 1, size - 1);

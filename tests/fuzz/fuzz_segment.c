@@ -1,10 +1,10 @@
 /*
- * fuzz_segment.c - a runtime file that anybody may have damaged is refused, or
- * read without a step outside of it, as `mews status` does.
+ * fuzz_segment.c - a runtime file with any damage is refused, or is read
+ * without a step outside of it, as `mews status` does.
  *
- * An input changes a sound file: parts of 12 bytes say where, in 4, and what is
- * written there, in 8; one more byte cuts the file off. Every other place is
- * one of the header.
+ * An input changes a sound file: each 12 bytes of it are a place, in 4, and
+ * what is written there, in 8; one more byte cuts the file off. Every second
+ * place is in the header.
  */
 #include "fuzz.h"
 
@@ -28,7 +28,7 @@ const char *const fuzz_words[] = { "\1\0", "\xff\xff\xff\xff", "\x80\x80",
 	"\x7f\xff\xff\xff\xff\xff\xff\xff", "AAAAAAAAAAAA", NULL };
 
 static char  path[] = "/tmp/mews-fuzz-XXXXXX/segment";
-static char *sound; /* bytes of a file without a fault */
+static char *sound; /* bytes of the sound file */
 static size_t sound_size;
 static int   file = -1;
 
@@ -40,7 +40,7 @@ remove_file(void)
 	rmdir(path);
 }
 
-/* A fleet in which something is to be seen, so that all of it is read. */
+/* Make a fleet with something in every part, so that all of it is read. */
 static void
 make_file(void)
 {

@@ -1,6 +1,6 @@
 /*
- * fuzz_sql.c - any text is judged, within its bounds, and as it would be
- * behind a comment.
+ * fuzz_sql.c - any text gets a verdict, is read within its bounds, and has the
+ * same verdict behind a comment.
  */
 #include "fuzz.h"
 
@@ -17,7 +17,7 @@ const char *const fuzz_words[] = { "select ", "set ", "begin", "commit",
 	"$$", "$a$", "$1", "--", "\n", "/*", "*/", ";", "(", ")", "::", ",",
 	"\\", "\xc3\xa4", "\xef\xbb\xbf", NULL };
 
-/* Each question has the same answer for both. */
+/* Each question has the same answer for both texts. */
 static void
 check_same(const char *sql, const char *other)
 {

@@ -1,9 +1,9 @@
 /*
- * fuzz_types.c - whatever a server says that a column is, and sends as its
- * value: a reader gives a value, or says why not, and those that can read the
- * same agree.
+ * fuzz_types.c - whatever type a server says that a column has, and whatever it
+ * sends as the value: a reader gives a value or says why not, and readers of
+ * the same value agree.
  *
- * An input is an index of a type, a format, and the bytes of a field.
+ * An input is the index of a type, a format, and the bytes of a field.
  */
 #include "fuzz.h"
 
@@ -30,7 +30,7 @@ static const Oid types[] = { MEWS_TYPE_BOOL, MEWS_TYPE_BYTEA, MEWS_TYPE_NAME,
 	MEWS_TYPE_TIMESTAMPTZ, MEWS_TYPE_NUMERIC, MEWS_TYPE_UUID,
 	MEWS_TYPE_JSONB, 0 };
 
-/* One row of one column. */
+/* Make a result of one row and one column. */
 static PGresult *
 make_row(Oid type, int format, const char *bytes, int size)
 {

@@ -1,10 +1,10 @@
 /*
- * fuzz_wire.c - a server may say anything, at any time: every query ends once,
+ * fuzz_wire.c - a server may send anything, at any time: every query ends once,
  * every lease is given or refused, and nothing is left behind.
  *
- * An input is what the host does, a bit for each, and the script of the server
- * (server.h). Time is the target's own: it passes when nothing else happens,
- * so that every limit is reached within a few turns.
+ * An input is what the host does, a bit for each act, and the script of the
+ * server (server.h). The target has a clock of its own, which moves when
+ * nothing else happens, so every limit is reached within a few turns.
  */
 #include "fuzz.h"
 #include "server.h"
@@ -31,7 +31,7 @@ const char *const fuzz_words[] = { "\4Z\1I", "\7Z\1I", "\4E\5SERRO",
 	"\6\3", "\4C\3AB", "\4D\6\0\1\377\377\377\377", "\7S\5in_ho",
 	"\4s\1x", "\4I\1x", "\0\0\0\0", NULL };
 
-/* Acts of the host. */
+/* Acts of the host, one bit each. */
 enum doing {
 	DOES_READ = 1,
 	DOES_WRITE = 2,
@@ -44,7 +44,7 @@ enum doing {
 };
 
 struct act {
-	int accepted, ended; /* queries and waits for a lease */
+	int accepted, ended; /* queries, and waits for a lease */
 	unsigned does;
 	struct mews_pool *pool;
 	struct mews_lease *lease;
@@ -65,7 +65,7 @@ clock_gettime(clockid_t id, struct timespec *ts)
 	return 0;
 }
 
-/* No chance: an input is the same run each time. */
+/* No randomness: an input is the same run each time. */
 uint32_t
 arc4random(void)
 {
@@ -310,7 +310,7 @@ make_directory(void)
 	server_listen(directory);
 }
 
-/* Descriptors come lowest first: one that is kept shows here. */
+/* The lowest free descriptor shows whether one was left open. */
 static int
 lowest_free(void)
 {

@@ -1,10 +1,10 @@
 /*
- * main.c - RUNS FILE...: a target, without libFuzzer.
+ * main.c - RUNS FILE...: run a target without libFuzzer.
  *
- * Each run begins with a seed of the files and depends on nothing but its
- * own number, so the one that failed can be repeated: -NUMBER in place of
- * RUNS is that run alone. The runs happen in a child, which leaves its number
- * in shared memory when it dies.
+ * Each run begins with a seed from the files and depends on nothing but its own
+ * number, so a run that failed can be repeated: -NUMBER instead of RUNS is that
+ * run alone. The runs happen in a child, which leaves its number in shared
+ * memory when it dies.
  */
 #include "fuzz.h"
 
@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #define SEEDS_MAX 1000
-#define INPUT_MAX 65536 /* of an input */
-#define CHANGES_MAX 8	/* of a seed */
+#define INPUT_MAX 65536 /* bytes of an input */
+#define CHANGES_MAX 8	/* changes to a seed */
 
 struct input {
 	size_t size;
@@ -28,7 +28,7 @@ static struct input seeds[SEEDS_MAX];
 static size_t	    seed_count;
 static uint64_t	    random_state;
 
-/* splitmix64 */
+/* The next random number (splitmix64). */
 static uint64_t
 dice(void)
 {
@@ -39,7 +39,7 @@ dice(void)
 	return z ^ z >> 31;
 }
 
-/* 0 to @below - 1; 0 below 0, too. */
+/* A random number from 0 to @below - 1; 0 if @below is 0. */
 static size_t
 any(size_t below)
 {
@@ -79,7 +79,7 @@ read_seeds(const char *path)
 		add_seed(line, (size_t)(end - line));
 }
 
-/* Put @size bytes of @data, or what of them has room, in place of @cut. */
+/* Put @size bytes of @data, or as many as have room, in place of @cut bytes. */
 static void
 replace(struct input *input, size_t at, size_t cut, const char *data,
     size_t size)
@@ -108,33 +108,33 @@ change(struct input *input)
 	char	byte = (char)dice();
 
 	switch (any(7)) {
-	case 0:	/* another byte */
+	case 0:	/* change a byte */
 		replace(input, at, 1, &byte, 1);
 		break;
-	case 1:	/* one more byte */
+	case 1:	/* insert a byte */
 		replace(input, at, 0, &byte, 1);
 		break;
-	case 2:	/* some less */
+	case 2:	/* remove some bytes */
 		replace(input, at, any(32), "", 0);
 		break;
-	case 3:	/* the end is missing */
+	case 3:	/* cut off the end */
 		input->size = at;
 		break;
-	case 4:	/* a part of another seed */
+	case 4:	/* insert a part of another seed */
 		other = &seeds[any(seed_count)];
 		from = any(other->size);
 		piece.size = any(other->size - from + 1);
 		memcpy(piece.data, other->data + from, piece.size);
 		replace(input, at, any(8), piece.data, piece.size);
 		break;
-	case 5:	/* a word */
+	case 5:	/* insert a word */
 		while (fuzz_words[words] != NULL)
 			words++;
 		words = any(words);
 		replace(input, at, any(8), fuzz_words[words],
 		    strlen(fuzz_words[words]));
 		break;
-	case 6:	/* a number */
+	case 6:	/* insert a number */
 		from = any(sizeof(numbers) / sizeof(numbers[0]));
 		replace(input, at, any(4), numbers[from],
 		    strlen(numbers[from]));

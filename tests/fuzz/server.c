@@ -1,5 +1,5 @@
 /*
- * server.c - see server.h.
+ * server.c - a scripted server in the target's process; see server.h.
  */
 #include "server.h"
 
@@ -18,7 +18,7 @@
 #define ANSWER_MAX 4096
 #define CANCEL	   80877102
 
-/* The purpose of SQL, as far as its answer depends on it. */
+/* The purpose of a text of SQL, as far as its answer depends on that. */
 enum purpose {
 	PLAIN,
 	PROBE,
@@ -36,13 +36,13 @@ struct prepared {
 };
 
 struct client {
-	int fd; /* -1: free */
+	int fd; /* -1: this place is free */
 	bool begun;
-	bool open;	/* a transaction is */
+	bool open;	/* is a transaction open? */
 	bool copying;
-	enum purpose bound; /* of what is executed next */
+	enum purpose bound; /* the purpose of what is executed next */
 	struct prepared prepared[NAMES];
-	unsigned count; /* of these, ever */
+	unsigned count; /* how many clients there were so far */
 	char input[INPUT_MAX];
 	size_t used;
 	char answer[ANSWER_MAX];
@@ -59,7 +59,7 @@ next(void)
 	return script < script_end ? *script++ : 0;
 }
 
-/* Up to @most bytes of the script. */
+/* Take up to @most bytes of the script. */
 static size_t
 next_bytes(char *to, size_t most)
 {
@@ -114,7 +114,7 @@ hang_up(struct client *client)
 	client->fd = -1;
 }
 
-/* The script's word on the answer, and then the answer. */
+/* Do to the answer what the script says, and send it. */
 static void
 send_answer(struct client *client)
 {
@@ -149,7 +149,7 @@ send_answer(struct client *client)
 		say(client, (char)type, body, next_bytes(body, next()));
 		break;
 	}
-	/* A client that does not read loses what has no room. */
+	/* A client that does not read loses the bytes that have no room. */
 	if (client->length > 0)
 		(void)!send(client->fd, client->answer, client->length,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -274,7 +274,7 @@ purpose_of(const char *sql, size_t length)
 	return PLAIN;
 }
 
-/* Bind @body, portal and statement, to what was prepared. */
+/* Bind: remember for the portal what the statement was prepared for. */
 static void
 bind_to(struct client *client, const char *body, size_t length)
 {
@@ -354,7 +354,7 @@ answer(struct client *client, char type, const char *body, size_t length)
 	}
 }
 
-/* One whole message at @at; its size, or 0: there is none yet. */
+/* Handle a complete message at @at; its size, or 0: it is not complete. */
 static size_t
 take_message(struct client *client, const char *at, size_t left)
 {
@@ -386,7 +386,7 @@ take_message(struct client *client, const char *at, size_t left)
 	return size;
 }
 
-/* Read what there is; true if there was anything. */
+/* Read all that there is; true if there was something. */
 static bool
 take(struct client *client)
 {
@@ -435,7 +435,7 @@ server_begin(const uint8_t *bytes, size_t size)
 	script_end = bytes + size;
 }
 
-/* One that finds no place is turned away. */
+/* A client for which there is no place is closed. */
 static void
 let_in(int fd)
 {
@@ -471,7 +471,7 @@ server_turn(void)
 	return any;
 }
 
-/* Clients that connected and were not yet accepted go as well. */
+/* Close clients that connected and were not accepted, too. */
 void
 server_end(void)
 {

@@ -21,16 +21,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Listen at DIRECTORY/.s.PGSQL.5432. Once. */
+/* Listen at DIRECTORY/.s.PGSQL.5432; call it once. */
 void server_listen(const char *directory);
 
-/* A new life, without clients, by this script. */
+/* Begin anew, without clients, with this script. */
 void server_begin(const uint8_t *script, size_t size);
 
-/* Accept, read and answer what there is; true if there was anything. */
+/* Accept, read and answer all that there is; true if there was something. */
 bool server_turn(void);
 
-/* All clients are gone. */
+/* Close all clients. */
 void server_end(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * loop.c - the loop that Python is compared with: one query after another,
- * each waited for, with its two columns read.
+ * loop.c - the loop that Python is compared with: one query after another, each
+ * waited for, with its two columns read.
  *
- *	loop CONNINFO QUERIES	prints the seconds that they took
+ * loop CONNINFO QUERIES prints how many seconds that took.
  */
 #include <err.h>
 #include <mews.h>
