@@ -3,19 +3,22 @@
  *
  * The monitor remembers where the primary's WAL ended, and when. A standby
  * that replayed up to some position is as late as that position is old.
+ *
+ * Samples of the last minute or two are all kept. Older ones get fewer with
+ * their age, and the oldest is never dropped: what is said of a standby that is
+ * late by hours is too small by a tenth at most.
  */
 #ifndef LIB_MONITOR_LAG_H
 #define LIB_MONITOR_LAG_H
 
 #include <stdint.h>
 
-#define LAG_SAMPLES 128
+#define LAG_SAMPLES 256
 #define LAG_MOST    (UINT32_MAX - 1) /* the next one is "not known" */
 
 struct lag {
-	uint64_t lsn[LAG_SAMPLES]; /* ring, rising */
+	uint64_t lsn[LAG_SAMPLES]; /* rising */
 	int64_t when_ms[LAG_SAMPLES];
-	uint32_t next;	/* where the next one goes */
 	uint32_t count; /* of those that are filled */
 };
 

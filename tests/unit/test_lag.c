@@ -45,6 +45,31 @@ START_TEST(the_lag_of_a_standby_that_stands_still_grows)
 }
 END_TEST
 
+/* A primary writes in each second, as long as it can be remembered and far
+ * longer. */
+START_TEST(the_lag_of_a_standby_that_is_hours_late_is_told)
+{
+	static const int64_t	late_s[] = { 1, 30, 120, 126, 300, 3600, 36000,
+		  86399 };
+	static struct lag	lag;
+	int64_t			now = DAY_MS, said, late;
+
+	for (uint64_t second = 1; second <= 3 * 86400; second++)
+		lag_note(&lag, second, now += 1000);
+	for (size_t i = 0; i < sizeof(late_s) / sizeof(late_s[0]); i++) {
+		/* What was written @late ago is the first that is missing. */
+		late = late_s[i] * 1000;
+		said = lag_ms(&lag, (uint64_t)(3 * 86400 - late_s[i] - 1),
+		    now);
+		ck_assert_msg(said <= late && said >= late - late / 10,
+		    "%jd ms instead of %jd", (intmax_t)said, (intmax_t)late);
+	}
+	/* As late as all that is remembered. */
+	ck_assert_uint_eq(lag_ms(&lag, 0, now), 3 * DAY_MS - 1000);
+	ck_assert_uint_eq(lag_bytes(&lag, 0), 3 * 86400);
+}
+END_TEST
+
 static Suite *
 lag_suite(void)
 {
@@ -54,6 +79,7 @@ lag_suite(void)
 	tcase_add_test(tcase,
 	    the_lag_is_the_age_of_the_first_position_not_reached);
 	tcase_add_test(tcase, the_lag_of_a_standby_that_stands_still_grows);
+	tcase_add_test(tcase, the_lag_of_a_standby_that_is_hours_late_is_told);
 	return suite;
 }
 
