@@ -69,7 +69,8 @@ any_ready(const struct pages *pages)
 	mews_view_fleet(pages->view, &fleet, sizeof(fleet));
 	for (uint32_t i = 0; i < fleet.slot_count; i++)
 		if (mews_view_worker(pages->view, i, &worker,
-			sizeof(worker)) && worker.state == MEWS_WORKER_READY)
+			sizeof(worker)) && !worker.attached &&
+		    worker.state == MEWS_WORKER_READY)
 			return true;
 	return false;
 }
@@ -153,7 +154,18 @@ span_is(const struct http_span *span, const char *bytes, const char *text)
 	    memcmp(bytes + span->at, text, span->length) == 0;
 }
 
-/* An address in numbers, "localhost", or our own name; with a port or not. */
+/* Is @host @name? In any case, and with the dot of the root or without. */
+static bool
+is_name(const char *host, const char *name)
+{
+	size_t	length = strlen(name);
+
+	return length > 0 && strncasecmp(host, name, length) == 0 &&
+	    strcmp(host + length, host[length] == '.' ? "." : "") == 0;
+}
+
+/* An address in numbers, "localhost", or our own name; with a port or not. The
+ * host of an absolute target counts, not that of Host. */
 static bool
 is_our_host(const char *bytes, const struct http_span *span)
 {
@@ -177,8 +189,7 @@ is_our_host(const char *bytes, const struct http_span *span)
 		*end = '\0';
 	gethostname(own, HOST_MAX);
 	return inet_pton(AF_INET, host, &address) == 1 ||
-	    strcasecmp(host, "localhost") == 0 ||
-	    (own[0] != '\0' && strcasecmp(host, own) == 0);
+	    is_name(host, "localhost") || is_name(host, own);
 }
 
 static bool
