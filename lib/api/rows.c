@@ -23,6 +23,7 @@ mews_lease_rows(struct mews_lease *lease, const struct mews_query_args *args,
 	if (status != MEWS_OK)
 		return status;
 	query->on_row = on_row;
+	query->odd = true;
 	return borrow_submit(lease, query, id);
 }
 

@@ -26,7 +26,7 @@ accept_query(struct mews_group *group, struct query *query,
 	if (query->slow || (args->statement == NULL ?
 	    text_is_slow(&group->pool->statements, query->hash) :
 	    statement_is_slow(args->statement)))
-		query->slow = query->alone = true;
+		query->slow = query->alone = query->odd = true;
 	if (query_effect(query) == SQL_SESSION)
 		return refuse(&group->why, MEWS_INVALID, "this is about a "
 		    "session or a transaction, and needs a lease: %s%s%.100s",

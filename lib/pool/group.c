@@ -243,6 +243,14 @@ group_submit(struct mews_group *group, struct query *query)
 	return group_enqueue(group, query);
 }
 
+/* Note how long @query waited, which may be sent now. */
+static void
+note_wait(struct mews_group *group, struct query *query)
+{
+	query->waited_us = pool_now(group->pool) - query->waiting_us;
+	query->odd = true;
+}
+
 /* Count the wait, since @since_us, of a query that waits no longer. */
 static void
 waited(struct mews_group *group, int64_t since_us)
@@ -267,7 +275,7 @@ dispatch_after(struct mews_group *group)
 	while (left-- > 0 && (query = TAILQ_FIRST(lane)) != NULL) {
 		queue_remove(&group->queue, query);
 		waiting_us = query->waiting_us;
-		query->waited_us = pool_now(group->pool) - waiting_us;
+		note_wait(group, query);
 		if (serve(group, query)) {
 			waited(group, waiting_us);
 			continue;
@@ -312,7 +320,7 @@ group_dispatch(struct mews_group *group)
 			left--;
 			queue_remove(&group->queue, query);
 			waiting_us = query->waiting_us;
-			query->waited_us = pool_now(group->pool) - waiting_us;
+			note_wait(group, query);
 			if (!serve(group, query)) {
 				queue_restore(&group->queue, query, true);
 				break;

@@ -100,7 +100,7 @@ save(struct query *query, bool suspect)
 	if (twin != NULL)
 		query_part(twin);
 	if (query->suspected > 0)
-		query->slow = query->alone = true;
+		query->slow = query->alone = query->odd = true;
 	queue_put_back(&query->account->group->queue, query, true);
 	return true;
 }

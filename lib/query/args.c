@@ -177,7 +177,7 @@ copy_outside(struct query *query, const struct mews_query_args *args)
 	    sizeof(Oid)) + bytes + (size_t)QUERY_SLACK;
 	/* Queries behind that many bytes would wait for them: go the slow
 	 * lane. */
-	query->slow = query->outside > MEMORY_LARGE;
+	query->slow = query->odd = query->outside > MEMORY_LARGE;
 	if ((query->memory = malloc(query->outside)) == NULL) {
 		query->outside = 0;
 		return TOO_LARGE;

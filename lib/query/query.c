@@ -31,6 +31,7 @@ begin(struct account *account, enum query_kind kind)
 	query->suspected = 0;
 	query->sent_to = -1;
 	query->slow = false;
+	query->odd = false;
 	query->canceled = false;
 	query->position = false;
 	query->committed = false;
@@ -98,7 +99,7 @@ query_new(struct query **out, struct account *account, enum query_kind kind,
 	if (args->traceparent != NULL)
 		set_parent(query, args->traceparent);
 	if ((args->flags & MEWS_QUERY_DESCRIBE) != 0)
-		query->describes = query->plain = true;
+		query->describes = query->plain = query->odd = true;
 	*out = query;
 	return MEWS_OK;
 }
@@ -139,6 +140,7 @@ query_twin(struct query *query)
 		return NULL;
 	twin->hash = query->hash;
 	twin->slow = query->slow;
+	twin->odd = query->slow;
 	twin->alone = true;
 	twin->fn.query = NULL;
 	if (query->has_parent)
@@ -239,8 +241,10 @@ answer_by_twin(struct query *query, struct mews_result *result)
 		result->pg = NULL;
 		return;
 	}
-	if (query->state == QUERY_SENT)
+	if (query->state == QUERY_SENT) {
 		query->state = QUERY_ANSWERED;
+		query->odd = true;
+	}
 	/* Keep @query until its answer, which nobody hears, has come. */
 	if (query->canceled) {
 		TAILQ_REMOVE(&query->account->store->canceled, query,
@@ -266,6 +270,7 @@ settle_twin(struct query *query, struct mews_result *result)
 		/* @query is the original: ignore its twin's answer. */
 		query->twin = twin->original = NULL;
 		twin->state = QUERY_ANSWERED;
+		twin->odd = true;
 		twin->outgrown = outgrown;
 		return false;
 	}

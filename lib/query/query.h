@@ -76,6 +76,8 @@ struct query {
 	uint8_t suspected; /* times that a session ended that may have run it */
 	int8_t sent_to;	  /* the endpoint; -1: never sent */
 	bool slow;	  /* its statement is known to take long */
+	bool odd;	  /* slow, with on_row, describes, ANSWERED, or it
+			     waited: its answer needs a closer look */
 	bool canceled;	  /* on store->canceled; its end is CANCELED */
 	bool position;	  /* wants to know where its commit is in the WAL */
 	bool committed;	  /* committed; the position comes next */

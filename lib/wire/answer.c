@@ -170,11 +170,6 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 {
 	float	us = 0;
 
-	/* The host is part of a stream's time; no caller waits for a query
-	 * whose twin was answered. */
-	if (query->on_row != NULL || query->state == QUERY_ANSWERED ||
-	    query->describes)
-		return;
 	if (turn->answers++ == 0)
 		turn->waited_us = turn->now_us - query->sent_us;
 	if (since_us < turn->now_us)
@@ -187,20 +182,39 @@ learn(struct conn *conn, const struct query *query, int64_t since_us,
 		    us);
 }
 
+/* Put into the figures @count answers to @statement, or to other SQL, that took
+ * @us each. */
+static inline void
+count_times(const struct conn *conn, const struct mews_statement *statement,
+    int64_t us, uint32_t count)
+{
+	figures_times(&conn->on->figures->times, us, count);
+	if (statement != NULL) {
+		statement->figures->answers += count;
+		statement->figures->sum_us += (uint64_t)us * count;
+	}
+}
+
 void
 answer_count(const struct conn *conn, struct answer_turn *turn)
 {
-	int64_t	us = turn->now_us - turn->sent_us;
-
 	if (turn->run == 0)
 		return;
-	figures_times(&conn->on->figures->times, us, turn->run);
-	if (turn->counted != NULL) {
-		turn->counted->answers += turn->run;
-		turn->counted->sum_us += (uint64_t)us * turn->run;
-		turn->counted->rows += turn->rows;
-	}
+	count_times(conn, turn->statement, turn->now_us - turn->sent_us,
+	    turn->run);
+	if (turn->statement != NULL)
+		turn->statement->figures->rows += turn->rows;
 	turn->run = 0;
+}
+
+/* Count one answer by itself. */
+static inline void
+count_one(const struct conn *conn, const struct query *query,
+    const PGresult *answer, int64_t us)
+{
+	count_times(conn, query->statement, us, 1);
+	if (query->statement != NULL)
+		query->statement->figures->rows += (unsigned)PQntuples(answer);
 }
 
 static void __attribute__((noinline))
@@ -210,28 +224,55 @@ begin_run(const struct conn *conn, const struct query *query,
 	answer_count(conn, turn);
 	turn->sent_us = query->sent_us;
 	turn->statement = query->statement;
-	turn->counted = query->statement == NULL ? NULL :
-	    query->statement->figures;
-	turn->slow_wait_us = conn->terms->account->slow_us -
-	    (turn->now_us - query->sent_us);
 	turn->rows = 0;
 }
 
 /* Count in the figures each query that was sent and answered. Answers that come
- * together were mostly asked for together, and are counted together. */
+ * together were mostly asked for together, and are counted together; one that
+ * comes alone, or late, is not worth that. */
 static inline void
 count(const struct conn *conn, const struct query *query,
     const PGresult *answer, struct answer_turn *turn)
 {
+	int64_t	us;
+
 	if (query->sent_us != turn->sent_us ||
-	    query->statement != turn->statement)
+	    query->statement != turn->statement) {
+		us = turn->now_us - query->sent_us;
+		if (us >= conn->on->slow_us)
+			slow_log(query, answer, name(conn), us, turn->now_us);
+		if (us >= conn->on->slow_us || conn->in_flight == 0) {
+			count_one(conn, query, answer, us);
+			return;
+		}
 		begin_run(conn, query, turn);
+	}
 	turn->run++;
 	if (query->statement != NULL)
 		turn->rows += (unsigned)PQntuples(answer);
-	if (query->waited_us >= turn->slow_wait_us)
-		slow_log(query, answer, name(conn),
-		    turn->now_us - query->sent_us, turn->now_us);
+}
+
+/* As learn() and count(), for a query that is odd. */
+static void __attribute__((noinline))
+take_odd(struct conn *conn, const struct query *query, const PGresult *answer,
+    ExecStatusType status, int64_t since_us, struct answer_turn *turn)
+{
+	int64_t	us = turn->now_us - query->sent_us;
+
+	if (query->on_row != NULL)
+		conn->streams--;
+	if (query->slow && --conn->slow == 0)
+		conn->slow_lane = false;
+	if (status == PGRES_PIPELINE_ABORTED)
+		return;
+	/* The host is part of a stream's time; no caller waits for a query
+	 * whose twin was answered. */
+	if (query->on_row == NULL && query->state != QUERY_ANSWERED &&
+	    !query->describes)
+		learn(conn, query, since_us, turn);
+	if (query->waited_us + us >= conn->on->slow_us)
+		slow_log(query, answer, name(conn), us, turn->now_us);
+	count_one(conn, query, answer, us);
 }
 
 void
@@ -240,11 +281,9 @@ answer_query(struct conn *conn, struct query *query, PGresult *answer,
 {
 	conn->in_flight--;
 	conn->on->answered++;
-	if (query->on_row != NULL)
-		conn->streams--;
-	if (query->slow && --conn->slow == 0)
-		conn->slow_lane = false;
-	if (status != PGRES_PIPELINE_ABORTED) {
+	if (query->odd) {
+		take_odd(conn, query, answer, status, since_us, turn);
+	} else if (status != PGRES_PIPELINE_ABORTED) {
 		learn(conn, query, since_us, turn);
 		count(conn, query, answer, turn);
 	}

@@ -20,10 +20,8 @@ struct answer_turn {
 	/* Of answers in a row, to one statement or to none, that were asked for
 	 * in one turn: what answer_count() is to put into the figures. */
 	uint32_t run;
+	int64_t sent_us; /* -1: none, at first */
 	const struct mews_statement *statement;
-	struct figures_statement *counted; /* the statement's */
-	int64_t sent_us;
-	int64_t slow_wait_us; /* a wait that makes one of them slow */
 	uint64_t rows;
 };
 

@@ -80,6 +80,7 @@ conn_new(struct terms *terms, uint32_t endpoint)
 		    fleet_figures(wire->fleet), wire->fleet->segment.room,
 		    terms->config->name,
 		    endpoint_name(wire->fleet, endpoint));
+	conn->on->slow_us = terms->account->slow_us;
 	conn->known = &wire->known[endpoint];
 	conn->endpoint = endpoint;
 	conn->epoch = endpoint_health(wire->fleet, endpoint).epoch;

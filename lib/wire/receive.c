@@ -128,7 +128,8 @@ end_at_failure(struct conn *conn, bool silent)
 static void
 drain(struct conn *conn, bool alive)
 {
-	struct answer_turn turn = { .now_us = conn_now(conn) };
+	struct answer_turn turn = { .now_us = conn_now(conn),
+		.sent_us = -1 };
 	int	       *error = &errno; /* errno is a function call: make it
 					   once */
 	uint32_t	head = conn->head;

@@ -262,10 +262,10 @@ conn_send(struct conn *conn, struct query *query, bool begin)
 	}
 	send_count(conn, query);
 	conn->unsynced++;
-	if (query->slow)
-		conn->slow++;
-	if (query->on_row != NULL)
-		conn->streams++;
+	if (query->odd) {
+		conn->slow += query->slow;
+		conn->streams += query->on_row != NULL;
+	}
 	TRACE(query__start, query->id, conn->terms->config->name,
 	    endpoint_name(conn->wire->fleet, conn->endpoint),
 	    query_sql(query));

@@ -203,6 +203,41 @@ START_TEST(statements_are_counted_by_name)
 }
 END_TEST
 
+/* Answers to two statements and to other SQL, asked for in one turn: some come
+ * in a row, some by themselves. */
+START_TEST(answers_that_come_together_are_counted_one_by_one)
+{
+	static const char	order[] = "aaabbxxabxaxxxbbb";
+	struct mews_group      *read = cluster_group("read");
+	struct mews_statement  *a, *b;
+	struct mews_query_args	args;
+	struct asked		asked[sizeof(order) - 1];
+	uint64_t		before;
+
+	ck_assert_int_eq(mews_statement_register(&a, cluster.pool, "a",
+	    "select * from generate_series(1, 3)", 0, NULL), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&b, cluster.pool, "b",
+	    "select * from generate_series(1, 5)", 0, NULL), MEWS_OK);
+	cluster_run(read, "select 1");
+	before = look_at_answers("read").count;
+	for (size_t i = 0; order[i] != '\0'; i++) {
+		args = (struct mews_query_args) {
+			.statement = order[i] == 'a' ? a :
+			    order[i] == 'b' ? b : NULL,
+			.sql = order[i] == 'x' ? "select 1" : NULL,
+		};
+		cluster_send(&asked[i], read, &args);
+	}
+	for (size_t i = 0; order[i] != '\0'; i++)
+		CLUSTER_WAIT(asked[i].calls == 1);
+	ck_assert_uint_eq(look_at_answers("read").count, before + 17);
+	ck_assert_uint_eq(look_at_statement("a").answers, 5);
+	ck_assert_uint_eq(look_at_statement("a").rows, 5 * 3);
+	ck_assert_uint_eq(look_at_statement("b").answers, 6);
+	ck_assert_uint_eq(look_at_statement("b").rows, 6 * 5);
+}
+END_TEST
+
 static const struct mews_group_config slow_groups[] = {
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1,
 	  .acquire_timeout = 45000, .slow_query = 200 },
@@ -411,6 +446,8 @@ figures_suite(void)
 	tcase_add_test(tcase, a_duration_is_as_long_as_the_query);
 	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
 	tcase_add_test(tcase, statements_are_counted_by_name);
+	tcase_add_test(tcase,
+	    answers_that_come_together_are_counted_one_by_one);
 	tcase_add_test(tcase, a_slow_query_is_logged);
 	tcase_add_test(tcase, a_slow_query_names_its_request);
 	tcase_add_test(tcase, the_server_hears_of_a_request_where_it_may);
