@@ -35,6 +35,36 @@ add(_Atomic uint32_t *count, uint32_t at)
 	atomic_store(count, at + 1);
 }
 
+void
+figures_begin(struct figures *figures, struct figures_room room)
+{
+	struct figures_group *groups = (struct figures_group *)(figures + 1);
+	struct figures_pair  *pairs =
+	    (struct figures_pair *)(groups + room.groups);
+	uint32_t count = figures_valid(&figures->group_count, room.groups);
+
+	for (uint32_t i = 0; i < count; i++) {
+		figures_store(&groups[i].waiting, 0);
+		figures_store(&groups[i].endpoints, FIGURES_GONE);
+	}
+	count = figures_valid(&figures->pair_count, room.pairs);
+	for (uint32_t i = 0; i < count; i++) {
+		figures_store(&pairs[i].idle, 0);
+		figures_store(&pairs[i].used, 0);
+		figures_store(&pairs[i].connecting, 0);
+	}
+	figures_store(&figures->lag_us, 0);
+}
+
+/* The holder has the group @of. */
+static struct figures_group *
+own_group(struct figures_group *of)
+{
+	if (figures_load(&of->endpoints) == FIGURES_GONE)
+		figures_store(&of->endpoints, 0);
+	return of;
+}
+
 struct figures_group *
 figures_find_group(struct figures *figures, struct figures_room room,
     const char *name)
@@ -44,11 +74,11 @@ figures_find_group(struct figures *figures, struct figures_room room,
 
 	for (at = 0; at < count; at++)
 		if (is_named(all[at].name, name))
-			return &all[at];
+			return own_group(&all[at]);
 	at = place(&figures->group_count, room.groups);
 	set_name(all[at].name, at == room.groups - 1 ? FIGURES_OTHER : name);
 	add(&figures->group_count, at);
-	return &all[at];
+	return own_group(&all[at]);
 }
 
 struct figures_pair *

@@ -31,6 +31,7 @@
 #define FIGURES_STATEMENTS 64 /* by name; the last is FIGURES_OTHER */
 #define FIGURES_ENDS	   16 /* more than there are in enum mews_status */
 #define FIGURES_ALIGN	   128
+#define FIGURES_GONE	   UINT64_MAX /* a group of an earlier holder */
 
 /* Durations: bucket i holds those below 32 << i us, the last all others. */
 struct figures_times {
@@ -49,7 +50,8 @@ struct figures_pair {
 struct figures_group {
 	char name[FIGURES_NAME];
 	uint64_t waiting;   /* a gauge */
-	uint64_t endpoints; /* a gauge: that may serve the group now */
+	uint64_t endpoints; /* a gauge: that may serve the group now, or
+			       FIGURES_GONE */
 	uint64_t resent, opened, hedged, batches, slow;
 	uint64_t ends[FIGURES_ENDS]; /* by enum mews_status */
 	struct figures_times wait;   /* of those that had to wait */
@@ -126,6 +128,10 @@ figures_time(struct figures_times *times, int64_t us)
 {
 	figures_times(times, us, 1);
 }
+
+/* Take over the figures of an earlier holder: its counters go on, but its
+ * gauges are not those of this one. */
+void figures_begin(struct figures *figures, struct figures_room room);
 
 /* Find or add an entry by name; only for the holder of the slot. */
 struct figures_group *figures_find_group(struct figures *figures,

@@ -119,6 +119,8 @@ fill(struct mews_fleet *fleet, struct segment_slot *slot)
 	memset(fleet->dialing, 0, sizeof(fleet->dialing));
 	memset(fleet->queued, 0, sizeof(fleet->queued));
 	memset(fleet->group_connections, 0, sizeof(fleet->group_connections));
+	figures_begin(segment_figures(&fleet->segment,
+	    (uint32_t)(slot - fleet->segment.slots)), fleet->segment.room);
 	fleet->slot = slot;
 	fleet->slot_pid = getpid();
 	*fleet->slot_mark = &joined;

@@ -121,8 +121,11 @@ add_group(struct mews_figures_group *to, const struct figures_group *from,
 
 	if (held)
 		to->waiting += figures_load(&from->waiting);
-	if (held && endpoints > to->endpoints)
-		to->endpoints = endpoints;
+	if (held && endpoints != FIGURES_GONE) {
+		to->processes++;
+		if (endpoints > to->endpoints)
+			to->endpoints = endpoints;
+	}
 	to->resent += figures_load(&from->resent);
 	to->opened += figures_load(&from->opened);
 	to->hedged += figures_load(&from->hedged);

@@ -100,6 +100,10 @@ count_in_child(void)
 		figures_find_group(own(), room, "g")->ends[MEWS_LOST]++;
 		figures_store(&figures_find_group(own(), room, "g")->waiting,
 		    7);
+		figures_store(&figures_find_group(own(), room, "g")->endpoints,
+		    2);
+		figures_store(&figures_find_pair(own(), room, "g",
+		    "b")->idle, 4);
 		figures_time(&figures_find_pair(own(), room, "g",
 		    "b")->times, 40);
 		figures_find_statement(own(), "s")->rows += 3;
@@ -141,6 +145,31 @@ START_TEST(counts_outlive_the_process_that_counted)
 	ck_assert(!mews_figures_pair(figures, 1, &pair, sizeof(pair)));
 	ck_assert(!mews_figures_statement(figures, 1, &statement,
 	    sizeof(statement)));
+}
+END_TEST
+
+/* The next holder of the slot has no such group, or not yet. */
+START_TEST(gauges_are_not_left_to_the_next_holder)
+{
+	struct mews_figures_group group;
+	struct mews_figures_pair  pair;
+
+	count_in_child();
+	ck_assert_int_eq(mews_fleet_join(fleet, NULL), MEWS_OK);
+	read_figures();
+	ck_assert(mews_figures_group(figures, 0, &group, sizeof(group)));
+	ck_assert_uint_eq(group.processes, 0);
+	ck_assert_uint_eq(group.endpoints, 0);
+	ck_assert_uint_eq(group.waiting, 0);
+	ck_assert_uint_eq(group.ends[MEWS_LOST], 1);
+	ck_assert(mews_figures_pair(figures, 0, &pair, sizeof(pair)));
+	ck_assert_uint_eq(pair.idle, 0);
+	ck_assert_uint_eq(pair.times.count, 1);
+	figures_find_group(own(), fleet->segment.room, "g");
+	read_figures();
+	ck_assert(mews_figures_group(figures, 0, &group, sizeof(group)));
+	ck_assert_uint_eq(group.processes, 1);
+	ck_assert_uint_eq(group.endpoints, 0);
 }
 END_TEST
 
@@ -347,6 +376,7 @@ figures_suite(void)
 	    (int)(sizeof(durations) / sizeof(durations[0])));
 	tcase_add_test(tcase, a_quantile_lies_in_its_bucket);
 	tcase_add_test(tcase, counts_outlive_the_process_that_counted);
+	tcase_add_test(tcase, gauges_are_not_left_to_the_next_holder);
 	tcase_add_test(tcase, figures_of_one_name_are_summed_over_slots);
 	tcase_add_test(tcase, names_without_room_are_counted_as_others);
 	tcase_add_loop_test(tcase, figures_that_were_written_over_do_no_harm, 0,

@@ -45,6 +45,8 @@ struct mews_figures_group {
 				     wait */
 	uint64_t batches; /* sent; queries of one batch share a Sync */
 	uint64_t slow;	  /* took as long as slow_query, or longer */
+	uint64_t processes; /* that have the group now; 0: its counters are
+			       those of processes that ended */
 };
 
 /* Queries from sent to answered. */
