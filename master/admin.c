@@ -307,13 +307,14 @@ admin_run(const struct admin_args *args)
 		    "error=%s", logfmt_value(why, sizeof(why), error.message));
 		return 1;
 	}
-	admin.pages.config = args->config;
+	admin.pages.config = args->keeps ? NULL : &args->config->fleet;
 	if ((admin.ev = ev_loop_new(EVFLAG_AUTO)) == NULL) {
 		log_write(&args->log, MEWS_LOG_ERROR, "admin_failed",
 		    "error=\"no event loop\"");
 		return 1;
 	}
-	feed_init(&admin.feed, admin.pages.view, args->history);
+	feed_init(&admin.feed, admin.pages.view, admin.pages.config,
+	    args->history);
 	feed_beat(&admin.feed);
 	set_server(&admin);
 	watch(&admin);

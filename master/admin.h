@@ -15,6 +15,7 @@ struct admin_args {
 	size_t	    listener_count;
 	struct history *history; /* shared with the next; NULL: none */
 	pid_t	    master;
+	bool	    keeps; /* a fleet without workers, for those who attach */
 	struct log  log;
 };
 

@@ -11,10 +11,11 @@
 
 void
 feed_init(struct feed *feed, const struct mews_view *view,
-    struct history *history)
+    const struct mews_config *config, struct history *history)
 {
 	memset(feed, 0, sizeof(*feed));
 	feed->live.view = view;
+	feed->live.config = config;
 	feed->live.history = history;
 	LIST_INIT(&feed->readers);
 }

@@ -24,7 +24,7 @@ struct feed {
 };
 
 void feed_init(struct feed *feed, const struct mews_view *view,
-    struct history *history);
+    const struct mews_config *config, struct history *history);
 /** Once a second: look, and tell all readers. */
 void feed_beat(struct feed *feed);
 /** Begin to answer with all that is remembered, and go on once a second; until

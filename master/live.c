@@ -7,6 +7,7 @@
 #include "live.h"
 
 #include "json.h"
+#include "metrics.h"
 #include "reasons.h"
 #include "status.h"
 #include "story.h"
@@ -186,16 +187,20 @@ print_groups(const struct live *live, const struct sample *old, FILE *out)
 	const struct sample	 *new = newest(live);
 	struct mews_figures_group g, before;
 	struct mews_times	  times;
-	uint64_t ended, failed, ended_before, failed_before;
+	uint64_t    ended, failed, ended_before, failed_before;
+	const char *comma = "";
 
 	for (uint32_t i = 0; mews_figures_group(new->figures, i, &g,
 	    sizeof(g)); i++) {
+		if (!metrics_is_current(live->config, &g))
+			continue;
 		sample_group(old, g.name, &before);
 		ended = sample_ended(&g, &failed);
 		ended_before = sample_ended(&before, &failed_before);
 		sample_since(&g.wait, &before.wait);
 		group_between(old, new, g.name, &times);
-		fputs(i == 0 ? "{\"name\":" : ",{\"name\":", out);
+		fprintf(out, "%s{\"name\":", comma);
+		comma = ",";
 		json_string(out, g.name);
 		fprintf(out, ",\"endpoints\":%" PRIu64 ",\"waiting\":%" PRIu64
 		    ",\"queries\":%.1f,\"failed\":%.1f", g.endpoints,
@@ -268,11 +273,13 @@ live_print(const struct live *live, bool whole, FILE *out)
 	clock_gettime(CLOCK_REALTIME, &now);
 	second = second_of(newest(live));
 	fprintf(out, "data: {\"now_ms\":%" PRId64 ",\"second\":%" PRIu32
-	    ",\"version\":\"%s\",\"master_lives\":%s,\"whole\":%s,\"status\":",
+	    ",\"version\":\"%s\",\"master_lives\":%s,\"workers_wanted\":%s,"
+	    "\"whole\":%s,\"status\":",
 	    (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, second,
 	    mews_version(), fleet.master_pid > 0 &&
 	    (kill(fleet.master_pid, 0) == 0 || errno == EPERM) ? "true" :
-	    "false", whole ? "true" : "false");
+	    "false", live->config != NULL ? "true" : "false",
+	    whole ? "true" : "false");
 	/* Ends with a newline: data goes on in a line of its own. */
 	status_print_json(live->view, out);
 	fputs("data: ,\"endpoints\":[", out);

@@ -7,10 +7,13 @@
 #include "history.h"
 #include "sample.h"
 
+#include <mews/settings.h>
+
 #define LIVE_LOOKS 11 /* rates and quantiles are those of ten seconds */
 
 struct live {
 	const struct mews_view *view;
+	const struct mews_config *config; /* as in struct pages */
 	struct history *history; /* NULL: there is none */
 	struct sample looks[LIVE_LOOKS]; /* the oldest first */
 	unsigned count; /* of looks */

@@ -7,6 +7,7 @@
  */
 #include "metrics.h"
 
+#include "proc.h"
 #include "words.h"
 
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 struct writer {
 	FILE *out;
 	bool  open; /* OpenMetrics */
+	const struct mews_config *config;
 };
 
 /* A label's value: quotes and backslashes escaped, the rest made printable. */
@@ -113,6 +115,7 @@ print_worker_states(const struct writer *w, const struct mews_view *view,
 
 	for (uint32_t i = 0; i < slots; i++)
 		if (mews_view_worker(view, i, &worker, sizeof(worker)) &&
+		    !worker.attached &&
 		    (unsigned)worker.state <= MEWS_WORKER_DRAINING)
 			counts[worker.state]++;
 	begin(w, "mews_workers", "gauge", "Workers by state.");
@@ -134,7 +137,8 @@ print_workers(const struct writer *w, const struct mews_view *view,
 
 	begin(w, name, "gauge", help);
 	for (uint32_t i = 0; i < slots; i++) {
-		if (!mews_view_worker(view, i, &worker, sizeof(worker)))
+		if (!mews_view_worker(view, i, &worker, sizeof(worker)) ||
+		    worker.attached)
 			continue;
 		value = which == BEAT_AGE ?
 		    (double)worker.heartbeat_age_ms / 1e3 :
@@ -143,6 +147,33 @@ print_workers(const struct writer *w, const struct mews_view *view,
 		fprintf(w->out, "%s{worker=\"%" PRIu32 "\"} %g\n", name, i,
 		    value);
 	}
+}
+
+/* Processes of other programs, which joined by themselves: what makes sense of
+ * one that perhaps has no loop. */
+static void
+print_attached(const struct writer *w, const struct mews_view *view,
+    uint32_t slots)
+{
+	struct mews_view_worker process;
+	char	 name[MEWS_NAME_MAX + 1], program[LABEL_ROOM];
+	unsigned count = 0;
+
+	begin(w, "mews_attached_queries_in_flight", "gauge",
+	    "Queries sent, not answered, of a process that attached.");
+	for (uint32_t i = 0; i < slots; i++) {
+		if (!mews_view_worker(view, i, &process, sizeof(process)) ||
+		    !process.attached)
+			continue;
+		count++;
+		fprintf(w->out, "mews_attached_queries_in_flight{"
+		    "slot=\"%" PRIu32 "\",program=\"%s\"} %" PRIu32 "\n", i,
+		    label(program, proc_command(process.pid, name,
+			sizeof(name))), process.in_flight);
+	}
+	begin(w, "mews_attached_processes", "gauge",
+	    "Processes of other programs that attached.");
+	fprintf(w->out, "mews_attached_processes %u\n", count);
 }
 
 /*
@@ -290,14 +321,16 @@ print_groups(const struct writer *w, const struct mews_figures *figures,
 	begin(w, name, gauge ? "gauge" : "counter", help);
 	for (uint32_t i = 0; mews_figures_group(figures, i, &g, sizeof(g));
 	    i++)
-		fprintf(w->out, "%s%s{group=\"%s\"} %" PRIu64 "\n", name,
-		    gauge ? "" : "_total", label(group, g.name),
-		    which == WAITING ? g.waiting :
-		    which == ROUTE ? g.endpoints :
-		    which == RESENT ? g.resent :
-		    which == HEDGED ? g.hedged :
-		    which == OPENED ? g.opened :
-		    which == BATCHES ? g.batches : g.slow);
+		if (!gauge || metrics_is_current(w->config, &g))
+			fprintf(w->out, "%s%s{group=\"%s\"} %" PRIu64 "\n",
+			    name, gauge ? "" : "_total",
+			    label(group, g.name),
+			    which == WAITING ? g.waiting :
+			    which == ROUTE ? g.endpoints :
+			    which == RESENT ? g.resent :
+			    which == HEDGED ? g.hedged :
+			    which == OPENED ? g.opened :
+			    which == BATCHES ? g.batches : g.slow);
 }
 
 static void
@@ -413,6 +446,7 @@ print_view(const struct writer *w, const struct mews_view *view)
 	    "Time that the last beat of a worker's loop was late.");
 	print_workers(w, view, slots, IN_FLIGHT,
 	    "mews_worker_queries_in_flight", "Queries sent, not answered.");
+	print_attached(w, view, slots);
 	print_set(w, view, "mews_endpoint_state",
 	    "1 for the state that an endpoint is in.", "state", states,
 	    sizeof(states) / sizeof(states[0]));
@@ -439,9 +473,21 @@ print_view(const struct writer *w, const struct mews_view *view)
 }
 
 bool
-metrics_print(const struct mews_view *view, bool open, FILE *out)
+metrics_is_current(const struct mews_config *config,
+    const struct mews_figures_group *group)
 {
-	const struct writer  w = { .out = out, .open = open };
+	for (size_t i = 0; config != NULL && i < config->group_count; i++)
+		if (strcmp(config->groups[i].name, group->name) == 0)
+			return true;
+	return group->processes > 0;
+}
+
+bool
+metrics_print(const struct mews_view *view, const struct mews_config *config,
+    bool open, FILE *out)
+{
+	const struct writer  w = { .out = out, .open = open,
+		.config = config };
 	struct mews_figures *figures;
 
 	if (mews_figures_read(&figures, view, NULL) != MEWS_OK)

@@ -6,6 +6,7 @@
 #include "metrics.h"
 #include "page_html.h"
 #include "status.h"
+#include "words.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,7 +36,7 @@ print_metrics(const struct pages *pages, struct page *page, FILE *out)
 	if (page->open)
 		page->type = "application/openmetrics-text; version=1.0.0; "
 		    "charset=utf-8";
-	if (!metrics_print(pages->view, page->open, out))
+	if (!metrics_print(pages->view, pages->config, page->open, out))
 		page->status = 503;
 }
 
@@ -89,29 +90,49 @@ is_served(const struct mews_figures *figures, const char *name)
 }
 
 static void
+miss_group(struct page *page, const char *name, FILE *out)
+{
+	char	clean[MEWS_NAME_MAX + 1];
+
+	page->status = 503;
+	fprintf(out, "group %s has no endpoint\n",
+	    words_clean(clean, sizeof(clean), name));
+}
+
+/* Without a configuration of workers: the groups of those who attached. */
+static void
+print_missing(const struct pages *pages, struct page *page, FILE *out)
+{
+	const struct mews_config *config = pages->config;
+	struct mews_figures	 *figures;
+	struct mews_figures_group g;
+
+	if (mews_figures_read(&figures, pages->view, NULL) != MEWS_OK) {
+		page->status = 503;
+		return;
+	}
+	for (size_t i = 0; config != NULL && i < config->group_count; i++)
+		if (!is_served(figures, config->groups[i].name))
+			miss_group(page, config->groups[i].name, out);
+	for (uint32_t i = 0; config == NULL && mews_figures_group(figures, i,
+	    &g, sizeof(g)); i++)
+		if (metrics_is_current(NULL, &g) && g.endpoints == 0)
+			miss_group(page, g.name, out);
+	mews_figures_free(&figures);
+}
+
+static void
 print_readiness(const struct pages *pages, struct page *page, FILE *out)
 {
-	const struct mews_config *config = &pages->config->fleet;
-	struct mews_figures	 *figures;
-
 	if (!master_lives(pages)) {
 		page->status = 503;
 		fputs("the master is dead\n", out);
 	}
-	if (!any_ready(pages)) {
+	if (pages->config != NULL && !any_ready(pages)) {
 		page->status = 503;
 		fputs("no worker is ready\n", out);
-	} else if (mews_figures_read(&figures, pages->view, NULL) != MEWS_OK)
-		page->status = 503;
-	else {
-		for (size_t i = 0; i < config->group_count; i++)
-			if (!is_served(figures, config->groups[i].name)) {
-				page->status = 503;
-				fprintf(out, "group %s has no endpoint\n",
-				    config->groups[i].name);
-			}
-		mews_figures_free(&figures);
-	}
+	} else
+		print_missing(pages, page, out);
 	if (page->status == 200)
 		fputs("ok\n", out);
 }

@@ -4,8 +4,9 @@
 #ifndef MASTER_PAGES_H
 #define MASTER_PAGES_H
 
-#include "config.h"
 #include "http/server.h"
+
+#include <mews/settings.h>
 
 #include <mews/view.h>
 
@@ -29,7 +30,9 @@ struct page {
 /* All that pages are made of. */
 struct pages {
 	struct mews_view *view;
-	const struct config *config; /* of the generation that serves */
+	const struct mews_config *config; /* of the generation that serves;
+					     NULL: there are no workers, only
+					     processes that attach */
 };
 
 /** Look at a request's head, which lives only until this returns. */

@@ -109,6 +109,7 @@ master_admin_child(void *arg)
 		.listener_count = now->admin.count,
 		.history = m->history,
 		.master = m->guard.parent,
+		.keeps = m->keeps,
 	};
 
 	master_disown(m, &now->log, "admin", -1);

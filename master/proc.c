@@ -27,6 +27,15 @@ proc_read(pid_t pid, const char *name, char *text, size_t size)
 	return length;
 }
 
+const char *
+proc_command(pid_t pid, char *name, size_t size)
+{
+	if (proc_read(pid, "comm", name, size) <= 0)
+		return "?";
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
 bool
 proc_runs_as(pid_t pid, uid_t uid)
 {

@@ -12,6 +12,10 @@
  * at most 0 if there is none, or it may not be read. */
 ssize_t proc_read(pid_t pid, const char *name, char *text, size_t size);
 
+/** The name of its program, as ps(1) shows it; "?" if the kernel does not
+ * tell. Returns @name. */
+const char *proc_command(pid_t pid, char *name, size_t size);
+
 /** Is its real user @uid? */
 bool proc_runs_as(pid_t pid, uid_t uid);
 

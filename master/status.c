@@ -185,16 +185,6 @@ print_endpoints(const struct mews_view *view, uint32_t count, FILE *out)
 	return complete;
 }
 
-/* The name of a program, as ps(1) shows it; "?" if the kernel does not tell. */
-static const char *
-command_of(pid_t pid, char *name, size_t size)
-{
-	if (proc_read(pid, "comm", name, size) <= 0)
-		return "?";
-	name[strcspn(name, "\n")] = '\0';
-	return name;
-}
-
 static void
 set_worker(struct table *table, uint32_t slot, const struct mews_view_worker *w,
     uint32_t endpoint_count)
@@ -216,7 +206,7 @@ set_worker(struct table *table, uint32_t slot, const struct mews_view_worker *w,
 	    w->heartbeat_age_ms));
 	if (w->attached)
 		table_set(table, 11, "%s",
-		    command_of(w->pid, name, sizeof(name)));
+		    proc_command(w->pid, name, sizeof(name)));
 }
 
 /* The workers, or else the processes that attached; of these nothing if there
@@ -331,7 +321,7 @@ json_worker(FILE *out, const struct mews_view *view, uint32_t slot,
 	fprintf(out, "},\"heartbeat_age_ms\":%" PRId64 ",\"attached\":",
 	    w->heartbeat_age_ms);
 	if (w->attached)
-		json_string(out, command_of(w->pid, name, sizeof(name)));
+		json_string(out, proc_command(w->pid, name, sizeof(name)));
 	else
 		fputs("null", out);
 	fputc('}', out);

@@ -9,6 +9,7 @@
 
 #include "fail.h"
 #include "instance.h"
+#include "proc.h"
 #include "sample.h"
 #include "words.h"
 
@@ -79,8 +80,8 @@ draw_head(struct top *top)
 {
 	const struct mews_view_fleet *f = &top->fleet;
 	double	 requests = 0, queries = 0, errors = 0;
-	uint32_t ready = 0, all = 0, waiting = 0, flight = 0;
-	char	 span[32], name[MEWS_NAME_MAX + 1];
+	uint32_t ready = 0, all = 0, attached = 0, waiting = 0, flight = 0;
+	char	 span[32], name[MEWS_NAME_MAX + 1], others[32] = "";
 
 	for (uint32_t i = 0; i < top->new.slots; i++) {
 		const struct mews_view_worker *w = &top->new.workers[i];
@@ -88,8 +89,9 @@ draw_head(struct top *top)
 
 		if (w->pid == 0)
 			continue;
-		all++;
-		ready += w->state == MEWS_WORKER_READY;
+		attached += w->attached;
+		all += !w->attached;
+		ready += !w->attached && w->state == MEWS_WORKER_READY;
 		waiting += w->waiting;
 		flight += w->in_flight;
 		requests += sample_rate(&top->old, &top->new, o->requests,
@@ -99,11 +101,14 @@ draw_head(struct top *top)
 		errors += sample_rate(&top->old, &top->new, o->errors,
 		    w->errors);
 	}
+	if (attached > 0)
+		snprintf(others, sizeof(others), "  %" PRIu32 " attached",
+		    attached);
 	put(top, A_BOLD, "mews %s  up %s  generation %" PRIu32 "  workers %"
-	    PRIu32 "/%" PRIu32 " ready%s",
+	    PRIu32 "/%" PRIu32 " ready%s%s",
 	    words_clean(name, sizeof(name), f->instance),
 	    words_span(span, sizeof(span), f->uptime_ms), f->generation,
-	    ready, all, f->monitor_pid == 0 ? "  NO MONITOR" : "");
+	    ready, all, others, f->monitor_pid == 0 ? "  NO MONITOR" : "");
 	put(top, A_NORMAL, "%.0f requests/s  %.0f queries/s  %.0f errors/s  %"
 	    PRIu32 " waiting  %" PRIu32 " in flight", requests, queries,
 	    errors, waiting, flight);
@@ -150,6 +155,8 @@ draw_groups(struct top *top)
 	    "WAIT P99");
 	for (uint32_t i = 0; mews_figures_group(top->new.figures, i, &g,
 	    sizeof(g)); i++) {
+		if (g.processes == 0)
+			continue;
 		sample_group(&top->old, g.name, &before);
 		ended = sample_ended(&g, &failed);
 		ended_before = sample_ended(&before, &failed_before);
@@ -209,7 +216,7 @@ static void
 draw_workers(struct top *top)
 {
 	uint32_t slots[MEWS_SLOTS_MAX], count, connections;
-	char	 beat[32];
+	char	 beat[32], requests[32];
 
 	top->row++;
 	put(top, A_REVERSE, "%4s %8s %-8s %8s %8s %7s %7s %6s %8s %8s", "SLOT",
@@ -223,11 +230,17 @@ draw_workers(struct top *top)
 		connections = 0;
 		for (uint32_t k = 0; k < MEWS_ENDPOINTS_MAX; k++)
 			connections += w->connections[k];
-		put(top, A_NORMAL, "%4" PRIu32 " %8jd %-8s %8.0f %8.0f %7"
+		/* A process that attached has no requests: its program. */
+		if (w->attached)
+			proc_command(w->pid, requests, sizeof(requests));
+		else
+			snprintf(requests, sizeof(requests), "%.0f",
+			    sample_rate(&top->old, &top->new, o->requests,
+				w->requests));
+		put(top, A_NORMAL, "%4" PRIu32 " %8jd %-8s %8.8s %8.0f %7"
 		    PRIu32 " %7" PRIu32 " %6" PRIu32 " %6.1fms %8s", slots[i],
-		    (intmax_t)w->pid, mews_worker_state_name(w->state),
-		    sample_rate(&top->old, &top->new, o->requests,
-			w->requests),
+		    (intmax_t)w->pid, w->attached ? "attached" :
+		    mews_worker_state_name(w->state), requests,
 		    sample_rate(&top->old, &top->new, o->queries, w->queries),
 		    w->waiting, w->in_flight, connections,
 		    (double)w->lag_us / 1e3,

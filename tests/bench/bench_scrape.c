@@ -104,7 +104,7 @@ scrape(const struct mews_view *view)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	if (out == NULL || !metrics_print(view, false, out) ||
+	if (out == NULL || !metrics_print(view, NULL, false, out) ||
 	    fclose(out) != 0)
 		errx(1, "out of memory");
 	free(text);

@@ -232,6 +232,68 @@ START_TEST(status_tells_who_is_attached_from_workers)
 }
 END_TEST
 
+/* The answer of the admin address; "" if there is none. */
+static const char *
+ask(const char *path)
+{
+	static char	   answer[262144];
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char		   request[128];
+	size_t		   length = 0;
+	ssize_t		   got = -1;
+	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/admin.sock",
+	    fleet->dir);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", path);
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    send(fd, request, strlen(request), MSG_NOSIGNAL) > 0)
+		while ((got = read(fd, answer + length,
+		    sizeof(answer) - 1 - length)) > 0)
+			length += (size_t)got;
+	close(fd);
+	answer[length] = '\0';
+	return answer;
+}
+
+static bool
+answers(const char *path, const char *text)
+{
+	return strstr(ask(path), text) != NULL;
+}
+
+/* As status does; and what no worker serves is no trouble by itself. */
+START_TEST(the_admin_address_tells_who_is_attached_from_workers)
+{
+	char text[120];
+
+	begin("admin = 'unix:admin.sock'\n");
+	fleet_keep(fleet);
+	/* While no process is attached no group is missed. */
+	fleet_wait(answers("/readyz", "\r\n\r\nok\n"));
+	ck_assert(answers("/metrics", "\nmews_attached_processes 0\n"));
+	join();
+	fleet_wait(answers("/metrics", "\nmews_attached_processes 1\n"));
+	ck_assert(answers("/metrics", "\nmews_workers{state=\"ready\"} 0\n"));
+	ck_assert(!answers("/metrics", "\nmews_worker_heartbeat_age_seconds{"));
+	snprintf(text, sizeof(text), ",program=\"%.15s\"} 0\n",
+	    program_invocation_short_name);
+	ck_assert(answers("/metrics", text));
+	/* The only endpoint of its group is a closed port. */
+	fleet_wait((turn(), answers("/readyz", "group read has no endpoint")));
+	ck_assert(!answers("/readyz", "no worker"));
+	ck_assert(answers("/metrics",
+	    "\nmews_group_endpoints{group=\"read\"} 0\n"));
+	leave();
+	/* The group went with it; what it counted stays. */
+	fleet_wait(answers("/readyz", "\r\n\r\nok\n"));
+	ck_assert(!answers("/metrics", "\nmews_group_endpoints{"));
+	ck_assert(answers("/metrics",
+	    "\nmews_query_ends_total{group=\"read\",status=\"OK\"} 0\n"));
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 /* Only root can become another user. */
 START_TEST(a_monitor_becomes_the_user_and_the_group_that_are_named)
 {
@@ -365,6 +427,8 @@ keep_suite(void)
 	tcase_add_test(tcase, a_reload_changes_what_is_watched);
 	tcase_add_test(tcase, changes_that_a_monitor_cannot_make_are_refused);
 	tcase_add_test(tcase, status_tells_who_is_attached_from_workers);
+	tcase_add_test(tcase,
+	    the_admin_address_tells_who_is_attached_from_workers);
 	tcase_add_test(tcase,
 	    a_monitor_becomes_the_user_and_the_group_that_are_named);
 	tcase_add_test(tcase, a_reload_counts_who_is_attached);

@@ -57,7 +57,7 @@ START_TEST(the_lag_of_a_standby_that_is_hours_late_is_told)
 	for (uint64_t second = 1; second <= 3 * 86400; second++)
 		lag_note(&lag, second, now += 1000);
 	for (size_t i = 0; i < sizeof(late_s) / sizeof(late_s[0]); i++) {
-		/* What was written @late ago is the first that is missing. */
+		/* The first that is missing was written @late ago. */
 		late = late_s[i] * 1000;
 		said = lag_ms(&lag, (uint64_t)(3 * 86400 - late_s[i] - 1),
 		    now);
