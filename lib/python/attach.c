@@ -1,10 +1,10 @@
 /*
- * attach.c - mews.Fleet(attach=True): a fleet that another process made, and
- * the one that follows it.
+ * attach.c - mews.Fleet(attach=True): attach to a fleet that another process
+ * made, and later to the fleet that follows it.
  *
- * A pool stays with the fleet that it was opened on for as long as it has
- * anything under way. While another thread's pool does, the former fleet is
- * kept beside the one that serves.
+ * A pool stays with the fleet that it was opened on while anything of the pool
+ * is under way. Until then, the former fleet is kept beside the one that
+ * serves.
  */
 #include "binding.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#define AGAIN_S 1 /* between two tries to attach */
+#define AGAIN_S 1 /* the pause between two tries to attach */
 
 enum mews_status
 attach_make(struct mews_fleet **out, const struct config *config,
@@ -25,7 +25,7 @@ attach_make(struct mews_fleet **out, const struct config *config,
 	struct memory	  *memory = NULL;
 	enum mews_status   status = MEWS_NOMEM;
 
-	/* One that is made has the file that it is told, or none. */
+	/* A fleet that is made has the file that the caller names, or none. */
 	if (!attach || runtime_file != NULL)
 		fleet.runtime_file = runtime_file;
 	if (!session_for_python(&fleet, &memory))
@@ -36,7 +36,7 @@ attach_make(struct mews_fleet **out, const struct config *config,
 	return status;
 }
 
-/* Does nobody wait for anything of that pool? */
+/* Does no call wait for anything of that pool? */
 static bool
 is_idle(struct pool *pool)
 {
@@ -59,7 +59,8 @@ is_idle(struct pool *pool)
 	return true;
 }
 
-/* Attach to the fleet that serves now; the former one becomes the past. */
+/* Attach to the fleet that serves now; the fleet before is kept as the past
+ * one. */
 static void
 follow(struct fleet *fleet)
 {

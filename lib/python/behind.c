@@ -1,18 +1,19 @@
 /*
- * behind.c - is a lease free, and which calls wait until it is. use.c has those
- * that block, later.c those of an event loop.
+ * behind.c - is a lease free, and which calls wait until it is? use.c has calls
+ * that block, later.c calls of an event loop.
  *
- * libmews refuses what is asked while a COPY or a script runs. One that was
- * cancelled, or left, goes on for a moment: until the server said how it ended.
- * And while the server is being asked to cancel a query, it might cancel the
- * next one in its place.
+ * libmews refuses calls while a COPY or a script runs. A COPY or script that
+ * was cancelled, or left, goes on for a moment, until the server said how it
+ * ended. While the server is being asked to cancel a query, the request might
+ * hit the next query instead.
  */
 #include "binding.h"
 
 bool
 lease_is_free(struct lease *lease)
 {
-	/* An ended lease, or one that was lost, is for its user to be told. */
+	/* A lease that ended or was lost counts as free, so that its user is
+	 * told. */
 	if (lease->handle == NULL || lease->pool->handle == NULL ||
 	    lease->generation != lease->pool->generation)
 		return true;
@@ -37,7 +38,7 @@ behind_look(struct pool *pool)
 		if (each->told == NULL)
 			continue;
 		each->told(each);
-		/* An end of a lease may have told others. */
+		/* The end of a lease may have told other waiters. */
 		next = TAILQ_FIRST(&pool->behind);
 	}
 }

@@ -1,9 +1,8 @@
 /*
  * call.c - one query, from Python's arguments to Rows or an exception.
  *
- * A call that blocks is freed by call_result(), one with a future by
- * call_finish(), and one that nobody waits for any more (an exception came
- * out of the wait) when libmews ends it.
+ * A call that blocks is freed by call_result(); one with a future by
+ * call_finish(); one whose wait was left by an exception when libmews ends it.
  */
 #include "binding.h"
 
@@ -12,7 +11,7 @@
 struct call *
 call_new(struct pool *pool, enum call_want want)
 {
-	static PyObject	*keyword;	/* ("loop",) */
+	static PyObject	*keyword;	/* the tuple ("loop",) */
 	struct call	*call = PyMem_Calloc(1, sizeof(*call));
 
 	if (call == NULL) {
@@ -71,7 +70,7 @@ find_lease_call(const struct pool *pool, mews_query_id id)
 	return NULL;
 }
 
-/* Is there a later call of the same lease? The latest is first. */
+/* Is there a later call of the same lease? The latest one is first. */
 static bool
 is_followed(const struct call *mine)
 {
@@ -92,8 +91,8 @@ call_cancel(struct pool *pool, mews_query_id id)
 	struct call	*mine = find_lease_call(pool, id);
 	bool		 asked;
 
-	/* Where the server might be at the next call of the lease by then, only
-	 * the answer is given up. */
+	/* Only the answer is given up if the server might run the lease's next
+	 * call by the time it is asked to cancel. */
 	asked = (mine == NULL || !is_followed(mine)) &&
 	    mews_query_interrupt(pool->handle, id) == MEWS_OK;
 	if (asked && mine != NULL && !mine->canceled) {
@@ -127,7 +126,7 @@ set_future(PyObject *future, const char *method, PyObject *value)
 	return done;
 }
 
-/* Tell the future, unless it was cancelled. */
+/* Give the outcome to the future, unless that was cancelled. */
 static void
 tell(struct call *call, PyObject *value, PyObject *error)
 {
@@ -138,7 +137,7 @@ tell(struct call *call, PyObject *value, PyObject *error)
 	done = set_future(call->future,
 	    error == NULL ? "set_result" : "set_exception",
 	    error == NULL ? value : error);
-	/* A future takes no StopIteration, but the TypeError that says so. */
+	/* A future refuses StopIteration, with a TypeError that says so. */
 	if (done == NULL && error != NULL && !call->pool->closing &&
 	    PyErr_ExceptionMatches(PyExc_TypeError)) {
 		PyErr_Fetch(&type, &refused, &trace);
@@ -161,7 +160,7 @@ call_finish(struct call *call, PyObject *value, PyObject *error)
 {
 	call->done = true;
 	if (value == NULL && error == NULL) {
-		/* Python's own exception is the result. */
+		/* The result may be an exception that Python code raised. */
 		PyObject *type, *trace;
 
 		PyErr_Fetch(&type, &error, &trace);
@@ -222,7 +221,7 @@ call_done(void *arg, const struct mews_result *result)
 	pool_left(pool);
 }
 
-/* An exception came out of the wait: the query is not wanted any more. */
+/* An exception left the wait: the query is not wanted any more. */
 static void
 give_up(struct call *call)
 {
@@ -235,7 +234,8 @@ give_up(struct call *call)
 		pool_attend(pool);
 	}
 	if (call->done) {
-		/* A lease that came at the last moment ends with it. */
+		/* If the lease came at the last moment, it ends with the
+		 * call. */
 		call_free(call);
 	} else {
 		call->orphan = true;
@@ -296,7 +296,7 @@ call_give(struct call *call, PyObject *value)
 	return future;
 }
 
-/* Seconds, as Python counts, to milliseconds. */
+/* Convert seconds, as Python counts, to milliseconds. */
 static bool
 wait_option(PyObject *value, uint32_t *ms)
 {

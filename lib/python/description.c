@@ -1,5 +1,6 @@
 /*
- * description.c - mews.Description: what a statement takes and gives.
+ * description.c - mews.Description: types of a statement's parameters and
+ * columns.
  */
 #include "binding.h"
 

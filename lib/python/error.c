@@ -1,12 +1,12 @@
 /*
  * error.c - how a query ended, as an exception of mews.errors.
  *
- * The classes are Python's; which one it is is chosen there, by the status'
+ * The classes are Python's; mews/errors.py chooses the class, by the status'
  * name and the SQLSTATE.
  */
 #include "binding.h"
 
-/* "" where the server gave none. */
+/* "" if the server gave none. */
 static const char *
 field(const PGresult *pg, int code)
 {
@@ -34,7 +34,7 @@ error_new(enum mews_status status, const char *sqlstate, const char *message,
 	    field(pg, PG_DIAG_CONSTRAINT_NAME));
 }
 
-/* Raise @error, which may be NULL, and give it up. */
+/* Raise @error, which may be NULL, and drop the reference. */
 static PyObject *
 raise_error(PyObject *error)
 {
@@ -68,7 +68,8 @@ error_of_result(const struct mews_result *result)
 PyObject *
 error_of_end(const struct mews_result *result)
 {
-	/* no_active_sql_transaction */
+	/* 25P01, no_active_sql_transaction: SQL ended the transaction before
+	 * its block. */
 	if (strcmp(mews_result_sqlstate(result), "25P01") != 0)
 		return error_of_result(result);
 	return error_new(MEWS_PARTLY, "25P01", "the transaction was ended "

@@ -1,11 +1,11 @@
 /*
  * fleet.c - mews.Fleet: the segment, made before the fork, and this process'
- * slot in it.
+ * slot in it. Attaching: attach.c; dicts of it: view.c.
  *
  * Every fleet of a process is in one list, for the hooks that run at a fork:
- * the parent gives back the slots of children that are gone; the child ends
- * the copies of the parent's pools, without a word to the servers, and joins at
- * its first use. Where Python was not told of the fork, see fork.c.
+ * the parent gives back the slots of children that are gone; the child ends its
+ * copies of the parent's pools, without sending anything to servers, and joins
+ * at its first use. If Python was not told of the fork, see fork.c.
  */
 #include "binding.h"
 
@@ -15,7 +15,7 @@
 
 static LIST_HEAD(, fleet) fleets = LIST_HEAD_INITIALIZER(fleets);
 
-/* The lines of mistakes become one text. */
+/* Join the reports of mistakes to one text of lines. */
 static void
 on_mistake(void *arg, const char *line)
 {
@@ -80,8 +80,8 @@ fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	return 0;
 }
 
-/* The child of a fork inside of a loop shares its descriptor with the
- * parent: what either watches wakes both. */
+/* The child of a fork inside of a loop shares the loop's descriptor with the
+ * parent: watching in either wakes both. */
 static bool
 loop_runs(PyObject *loop)
 {
@@ -113,7 +113,7 @@ fleet_forked(PyObject *module, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
-/* End it, if every pool could be closed from this thread. */
+/* End the fleet, if this thread can close every pool of it. */
 static bool
 fleet_shut(struct fleet *fleet)
 {
@@ -226,7 +226,7 @@ fleet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	return self;
 }
 
-/* No pool is left: each holds the fleet. */
+/* There is no pool left, as each one holds its fleet. */
 static void
 fleet_dealloc(PyObject *self)
 {

@@ -1,5 +1,5 @@
 /*
- * foreign.c - a server for another driver, and what that driver saw there.
+ * foreign.c - a server for another driver, and that driver's reports on it.
  */
 #include "binding.h"
 

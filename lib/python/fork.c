@@ -1,8 +1,8 @@
 /*
  * fork.c - how often this process is the child of one that had this module.
  *
- * A host that embeds the interpreter may fork without telling Python, so that
- * the hooks of os.register_at_fork() do not run.
+ * A host that embeds the interpreter may fork without telling Python; then the
+ * hooks of os.register_at_fork() do not run.
  */
 #include "binding.h"
 

@@ -1,12 +1,12 @@
 /*
- * import.c - what the extension uses of Python's own modules.
+ * import.c - classes and functions of Python modules that the extension uses.
  */
 #include "binding.h"
 
 PyObject *
 load_import(const char *module, const char *name)
 {
-	static PyObject	*kept;	/* dict: "module.name" to what it is */
+	static PyObject	*kept;	/* dict: "module.name" to the object */
 	PyObject	*key, *found, *from;
 
 	if (kept == NULL && (kept = PyDict_New()) == NULL)
@@ -20,7 +20,7 @@ load_import(const char *module, const char *name)
 		Py_DECREF(from);
 		if (found != NULL && PyDict_SetItem(kept, key, found) == -1)
 			Py_CLEAR(found);
-		Py_XDECREF(found); /* the dict has it */
+		Py_XDECREF(found); /* the dict holds a reference */
 	}
 	Py_DECREF(key);
 	return found;

@@ -1,6 +1,6 @@
 /*
- * later.c - calls of an event loop that come to a lease which is busy: an
- * awaitable that calls again when behind.c says that the lease is free.
+ * later.c - calls of an event loop on a lease that is busy: an awaitable that
+ * calls again when behind.c says that the lease is free.
  */
 #include "binding.h"
 

@@ -1,9 +1,9 @@
 /*
  * lease.c - mews.Lease: one connection, held exclusively.
  *
- * A Lease that nobody holds any more ends its lease, and what was open on it
- * is rolled back. From another thread it cannot: then the pool takes it away
- * after the group's query_timeout, as a forgotten one.
+ * A Lease without references ends its lease, and all that was open on it is
+ * rolled back. In another thread than the pool's it cannot: the pool takes such
+ * a lease away after the group's query_timeout, as forgotten.
  */
 #include "binding.h"
 
@@ -31,7 +31,7 @@ lease_new(struct pool *pool, struct mews_group *group,
 	return (PyObject *)lease;
 }
 
-/* A wait for a lease: what call_done() is for queries. */
+/* The callback of a wait for a lease, as call_done() is of queries. */
 struct borrow {
 	struct call *call;
 	struct mews_group *group;
@@ -50,7 +50,7 @@ on_lease(void *arg, struct mews_lease *handle,
 	else
 		value = lease_new(call->pool, borrow->group, handle);
 	PyMem_Free(borrow);
-	/* Where nobody waits any more the Lease ends in here. */
+	/* If no caller waits any more, the Lease ends at this DECREF. */
 	call_finish(call, value, error);
 }
 
@@ -90,7 +90,7 @@ lease_borrow(struct pool *pool, struct mews_group *group, uint32_t wait_ms,
 	return call_result(call);
 }
 
-/* Are these SQL, and parameters, that may be run? */
+/* Are the arguments SQL, and parameters, that may be run? */
 static bool
 may_run(const struct lease *lease, PyObject *const *args, Py_ssize_t count)
 {
@@ -190,7 +190,7 @@ lease_begin(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-/* Calls that take a lease only, and those that take a savepoint's name. */
+/* Calls that take only the lease, and calls that take a savepoint's name. */
 typedef enum mews_status plain_fn(struct mews_lease *, mews_query_fn *,
     void *);
 typedef enum mews_status named_fn(struct mews_lease *, const char *,
@@ -292,7 +292,7 @@ lease_on_notice(PyObject *self, PyObject *handler)
 	Py_RETURN_NONE;
 }
 
-/* Give it back; false: only its own thread can. */
+/* Give the lease back; false: only its own thread can. */
 static bool
 give_back(struct lease *lease)
 {
@@ -316,7 +316,7 @@ lease_end(PyObject *self, PyObject *unused)
 	(void)unused;
 	if (!give_back(lease))
 		return error_raise(MEWS_INVALID, "another thread's lease");
-	/* Work left open ends now, not at the pool's next use. */
+	/* Work that was left open ends now, not at the pool's next use. */
 	if (pool->asynchronous ? !pool_schedule(pool) :
 	    pool->handle != NULL && !pool_attend(pool))
 		return NULL;
@@ -339,7 +339,7 @@ lease_dealloc(PyObject *self)
 {
 	struct lease	*lease = (struct lease *)self;
 
-	/* One that its own thread has to take away may tell of notices yet. */
+	/* A lease that its own thread must take away may still get notices. */
 	if (give_back(lease))
 		Py_CLEAR(lease->on_notice);
 	Py_CLEAR(lease->pool);

@@ -1,5 +1,5 @@
 /*
- * listen.c - mews.Listener: what is heard on one channel.
+ * listen.c - mews.Listener: notifications of one channel.
  *
  * libmews' callback puts (event, channel, payload, sender, endpoint) into a
  * queue, and Python takes the queue.
@@ -11,7 +11,7 @@ struct listener {
 	struct pool *pool; /* strong */
 	struct mews_listener *handle;
 	unsigned generation;
-	PyObject *queue; /* list */
+	PyObject *queue; /* the queue, a list */
 	struct waiter waiter;
 };
 
@@ -65,7 +65,7 @@ listen_new(struct pool *pool, const char *channel)
 	return (PyObject *)listener;
 }
 
-/* The listener's pool, if that is still the one that it was made for. */
+/* The listener's pool, if it is still as it was when the listener began. */
 static struct pool *
 use(struct listener *listener)
 {
@@ -78,7 +78,7 @@ use(struct listener *listener)
 	return NULL;
 }
 
-/* take(): what was heard, a list of tuples. */
+/* take(): all that was heard so far, a list of tuples. */
 static PyObject *
 listener_take(PyObject *self, PyObject *unused)
 {
@@ -94,7 +94,7 @@ listener_take(PyObject *self, PyObject *unused)
 	return taken;
 }
 
-/* wait(ms): until something was heard, or the time is over; -1: for ever */
+/* wait(ms): until something was heard, or the time has passed; -1: for ever. */
 static PyObject *
 listener_wait(PyObject *self, PyObject *timeout)
 {
@@ -115,7 +115,7 @@ listener_wait(PyObject *self, PyObject *timeout)
 	return call_give(call, Py_NewRef(Py_None));
 }
 
-/* Stop; in another thread than its pool's it stays as it is. */
+/* Stop listening; in another thread than the pool's, nothing is done. */
 static void
 give_up(struct listener *listener)
 {
@@ -125,7 +125,7 @@ give_up(struct listener *listener)
 		return;
 	if (listener->generation == pool->generation && pool->handle != NULL &&
 	    pool->thread != PyThread_get_thread_ident()) {
-		Py_INCREF(listener); /* its callback may still run */
+		Py_INCREF(listener); /* the callback may still run */
 		return;
 	}
 	if (listener->generation == pool->generation)

@@ -1,6 +1,7 @@
 /*
- * load.c - PostgreSQL's values, in their text form, as Python's: numbers,
- * texts and identifiers, and which type is read by what.
+ * load.c - PostgreSQL's values, in their text form, as Python's: numbers, texts
+ * and identifiers, and which type is read by which loader. Dates: load_time.c;
+ * arrays and ranges: load_array.c.
  */
 #include "binding.h"
 
@@ -38,7 +39,7 @@ load_int(const struct loader *loader, const char *text, Py_ssize_t length)
 	bool		 negative = *at == '-';
 
 	(void)loader;
-	/* More than 18 digits may be too many. */
+	/* A number of more than 18 digits may not fit. */
 	if (length > 18)
 		return PyLong_FromString(text, NULL, 10);
 	for (at += negative; *at >= '0' && *at <= '9'; at++)
@@ -60,7 +61,7 @@ load_float(const struct loader *loader, const char *text, Py_ssize_t length)
 	return PyFloat_FromDouble(number);
 }
 
-/* Call a function of Python's with the text. */
+/* Call a Python function with the text. */
 static PyObject *
 call_text(PyObject *function, const char *text, Py_ssize_t length)
 {
@@ -149,7 +150,7 @@ load_bytea(const struct loader *loader, const char *text, Py_ssize_t length)
 	return bytes;
 }
 
-/* uuid.UUID without its constructor, which takes longer than the query. */
+/* Make a uuid.UUID without its constructor, which takes longer than a query. */
 static PyObject *
 load_uuid(const struct loader *loader, const char *text, Py_ssize_t length)
 {
@@ -209,7 +210,8 @@ load_registered(const struct loader *loader, const char *text,
 	return call_text(loader->callable, text, length);
 }
 
-/* src/include/catalog/pg_type.dat, by OID; element: of an array or range. */
+/* From src/include/catalog/pg_type.dat, by OID; element: of an array or
+ * range. */
 static const struct {
 	Oid type, element;
 	PyObject *(*load)(const struct loader *, const char *, Py_ssize_t);
@@ -290,7 +292,7 @@ load_for(Oid type, struct loader *element)
 		return loader;
 	loader.load = types[at].load;
 	if (types[at].element != 0 && element != NULL) {
-		/* An array of ranges has its ranges as text. */
+		/* Ranges in an array stay text. */
 		*element = load_for(types[at].element, NULL);
 		if (element->load == load_range)
 			element->load = load_text;
@@ -310,7 +312,7 @@ load_register(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "IO", &type, &callable) ||
 	    (key = PyLong_FromUnsignedLong(type)) == NULL)
 		return NULL;
-	/* Loaders hold it without a reference, until they see the version. */
+	/* Loaders borrow it until they see another version. */
 	failed = PyDict_SetItem(registered, key, callable);
 	Py_DECREF(key);
 	if (failed == -1)

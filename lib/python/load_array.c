@@ -1,14 +1,14 @@
 /*
- * load_array.c - what contains values of another type: arrays and ranges, in
- * the text form of array_out() and range_out().
+ * load_array.c - types that contain values of another type: arrays and ranges,
+ * in the text form of array_out() and range_out().
  */
 #include "binding.h"
 
-/* A text that is being read; what was quoted is put together in scratch. */
+/* The text that is being read; quoted parts are put together in scratch. */
 struct reader {
 	const struct loader *loader;
 	const char *text;
-	Py_ssize_t length; /* of all of it, for messages */
+	Py_ssize_t length; /* the whole text, for messages */
 	const char *at;
 	char *scratch;
 };
@@ -30,7 +30,7 @@ load_item(const struct reader *reader, Py_ssize_t length)
 	    element->load(element, reader->scratch, length);
 }
 
-/* Up to one of the @ends, in quotes or without: its length, -1: no end. */
+/* Read up to one of the @ends, quoted or not: the length, -1: no end. */
 static Py_ssize_t
 take(struct reader *reader, const char *ends, bool *quoted)
 {
@@ -43,7 +43,7 @@ take(struct reader *reader, const char *ends, bool *quoted)
 		if (*reader->at == '\0')
 			return -1;
 		if (*quoted && *reader->at == '"') {
-			/* In ranges a quote is doubled. */
+			/* In ranges, a quote is doubled. */
 			if (*++reader->at != '"')
 				break;
 		} else if (*reader->at == '\\') {
@@ -122,7 +122,8 @@ load_array(const struct loader *loader, const char *text, Py_ssize_t length)
 	};
 	PyObject	*list;
 
-	/* "[2:4]={1,2,3}": bounds come ahead, where the first is not 1. */
+	/* "[2:4]={1,2,3}": bounds stand in front if the first index is not
+	 * 1. */
 	if (*text == '[' && (reader.at = strchr(text, '=')) == NULL)
 		return broken(&reader, "array");
 	if (*text == '[')
@@ -134,7 +135,7 @@ load_array(const struct loader *loader, const char *text, Py_ssize_t length)
 	return list;
 }
 
-/* A bound: None where there is none. */
+/* Read a bound: None if there is none. */
 static PyObject *
 load_bound(struct reader *reader, const char *ends)
 {

@@ -2,9 +2,9 @@
  * load_time.c - dates and times, from the text form of datestyle ISO and
  * intervalstyle postgres.
  *
- * Python knows the years 1 to 9999 and neither infinity nor 24:00; there the
- * answer is a DecodeError, never another time. An interval's months have 30
- * days and its years 365, as a timedelta knows neither.
+ * Python's types have the years 1 to 9999 and neither infinity nor 24:00.
+ * Values outside are a DecodeError, never another time. An interval's months
+ * have 30 days and its years 365, as a timedelta has neither.
  */
 #include "binding.h"
 
@@ -30,7 +30,7 @@ beyond(const char *type, const char *text, Py_ssize_t length)
 	    "is beyond what Python's datetime holds; cast it to text");
 }
 
-/* Digits, at most 9 of them; moves *at behind them. */
+/* Read digits, at most 9 of them; moves *at behind them. */
 static bool
 number(const char **at, int *out)
 {
@@ -42,7 +42,7 @@ number(const char **at, int *out)
 	return *at > from;
 }
 
-/* "2024-02-29"; a year that is out of range is left for the caller. */
+/* "2024-02-29"; the caller checks the range of the year. */
 static bool
 read_date(const char **at, int *year, int *month, int *day)
 {
@@ -71,8 +71,8 @@ read_clock(const char **at, struct clock *clock)
 }
 
 /*
- * "+05:30": a timezone, or None at the end of the text. The last one is kept:
- * a session has one, or two with summer.
+ * "+05:30": a timezone, or None at the end of the text. The last timezone is
+ * cached, as a session has one, or two with summer time.
  */
 static PyObject *
 read_zone(const char **at)
@@ -90,7 +90,7 @@ read_zone(const char **at)
 	number(at, &hour);
 	if (**at == ':' && (++*at, number(at, &minute)) && **at == ':')
 		++*at, number(at, &second);
-	/* A day, or more, is refused by Python. */
+	/* Python refuses an offset of a day or more. */
 	seconds = (hour * 60L + minute) * 60 + second;
 	offset = seconds < 86400 ? (int)seconds : 86400;
 	if (sign == '-')
@@ -157,7 +157,7 @@ load_timestamp(const struct loader *loader, const char *text,
 		return beyond("timestamp", text, length);
 	if ((zone = read_zone(&at)) == NULL)
 		return NULL;
-	if (*at != '\0') { /* " BC" */
+	if (*at != '\0') { /* the text ends with " BC" */
 		Py_DECREF(zone);
 		return beyond("timestamp", text, length);
 	}
@@ -168,7 +168,7 @@ load_timestamp(const struct loader *loader, const char *text,
 	return made;
 }
 
-/* "-04:05:06.7", the last part of an interval; hours may be many. */
+/* "-04:05:06.7": the last part of an interval; hours may have many digits. */
 static bool
 read_span(const char *at, long long *days, int *seconds, int *us)
 {
@@ -182,7 +182,8 @@ read_span(const char *at, long long *days, int *seconds, int *us)
 	hours = strtoll(at, &end, 10);
 	if (end == at || *end != ':')
 		return false;
-	/* The rest as a clock, of hour 0 to 9: from the digit before it. */
+	/* Read the rest as a time of hour 0 to 9, from the digit in front of
+	 * it. */
 	at = end - 1;
 	if (!read_clock(&at, &clock) || *at != '\0' || clock.minute > 59 ||
 	    clock.second > 59)

@@ -1,9 +1,9 @@
 /*
- * module.c - the extension module mews._mews, which mews/__init__.py dresses.
+ * module.c - the extension module mews._mews, on which mews/__init__.py builds.
  */
 #include "binding.h"
 
-/* _row(names, values): how a row comes back from pickle. */
+/* _row(names, values): makes a row again when it is unpickled. */
 static PyObject *
 make_row(PyObject *module, PyObject *args)
 {
@@ -25,7 +25,7 @@ static struct PyModuleDef module = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "mews._mews",
 	.m_doc = "The part of mews that is written in C; see help(mews).",
-	/* Not -1: PyInit__mews() runs in other interpreters, too. */
+	/* Not -1, as PyInit__mews() runs in other interpreters, too. */
 	.m_size = 0,
 	.m_methods = methods,
 };
@@ -53,7 +53,7 @@ register_fork(PyObject *self)
 	return done != NULL;
 }
 
-/* Classes and caches in C are there once, and belong to one interpreter. */
+/* Classes and caches in C exist once, and belong to one interpreter. */
 static bool
 is_main_interpreter(void)
 {
@@ -96,7 +96,8 @@ PyInit__mews(void)
 			goto failed;
 	if (!load_init() || !load_time_init())
 		goto failed;
-	/* Also where somebody took it out of sys.modules and imports anew. */
+	/* The module is the same if it was taken out of sys.modules and is
+	 * imported again. */
 	registered = registered ||
 	    (register_fork(self) && fork_catch());
 	if (registered)

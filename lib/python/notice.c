@@ -1,8 +1,8 @@
 /*
- * notice.c - what servers say beside their answers, told to a handler.
+ * notice.c - servers' notices, given to a handler.
  *
- * libmews tells in the middle of reading, where nothing of the pool may be
- * used. So notices are kept, and the handlers are called when it is done.
+ * libmews gives notices in the middle of reading, when the pool must not be
+ * used. So notices are kept, and the handlers are called after that.
  */
 #include "binding.h"
 
@@ -14,7 +14,7 @@ field(const PGresult *pg, int code)
 	return text == NULL ? "" : text;
 }
 
-/* Keep it for @handler. */
+/* Keep the notice for @handler. */
 static void
 keep(struct pool *pool, PyObject *handler, const char *endpoint,
     const PGresult *pg)
@@ -48,7 +48,7 @@ on_pool_notice(void *arg, struct mews_lease *lease, const char *endpoint,
 	struct pool	*pool = arg;
 
 	(void)lease;
-	/* The host of an adopted pool turns it while nobody is in Python. */
+	/* The host of an adopted pool may turn it while no Python code runs. */
 	if (PyGILState_Check())
 		keep(pool, pool->on_notice, endpoint, pg);
 }
@@ -81,7 +81,8 @@ notice_tell(struct pool *pool)
 
 		done = PyObject_CallOneArg(handler,
 		    PyTuple_GET_ITEM(item, 1));
-		/* Ctrl-C ends the wait that this is in, or the next one. */
+		/* Ctrl-C in a handler ends the wait around it, or the next
+		 * one. */
 		if (done == NULL &&
 		    PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
 			PyErr_Clear();

@@ -1,13 +1,15 @@
 /*
  * param.c - Python's values as parameters of a query.
  *
- * All but bytes travel as text without a type: the server reads them as
- * whatever it expects there. So an int fits every numeric type, a list every
- * array, and what does not fit is the server's error, not a wrong value.
+ * All but bytes are sent as text without a type: the server reads them as the
+ * type that it expects there. So an int fits every numeric type, a list every
+ * array, and a value that does not fit is the server's error, not a wrong
+ * value.
  */
 #include "binding.h"
 
-/* Text of a str, which must have no NUL in it: the protocol ends there. */
+/* The text of a str, which must contain no NUL, as the protocol ends texts with
+ * it. */
 static bool
 param_text(struct mews_param *param, PyObject *text)
 {
@@ -46,7 +48,7 @@ param_bytes(struct mews_param *param, PyObject *bytes)
 	return true;
 }
 
-/* A number as text. */
+/* The text of a number. */
 static PyObject *
 float_text(PyObject *value)
 {
@@ -78,7 +80,7 @@ param_dump(PyObject *module, PyObject *value)
 	return PyObject_CallOneArg(dump, value);
 }
 
-/* Fill @param; *keep is what its text lives in, or NULL. */
+/* Fill in @param; *keep holds the memory of its text, or is NULL. */
 static bool
 fill(struct mews_param *param, PyObject *value, PyObject **keep)
 {

@@ -1,14 +1,14 @@
 /*
- * plan.c - what a pool remembers of a text of SQL: its statement, registered
- * at the second use, and how the columns of its rows are read.
+ * plan.c - what a pool remembers of a text of SQL: its statement, registered at
+ * the second use, and how the columns of its rows are read.
  *
- * Servers keep what is prepared in memory, so that there is a limit to that:
- * beyond it the statement that is known longest is dropped.
+ * Servers keep prepared statements in memory, so their number is limited:
+ * beyond the limit the statement that was registered first is dropped.
  */
 #include "binding.h"
 
-#define PLANS_MAX	2000 /* texts remembered */
-#define STATEMENTS_MAX	1000 /* of these, registered */
+#define PLANS_MAX	2000 /* how many texts are remembered */
+#define STATEMENTS_MAX	1000 /* how many of them are registered */
 
 static struct plan *
 plan_new(PyObject *sql)
@@ -75,7 +75,7 @@ plan_of(struct pool *pool, PyObject *sql)
 	return (struct plan *)found;
 }
 
-/* Drop the oldest statement, and forget its plan. */
+/* Drop the statement that was registered first, and forget its plan. */
 static bool
 drop_oldest(struct pool *pool)
 {
@@ -111,8 +111,8 @@ plan_prepare(struct plan *plan, struct pool *pool)
 		PyErr_NoMemory();
 		return false;
 	}
-	/* A plan that was not accepted is refused with its reason when it is
-	 * run. */
+	/* A statement that was not accepted is refused, with the reason, when
+	 * it is run. */
 	if (status == MEWS_OK)
 		pool->plan_count++;
 	return true;
@@ -171,7 +171,7 @@ plan_describe(struct plan *plan, const PGresult *pg)
 PyObject *
 plan_row(struct plan *plan, const PGresult *pg, int row)
 {
-	/* A decoder of the user's may run the same SQL. */
+	/* A decoder of the user's may run the same SQL meanwhile. */
 	const struct loader	*loaders = plan->loaders;
 	int			 count = plan->count;
 	PyObject		*values = row_new(plan->columns), *value;

@@ -1,7 +1,6 @@
 /*
- * pool.c - mews.Pool: the connections of one thread of one process.
- *
- * use.c opens it and closes it, wait.c turns its loop.
+ * pool.c - mews.Pool: the connections of one thread of one process. use.c opens
+ * and closes it, wait.c turns its loop.
  */
 #include "binding.h"
 
@@ -218,7 +217,7 @@ pool_release(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
-/* Queries from here on belong to the request with that traceparent: bytes, or
+/* Queries from now on belong to the request with that traceparent: bytes, or
  * None. */
 static PyObject *
 pool_trace(PyObject *self, PyObject *parent)
@@ -234,9 +233,8 @@ pool_trace(PyObject *self, PyObject *parent)
 }
 
 /*
- * A pool that nobody holds any more, and that ends in a thread which is not
- * its own, is left as it is, and its fleet with it: only its own thread may
- * close it.
+ * A pool without references, in a thread that is not its own, is left as it is,
+ * and its fleet with it: only its own thread may close it.
  */
 static void
 pool_dealloc(PyObject *self)

@@ -15,7 +15,7 @@ columns_fill(struct columns *columns)
 
 	if ((columns->index = PyDict_New()) == NULL)
 		return false;
-	/* Of two with one name the first is meant. */
+	/* Of two columns with one name, the first is meant. */
 	for (Py_ssize_t i = count - 1; i >= 0; i--) {
 		PyObject *number = PyLong_FromSsize_t(i);
 
@@ -29,7 +29,7 @@ columns_fill(struct columns *columns)
 	return true;
 }
 
-/* Takes @names. */
+/* Make the Columns of @names, which is taken. */
 static struct columns *
 columns_of(PyObject *names)
 {
@@ -128,12 +128,12 @@ row_new(struct columns *columns)
 	row->ob_item[count] = Py_NewRef((PyObject *)columns);
 	Py_SET_SIZE(row, count);
 #if PY_VERSION_HEX >= 0x030e0000
-	row->ob_hash = -1; /* not yet known */
+	row->ob_hash = -1; /* not known yet */
 #endif
 	return (PyObject *)row;
 }
 
-/* Only what holds other things can be part of a cycle. */
+/* Only values that hold other objects can be part of a cycle. */
 void
 row_set(PyObject *row, Py_ssize_t at, PyObject *value)
 {
@@ -186,7 +186,7 @@ row_dealloc(PyObject *self)
 	PyObject_GC_Del(self);
 }
 
-/* The number of a column's name, or -1: no such column, or an error. */
+/* The index of the column of that name, or -1: no such column, or an error. */
 static Py_ssize_t
 row_find(PyObject *row, PyObject *name)
 {
@@ -263,7 +263,7 @@ row_asdict(PyObject *self, PyObject *unused)
 	return dict;
 }
 
-/* (mews._mews._row, (names, values)) */
+/* The tuple (mews._mews._row, (names, values)). */
 static PyObject *
 row_reduce(PyObject *self, PyObject *unused)
 {
@@ -299,7 +299,7 @@ PyTypeObject Row_Type = {
 	    "columns, too.",
 	.tp_basicsize = offsetof(PyTupleObject, ob_item),
 	.tp_itemsize = sizeof(PyObject *),
-	.tp_flags = Py_TPFLAGS_DEFAULT, /* GC is inherited */
+	.tp_flags = Py_TPFLAGS_DEFAULT, /* GC is inherited from tuple */
 	.tp_new = row_make,
 	.tp_dealloc = row_dealloc,
 	.tp_getattro = row_getattro,

@@ -1,5 +1,5 @@
 /*
- * rows.c - mews.Rows: the rows of a result, and what else is known of it.
+ * rows.c - mews.Rows: the rows of a result, its columns, and its endpoint.
  */
 #include "binding.h"
 
@@ -22,7 +22,7 @@ rows_affected(const PGresult *pg)
 	return strtoll(text, NULL, 10);
 }
 
-/* @name as a str, which most rows share. */
+/* @name as a str, which most results share. */
 static PyObject *
 endpoint_name(struct pool *pool, const char *name)
 {
@@ -145,7 +145,7 @@ PyTypeObject Rows_Type = {
 	.tp_name = "mews.Rows",
 	.tp_doc = "The rows of a result: a list of Row.",
 	.tp_basicsize = sizeof(struct rows),
-	.tp_flags = Py_TPFLAGS_DEFAULT, /* GC is inherited */
+	.tp_flags = Py_TPFLAGS_DEFAULT, /* GC is inherited from list */
 	.tp_dealloc = rows_dealloc,
 	.tp_getset = rows_getset,
 };

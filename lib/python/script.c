@@ -1,13 +1,13 @@
 /*
- * script.c - texts of several statements, descriptions and quoting: what is
- * asked of a session itself.
+ * script.c - scripts of several statements, descriptions, and quoting.
  */
 #include "binding.h"
 
-/* A script, until it ended. */
+/* A script that runs. */
 struct script {
 	struct call *call;
-	PyObject *list; /* Rows of each statement; NULL: an exception came */
+	PyObject *list; /* list of Rows, one for each statement; NULL: an
+			   exception is set */
 	PyObject *error;
 };
 
@@ -21,7 +21,8 @@ on_result(void *arg, const struct mews_result *result)
 	if (script->list == NULL)
 		return;
 	rows = rows_new(call->pool, call->plan, result);
-	/* The end of the script does not come to a child of a fork in there. */
+	/* In a child that was forked by a decoder, the end of the script does
+	 * not come. */
 	pool_left(call->pool);
 	if (rows != NULL && PyList_Append(script->list, rows) == 0) {
 		Py_DECREF(rows);
@@ -91,7 +92,7 @@ script_run(PyObject *self, PyObject *sql)
 }
 
 /*
- * Descriptions.
+ * --- descriptions ---
  */
 
 static PyObject *
@@ -146,7 +147,7 @@ describe_lease(PyObject *self, PyObject *sql)
 }
 
 /*
- * Quoting.
+ * --- quoting ---
  */
 
 static PyObject *

@@ -1,7 +1,8 @@
 /*
- * stream.c - what is too large for memory: rows, and COPY both ways.
+ * stream.c - results and data that are too large for memory: rows, and COPY
+ * both ways.
  *
- * libmews' callbacks put what came into a queue, and pause the stream when
+ * libmews' callbacks put what arrives into a queue, and pause the stream when
  * the queue is long; Python takes the queue and waits for more.
  *
  * The callbacks hold a reference of their own, until on_end() ran.
@@ -14,26 +15,26 @@
 struct stream {
 	PyObject_HEAD
 	struct lease *lease; /* strong */
-	struct plan *plan;   /* of rows */
-	struct columns *columns; /* the plan's columns when it was looked at */
-	PyObject *queue;	 /* list */
-	size_t bytes;		 /* in it */
-	PyObject *error;	 /* how it ended, if not well */
+	struct plan *plan;   /* the plan of the rows */
+	struct columns *columns; /* the plan's columns when the stream began */
+	PyObject *queue;	 /* the queue, a list */
+	size_t bytes;		 /* bytes in the queue */
+	PyObject *error;	 /* the error that it ended with, or NULL */
 	struct waiter waiter;
 	enum stream_kind kind;
 	int64_t affected;
 	bool room;   /* COPY IN: the server is ready for data */
 	bool paused;
-	bool hurry;  /* a call waits behind it: no pause */
-	bool stop;   /* nothing more is wanted */
+	bool hurry;  /* a call waits behind the stream, so it does not pause */
+	bool stop;   /* the rest is discarded */
 	bool ended;
 };
 
 /*
- * Callbacks
+ * --- callbacks ---
  */
 
-/* No call has to wait for its end any more. */
+/* Calls no longer wait for the end of the stream. */
 static void
 over(struct stream *stream)
 {
@@ -41,7 +42,7 @@ over(struct stream *stream)
 		stream->lease->stream = NULL;
 }
 
-/* Queue an item, which is taken; NULL: an exception is set. */
+/* Queue @item, which is taken; NULL: an exception is set. */
 static enum mews_flow
 queue(struct stream *stream, PyObject *item, size_t bytes)
 {
@@ -136,7 +137,7 @@ on_end(void *arg, const struct mews_result *result)
 }
 
 /*
- * Begin
+ * --- begin ---
  */
 
 static struct stream *
@@ -155,7 +156,7 @@ stream_new(struct lease *lease, enum stream_kind kind)
 	return stream;
 }
 
-/* Go on, where a pause was for the queue's sake. */
+/* Resume the stream, if it is paused because of the queue. */
 static void
 resume(struct stream *stream)
 {
@@ -186,7 +187,7 @@ begun(struct stream *stream, enum mews_status status)
 	struct lease	*lease = stream->lease;
 
 	if (status == MEWS_OK) {
-		Py_INCREF(stream); /* on_end()'s */
+		Py_INCREF(stream); /* the reference of on_end() */
 		lease->stream = stream;
 		lease->hurry = hurry;
 		lease->heavy = lease->heavy || stream->kind != STREAM_ROWS;
@@ -247,9 +248,9 @@ stream_copy(struct lease *lease, enum stream_kind kind, PyObject *sql)
 		NULL));
 }
 
-/* Methods that Python calls */
+/* --- methods that Python calls --- */
 
-/* take(): a list of what came; None: that was all. */
+/* take(): a list of what arrived; None: the end. */
 static PyObject *
 stream_take(PyObject *self, PyObject *unused)
 {
@@ -281,7 +282,7 @@ stream_wait(PyObject *self, PyObject *unused)
 	struct pool	*pool;
 
 	(void)unused;
-	/* Rows that came already, and the end, need no connection any more. */
+	/* Rows that arrived, and the end, need no connection. */
 	if ((pool = lease_use(stream->lease)) == NULL) {
 		if (!stream->ended)
 			return NULL;
@@ -301,7 +302,7 @@ stream_wait(PyObject *self, PyObject *unused)
 	return waiter_wait(&stream->waiter, pool, -1);
 }
 
-/* put(bytes): True: taken; False: wait() for room, or for its end. */
+/* put(bytes): True: accepted; False: wait() for room, or for the end. */
 static PyObject *
 stream_put(PyObject *self, PyObject *data)
 {
@@ -317,7 +318,7 @@ stream_put(PyObject *self, PyObject *data)
 	status = mews_copy_put(stream->lease->handle, view.buf,
 	    (size_t)view.len);
 	PyBuffer_Release(&view);
-	/* Where the connection broke, the end of the COPY will say how. */
+	/* If the connection broke, the end of the COPY will say how. */
 	if (status == MEWS_OVERLOAD || status == MEWS_UNAVAILABLE)
 		stream->room = false;
 	else if (status != MEWS_OK && !stream->ended)
@@ -325,7 +326,7 @@ stream_put(PyObject *self, PyObject *data)
 	return PyBool_FromLong(status == MEWS_OK);
 }
 
-/* finish(reason=None): that was all; or abort it, for a reason. */
+/* finish(reason=None): end the COPY; or abort it, for a reason. */
 static PyObject *
 stream_finish(PyObject *self, PyObject *reason)
 {
@@ -346,7 +347,7 @@ stream_finish(PyObject *self, PyObject *reason)
 	Py_RETURN_NONE;
 }
 
-/* stop(): nothing more is wanted. */
+/* stop(): discard the rest. */
 static PyObject *
 stream_stop(PyObject *self, PyObject *unused)
 {

@@ -1,9 +1,10 @@
 /*
- * tell.c - what a fleet logs, as calls of the function that Fleet(log=) gave.
+ * tell.c - a fleet's events, as calls of the function that Fleet(log=) gave.
  */
 #include "binding.h"
 
-/* The host's log. The GIL may not be held: the monitor waits without it. */
+/* Call the host's log. The GIL may not be held, as the monitor waits
+ * without. */
 static void
 log_line(void *arg, enum mews_log_level level, const char *event,
     const char *text)

@@ -1,8 +1,9 @@
 /*
- * use.c - may this thread use it now? Fleets are joined and pools opened here.
+ * use.c - may this thread use a fleet, a pool or a lease now? Fleets are joined
+ * and pools opened here.
  *
- * A pool is opened at its first use, and again at the first use in a child
- * of the process that opened it. It closes in its own thread only.
+ * A pool is opened at its first use, and again at the first use in a child of
+ * the process that opened it. Only its own thread closes it.
  */
 #include "binding.h"
 
@@ -77,8 +78,8 @@ pool_use(struct pool *pool)
 	return !PyErr_Occurred();
 }
 
-/* A child that was forked inside of a callback must not touch the copy of the
- * pool, but for the sockets: they would keep the parent's sessions alive. */
+/* A child that was forked inside of a callback must not touch its copy of the
+ * pool, except the sockets, which would keep the parent's sessions alive. */
 static void
 leave_behind(struct pool *pool)
 {
@@ -170,7 +171,7 @@ lease_use(struct lease *lease)
 	return NULL;
 }
 
-/* Wait until lease_is_free(); only where calls block. */
+/* Wait until lease_is_free(); only in calls that block. */
 static bool
 wait_until_free(struct lease *lease)
 {

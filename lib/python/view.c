@@ -1,6 +1,6 @@
 /*
- * view.c - a fleet's segment as Python's dicts, and what its creator does with
- * the slots of processes that are gone.
+ * view.c - a fleet's segment as Python's dicts, and the slots of processes that
+ * are gone, which the fleet's creator gives back.
  */
 #include "binding.h"
 
@@ -24,7 +24,7 @@ open_view(struct fleet *fleet)
 	return view;
 }
 
-/* Milliseconds as seconds; None: not known. */
+/* Convert milliseconds to seconds; None: not known. */
 static PyObject *
 seconds(int64_t ms)
 {

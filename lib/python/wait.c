@@ -1,16 +1,16 @@
 /*
- * wait.c - a pool's place in a loop: poll(2) for calls that block, asyncio's
+ * wait.c - the loop that turns a pool: poll(2) for calls that block, asyncio's
  * loop for those that do not.
  */
 #include "binding.h"
 
 #include <time.h>
 
-/* ms until signals are looked at again: one that comes between that look and
- * poll(2) does not end it. */
+/* ms between looks at signals: a signal that comes between a look and poll(2)
+ * does not end poll(2) */
 #define SLICE_MS 100
 
-#define POLLS_INSIDE 64 /* descriptors without an allocation */
+#define POLLS_INSIDE 64 /* descriptors that need no allocation */
 
 static int64_t
 now_ms(void)
@@ -21,7 +21,7 @@ now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Call a method of the loop; what goes wrong there is told, not raised. */
+/* Call a method of the loop; an exception there is reported, not raised. */
 static PyObject *
 loop_call(struct pool *pool, const char *method, PyObject *first,
     PyObject *second, PyObject *third)
@@ -61,7 +61,7 @@ loop_watch(struct pool *pool, int fd, bool on, const char *method,
 	Py_XDECREF(number);
 }
 
-/* @changed: the events of poll(2) that are other than before. */
+/* @changed: the events of poll(2) that differ from before. */
 static void
 tell_loop(struct pool *pool, int fd, int events, int changed)
 {
@@ -99,7 +99,8 @@ pool_watch(void *arg, int fd, int watch)
 			void	*more = PyMem_RawRealloc(pool->watches,
 				    room * sizeof(*pool->watches));
 
-			/* Without memory this one has its deadline only. */
+			/* If memory is short, this descriptor is not watched,
+			 * and its deadline counts. */
 			if (more == NULL)
 				return;
 			pool->watches = more;
@@ -115,7 +116,7 @@ pool_watch(void *arg, int fd, int watch)
 		tell_loop(pool, fd, events, events ^ before);
 }
 
-/* Steps of inside(). */
+/* --- the steps of inside() --- */
 
 static int
 step_tick(struct pool *pool, int unused, int unused_too)
@@ -140,7 +141,8 @@ inside(struct pool *pool, int (*step)(struct pool *, int, int), int first,
 	struct inside	 mine = { .forks = fork_count };
 	struct inside	*outer = pool->inside;
 	unsigned	 depth = pool->depth;
-	volatile int	 result = 0; /* of a child that pool_left() brings */
+	volatile int	 result = 0; /* in a child that pool_left() brought
+					here */
 
 	pool->inside = &mine;
 	pool->depth++;
@@ -164,7 +166,7 @@ tick(struct pool *pool)
 static void
 ready(struct pool *pool, int fd, int events)
 {
-	/* A callback for another descriptor may have closed the pool. */
+	/* The callback of another descriptor may have closed the pool. */
 	if (pool->handle != NULL)
 		inside(pool, step_ready, fd, events);
 }
@@ -210,7 +212,7 @@ step_turn(struct pool *pool, int timeout_ms, int unused)
 	return (int)status;
 }
 
-/* The pool waits for its descriptors itself: its watches are the host's. */
+/* The pool waits for its descriptors itself, as its watches are the host's. */
 static bool
 turn_adopted(struct pool *pool, int timeout_ms)
 {
@@ -222,8 +224,8 @@ turn_adopted(struct pool *pool, int timeout_ms)
 }
 
 /*
- * poll(2) on a copy: another thread cannot touch the pool meanwhile, but a
- * callback changes what is watched.
+ * poll(2) on a copy: other threads cannot touch the pool meanwhile, but a
+ * callback may change what is watched.
  */
 static bool
 turn(struct pool *pool, int timeout_ms)
@@ -254,7 +256,7 @@ turn(struct pool *pool, int timeout_ms)
 	return true;
 }
 
-/* Is the pool still the one that the wait began with? */
+/* Is the pool still as it was when the wait began? */
 static bool
 check(struct pool *pool, unsigned generation)
 {
@@ -324,7 +326,7 @@ pool_schedule(struct pool *pool)
 	return done != NULL;
 }
 
-/* Have a tick in @due ms, if none comes sooner anyway. */
+/* Have a tick in @due ms, unless one comes sooner. */
 static bool
 arm(struct pool *pool, int due)
 {
@@ -374,7 +376,8 @@ on_ready(PyObject *self, PyObject *fd, int events)
 		return NULL;
 	if (pool->thread == PyThread_get_thread_ident())
 		ready(pool, (int)number, events);
-	/* Behind the tasks that this woke: what they ask leaves together. */
+	/* The tick runs behind the tasks that this one woke, so that their
+	 * queries are sent together. */
 	if (!pool_schedule(pool))
 		return NULL;
 	Py_RETURN_NONE;

@@ -1,16 +1,17 @@
 /*
  * environ.c - a request as PEP 3333 describes it.
  *
- * A header whose name has an underscore is left out, as it would look like one
- * with a hyphen; so is Proxy, as HTTP_PROXY means something else to many
- * programs.
+ * A header whose name contains an underscore is left out, as it would look like
+ * one with a hyphen; Proxy is left out, as HTTP_PROXY means something else to
+ * many programs.
  */
 #include "host.h"
 
 #include <string.h>
 #include <strings.h>
 
-#define NAME_MAX_LENGTH 128 /* of a header that is passed on */
+#define NAME_MAX_LENGTH 128 /* bytes of the name of a header that is passed
+			       on */
 #define ADDRESS_MAX 46
 
 PyObject *
@@ -23,7 +24,7 @@ environ_base(PyObject *errors)
 	    "SERVER_SOFTWARE", "mews", "SCRIPT_NAME", "");
 }
 
-/* Bytes as PEP 3333 wants them: each one a character. */
+/* Bytes as PEP 3333 wants them: each byte is one character. */
 static bool
 set(PyObject *dict, const char *name, const char *bytes, size_t length)
 {
@@ -43,8 +44,8 @@ set_text(PyObject *dict, const char *name, const char *text)
 	return set(dict, name, text, strlen(text));
 }
 
-/* Add a header; if it was sent twice, join the values as RFC 9110, or for
- * cookies RFC 6265, says. */
+/* Add a header; if it was sent several times, join the values as RFC 9110 says,
+ * or for cookies RFC 6265. */
 static bool
 add(PyObject *dict, const char *key, const char *value)
 {
@@ -87,7 +88,7 @@ set_header(PyObject *dict, const char *name, const char *value)
 	return add(dict, key, value);
 }
 
-/* "name:port" or "[address]:port", the port left out where it is 80. */
+/* "name:port" or "[address]:port", where the port 80 may be left out. */
 static bool
 set_server(PyObject *dict, const char *host)
 {

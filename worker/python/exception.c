@@ -1,5 +1,5 @@
 /*
- * exception.c - logging an exception of the application, and answering for it.
+ * exception.c - log an exception of the application, and answer its request.
  */
 #include "host.h"
 

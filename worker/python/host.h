@@ -15,20 +15,22 @@
 struct host {
 	struct mews_worker *worker;
 	uint64_t body_limit;	/* bytes of a request's body */
-	PyObject *module;	/* mews.worker */
-	PyObject *application;	/* wsgi: a callable; webapp: invoke */
-	PyObject *environ;	/* wsgi: what all requests have in common */
-	PyThreadState *thread;	/* set while the worker waits */
-	bool traced;		/* the pool was told a traceparent */
-	/* Serve a request whose body is in @input, a file of bytes with
-	 * @length of them. Takes @input. */
+	PyObject *module;	/* the module mews.worker */
+	PyObject *application;	/* wsgi: a callable; webapp: the method
+				   invoke */
+	PyObject *environ;	/* wsgi: the part of environ that all requests
+				   share */
+	PyThreadState *thread;	/* not NULL while the worker waits */
+	bool traced;		/* the pool has the traceparent of a request */
+	/* Serve a request whose body is in @input, a file of bytes, with a
+	 * length of @length. Takes @input. */
 	void (*serve)(struct host *host, struct mews_request *request,
 	    PyObject *input, Py_ssize_t length);
 };
 
 /* trace.c */
 
-/** Python runs for @request from here on: its queries belong to it. */
+/** Python runs for @request from now on: its queries belong to the request. */
 bool trace_begin(struct host *host, const struct mews_request *request);
 
 /* exception.c */
@@ -43,9 +45,9 @@ void exception_answer(struct host *host, struct mews_request *request);
 /**
  * Start the interpreter, import the module, find the application.
  *
- * @worker  NULL: to try whether it can be done; its pool is of no use then.
- * False: @error says why, the traceback is told. Call interpreter_stop() in
- * any case.
+ * @worker NULL: only try whether that works; the pool cannot be used then.
+ * False: @error says why, and the traceback was logged. Call interpreter_stop()
+ * in any case.
  */
 bool interpreter_start(struct host *host, struct mews_worker *worker,
     const struct mews_options *options, struct mews_error *error);
@@ -53,9 +55,9 @@ void interpreter_stop(struct host *host);
 
 /* environ.c */
 
-/** A dict of what every request has in common. */
+/** A dict of the keys that every request has in common. */
 PyObject *environ_base(PyObject *errors);
-/** PEP 3333's environ. Takes @input. */
+/** The environ of PEP 3333. Takes @input. */
 PyObject *environ_new(const struct host *host,
     const struct mews_request *request, PyObject *input, Py_ssize_t length);
 

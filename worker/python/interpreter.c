@@ -1,5 +1,5 @@
 /*
- * interpreter.c - the interpreter's life.
+ * interpreter.c - start and stop the interpreter, and import the application.
  */
 #include "host.h"
 
@@ -71,7 +71,7 @@ log_text(PyObject *self, PyObject *text)
 
 static PyMethodDef log_method = { "log", log_text, METH_O, NULL };
 
-/* Tell mews.worker of this worker, if there is one. */
+/* Give mews.worker this worker's pool, if there is a worker. */
 static bool
 attach(struct host *host)
 {

@@ -1,8 +1,8 @@
 /*
  * spool.c - long bodies wait in a file until the client has sent all of them.
  *
- * An application reads its input without a pause, so the body must be there:
- * else a slow client would stop the worker.
+ * An application reads its input without a pause, so the body must be there;
+ * otherwise a slow client would stop the worker.
  */
 #include "host.h"
 
@@ -25,7 +25,7 @@ spool_wants(const struct host *host, const struct mews_request *request)
 	const char	*text = mews_request_header(request, "Content-Length");
 	uint64_t	 length = text == NULL ? 0 : strtoull(text, NULL, 10);
 
-	/* The worker itself refuses a body that is too long. */
+	/* The worker refuses a body that is too long. */
 	return length > SPOOLED_BYTES && length <= host->body_limit;
 }
 
@@ -64,7 +64,7 @@ serve(struct spool *spool, struct mews_request *request)
 		    spool->length);
 }
 
-/* A mews_body_fn. */
+/* A mews_body_fn: append to the file, and serve at the end. */
 static void
 on_piece(void *arg, struct mews_request *request, enum mews_status status,
     const char *bytes, size_t length)

@@ -1,5 +1,5 @@
 /*
- * trace.c - the traceparent of the request that is served now: Python's pools
+ * trace.c - the traceparent of the request that is served: the pools of Python
  * name it in slow-query lines.
  */
 #include "host.h"

@@ -1,10 +1,10 @@
 /*
- * webapp.c - FalconAS's contract: a class WebApp whose invoke(payload) returns
- * the result.
+ * webapp.c - FalconAS's contract: a class WebApp whose method invoke(payload)
+ * returns the result.
  *
  * The payload is the body: decoded from JSON if that is its Content-Type, else
- * str, or bytes if it is not UTF-8. A result of str or bytes is sent as it is,
- * all else as JSON.
+ * a str, or bytes if it is not UTF-8. A result of str or bytes is sent as it
+ * is, any other as JSON.
  */
 #include "host.h"
 

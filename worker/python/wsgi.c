@@ -1,9 +1,9 @@
 /*
- * wsgi.c - calling a WSGI application, and sending its answer (PEP 3333).
+ * wsgi.c - call a WSGI application, and send its answer (PEP 3333).
  *
- * A body of one piece is sent at once. Of a longer one a piece is sent in each
- * turn of the worker's loop, and the next is asked for when the client has
- * room, so that other requests are served in between.
+ * A body of one piece is sent at once. Of a longer body, one piece is sent in
+ * each turn of the worker's loop, and the next piece is asked for when the
+ * client has room, so that other requests are served in between.
  */
 #include "host.h"
 
@@ -11,19 +11,20 @@
 #include <string.h>
 #include <strings.h>
 
-/* start_response() of one request, and what became of its answer. */
+/* One request's start_response(), and how far its answer is. */
 struct answer {
 	PyObject_HEAD
 	struct host *host;
 	struct mews_request *request;
-	unsigned status; /* 0: start_response() was not called */
-	PyObject *headers; /* list */
-	PyObject *written; /* list: what write() was given; or NULL */
-	PyObject *body;	   /* what the application returned */
-	PyObject *pieces;  /* its iterator */
-	PyObject *piece;   /* bytes; NULL: none is being sent */
-	Py_ssize_t sent;   /* bytes of it */
-	bool begun;	   /* the head was sent */
+	unsigned status; /* 0: start_response() was not called yet */
+	PyObject *headers; /* list of (name, value) */
+	PyObject *written; /* list of the bytes that write() was given; or
+			      NULL */
+	PyObject *body;	   /* the object that the application returned */
+	PyObject *pieces;  /* the iterator over body */
+	PyObject *piece;   /* the piece that is being sent, bytes; or NULL */
+	Py_ssize_t sent;   /* how many bytes of it were sent */
+	bool begun;	   /* was the head sent? */
 };
 
 static PyObject *
@@ -58,7 +59,7 @@ answer_call(PyObject *self, PyObject *args, PyObject *kwargs)
 	struct answer	*answer = (struct answer *)self;
 	PyObject	*status, *headers, *exception = Py_None, *value;
 
-	(void)kwargs; /* all are positional, says PEP 3333 */
+	(void)kwargs; /* PEP 3333: all arguments are positional */
 	if (!PyArg_ParseTuple(args, "OO!|O", &status, &PyList_Type, &headers,
 	    &exception))
 		return NULL;
@@ -115,8 +116,8 @@ close_body(struct answer *answer)
 	Py_CLEAR(answer->headers);
 }
 
-/* Is it a header of the worker's own, or a hop-by-hop header, which PEP 3333
- * forbids? */
+/* Is the header one that the worker sets, or a hop-by-hop header, which PEP
+ * 3333 forbids? */
 static bool
 is_ours(const char *name)
 {
@@ -135,8 +136,8 @@ is_number(const char *text)
 	return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
-/* Give the headers to the reply; *type and *length are what they say, in the
- * request's memory. */
+/* Give the headers to the reply; *type and *length are the values of
+ * Content-Type and Content-Length, in the request's memory. */
 static bool
 give_headers(struct answer *answer, const char **type, uint64_t *length)
 {
@@ -200,8 +201,8 @@ fail(struct answer *answer)
 	close_body(answer);
 }
 
-/* The next piece that has any bytes: of write(), then of the body. NULL: the
- * end, or an exception. */
+/* The next piece that has any bytes: first of write(), then of the body. NULL:
+ * the end, or an exception. */
 static PyObject *
 next_piece(struct answer *answer)
 {
@@ -230,8 +231,8 @@ next_piece(struct answer *answer)
 
 static void on_room(void *arg, struct mews_request *request);
 
-/* Send as much as the client has room for. False: the client has to read first,
- * or it is the turn of other requests. */
+/* Send as much as the client has room for. False: the client must read first,
+ * or other requests have their turn. */
 static bool
 send_piece(struct answer *answer)
 {
@@ -277,7 +278,7 @@ step(struct answer *answer)
 	mews_reply_wait(answer->request, on_room, Py_NewRef(answer));
 }
 
-/* A mews_reply_fn. */
+/* A mews_reply_fn: continue the body. */
 static void
 on_room(void *arg, struct mews_request *request)
 {
@@ -289,7 +290,7 @@ on_room(void *arg, struct mews_request *request)
 }
 
 /* The whole body as one object of bytes, if it has one piece; NULL: it comes in
- * pieces. */
+ * several. */
 static PyObject *
 whole_body(const struct answer *answer)
 {
@@ -324,7 +325,7 @@ answer_whole(struct answer *answer, PyObject *body)
 	close_body(answer);
 }
 
-/* The body that the application returned becomes the answer. */
+/* Make the body that the application returned the answer. */
 static void
 answer_body(struct answer *answer)
 {
