@@ -83,22 +83,24 @@ add_name(char *list, size_t size, const char *name)
 	list[used + length] = '\0';
 }
 
-/* The record of an endpoint of that name; UINT32_MAX if there is none, with the
- * names that there are in @names. */
-static uint32_t
-find(const struct segment *segment, const char *name, char *names,
-    size_t size)
+/* Find the record of an endpoint of that name. False: there is none, and @names
+ * lists the names that there are. */
+static bool
+find(const struct segment *segment, const char *name, uint32_t *at,
+    char *names, size_t size)
 {
 	uint32_t	known = atomic_load(&segment->header->known);
 
 	names[0] = '\0';
 	for (uint32_t i = 0; i < segment->endpoint_space; i++)
 		if ((known >> i & 1) != 0) {
-			if (record_has_name(&segment->endpoints[i], name))
-				return i;
+			if (record_has_name(&segment->endpoints[i], name)) {
+				*at = i;
+				return true;
+			}
 			add_name(names, size, segment->endpoints[i].name);
 		}
-	return UINT32_MAX;
+	return false;
 }
 
 static enum mews_status
@@ -110,8 +112,7 @@ match_endpoint(const struct segment *segment,
 	char		its[SEGMENT_SERVER_MAX + 1], names[256];
 	uint32_t	at, cap;
 
-	at = find(segment, config->name, names, sizeof(names));
-	if (at == UINT32_MAX)
+	if (!find(segment, config->name, &at, names, sizeof(names)))
 		return status_set(error, MEWS_INVALID, "endpoint.%.40s: the "
 		    "fleet has no endpoint of that name: it has %s",
 		    config->name, names);

@@ -214,8 +214,7 @@ open_line(struct mews_fleet *fleet, struct mews_error *error)
 
 	if (line->path != NULL) {
 		if ((line->dir = hold_make_directory(line->path)) == -1 ||
-		    (line->lock = hold_lock(line->dir, HOLD_CREATOR,
-			true)) == -1 ||
+		    (line->lock = hold_lock_creator(line->dir)) == -1 ||
 		    !hold_mark(line->dir, fleet->segment.ino))
 			return status_set(error, MEWS_SYSTEM,
 			    "cannot make the directory %s.d: %s", line->path,
@@ -461,7 +460,7 @@ take_lock(struct mews_fleet *fleet)
 	if (line->dir == -1 || line->lock != -1 || line->creator != getpid())
 		return;
 	hold_begin(true);
-	line->lock = hold_lock(line->dir, HOLD_CREATOR, true);
+	line->lock = hold_lock_creator(line->dir);
 	hold_end();
 	if (line->lock != -1)
 		atomic_store(&fleet->segment.header->made_by, hold_self());

@@ -349,27 +349,30 @@ longest_wait(const struct health_rules *rules)
 	return 2 * most;
 }
 
-uint32_t
+bool
 health_lease_due(struct health health, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
-    uint32_t probed_ms)
+    uint32_t probed_ms, uint32_t *in_ms)
 {
 	uint32_t	when = health.retry_ms;
 	uint32_t	again = probed_ms + rules->interval;
 
 	/* Workers probe an UP endpoint only in a panic, to find another
 	 * role. */
+	*in_ms = 0;
 	if (health.state == HEALTH_UP && prober != HEALTH_MONITOR && !panic)
-		return UINT32_MAX;
+		return false;
 	/* Garbage, or so old that it has wrapped into the future. */
 	if (!clock_reached(now_ms, when) &&
 	    when - now_ms > longest_wait(rules))
-		return 0;
+		return true;
 	if (panic && !health.probing && !clock_reached(again, when))
 		when = again;
 	if (prober == HEALTH_STAND_BY)
 		when += HEALTH_MONITOR_SPARE;
-	return clock_reached(now_ms, when) ? 0 : when - now_ms;
+	if (!clock_reached(now_ms, when))
+		*in_ms = when - now_ms;
+	return true;
 }
 
 bool
@@ -379,9 +382,10 @@ health_lease(health_word *word, enum health_prober prober,
 {
 	uint64_t	old = atomic_load(word);
 	struct health	health = health_unpack(old);
+	uint32_t	in_ms;
 
-	if (health_lease_due(health, prober, rules, now_ms, panic,
-		probed_ms) != 0)
+	if (!health_lease_due(health, prober, rules, now_ms, panic,
+		probed_ms, &in_ms) || in_ms > 0)
 		return false;
 	health.probing = true;
 	health.retry_ms = health_lease_end(rules, now_ms);

@@ -163,11 +163,11 @@ health_lease_end(const struct health_rules *rules, uint32_t now_ms)
 	return now_ms + rules->timeout + HEALTH_LEASE_SPARE;
 }
 
-/* Milliseconds until health_lease() may succeed; UINT32_MAX: only after a
- * change. */
-uint32_t health_lease_due(struct health health, enum health_prober prober,
+/* In how many milliseconds health_lease() may succeed. False: only after a
+ * change of @health. */
+bool health_lease_due(struct health health, enum health_prober prober,
     const struct health_rules *rules, uint32_t now_ms, bool panic,
-    uint32_t probed_ms);
+    uint32_t probed_ms, uint32_t *in_ms);
 
 /* Names in lower case; "?" for anything else (garbage in the segment). */
 const char *health_state_name(enum health_state state);

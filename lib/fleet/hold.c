@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define MARK_MAX      32 /* "segment.18446744073709551615" */
-#define NAME_MAX_HERE 24 /* "4294967295.lock" */
+#define SLOT_NAME_MAX 24 /* "4294967295.lock" */
+#define CREATOR_NAME  "fleet.lock"
 
 /* The number of this process: its pid, 31 random bits, and room for
  * HOLD_ATTACHED. */
@@ -86,24 +87,12 @@ hold_digits(char *name, uint32_t number)
 	return length;
 }
 
-/* "12.lock" */
-static void
-name_of(char name[NAME_MAX_HERE], uint32_t number)
-{
-	if (number == HOLD_CREATOR)
-		strcpy(name, "fleet.lock");
-	else
-		strcpy(name + hold_digits(name, number), ".lock");
-}
-
-int
-hold_lock(int dir, uint32_t number, bool make)
+static int
+lock_file(int dir, const char *name, bool make)
 {
 	struct flock	whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char		name[NAME_MAX_HERE];
 	int		fd, saved;
 
-	name_of(name, number);
 	fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW |
 	    (make ? O_CREAT : 0), 0600);
 	if (fd == -1 || fcntl(fd, F_SETLK, &whole) == 0)
@@ -114,17 +103,30 @@ hold_lock(int dir, uint32_t number, bool make)
 	return -1;
 }
 
+int
+hold_lock(int dir, uint32_t number, bool make)
+{
+	char	name[SLOT_NAME_MAX];
+
+	strcpy(name + hold_digits(name, number), ".lock");
+	return lock_file(dir, name, make);
+}
+
+int
+hold_lock_creator(int dir)
+{
+	return lock_file(dir, CREATOR_NAME, true);
+}
+
 bool
 hold_has_creator(int dir)
 {
 	struct flock	whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char		name[NAME_MAX_HERE];
 	bool		has = false;
 	int		fd;
 
 	hold_begin(true);
-	name_of(name, HOLD_CREATOR);
-	fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dir, CREATOR_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd != -1) {
 		has = fcntl(fd, F_GETLK, &whole) == 0 &&
 		    whole.l_type != F_UNLCK;

@@ -17,7 +17,6 @@
 
 #include "fleet/segment.h"
 
-#define HOLD_CREATOR  UINT32_MAX  /* in place of a slot's number */
 #define HOLD_ATTACHED UINT64_C(1) /* in a slot's holder: an attached process */
 
 /* A number of this process, even and not 0; a child has another. */
@@ -47,6 +46,10 @@ size_t hold_digits(char *name, uint32_t number);
  * @make  make the file if it does not exist.
  */
 int hold_lock(int dir, uint32_t number, bool make);
+
+/* As hold_lock(), the file of the fleet's creator, which is made if it does not
+ * exist. */
+int hold_lock_creator(int dir);
 
 /* Does another process have the lock of the creator? */
 bool hold_has_creator(int dir);

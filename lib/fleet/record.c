@@ -93,29 +93,36 @@ keep_drained(struct segment *segment, uint32_t index)
 	}
 }
 
-static uint32_t
-find(const struct segment *segment, const char *name, uint64_t place)
+/* Find the record of an endpoint of that name at that place. */
+static bool
+find(const struct segment *segment, const char *name, uint64_t place,
+    uint32_t *at)
 {
 	for (uint32_t i = 0; i < segment->endpoint_space; i++) {
 		const struct segment_endpoint *e = &segment->endpoints[i];
 
-		if (record_has_name(e, name) && atomic_load(&e->place) == place)
-			return i;
+		if (record_has_name(e, name) &&
+		    atomic_load(&e->place) == place) {
+			*at = i;
+			return true;
+		}
 	}
-	return UINT32_MAX;
+	return false;
 }
 
-static uint32_t
+/* Make a record. False: there is no room for one more. */
+static bool
 add(struct segment *segment, const struct mews_endpoint_config *config,
-    uint64_t place, uint32_t generation)
+    uint64_t place, uint32_t generation, uint32_t *at)
 {
 	for (uint32_t i = 0; i < segment->endpoint_space; i++)
 		if (vacate(segment, i)) {
 			fill(segment, i, config, place, generation);
 			keep_drained(segment, i);
-			return i;
+			*at = i;
+			return true;
 		}
-	return UINT32_MAX;
+	return false;
 }
 
 /* Let generation @last be the last to use records that are not in @kept. */
@@ -139,16 +146,14 @@ record_claim(struct segment *segment, const struct mews_config *config,
 	for (size_t i = 0; i < config->endpoint_count; i++) {
 		const struct mews_endpoint_config *e = &config->endpoints[i];
 		uint64_t	place = resolve_place(e->conninfo);
-		uint32_t	at = find(segment, e->name, place);
+		uint32_t	at;
 
 		/* An endpoint that an earlier configuration gave up may come
 		 * back while processes still use its record. */
-		if (at != UINT32_MAX)
+		if (find(segment, e->name, place, &at))
 			atomic_store(&segment->endpoints[at].last,
 			    SEGMENT_STAYS);
-		else
-			at = add(segment, e, place, generation);
-		if (at == UINT32_MAX) {
+		else if (!add(segment, e, place, generation, &at)) {
 			record_disclaim(segment, generation);
 			return status_set(error, MEWS_INVALID,
 			    "endpoint.%.40s: the segment has no room for it: "

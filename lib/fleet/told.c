@@ -28,7 +28,8 @@
 struct told {
 	char name[MEWS_NAME_MAX + 1];
 	char server[SEGMENT_SERVER_MAX + 1];
-	bool knows_state, drained, mixed, proven;
+	bool knows_state, knows_held, knows_measured, knows_changed;
+	bool drained, mixed, proven;
 	enum health_state state;
 	enum health_role role;
 	enum health_evidence cause;
@@ -226,8 +227,10 @@ read_pair(struct told *told, const char *key, const char *value)
 	const struct {
 		const char *key;
 		uint64_t *number, most;
+		bool *knows; /* or NULL */
 	} numbers[] = {
-		{ "held", &told->held, BUDGET_ELSEWHERE_MOST },
+		{ "held", &told->held, BUDGET_ELSEWHERE_MOST,
+		    &told->knows_held },
 		{ "failures", &told->failures, 15 },
 		{ "wait_ms", &told->wait_ms, HEALTH_BACKOFF_LAST },
 		{ "timeline", &told->timeline, UINT32_MAX },
@@ -235,15 +238,20 @@ read_pair(struct told *told, const char *key, const char *value)
 		{ "lag_bytes", &told->lag_bytes, UINT64_MAX },
 		{ "lsn", &told->lsn, UINT64_MAX },
 		{ "rtt_us", &told->rtt_us, UINT32_MAX },
-		{ "measured", &told->measured, TOLD_AGE_MOST },
-		{ "changed", &told->changed, TOLD_AGE_MOST },
+		{ "measured", &told->measured, TOLD_AGE_MOST,
+		    &told->knows_measured },
+		{ "changed", &told->changed, TOLD_AGE_MOST,
+		    &told->knows_changed },
 	};
 	uint64_t	number;
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (strcmp(key, numbers[i].key) == 0 &&
-		    read_number(value, numbers[i].most, &number))
+		    read_number(value, numbers[i].most, &number)) {
 			*numbers[i].number = number;
+			if (numbers[i].knows != NULL)
+				*numbers[i].knows = true;
+		}
 	read_word(told, key, value);
 }
 
@@ -253,9 +261,7 @@ read_line(struct told *told, const char *line)
 {
 	char	copy[MEWS_FLEET_TOLD], *rest = copy, *key, *value;
 
-	*told = (struct told) { .held = BUDGET_ELSEWHERE_MOST + 1,
-		.lag_ms = SEGMENT_LAG_UNKNOWN, .measured = UINT64_MAX,
-		.changed = UINT64_MAX };
+	*told = (struct told) { .lag_ms = SEGMENT_LAG_UNKNOWN };
 	if (strlen(line) >= sizeof(copy))
 		return false;
 	strcpy(copy, line);
@@ -271,7 +277,7 @@ read_line(struct told *told, const char *line)
 		*value = '\0';
 		read_pair(told, key, value + 1);
 	}
-	return told->name[0] != '\0' && told->held <= BUDGET_ELSEWHERE_MOST;
+	return told->name[0] != '\0' && told->knows_held;
 }
 
 /* Store the measures. Their times are from before this segment: negative. */
@@ -282,7 +288,7 @@ take_measures(struct segment_endpoint *e, const struct told *told,
 	if (told->timeline != 0)
 		segment_set_timeline(e, (uint32_t)told->timeline,
 		    told->proven);
-	if (told->measured == UINT64_MAX)
+	if (!told->knows_measured)
 		return;
 	atomic_store(&e->rtt_us, (uint32_t)told->rtt_us);
 	atomic_store(&e->lsn, told->lsn);
@@ -316,8 +322,7 @@ take_health(struct mews_fleet *fleet, uint32_t at, const struct told *told,
 	if (*before == this)
 		return;
 	*before = this;
-	if (!health_inherit(&e->health, health) ||
-	    told->changed == UINT64_MAX)
+	if (!health_inherit(&e->health, health) || !told->knows_changed)
 		return;
 	atomic_store(&e->cause, (uint32_t)told->cause);
 	atomic_store(&e->evidence, (uint32_t)told->cause);

@@ -94,15 +94,17 @@ is_current(const struct mews_view *view, uint32_t index)
 	    (atomic_load(&view->segment.header->known) >> index & 1) != 0;
 }
 
-/* The record of the endpoint that is shown as @index; UINT32_MAX: none. Those
- * of other generations are left out. */
-static uint32_t
-record_of(const struct mews_view *view, uint32_t index)
+/* Find the record of the endpoint that is shown as @index. False: none is.
+ * Those of other generations are left out. */
+static bool
+find_record(const struct mews_view *view, uint32_t index, uint32_t *at)
 {
 	for (uint32_t i = 0; i < view->segment.endpoint_space; i++)
-		if (is_current(view, i) && index-- == 0)
-			return i;
-	return UINT32_MAX;
+		if (is_current(view, i) && index-- == 0) {
+			*at = i;
+			return true;
+		}
+	return false;
 }
 
 /* Copy a name that may be damaged: it ends where it must. */
@@ -221,13 +223,13 @@ static bool
 read_endpoint(const struct mews_view *view, uint32_t shown,
     struct mews_view_endpoint *out)
 {
-	const uint32_t		       index = record_of(view, shown);
+	uint32_t		       index;
 	const struct segment_endpoint *e;
 	struct health		       health;
 	int64_t			       now;
 	bool			       proven;
 
-	if (index == UINT32_MAX)
+	if (!find_record(view, shown, &index))
 		return false;
 	e = &view->segment.endpoints[index];
 	now = segment_ms(&view->segment, clock_now_us());
@@ -278,9 +280,9 @@ bool
 mews_view_transitions(const struct mews_view *view, uint32_t index,
     uint32_t evidence, const char **name, uint32_t *count)
 {
-	const uint32_t	at = record_of(view, index);
+	uint32_t	at;
 
-	if (at == UINT32_MAX || evidence >= HEALTH_EVIDENCES)
+	if (evidence >= HEALTH_EVIDENCES || !find_record(view, index, &at))
 		return false;
 	*name = health_evidence_name((enum health_evidence)evidence);
 	*count = atomic_load(

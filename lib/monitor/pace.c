@@ -67,7 +67,7 @@ pace_of(const struct prober *prober, uint32_t endpoint, bool panic,
 		every = sooner(every, PACE_HURRY_MS);
 	}
 	pace.probed_ms -= fleet->rules.interval - every;
-	pace.due_ms = health_lease_due(health, pace.self, &fleet->rules, now,
-	    pace.panic, pace.probed_ms);
+	pace.timed = health_lease_due(health, pace.self, &fleet->rules, now,
+	    pace.panic, pace.probed_ms, &pace.due_ms);
 	return pace;
 }

@@ -11,7 +11,8 @@ struct pace {
 	enum health_prober self;
 	bool panic;
 	uint32_t probed_ms;
-	uint32_t due_ms; /* see health_lease_due() */
+	bool timed;	 /* false: it succeeds only after a change */
+	uint32_t due_ms; /* from now on, if timed */
 };
 
 /* The pace of @endpoint for this process; sooner if @panic: a query waits, and

@@ -570,10 +570,12 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 		return;
 	}
 	pace = pace_of(prober, endpoint, panic, now_us);
+	if (!pace.timed)
+		return;
 	if (pace.due_ms == 0 && endpoint_lease(prober->fleet, endpoint,
 		pace.self, pace.panic, pace.probed_ms))
 		start(prober, endpoint, now_us);
-	else if (pace.due_ms != UINT32_MAX)
+	else
 		/* A little later, as another process may take the lease
 		 * first. */
 		loop_due(prober->loop,

@@ -425,13 +425,13 @@ static void
 scan_waiting(struct mews_group *group, int64_t now_us)
 {
 	struct query	*query, *next;
-	int64_t		 due_us = POOL_NEVER;
+	int64_t		 due_us = LOOP_NEVER;
 
 	if (group->queue.due_us > now_us) {
 		pool_due(group->pool, group->queue.due_us);
 		return;
 	}
-	group->queue.due_us = POOL_NEVER;
+	group->queue.due_us = LOOP_NEVER;
 	/* Callbacks may add to the end, never take away. */
 	for (int i = 0; i < QUEUE_LANES; i++)
 		TAILQ_FOREACH_SAFE (query, &group->queue.lanes[i], link, next) {

@@ -42,7 +42,7 @@ scan_idle(struct conn *conn, int64_t now_us)
 {
 	struct mews_group *group = conn->group;
 	uint32_t	   idle = choose_idle_ms(group);
-	int64_t		   idle_until = POOL_NEVER;
+	int64_t		   idle_until = LOOP_NEVER;
 
 	if (idle == MEWS_FOREVER || !conn_is_free(conn) ||
 	    group->terms.count <= choose_least(group))

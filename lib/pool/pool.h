@@ -44,7 +44,6 @@ struct mews_pool {
 	struct statements statements;
 };
 
-#define POOL_NEVER	LOOP_NEVER
 #define POOL_WISH_US	100000	 /* between wishes for a role */
 #define POOL_BEAT_US	1000000	 /* at least one tick in this time */
 #define POOL_YIELD_MS	100	 /* idle time, once the next generation

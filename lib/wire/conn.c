@@ -18,17 +18,19 @@
 #include <sys/socket.h>
 
 /* Count @conn in this worker's slot, see pool/share.h, and in the copy of
- * damage.h. @by wraps: UINT16_MAX takes one away. */
+ * damage.h. */
 static void
-count_by(const struct conn *conn, uint16_t by)
+count_by(const struct conn *conn, int by)
 {
 	struct mews_fleet *fleet = conn->wire->fleet;
 	uint32_t	   group = conn->terms->index;
 
 	fleet->group_connections[group][conn->endpoint] = (uint16_t)(by +
 	    fleet->group_connections[group][conn->endpoint]);
+	/* Adding wraps, so that it takes away as well. */
 	atomic_fetch_add(
-	    &fleet->slot->group_connections[group][conn->endpoint], by);
+	    &fleet->slot->group_connections[group][conn->endpoint],
+	    (uint16_t)by);
 }
 
 #define MAY(state) (uint8_t)(1u << (CONN_ ## state))
@@ -95,7 +97,7 @@ uncount(struct conn *conn)
 {
 	if (!conn->shared)
 		return;
-	count_by(conn, UINT16_MAX);
+	count_by(conn, -1);
 	conn->on->shared--;
 	conn->shared = false;
 }

@@ -10,6 +10,7 @@ static const struct health_rules rules = {
 };
 
 #define LEASE_MS (rules.timeout + HEALTH_LEASE_SPARE)
+#define ONLY_AFTER_A_CHANGE INT64_C(-1)
 
 /* Ask for the lease as a worker does, without a monitor. */
 static bool
@@ -18,11 +19,21 @@ lease(health_word *word, uint32_t now, bool panic, uint32_t probed)
 	return health_lease(word, HEALTH_WORKER, &rules, now, panic, probed);
 }
 
-static uint32_t
+/* In how many milliseconds a lease is due; ONLY_AFTER_A_CHANGE. */
+static int64_t
+due_for(enum health_prober prober, struct health health, uint32_t now,
+    bool panic, uint32_t probed)
+{
+	uint32_t	in_ms;
+
+	return health_lease_due(health, prober, &rules, now, panic, probed,
+	    &in_ms) ? in_ms : ONLY_AFTER_A_CHANGE;
+}
+
+static int64_t
 lease_due(struct health health, uint32_t now, bool panic, uint32_t probed)
 {
-	return health_lease_due(health, HEALTH_WORKER, &rules, now, panic,
-	    probed);
+	return due_for(HEALTH_WORKER, health, now, panic, probed);
 }
 
 /* Instants of segment time, some around the end of its range after 49 days. */
@@ -66,8 +77,8 @@ START_TEST(an_endpoint_that_is_up_needs_no_probe)
 	health_word	word = health_pack((struct health) {
 		.state = HEALTH_UP, .retry_ms = 5 });
 
-	ck_assert_uint_eq(lease_due(health_get(&word), 10,
-	    false, 0), UINT32_MAX);
+	ck_assert_int_eq(lease_due(health_get(&word), 10, false, 0),
+	    ONLY_AFTER_A_CHANGE);
 	ck_assert(!lease(&word, 10, false, 0));
 }
 END_TEST
@@ -78,7 +89,7 @@ START_TEST(in_a_panic_servers_that_are_up_are_probed_too)
 	health_word	word = health_pack((struct health) {
 		.state = HEALTH_UP, .retry_ms = 5 });
 
-	ck_assert_uint_eq(lease_due(health_get(&word), 4, true, 0), 1);
+	ck_assert_int_eq(lease_due(health_get(&word), 4, true, 0), 1);
 	ck_assert(lease(&word, 5, true, 0));
 	ck_assert(!lease(&word, 6, true, 0));
 }
@@ -106,14 +117,13 @@ START_TEST(a_worker_leaves_the_monitor_some_time)
 		.state = HEALTH_DOWN, .retry_ms = now });
 
 	for (int panic = 0; panic <= 1; panic++) {
-		ck_assert_uint_eq(health_lease_due(health_get(&word),
-		    HEALTH_STAND_BY, &rules, now, panic,
-		    now - rules.interval), HEALTH_MONITOR_SPARE);
+		ck_assert_int_eq(due_for(HEALTH_STAND_BY, health_get(&word),
+		    now, panic, now - rules.interval), HEALTH_MONITOR_SPARE);
 		ck_assert(!health_lease(&word, HEALTH_STAND_BY, &rules,
 		    late - 1, panic, now - rules.interval));
 	}
-	ck_assert_uint_eq(health_lease_due(health_get(&word), HEALTH_MONITOR,
-	    &rules, now, false, now - rules.interval), 0);
+	ck_assert_int_eq(due_for(HEALTH_MONITOR, health_get(&word), now,
+	    false, now - rules.interval), 0);
 	ck_assert(health_lease(&word, HEALTH_STAND_BY, &rules, late, false,
 	    now - rules.interval));
 	ck_assert(!health_lease(&word, HEALTH_MONITOR, &rules, late, false,
@@ -168,7 +178,7 @@ START_TEST(panic_probes_once_per_interval)
 		REQUIRE(!lease(&word, now + ms, false, now));
 	for (uint32_t ms = 0; ms < rules.interval; ms++)
 		REQUIRE(!lease(&word, now + ms, true, now));
-	ck_assert_uint_eq(lease_due(health_get(&word), now,
+	ck_assert_int_eq(lease_due(health_get(&word), now,
 	    true, now), rules.interval);
 	REQUIRE(lease(&word, now + rules.interval, true,
 	    now));
@@ -228,7 +238,8 @@ START_TEST(a_probe_lease_is_free_at_the_announced_time)
 	uint64_t	seed = 11;
 
 	for (int i = 0; i < 30000; i++) {
-		uint32_t	now = (uint32_t)dice(&seed), due;
+		uint32_t	now = (uint32_t)dice(&seed);
+		int64_t		due;
 		struct health	health = health_unpack(dice(&seed));
 		uint32_t	probed = now - (uint32_t)(dice(&seed) % 3000);
 		bool		panic = dice(&seed) % 2 == 0;
@@ -240,12 +251,12 @@ START_TEST(a_probe_lease_is_free_at_the_announced_time)
 		word = health_pack(health);
 		REQUIRE(lease(&word, now, panic, probed) ==
 		    (due == 0));
-		if (due == 0 || due == UINT32_MAX)
+		if (due == 0 || due == ONLY_AFTER_A_CHANGE)
 			continue;
-		REQUIRE(!lease(&word, now + due - 1, panic,
+		REQUIRE(!lease(&word, now + (uint32_t)due - 1, panic,
 		    probed));
 		if (!panic)
-			REQUIRE(lease(&word, now + due,
+			REQUIRE(lease(&word, now + (uint32_t)due,
 			    panic, probed));
 	}
 }
@@ -262,7 +273,7 @@ START_TEST(an_impossible_retry_time_puts_nothing_off)
 	for (int bit = 17; bit <= 31; bit++) {
 		health.retry_ms = now + (UINT32_C(1) << bit);
 		word = health_pack(health);
-		ck_assert_uint_eq(lease_due(health, now, false,
+		ck_assert_int_eq(lease_due(health, now, false,
 		    now), 0);
 		ck_assert(lease(&word, now, false, now));
 	}
