@@ -72,10 +72,10 @@ error_of_end(const struct mews_result *result)
 	 * its block. */
 	if (strcmp(mews_result_sqlstate(result), "25P01") != 0)
 		return error_of_result(result);
-	return error_new(MEWS_PARTLY, "25P01", "the transaction was ended "
-	    "within its block already, by SQL: what a COMMIT there ended is "
-	    "stored, and what followed was no part of it. Leave the block to "
-	    "commit, or call its rollback()",
+	return error_new(MEWS_PARTLY, "25P01", "SQL ended the transaction "
+	    "within its block already: all before a COMMIT there is stored, "
+	    "and all behind it was outside of the transaction. Leave the block "
+	    "to commit, or call its rollback()",
 	    mews_result_endpoint(result), NULL);
 }
 

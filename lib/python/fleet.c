@@ -46,7 +46,7 @@ fleet_init(PyObject *self, PyObject *args, PyObject *kwargs)
 		&attach))
 		return -1;
 	if (fleet->handle != NULL) {
-		error_raise(MEWS_INVALID, "this fleet is there already");
+		error_raise(MEWS_INVALID, "this Fleet was made already");
 		return -1;
 	}
 	if ((mistakes = PyUnicode_FromString("")) == NULL)
@@ -260,19 +260,19 @@ static PyMethodDef methods[] = {
 	  "segment." },
 	{ "reap", fleet_reap, METH_VARARGS,
 	  "reap(pid=None)\n--\n\n"
-	  "Give back the slot of a child that ended, after os.waitpid() told "
-	  "so.\nReturns True if it had one. Without a pid: of all processes "
-	  "that are gone, in the\nprocess that made the fleet; how many. "
-	  "That happens before each fork anyway." },
+	  "Give back the slot of a child that ended, after os.waitpid() said "
+	  "so.\nReturns True if the child had one. Without a pid, in the "
+	  "process that made the\nfleet: give back the slots of all processes "
+	  "that are gone; returns how many. Each\nfork does that by itself." },
 	{ "status", view_status, METH_NOARGS,
 	  "status()\n--\n\n"
-	  "What is known of the endpoints and the processes now, as a dict: "
+	  "All that is known of the endpoints and the processes, as a dict: "
 	  "what `mews status`\nshows. Times are seconds; None: not known." },
 	{ "drain", view_drain, METH_VARARGS,
 	  "drain(endpoint, drained=True)\n--\n\n"
-	  "The operator's word on an endpoint: drained, it gets no new work, "
-	  "and its\nconnections end when they are idle. In effect everywhere "
-	  "within a second." },
+	  "Drain an endpoint: it gets no new work, and its connections are "
+	  "closed when\nthey are idle. With False: give it work again. All "
+	  "processes obey within a second." },
 	{ "count_requests", fleet_count, METH_O,
 	  "count_requests(number)\n--\n\n"
 	  "Count requests that this process answered, for mews status." },

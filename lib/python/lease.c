@@ -106,8 +106,8 @@ may_run(const struct lease *lease, PyObject *const *args, Py_ssize_t count)
 		return false;
 	if (!sql_ends(text))
 		return true;
-	error_raise(MEWS_INVALID, "this SQL would end the transaction behind "
-	    "the back of its block: leave the block to commit it, or call its "
+	error_raise(MEWS_INVALID, "this SQL would end the transaction within "
+	    "its block: leave the block to commit it, or call its "
 	    "rollback()");
 	return false;
 }
@@ -371,7 +371,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef getset[] = {
 	{ "endpoint", lease_endpoint, NULL,
-	  "The name of the endpoint that it is a connection to.", NULL },
+	  "The name of the endpoint that the connection leads to.", NULL },
 	{ "busy", lease_busy, NULL,
 	  "Whether calls wait for the end of a COPY, or of a script.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL }

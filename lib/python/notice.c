@@ -100,8 +100,8 @@ is_handler(PyObject *value)
 {
 	if (value == Py_None || PyCallable_Check(value))
 		return true;
-	PyErr_Format(PyExc_TypeError, "the handler of notices is called, or "
-	    "None: not %.100s", Py_TYPE(value)->tp_name);
+	PyErr_Format(PyExc_TypeError, "a handler of notices is a callable or "
+	    "None, not %.100s", Py_TYPE(value)->tp_name);
 	return false;
 }
 

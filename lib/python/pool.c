@@ -11,8 +11,8 @@ run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
     enum call_want want)
 {
 	if (count < 2) {
-		PyErr_SetString(PyExc_TypeError, "a group and SQL, then its "
-		    "parameters");
+		PyErr_SetString(PyExc_TypeError, "the arguments are a "
+		    "group, SQL, and its parameters");
 		return NULL;
 	}
 	return call_query((struct pool *)self, args[0], NULL, want, args + 1,
@@ -190,7 +190,7 @@ pool_adopt(PyObject *module, PyObject *args)
 	    (handle = PyCapsule_GetPointer(capsule, "mews_pool")) == NULL)
 		return NULL;
 	if (!PyType_IsSubtype(type, &Pool_Type)) {
-		PyErr_SetString(PyExc_TypeError, "not a class of pools");
+		PyErr_SetString(PyExc_TypeError, "a class of pools is wanted");
 		return NULL;
 	}
 	if ((pool = (struct pool *)type->tp_alloc(type, 0)) == NULL)
@@ -300,11 +300,11 @@ static PyMethodDef methods[] = {
 	  "a connection with\nothers; SQL that opens a transaction or changes "
 	  "the session needs a lease.\n"
 	  "\n"
-	  "after     a position(): run where that has been replayed\n"
-	  "wait      seconds to wait for a connection; the group's "
+	  "after     a position() that the server must have replayed\n"
+	  "wait      seconds to wait for a connection; default: the group's "
 	  "acquire_timeout\n"
 	  "alone     share no Sync with other reads\n"
-	  "position  remember where the WAL is after this write" },
+	  "position  have position() tell where the WAL is after this write" },
 	{ "execute", METHOD(pool_execute), METH_FASTCALL | METH_KEYWORDS,
 	  "execute(group, sql, *parameters, after=0, wait=None, alone=False, "
 	  "position=False)\n"
@@ -314,27 +314,27 @@ static PyMethodDef methods[] = {
 	{ "_listen", pool_listen, METH_O, NULL },
 	{ "attend", pool_attend_method, METH_NOARGS,
 	  "attend()\n--\n\n"
-	  "Look after idle connections, and hear of servers that failed, "
-	  "without waiting.\nA process that is busy otherwise may call it "
-	  "every second or so." },
+	  "Look after idle connections, and learn of servers that failed, "
+	  "without waiting.\nA process with other work may call it every "
+	  "second or so." },
 	{ "stats", pool_stats, METH_O,
 	  "stats(group)\n--\n\n"
 	  "Counts of this pool's share of a group, as a dict." },
 	{ "describe", describe_pool, METH_VARARGS,
 	  "describe(group, sql)\n--\n\n"
-	  "What a statement takes and gives, without running it: a "
-	  "Description." },
+	  "The types of a statement's parameters and columns, without running "
+	  "it: a\nDescription." },
 	{ "on_notice", pool_on_notice, METH_O,
 	  "on_notice(handler)\n--\n\n"
-	  "Call handler(Notice) for each notice of a server, but for those of "
-	  "leases that\nhave a handler of their own; None: nobody hears them. "
-	  "The handler runs inside\nof calls that wait; what it raises is told "
-	  "on stderr." },
+	  "Call handler(Notice) for each notice of a server, except those of "
+	  "leases that\nhave a handler of their own; None: notices are "
+	  "ignored. The handler runs inside\nof calls that wait; its "
+	  "exceptions are reported on stderr." },
 	{ "position", pool_position, METH_NOARGS,
 	  "position()\n--\n\n"
-	  "Where the WAL was after the last write that was run with "
-	  "position=True: give\nit to query(..., after=...), in any process, "
-	  "to read what was written. 0 before." },
+	  "The position in the WAL after the last write that was run with "
+	  "position=True:\ngive it to query(..., after=...), in any process, "
+	  "to read that write. 0 before." },
 	{ "close", pool_close, METH_NOARGS,
 	  "close()\n--\n\n"
 	  "Close every connection. The next use opens the pool again." },

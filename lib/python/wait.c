@@ -264,7 +264,7 @@ check(struct pool *pool, unsigned generation)
 		return false;
 	if (pool->generation == generation)
 		return true;
-	error_raise(MEWS_CANCELED, "the pool was closed meanwhile");
+	error_raise(MEWS_CANCELED, "the pool was closed during this call");
 	return false;
 }
 

@@ -14,7 +14,7 @@ waiter_wait(struct waiter *waiter, struct pool *pool, int timeout_ms)
 	}
 	if (waiter->call != NULL && !call_abandoned(waiter->call))
 		return error_raise(MEWS_INVALID,
-		    "somebody waits for this already");
+		    "another call waits for this already");
 	if (waiter->call != NULL)
 		call_finish(waiter->call, Py_NewRef(Py_None), NULL);
 	if ((waiter->call = call_new(pool, CALL_NONE)) == NULL)

@@ -6,12 +6,12 @@ workers = 4
 
 
 def when_ready(server):
-    """Measure the servers in one process, for all workers."""
+    """Fork a process that measures the servers for all workers."""
     import shop
     shop.fleet.monitor()
 
 
 def child_exit(server, worker):
-    """Give back the slot of a worker that ended, however it did."""
+    """Give back the slot of a worker, however it ended."""
     import shop
     shop.fleet.reap(worker.pid)

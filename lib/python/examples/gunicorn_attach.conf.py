@@ -1,8 +1,8 @@
 # mews monitor -c $MEWS_CONF &
 # gunicorn -c gunicorn_attach.conf.py
 #
-# Each worker imports the application by itself, so that it may be reloaded, and
-# attaches: none needs a parent that gives its slot back.
+# Each worker imports the application by itself, so that it may be reloaded,
+# and attaches: it needs no parent that gives its slot back.
 
 wsgi_app = "shop:application"
 workers = 4

@@ -1,7 +1,7 @@
 """shop_async.py - an ASGI application for uvicorn: uvicorn shop_async:application
 
-Hundreds of requests at a time share few connections, and what they ask in one
-turn of the loop leaves together. uvicorn --workers makes its processes anew, so
+Hundreds of requests at a time share few connections, and their queries of one
+turn of the loop are sent together. uvicorn --workers makes its processes anew, so
 that each has a fleet of its own; or, where MEWS_ATTACH is set, it attaches to
 that of `mews monitor -c $MEWS_CONF`.
 """

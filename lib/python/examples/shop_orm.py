@@ -10,7 +10,7 @@ fleet = mews.Fleet(os.environ["MEWS_CONF"])
 
 
 def database(**options):
-    # The fleet knows the name of the database.
+    # The fleet has the name of the database.
     return {"ENGINE": "shop_django", "NAME": None, "CONN_MAX_AGE": 60,
             "OPTIONS": {"fleet": fleet, **options}}
 

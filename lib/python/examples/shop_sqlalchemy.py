@@ -1,4 +1,4 @@
-"""shop_sqlalchemy.py - an engine whose connections go where the fleet says."""
+"""shop_sqlalchemy.py - an engine that connects where the fleet says."""
 
 import os
 
@@ -19,7 +19,7 @@ def engine(role, **more):
             raise
         fleet.report(choice)
         return connection
-    # A connection to a server that is no more of that role is not kept long.
+    # Recycle connections, as their server may have lost its role.
     return sqlalchemy.create_engine("postgresql+psycopg2://", creator=connect,
                                     pool_pre_ping=True, pool_recycle=60)
 

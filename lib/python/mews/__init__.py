@@ -30,16 +30,17 @@ anything that changes a session, holds one for itself:
         lease.execute("set role " + lease.quote_identifier(name))
 
     pool.describe("read", "select $1::int")     # types, without running it
-    pool.on_notice(print)                       # what servers say beside
+    pool.on_notice(print)                       # notices of servers
 
-With asyncio it is the same with await, on the running loop:
+With asyncio, all is the same with await, on the running loop:
 
     pool = fleet.async_pool()
     rows = await pool.query("read", "select 1")
     async with pool.transaction("write") as t:
         await t.execute("...")
 
-Where the fleet is made decides who shares what is known of the servers:
+The place where the fleet is made decides which processes share what is known
+of the servers:
 
     gunicorn --preload, uWSGI           at module level: all workers
     gunicorn, uWSGI --lazy-apps         each worker has a fleet of its own
@@ -93,7 +94,7 @@ _ASYNC = ("AsyncLease", "AsyncListener", "AsyncPool", "AsyncSavepoint",
 
 
 def __getattr__(name):
-    """Import asyncio for those who use it only."""
+    """Import asyncio only if it is used."""
     if name in _ASYNC:
         from . import aio
         return getattr(aio, name)

@@ -1,10 +1,10 @@
 """Pools, leases and transactions of calls that are awaited.
 
-They wait on the running asyncio loop, by its add_reader(); no thread. What
-the tasks of one turn of the loop ask leaves together. A task that is
-cancelled has the server cancel its query. Only the answer is given up where
-others are behind the query on its connection, where a pooler is full, and of
-more than one shared query of a server at a time.
+Calls wait on the running asyncio loop, by its add_reader(), without a thread.
+Queries of all tasks of one turn of the loop are sent together. A task that is
+cancelled has the server cancel its query. Only the answer is given up if
+other queries are behind it on its connection, if a pooler is full, or while
+another shared query of that server is being cancelled.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from .notification import Notification
 
 
 class QueryFuture(asyncio.Future):
-    """The result of a query; cancelled, it cancels the query."""
+    """The result of a query; cancelling it cancels the query."""
 
     _query = None
     _pool = None
@@ -31,13 +31,14 @@ class QueryFuture(asyncio.Future):
 
 
 async def _free(lease):
-    """Wait for the end of what a cancelled call left on the connection."""
+    """Wait until a cancelled call has left the connection."""
     while lease.busy:
         await lease.free()
 
 
 def later(lease, method, *args, **options):
-    """Call a method of a lease when that is free; called by the extension."""
+    """Call a method of a lease when the lease is free; used by the
+    extension."""
     async def call():
         await _free(lease)
         return await getattr(lease, method)(*args, **options)
@@ -48,11 +49,11 @@ class AsyncSession:
     """Calls on a connection that is held exclusively."""
 
     def query(self, sql, *parameters, **options):
-        """await it: run one query, for its Rows; as Pool.query()."""
+        """await it: run one query and get its Rows; as Pool.query()."""
         return self._lease.query(sql, *parameters, **options)
 
     def execute(self, sql, *parameters, **options):
-        """await it: as query(), for how many rows were affected."""
+        """await it: as query(), and get the number of affected rows."""
         return self._lease.execute(sql, *parameters, **options)
 
     def __getattr__(self, name):
@@ -63,14 +64,14 @@ class AsyncSession:
 
     def _use(self, lease):
         self._lease = lease
-        # query() and execute() above, without a call in between.
+        # query() and execute() again, without a Python call in between.
         self.query = lease.query
         self.execute = lease.execute
         self._depth = 0
 
     @property
     def endpoint(self):
-        """The name of the endpoint that this is a connection to."""
+        """The name of the endpoint that the connection leads to."""
         return self._lease.endpoint
 
     def _begin(self, method, *args):
@@ -103,15 +104,14 @@ class AsyncSession:
     def script(self, sql):
         """await it: run a text of several statements: a migration, say.
 
-        What is not inside of a transaction is one, unless the text begins and
-        ends some of its own; it stops at the first error. No parameters, no
-        COPY. Returns a list of Rows, one for each statement.
+        Outside of a transaction the text is one, unless it begins and ends
+        transactions itself. It stops at the first error. Neither parameters
+        nor COPY are allowed. Returns a list of Rows, one for each statement.
         """
         return self._lease.script(sql)
 
     def describe(self, sql):
-        """await it: a Description of what a statement takes and gives,
-        which is not run."""
+        """await it: get the Description of a statement, which is not run."""
         return self._lease.describe(sql)
 
     def quote_literal(self, text):
@@ -123,8 +123,9 @@ class AsyncSession:
         return self._lease.quote_identifier(name)
 
     def on_notice(self, handler):
-        """Call handler(Notice) for each notice of this lease; None: the
-        pool's handler is called. What it raises is told on stderr."""
+        """Call handler(Notice) for each notice of this lease; None: call the
+        handler of the pool. Exceptions of the handler are reported on
+        stderr."""
         self._lease.on_notice(handler)
 
     def copy_out(self, sql):
@@ -155,14 +156,14 @@ class AsyncSession:
                     await put(data)
                     if stream.ended:
                         break
-            await stream.wait()  # for the server to be ready, at least
+            await stream.wait()  # wait at least until the server is ready
         except BaseException as error:
             try:
                 stream.finish(f"the source raised {type(error).__name__}")
                 while isinstance(error, Exception) and not stream.ended:
                     await stream.wait()
             except Error:
-                pass  # the first error is the one to be told
+                pass  # the first error is raised
             raise
         stream.finish(None)
         while stream.take() is not None:
@@ -187,12 +188,12 @@ class AsyncSavepoint(AsyncSession):
     async def __aexit__(self, kind, error, trace):
         if kind is None:
             await self._lease.release(self._name)
-        elif kind is not GeneratorExit:  # nothing can be awaited in that
+        elif kind is not GeneratorExit:  # that cannot await
             try:
                 await self._lease.rollback_to(self._name)
                 await self._lease.release(self._name)
             except Error:
-                pass  # the first error is the one to be told
+                pass  # the first error is raised
         return False
 
     def savepoint(self):
@@ -241,7 +242,7 @@ class AsyncTransaction(AsyncSession):
     async def __aexit__(self, kind, error, trace):
         lease = self._lease
         if not self._open:
-            return False  # rolled back by the block itself
+            return False  # the block itself rolled back
         try:
             if kind is None:
                 await lease.commit()
@@ -249,13 +250,13 @@ class AsyncTransaction(AsyncSession):
                 try:
                     await lease.rollback()
                 except Error:
-                    pass  # the first error is the one to be told
+                    pass  # the first error is raised
         finally:
             self._end(lease)
         return False
 
     async def rollback(self):
-        """Undo all of it; the block may go on, but not with this."""
+        """Undo the transaction; the block may go on, but without it."""
         if self._open:
             try:
                 await self._lease.rollback()
@@ -269,9 +270,9 @@ class AsyncTransaction(AsyncSession):
     transaction = savepoint
 
     async def run(self, function, *args):
-        """Await function(transaction, *args); again, up to `retry` times,
-        where the transaction was certainly undone by a conflict (40001,
-        40P01) or a lost connection."""
+        """Await function(transaction, *args), and again, up to `retry` times,
+        if the transaction was certainly undone by a conflict (40001, 40P01) or
+        a lost connection."""
         for left in range(self._retry, -1, -1):
             try:
                 await self._enter()
@@ -300,7 +301,7 @@ class AsyncLease(AsyncSession):
         self.end()
 
     def end(self):
-        """Give it back; an open transaction is rolled back."""
+        """Give the lease back; an open transaction is rolled back."""
         self._lease.end()
 
     def transaction(self, *, isolation=None, read_only=None,
@@ -312,7 +313,7 @@ class AsyncLease(AsyncSession):
 
 
 class _Borrowing:
-    """await it, or use it with `async with`, for an AsyncLease."""
+    """await it, or use it with `async with`: an AsyncLease."""
 
     def __init__(self, future):
         self._future = future
@@ -354,7 +355,7 @@ class AsyncListener:
             yield notification
 
     def close(self):
-        """Listen no more."""
+        """Stop listening."""
         self._listener.close()
 
     async def __aenter__(self):
@@ -410,12 +411,12 @@ class AsyncPool(_mews.Pool):
 
 
 def pool_of(fleet, pools):
-    """The pool of the running loop; pools is what a thread has."""
+    """The pool of the running loop; `pools` has those of this thread."""
     loop = asyncio.get_running_loop()
     pool = getattr(pools, "asynchronous", None)
     if pool is None or pools.loop is not loop:
         if pool is not None:
-            pool.close()  # of a loop that ended
+            pool.close()  # its loop has ended
         pools.asynchronous = pool = AsyncPool(fleet)
         pools.loop = loop
     return pool

@@ -4,11 +4,11 @@ from . import _mews
 from .errors import Canceled, Error, TransactionConflict, Undone
 from .notification import Notification
 
-PIECE = 1024 * 1024  # bytes of COPY that are given to the library at once
+PIECE = 1024 * 1024  # the bytes of COPY that are given to the library at once
 
 
 def pieces(data):
-    """The data of a source of COPY, as bytes of a bearable size."""
+    """The data of a source of COPY, in pieces of at most PIECE bytes."""
     if isinstance(data, str):
         data = data.encode()
     view = memoryview(data).cast("B")
@@ -38,14 +38,14 @@ class Session:
 
     def _use(self, lease):
         self._lease = lease
-        # query() and execute() above, without a call in between.
+        # query() and execute() again, without a Python call in between.
         self.query = lease.query
         self.execute = lease.execute
         self._depth = 0
 
     @property
     def endpoint(self):
-        """The name of the endpoint that this is a connection to."""
+        """The name of the endpoint that the connection leads to."""
         return self._lease.endpoint
 
     def rows(self, sql, *parameters):
@@ -70,15 +70,14 @@ class Session:
     def script(self, sql):
         """Run a text of several statements: a migration, say.
 
-        What is not inside of a transaction is one, unless the text begins and
-        ends some of its own; it stops at the first error. No parameters, no
-        COPY. Returns a list of Rows, one for each statement.
+        Outside of a transaction the text is one, unless it begins and ends
+        transactions itself. It stops at the first error. Neither parameters
+        nor COPY are allowed. Returns a list of Rows, one for each statement.
         """
         return self._lease.script(sql)
 
     def describe(self, sql):
-        """A Description of what a statement takes and gives: it is not
-        run."""
+        """The Description of a statement, which is not run."""
         return self._lease.describe(sql)
 
     def quote_literal(self, text):
@@ -90,12 +89,13 @@ class Session:
         return self._lease.quote_identifier(name)
 
     def on_notice(self, handler):
-        """Call handler(Notice) for each notice of this lease; None: the
-        pool's handler is called. What it raises is told on stderr."""
+        """Call handler(Notice) for each notice of this lease; None: call the
+        handler of the pool. Exceptions of the handler are reported on
+        stderr."""
         self._lease.on_notice(handler)
 
     def copy_out(self, sql):
-        """COPY ... TO STDOUT: yields bytes; one row each in text and csv."""
+        """COPY ... TO STDOUT: yields bytes; in text and csv, one row each."""
         stream = self._lease.copy_out(sql)
         try:
             while (batch := stream.take()) is not None:
@@ -121,14 +121,14 @@ class Session:
                         stream.wait()
                 if stream.ended:
                     break
-            stream.wait()  # for the server to be ready, at least
+            stream.wait()  # wait at least until the server is ready
         except BaseException as error:
             try:
                 stream.finish(f"the source raised {type(error).__name__}")
                 while isinstance(error, Exception) and not stream.ended:
                     stream.wait()
             except Error:
-                pass  # the first error is the one to be told
+                pass  # the first error is raised
             raise
         stream.finish(None)
         while stream.take() is not None:
@@ -161,7 +161,7 @@ class Savepoint(Session):
                 self._lease.rollback_to(name)
                 self._lease.release(name)
             except Error:
-                pass  # the first error is the one to be told
+                pass  # the first error is raised
         return False
 
     def savepoint(self):
@@ -183,7 +183,7 @@ class Transaction(Session):
 
     def __init__(self, borrow, isolation=None, read_only=None,
                  deferrable=None, retry=0):
-        self._borrow = borrow  # gives (lease, whether to end it)
+        self._borrow = borrow  # returns (lease, whether to end the lease)
         self._options = isolation, read_only, deferrable
         self._retry = retry
         self._open = False
@@ -215,7 +215,7 @@ class Transaction(Session):
     def __exit__(self, kind, error, trace):
         lease = self._lease
         if not self._open:
-            return False  # rolled back by the block itself
+            return False  # the block itself rolled back
         try:
             if kind is None:
                 lease.commit()
@@ -230,10 +230,10 @@ class Transaction(Session):
         try:
             lease.rollback()
         except Error:
-            pass  # the first error is the one to be told
+            pass  # the first error is raised
 
     def rollback(self):
-        """Undo all of it; the block may go on, but not with this."""
+        """Undo the transaction; the block may go on, but without it."""
         if self._open:
             try:
                 self._lease.rollback()
@@ -271,7 +271,7 @@ class Lease(Session):
     """One connection held exclusively, for session state, COPY and rows in
     constant memory. Use it with `with`, or call end().
 
-    What a lease leaves behind never reaches the next user of its connection.
+    Leftovers of a lease never reach the next user of its connection.
     """
 
     def __enter__(self):
@@ -281,7 +281,7 @@ class Lease(Session):
         self.end()
 
     def end(self):
-        """Give it back; an open transaction is rolled back."""
+        """Give the lease back; an open transaction is rolled back."""
         self._lease.end()
 
     def transaction(self, *, isolation=None, read_only=None,
@@ -294,8 +294,8 @@ class Lease(Session):
 class Listener:
     """Notifications of a channel: iterate over it, or get() one.
 
-    PostgreSQL keeps nothing for a listener that is away. So the event of a
-    Notification tells when messages can be relied on: "listening", then
+    PostgreSQL keeps no messages for a listener that is away, so the event of
+    a Notification tells when messages can be relied on: "listening", then
     "message"..., "lost", "missed", "message"... Read anew what you keep in
     step with the database at "listening" and at "missed".
     """
@@ -325,7 +325,7 @@ class Listener:
                 yield notification
 
     def close(self):
-        """Listen no more."""
+        """Stop listening."""
         self._listener.close()
 
     def __enter__(self):
@@ -346,8 +346,8 @@ class Pool(_mews.Pool):
     def lease(self, group, *, wait=None, after=0):
         """Borrow a connection: a Lease.
 
-        wait   seconds; the group's acquire_timeout
-        after  a position(): to a server that has replayed it
+        wait   seconds to wait; default: the group's acquire_timeout
+        after  a position() that the server must have replayed
         """
         return Lease(self._lease(group, wait=wait, after=after))
 
@@ -356,9 +356,9 @@ class Pool(_mews.Pool):
         """A Transaction: use it with `with`, or run() a function in it.
 
         isolation  "read committed", "repeatable read", "serializable"
-        retry      how often run() may call its function once more
+        retry      how often run() may call its function again
         wait       seconds to wait for a connection
-        after      a position() that its server has replayed
+        after      a position() that the server must have replayed
         """
         return Transaction(
             lambda: (self._lease(group, wait=wait, after=after), True),

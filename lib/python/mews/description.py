@@ -8,7 +8,7 @@ class Column(NamedTuple):
 
     name      its name
     type      the OID of its type
-    modifier  of that type: the length of a varchar(n), and such; -1: none
+    modifier  of that type, such as the length of a varchar(n); -1: none
     """
 
     name: str
@@ -20,7 +20,7 @@ class Description(NamedTuple):
     """A statement, as Pool.describe() and Lease.describe() find it.
 
     parameters  the OIDs of the types of $1, $2, ..
-    columns     each a Column; none where the statement gives no rows
+    columns     a Column each; empty if the statement gives no rows
     """
 
     parameters: tuple

@@ -1,26 +1,26 @@
-"""How a query can end, other than well.
+"""The exceptions by which queries end.
 
 The first question after an error is "may I send it again?"; may_resend
-answers it: it is True where the query certainly changed nothing, as it was
-never run, or the server undid it. The classes:
+answers it: it is True if the query certainly changed nothing, as it never
+ran, or the server undid it. The classes:
 
 Error
-    SQLError              the server said no: see sqlstate
+    SQLError              the server refused it: see sqlstate
         IntegrityError        class 23
         DataError             class 22
         ProgrammingError      class 42; 08P01: a number of parameters
         TransactionConflict   class 40: run the transaction again
         ReadOnlyError         25006
     NotSent               certainly not run by any server
-        Unavailable           no endpoint to be had
+        Unavailable           no endpoint can be used
         Overload              the queue is full
         Waited                no connection became free in time
-        Invalid               a mistake of the caller's
+        Invalid               a mistake of the caller
         NoMemory
     Timeout               cancelled by the server, and undone
     Undone                lost before its COMMIT was sent; not committed
     Lost                  the connection was lost; outcome unknown
-    Partly                an error behind what may have been committed
+    Partly                an error after a part may have been committed
     TooLarge              it ran; the answer could not be kept
     Canceled              given up by the caller
     SystemFailure         a system call failed
@@ -32,10 +32,10 @@ class Error(Exception):
     """The base of all. Attributes:
 
     status      the name of the status: "SQL", "LOST", ...
-    sqlstate    five characters, "" where the server gave none
+    sqlstate    five characters, "" if the server gave none
     message     one sentence
-    may_resend  True: it changed nothing, so that it cannot be done twice
-    endpoint    the endpoint that it was sent to last, or ""
+    may_resend  True: the query changed nothing, so it may be sent again
+    endpoint    the endpoint that the query was last sent to, or ""
     detail, hint, constraint
                 as the server gave them, or ""
     """
@@ -54,22 +54,22 @@ class Error(Exception):
 
 
 class SQLError(Error):
-    """The server said no."""
+    """The server refused the query, or failed to run it."""
 
     status = "SQL"
 
 
 class IntegrityError(SQLError):
-    """Class 23: a constraint is in the way; see the attribute constraint."""
+    """Class 23: a constraint is violated; see the attribute constraint."""
 
 
 class DataError(SQLError):
-    """Class 22: a value that the server cannot take."""
+    """Class 22: a value that the server cannot accept."""
 
 
 class ProgrammingError(SQLError):
-    """Class 42: the SQL is wrong, or not allowed; or it has other parameters
-    than were given (08P01)."""
+    """Class 42: the SQL is wrong, or not allowed; 08P01: it has another number
+    of parameters than were given."""
 
 
 class TransactionConflict(SQLError):
@@ -86,7 +86,7 @@ class NotSent(Error):
 
 
 class Unavailable(NotSent):
-    """No endpoint is to be had."""
+    """No endpoint can be used."""
 
     status = "UNAVAILABLE"
 
@@ -104,7 +104,7 @@ class Waited(NotSent):
 
 
 class Invalid(NotSent):
-    """A mistake of the caller's."""
+    """A mistake of the caller."""
 
     status = "INVALID"
 
@@ -116,8 +116,8 @@ class NoMemory(NotSent):
 
 
 class Timeout(Error):
-    """Longer than the group's query_timeout: the server cancelled it, and
-    undid it."""
+    """The query took longer than query_timeout: the server cancelled and undid
+    it."""
 
     status = "TIMEOUT"
 
@@ -130,13 +130,13 @@ class Undone(Error):
 
 
 class Lost(Error):
-    """The connection was lost after sending: it may have been done."""
+    """The connection was lost after sending: the query may have been done."""
 
     status = "LOST"
 
 
 class Partly(Error):
-    """An error behind what may have been committed inside."""
+    """An error of a statement that may have committed on its way."""
 
     status = "PARTLY"
 
@@ -148,8 +148,8 @@ class TooLarge(Error):
 
 
 class Canceled(Error):
-    """Given up by the caller, or the pool was closed. Where endpoint is not
-    empty it had been sent: the outcome is unknown."""
+    """Given up by the caller, or the pool was closed. If endpoint is not
+    empty, the query had been sent, and its outcome is unknown."""
 
     status = "CANCELED"
 
@@ -182,7 +182,7 @@ _by_class = {
 
 def make(status, sqlstate, message, undone, endpoint, detail, hint,
          constraint):
-    """The exception for what libmews said; called by the extension."""
+    """The exception for an error of libmews; used by the extension."""
     cls = _by_status.get(status, Error)
     if cls is SQLError:
         cls = _by_class.get(sqlstate[:2], SQLError)
@@ -193,7 +193,7 @@ def make(status, sqlstate, message, undone, endpoint, detail, hint,
     error = cls(message)
     error.status = status
     error.sqlstate = sqlstate
-    # 40003: statement_completion_unknown
+    # 40003, statement_completion_unknown: not certainly undone.
     error.may_resend = undone and sqlstate != "40003"
     error.endpoint = endpoint
     error.detail = detail

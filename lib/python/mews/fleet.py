@@ -1,4 +1,4 @@
-"""mews.Fleet: what is made before the fork."""
+"""mews.Fleet: made before the fork."""
 
 import atexit
 import os
@@ -33,9 +33,9 @@ class Fleet(_mews.Fleet):
                   runtime_file, or else by the configuration's runtime_dir and
                   instance, of the same user. Endpoints and roles of groups
                   must be those of the fleet. Raises Unavailable if no fleet
-                  runs. Where that ends this process goes on alone, and joins
-                  the one that follows it at the next use of a pool that has
-                  nothing under way.
+                  runs. When that fleet ends, this process goes on alone; it
+                  joins the fleet that follows at the next use of a pool
+                  with nothing under way.
     log           called as log(level, event, text) for each event; must not
                   use the fleet
     """
@@ -49,7 +49,7 @@ class Fleet(_mews.Fleet):
             super().__init__(os.fspath(config), runtime_file, log, attach)
         self._pools = threading.local()
         self._creator = os.getpid()
-        self._monitor = None  # (pid, the end of its pipe that is open)
+        self._monitor = None  # (its pid, this process' end of its pipe)
         _fleets.add(self)
 
     def _from_dict(self, config, runtime_file, log, attach):
@@ -60,7 +60,7 @@ class Fleet(_mews.Fleet):
             try:
                 super().__init__(path, runtime_file, log, attach)
             except Error as error:
-                # The lines of a file that nobody wrote help nobody.
+                # Line numbers mean nothing to the caller, who wrote a dict.
                 error.args = ("\n".join(
                     line.split(": ", 1)[-1] if line.startswith(path) else line
                     for line in error.message.splitlines()),)
@@ -89,18 +89,18 @@ class Fleet(_mews.Fleet):
     def monitor(self):
         """Fork the process that probes the servers; returns its pid.
 
-        It ends with this process, or with close(); if it was killed, call
-        this again. Without one the processes of the fleet probe what failed
-        among themselves; but nobody measures how far standbys are behind.
+        The process ends with this one, or with close(); if it was killed,
+        call monitor() again. Without it the fleet's processes probe servers
+        that failed, but the lag of standbys is not measured.
         """
-        self.status()  # a closed fleet refuses
+        self.status()  # raises if the fleet is closed
         if self._monitor is not None and self._monitor_lives():
             raise RuntimeError("this fleet has a monitor")
         wait, stop = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                os.setsid()  # what ends us is the pipe, not the terminal
+                os.setsid()  # it ends with the pipe, not with the terminal
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)
                 os.close(stop)
@@ -139,14 +139,14 @@ class Fleet(_mews.Fleet):
                wait=5.0):
         """A server for another driver: a Choice, see help(mews.foreign).
 
-        It is of that role and usable as all of the fleet know; where several
-        are, they take turns. Any thread of any process may ask.
+        The server has that role, and is usable by all that the fleet knows;
+        several such servers take turns. Any thread of any process may ask.
 
         role           "any", "primary", "standby" or "prefer-standby"
         max_lag        seconds that a standby may be behind
         max_lag_bytes  the same in bytes of WAL
-        wait           seconds to wait for one, asking again and again; 0: as
-                       asyncio wants it. Raises Unavailable then.
+        wait           seconds to look again and again before Unavailable is
+                       raised; under asyncio 0, as the call blocks
         """
         lag = 0 if max_lag is None else max(1, round(max_lag * 1000))
         end = time.monotonic() + wait
@@ -160,13 +160,13 @@ class Fleet(_mews.Fleet):
             time.sleep(0.02)
 
     def report(self, endpoint, error=None):
-        """Say how a connection to a Choice, or a name, went.
+        """Say how a connection to a Choice, or to an endpoint by name, went.
 
-        error  what the driver raised; None: it connected, just now
+        error  the exception that the driver raised; None: it just connected
 
         A failure of the connection makes the server suspect: all processes
-        prefer others at once, and a probe decides. Returns whether it was
-        one; an SQL error, say, is not.
+        prefer others at once, and a probe decides. Returns whether the error
+        was such a failure; an SQL error, for example, is not.
         """
         if isinstance(endpoint, Choice):
             endpoint = endpoint.endpoint
@@ -190,7 +190,7 @@ class Fleet(_mews.Fleet):
 
 
 def _forked():
-    """In a child: the monitor is the parent's."""
+    """In a child: the monitor belongs to the parent."""
     for fleet in _fleets:
         if fleet._monitor is not None:
             try:

@@ -1,4 +1,4 @@
-"""Other drivers: psycopg, SQLAlchemy, Django skip dead servers, too.
+"""Other drivers skip dead servers, too: psycopg, SQLAlchemy, Django.
 
     choice = fleet.choose(role="standby", max_lag=1)
     try:
@@ -20,7 +20,7 @@ class Choice(typing.NamedTuple):
 
     endpoint    its name
     role        "primary", "standby", "readonly", or "unknown"
-    lag         seconds that it is behind; None: not known
+    lag         how many seconds it is behind; None: not known
     conninfo    for drivers that use libpq
     parameters  the same as a dict: host, hostaddr, port, user, ...
     """
@@ -32,16 +32,15 @@ class Choice(typing.NamedTuple):
     parameters: typing.Dict[str, str]
 
 
-# SQLSTATEs by which a server, or what is between, ends connections.
+# SQLSTATEs by which a server, or a pooler before it, ends connections.
 _ENDS = ("08", "57P01", "57P02", "57P03")
 
 
 def is_evidence(error):
-    """Does @error of a driver, or what it was raised for, speak against the
-    server?
+    """Is @error of a driver, or its cause, evidence against the server?
 
-    OSError and OperationalError do, unless a SQLSTATE says that a server
-    answered: a query that was wrong, or too slow, is none of its faults.
+    OSError and OperationalError are, unless a SQLSTATE says that a server
+    answered: a query that was wrong or too slow is not the server's fault.
     """
     seen = set()
     while error is not None and id(error) not in seen:

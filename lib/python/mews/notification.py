@@ -4,7 +4,8 @@ from typing import NamedTuple, Optional
 
 
 class Notification(NamedTuple):
-    """event is "message", "listening", "lost" or "missed"."""
+    """A message of a channel, or an event: "message", "listening", "lost" or
+    "missed"."""
 
     event: str
     channel: str

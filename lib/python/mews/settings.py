@@ -43,7 +43,7 @@ def _section(lines, head, settings):
 
 
 def text(settings):
-    """The file that says the same."""
+    """The text of a mews.conf that says the same."""
     lines = []
     for key, value in settings.items():
         if key in ("endpoints", "groups") and not isinstance(value, dict):

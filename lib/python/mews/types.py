@@ -19,9 +19,9 @@
     all others                     str
 
 A parameter takes the type that the server expects where it stands. Where
-nothing tells ("select $1") it is text: write "$1::int". infinity, years
-outside of 1 to 9999 and 24:00 are a DecodeError: cast them to text. A
-timedelta knows no months: one counts as 30 days, a year as 365.
+nothing tells the type ("select $1"), it is text: write "$1::int". The values
+infinity, 24:00 and years outside of 1 to 9999 raise a DecodeError: cast them
+to text. A timedelta has no months: a month counts as 30 days, a year as 365.
 """
 
 import datetime
@@ -79,7 +79,7 @@ class Range:
 
 
 class Json:
-    """A value to be sent as json or jsonb; needed for what is no dict."""
+    """A value to be sent as json or jsonb; needed for all but a dict."""
 
     __slots__ = ("value",)
 
@@ -93,7 +93,7 @@ def _interval(value):
 
 
 def _item(value):
-    """One value inside of an array."""
+    """The text of one value inside of an array."""
     if value is None:
         return "NULL"
     if isinstance(value, (list, tuple)):
@@ -155,7 +155,7 @@ _dumpers = {
 
 
 def dump(value):
-    """Text or bytes of a parameter; called by the extension."""
+    """The text or bytes of a parameter; used by the extension."""
     cls = type(value)
     dumper = _dumpers.get(cls)
     if dumper is None:
@@ -177,9 +177,9 @@ def dump(value):
 def register_type(oid=None, load=None, *, python=None, dump=None):
     """Teach a type to this process, before it is met for the first time.
 
-    oid, load     what makes a value of the text of a type with this OID
+    oid, load     load(text) makes a value of the type with this OID
                   ("select 'mood'::regtype::oid")
-    python, dump  what makes text, or bytes, of a value of this class
+    python, dump  dump(value) makes text, or bytes, of a value of this class
     """
     if (oid is None) != (load is None) or (python is None) != (dump is None):
         raise TypeError("oid goes with load, and python with dump")

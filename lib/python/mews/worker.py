@@ -24,7 +24,7 @@ _pool = None
 
 
 def pool():
-    """The pool of the worker that this code runs in."""
+    """The pool of the worker in which this code runs."""
     if _pool is None:
         raise RuntimeError("this is no worker of mews run: make a mews.Fleet, "
                            "and use its pool()")
@@ -32,7 +32,8 @@ def pool():
 
 
 class _Log(io.TextIOBase):
-    """sys.stderr and wsgi.errors: each line is one of the worker's log."""
+    """sys.stderr and wsgi.errors: each line becomes a line of the worker's
+    log."""
 
     def __init__(self, log):
         self._log = log
@@ -61,17 +62,17 @@ def _attach(handle, log):
 
 
 def _detach():
-    """Nothing of the pool is used from here on."""
+    """Release the pool, which is not used from here on."""
     if _pool is not None:
         _pool._release()
     sys.stderr = sys.__stderr__
 
 
 def _find(module, kind, path):
-    """The application that MODULE or MODULE:NAME says."""
+    """The application that is named MODULE or MODULE:NAME."""
     global _pool
     if _pool is None:
-        # mews check: modules may ask for a pool, but not for its servers.
+        # In mews check, modules may ask for a pool, but not use its servers.
         _pool = _mews._adopt(Pool, None)
     sys.path.insert(0, path)
     name, _, attribute = module.partition(":")
@@ -87,7 +88,7 @@ def _find(module, kind, path):
 
 
 def _trace(parent):
-    """The request that is served now: its traceparent as bytes, or None."""
+    """Set the traceparent of the request that is served: bytes, or None."""
     _pool._trace(parent)
 
 

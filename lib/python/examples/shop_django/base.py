@@ -10,7 +10,7 @@ from django.db.utils import OperationalError
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self):
         parameters = super().get_connection_params()
-        parameters.pop("database", None)  # Django 3's word for dbname
+        parameters.pop("database", None)  # the name of dbname in Django 3
         self.fleet = parameters.pop("fleet")
         self.choice = self.fleet.choose(parameters.pop("role", "primary"),
                                         max_lag=parameters.pop("max_lag",

@@ -1,4 +1,4 @@
-"""Connections, cursors and rows as the callers of psycopg2 use them."""
+"""Connections, cursors and rows as callers of psycopg2 use them."""
 
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ class DBQueryError(Exception):
 
 
 class UnconfiguredGroupError(Exception):
-    """There is no such group."""
+    """The configuration has no such group."""
 
 
 def query_error(error):
@@ -48,7 +48,7 @@ def query_error(error):
 
 
 class Column(NamedTuple):
-    """One of cursor.description."""
+    """One column of cursor.description."""
 
     name: str
     type_code: int
@@ -120,7 +120,8 @@ class Cursor:
         self.rownumber = 0
 
     def execute(self, statement, params=None):
-        """Run SQL with %s or %(name)s; without params % is only a %."""
+        """Run SQL with %s or %(name)s; without params, % is a plain
+        character."""
         if self.closed:
             raise DBQueryError("the cursor is closed")
         self._clear()
@@ -137,7 +138,7 @@ class Cursor:
             self._rows = rows
 
     def executemany(self, statement, many):
-        """Run it with each of many params."""
+        """Run a statement once for each params of many."""
         count = 0
         for params in many:
             self.execute(statement, params)
@@ -168,16 +169,16 @@ class Cursor:
         return taken
 
     def fetchone(self):
-        """The next row, or None."""
+        """The next row, or None at the end."""
         rows = self._take(1)
         return rows[0] if rows else None
 
     def fetchmany(self, size=None):
-        """The next rows, as many as size."""
+        """The next rows, `size` at most."""
         return self._take(self.arraysize if size is None else size)
 
     def fetchall(self):
-        """All rows that are left."""
+        """All rows that were not fetched yet."""
         return self._take(len(self._all()))
 
     def __iter__(self):
@@ -185,7 +186,7 @@ class Cursor:
             yield row
 
     def scroll(self, value, mode="relative"):
-        """Move among the rows."""
+        """Move the position among the rows."""
         at = value + (self.rownumber if mode == "relative" else 0)
         if not 0 <= at < max(len(self._all()), 1):
             raise IndexError("there is no such row")
@@ -203,18 +204,18 @@ class Cursor:
 
 
 class ConnectionRef:
-    """The connection of a Handler, as psycopg2's is used."""
+    """The connection of a Handler, with the interface of psycopg2."""
 
-    _templates = {}  # text to Template
-    _settled = {}    # text with $1 to whether it may be bound
+    _templates = {}  # dict: text to Template
+    _settled = {}    # dict: text with $1 to whether it may be bound
 
     def __init__(self, lease, autocommit):
         self._lease = lease
         self.autocommit = autocommit
-        self._open = False  # a transaction in which something was done
+        self._open = False  # is there a transaction with work in it?
 
     def cursor(self, *_, **__):
-        """A Cursor; its rows are always DictRow."""
+        """A Cursor, whose rows are always DictRow."""
         return Cursor(self)
 
     def commit(self):
@@ -273,8 +274,8 @@ class ConnectionRef:
         return self._lease.query(text, *bound)
 
     def _settle(self, template, params, statement):
-        """The first time: does the server know the types? If not, the
-        values become part of the SQL, and the transaction goes on."""
+        """At the first run of a text: does the server find the types? If not,
+        the values become part of the SQL, and the transaction goes on."""
         save = not self.autocommit
         if save:
             self._lease.savepoint("mews_types")
@@ -282,7 +283,7 @@ class ConnectionRef:
         try:
             rows = self._query(statement.text, statement.bound)
         except errors.SQLError as error:
-            # Class 42: perhaps it found no type for a parameter.
+            # Class 42: the server may have found no type for a parameter.
             if error.sqlstate[:2] != "42":
                 raise
             if save:

@@ -14,14 +14,14 @@ from .cursor import (ConnectionRef, Cursor, DBConnectionError,
 __all__ = ["Connection", "DBConnectionError", "DBOfflineError",
            "DBQueryError", "Handler", "Query", "UnconfiguredGroupError"]
 
-CONNECT_TIMEOUT = 30        # seconds
-QUERY_TIMEOUT = 120000      # ms
+CONNECT_TIMEOUT = 30        # in seconds
+QUERY_TIMEOUT = 120000      # in ms
 WORKERS = 64
-LEAST_LEASE = 300000        # ms that a Handler may do something else
+LEAST_LEASE = 300000        # ms for which a Handler may be idle
 
 
 def _ssl(value):
-    """sslmode, for whatever callers write."""
+    """sslmode, from all that callers write."""
     return {True: "require", False: "disable", None: "prefer",
             "on": "require", "off": "disable"}.get(value, value)
 
@@ -44,7 +44,7 @@ def _group(group, db):
         "autocommit": group.get("autocommit") is True,
         "acquire_timeout":
             f"{round(db.get('connect_timeout', CONNECT_TIMEOUT) * 1000)}ms",
-        # A Handler that is idle for longer than this is taken away.
+        # A Handler that is idle for longer is taken away.
         "query_timeout":
             f"{min(max(timeout, LEAST_LEASE), 86400000)}ms",
     }
@@ -59,16 +59,17 @@ def _group(group, db):
 
 
 class _Places:
-    """As many Handlers of a group at a time as it has connections."""
+    """Places for as many Handlers of a group as it has connections."""
 
     def __init__(self, group, count):
         self._group = group
         self._count = count
         self._free = threading.BoundedSemaphore(count)
-        self._held = {}  # Handler's number to its thread
+        self._held = {}  # dict: a Handler's number to its thread
 
     def take(self):
-        """The number of a place; waits for other threads to give one back."""
+        """The number of a free place; waits until another thread gives one
+        back."""
         me = threading.get_ident()
         if not self._free.acquire(blocking=False):
             if list(self._held.values()).count(me) >= self._count:
@@ -87,7 +88,7 @@ class _Places:
 
 
 class Connection:
-    """The databases and groups of this program: one set of them."""
+    """The one set of databases and groups of this program."""
 
     _config = None
     _fleet = None
@@ -133,7 +134,7 @@ class Connection:
 
     @classmethod
     def get_threading_model(cls, config=None):
-        """threaded or non-threaded; both work in threads here."""
+        """"threaded" or "non-threaded"; with either, threads may be used."""
         return (config or cls._config).get("type", "threaded")
 
     @classmethod
@@ -142,12 +143,12 @@ class Connection:
         return cls._config["groups"][group]["connection_count"]
 
 
-# A child's Handlers are its own.
+# A child counts its own Handlers.
 os.register_at_fork(after_in_child=Connection._begin)
 
 
 class Query:
-    """The work of Handler.query() and query_prepared()."""
+    """The functions behind Handler.query() and query_prepared()."""
 
     @staticmethod
     def execute(connection, sql_statement, sql_params=None):
@@ -157,8 +158,8 @@ class Query:
 
     @staticmethod
     def execute_prepared(connection, sql_params):
-        """The result of "SQLPrepare"."ExecuteQuery"; a text of JSON where
-        it failed."""
+        """The result of "SQLPrepare"."ExecuteQuery"; a text of JSON if it
+        failed."""
         if sql_params is None:
             raise TypeError("sql_params must be given")
         cursor = Cursor(connection)
@@ -207,11 +208,11 @@ class Handler:
 
     @property
     def connection(self):
-        """The connection itself: cursor(), commit(), rollback()."""
+        """The connection, with cursor(), commit() and rollback()."""
         return self.conn_ref
 
     def query(self, statement, params=None):
-        """Run SQL with %s or %(name)s; a Cursor."""
+        """Run SQL with %s or %(name)s; returns a Cursor."""
         return Query.execute(self.conn_ref, statement, params)
 
     def query_prepared(self, params):
@@ -219,11 +220,11 @@ class Handler:
         return Query.execute_prepared(self.conn_ref, params)
 
     def commit(self):
-        """Commit, where autocommit is off."""
+        """Commit, if autocommit is off."""
         self.conn_ref.commit()
 
     def rollback(self):
-        """Undo, where autocommit is off."""
+        """Undo, if autocommit is off."""
         self.conn_ref.rollback()
 
     def _release(self):
@@ -250,4 +251,4 @@ class Handler:
         try:
             self._release()
         except Exception:
-            pass  # its thread, or the interpreter, is gone
+            pass  # its thread, or the interpreter, has ended

@@ -1,4 +1,4 @@
-"""SQL with %s and %(name)s, as SQL with $1 or with values in it."""
+"""Convert SQL with %s and %(name)s to SQL with $1, or with values in it."""
 
 import datetime
 import decimal
@@ -7,8 +7,8 @@ import re
 from .. import _mews
 from ..types import Json
 
-# Words that a placeholder may follow as a value by itself. Behind any other
-# word it is the text of a constant: interval %s.
+# Words in front of a placeholder that stands for a whole value. Behind any
+# other word it is the text of a constant, as in: interval %s.
 _BEFORE_VALUES = frozenset("""
     all and any array as asc between both by case cast collate cross current
     default desc distinct do else end escape except fetch filter first
@@ -19,7 +19,7 @@ _BEFORE_VALUES = frozenset("""
     trailing union unknown using values when where window with
 """.split())
 
-# Statements that take parameters.
+# Statements that can have parameters.
 _BIND = frozenset("select insert update delete with values merge".split())
 
 _tokens = re.compile(
@@ -30,8 +30,8 @@ _tokens = re.compile(
 
 
 class Template:
-    """One text with placeholders: what stands between them, and whether
-    they may be bound."""
+    """One text with placeholders: the pieces between them, and whether they
+    may be bound."""
 
     def __init__(self, text):
         self.parts = []
@@ -71,7 +71,7 @@ class Template:
         self.end = pending + text[start:]
 
     def values(self, params):
-        """The parameters, in the order of their placeholders."""
+        """The params, in the order of their placeholders."""
         if isinstance(params, dict):
             return [params[key] for key in self.keys]
         if any(key is not None for key in self.keys):
@@ -94,7 +94,7 @@ def quote(value, literal):
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if hasattr(value, "getquoted"):  # an adapter of psycopg2's
+    if hasattr(value, "getquoted"):  # psycopg2's adapters have this
         quoted = value.getquoted()
         return quoted.decode() if isinstance(quoted, bytes) else quoted
     if isinstance(value, tuple):
@@ -107,14 +107,14 @@ def quote(value, literal):
         return "'\\x" + text.hex() + "'::bytea"
     if type(value) in (int, float, decimal.Decimal):
         finite = text.lstrip("-")[:1].isdigit()
-        # "a -%s" of a negative number would be a comment.
+        # Without the blank, "-%s" with a negative number would be a comment.
         return (" " + text if text.startswith("-") else text) if finite \
             else f"'{text}'::float8"
     return literal(text) + cast(value)
 
 
 def cast(value):
-    """The type of a constant, where psycopg2 gives it one."""
+    """The type that psycopg2 writes behind the constant, if any."""
     kind = type(value)
     if kind is bool:
         return "::bool"
@@ -139,17 +139,17 @@ def cast(value):
 
 
 def plain(value):
-    """Has no adapter of its own, and is bound as it is."""
+    """Is the value bound as it is, without an adapter of its own?"""
     return not hasattr(value, "getquoted")
 
 
 class Statement:
-    """SQL and what is bound to it; literal is that of quote()."""
+    """SQL and the values that are bound to it; for literal see quote()."""
 
     def __init__(self, template, params, bind, literal):
         self._literal = literal
         self.bound = []
-        self.guessed = False  # the server has to find out a type
+        self.guessed = False  # must the server find a type?
         text = []
         for part, wanted, value in zip(template.parts, template.bind,
                                        template.values(params)):
@@ -164,7 +164,7 @@ class Statement:
             return quote(value, self._literal)
         if isinstance(value, tuple):
             return "(" + ", ".join(map(self._put, value)) + ")"
-        # psycopg2's Json, and its like
+        # psycopg2's Json and the like
         if not isinstance(value, Json) and hasattr(value, "adapted") and \
                 hasattr(value, "dumps"):
             value = value.dumps(value.adapted)
