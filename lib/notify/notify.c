@@ -499,9 +499,13 @@ notify_scan(struct notify *notify, int64_t now_us)
 		look_at_time(notify, now_us);
 	if (notify->broken)
 		lose(notify);
-	/* Without listeners the connection ends, too. */
-	if (TAILQ_EMPTY(&notify->listeners))
+	/* Without listeners the connection ends, too. The next listener waits
+	 * for nothing but a login. */
+	if (TAILQ_EMPTY(&notify->listeners) &&
+	    notify->state != NOTIFY_AWAY) {
 		hang_up(notify);
+		notify->next_us = now_us;
+	}
 }
 
 void

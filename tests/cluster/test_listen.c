@@ -239,6 +239,25 @@ START_TEST(a_channel_can_be_listened_to_again)
 }
 END_TEST
 
+/* The connection ends with the last listener. The next one waits for a login,
+ * not for the sign of life that would have been due. */
+START_TEST(whoever_listens_after_the_last_is_heard_at_once)
+{
+	struct ear	last = { 0 }, next = { 0 };
+	int64_t		began;
+
+	hear(&last, "news");
+	mews_unlisten(&last.listener);
+	CLUSTER_WAIT(cluster_ask_int("a", "select count(*) from "
+	    "pg_stat_activity where query like '%LISTEN%news%' and "
+	    "pid <> pg_backend_pid()") == 0);
+	began = cluster_now();
+	hear(&next, "news");
+	ck_assert_int_lt(cluster_now() - began, 4000);
+	mews_unlisten(&next.listener);
+}
+END_TEST
+
 START_TEST(channel_names_are_quoted)
 {
 	static const struct {
@@ -496,6 +515,8 @@ listen_suite(void)
 	tcase_add_test(channels, the_listening_connection_counts_in_no_group);
 	tcase_add_test(channels, a_channel_may_have_several_listeners);
 	tcase_add_test(channels, a_channel_can_be_listened_to_again);
+	tcase_add_test(channels,
+	    whoever_listens_after_the_last_is_heard_at_once);
 	tcase_add_test(channels, channel_names_are_quoted);
 	tcase_add_test(channels, many_notifications_keep_their_order);
 	tcase_add_test(ends, a_callback_may_end_and_begin_listeners);
