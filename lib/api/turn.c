@@ -98,10 +98,13 @@ fill(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
 		return status;
 	if ((pool->groups = calloc(count + 1, sizeof(*pool->groups))) == NULL)
 		return status_set(error, MEWS_NOMEM, "out of memory");
-	for (; pool->group_count < count; pool->group_count++)
-		if (!group_open(&pool->groups[pool->group_count], pool,
-			pool->group_count, serve_conn))
+	/* One that is half open is closed with the pool. */
+	while (pool->group_count < count) {
+		uint32_t index = pool->group_count++;
+
+		if (!group_open(&pool->groups[index], pool, index, serve_conn))
 			return status_set(error, MEWS_NOMEM, "out of memory");
+	}
 	pool->wake_fd = fleet_wake_fd(pool->fleet);
 	if (!loop_watch_lent(&pool->loop, pool->wake_fd, MEWS_WATCH_READ,
 		woken, pool))
