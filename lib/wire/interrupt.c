@@ -152,12 +152,25 @@ proceed(struct interrupt *interrupt, enum dial_state state)
 	}
 }
 
+/* Why the server did not cancel, from its answer; NULL: it did. */
+static const char *
+refusal(const PGresult *answer)
+{
+	const char *error = PQresultErrorMessage(answer);
+
+	if (*error != '\0')
+		return error;
+	return PQntuples(answer) == 1 && *PQgetvalue(answer, 0, 0) == 't' ?
+	    NULL : "the server canceled nothing";
+}
+
 /* Read the answer. */
 static void
 listen_to(struct interrupt *interrupt)
 {
-	PGconn	 *pg = interrupt->dial.pg;
-	PGresult *answer;
+	PGconn	   *pg = interrupt->dial.pg;
+	PGresult   *answer;
+	const char *why;
 
 	if (PQconsumeInput(pg) != 1) {
 		give_up(interrupt, PQerrorMessage(pg));
@@ -166,8 +179,8 @@ listen_to(struct interrupt *interrupt)
 	if (PQisBusy(pg))
 		return;
 	answer = PQgetResult(pg);
-	if (answer != NULL && PQresultStatus(answer) != PGRES_TUPLES_OK)
-		give_up(interrupt, PQresultErrorMessage(answer));
+	if ((why = refusal(answer)) != NULL)
+		give_up(interrupt, why);
 	else
 		stop(interrupt);
 	PQclear(answer);

@@ -125,8 +125,17 @@ play(struct client *client)
 	const char *script = client->script;
 
 	client->script = NULL;
-	for (; *script != '\0' && client->fd != -1; script++)
+	for (; *script != '\0' && *script != '/' && client->fd != -1; script++)
 		misbehave(client, *script);
+}
+
+/* The part of @script for a message of this type. */
+static const char *
+part(const char *script, char type)
+{
+	const char *simple = strchr(script, '/');
+
+	return type == 'Q' && simple != NULL ? simple + 1 : script;
 }
 
 static void
@@ -166,7 +175,7 @@ answer(struct client *client, char type, const char *body, size_t length,
 		return;
 	if ((type == 'P' || type == 'Q') &&
 	    memmem(body, length, victim, strlen(victim)) != NULL)
-		client->script = script;
+		client->script = part(script, type);
 	if (type == 'P' || type == 'Q')
 		client->probed = memmem(body, length, "pg_is_in_recovery",
 		    17) != NULL;

@@ -21,6 +21,7 @@
  *	?	a message of no known type
  *	-	nothing at all, and no ReadyForQuery either
  *	.	the end of the connection
+ *	/	here begins what is said to a simple query, instead of all of it
  */
 pid_t fake_start(in_port_t *port, const char *victim, const char *script);
 

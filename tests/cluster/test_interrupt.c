@@ -2,6 +2,7 @@
  * test_interrupt.c - a host has the server cancel one query, and no other.
  */
 #include "cluster.h"
+#include "fake.h"
 #include "unit.h"
 
 #include <mews/stream.h>
@@ -227,11 +228,97 @@ START_TEST(a_pool_can_be_closed_during_an_interrupt)
 }
 END_TEST
 
+/* Ways to fail: a script of fake.h, and what is logged. */
+static const struct {
+	const char *script, *told;
+} failures[] = {
+	{ "-/-", "no answer in time" },
+	{ "-/E", "ERROR:  no" },
+	{ "-/C", "canceled nothing" },
+	{ "-/.", "closed" },
+};
+
+/* A request that fails is told. The query ends as it would have without. */
+START_TEST(a_request_that_fails_costs_nothing)
+{
+	const struct mews_query_args args = { .sql =
+		"select 'pg_cancel_backend'" };
+	char		   conninfo[120];
+	in_port_t	   port;
+	pid_t		   fake;
+	struct mews_lease *lease;
+	struct asked	   asked = { 0 };
+
+	fake = fake_start(&port, "pg_cancel_backend", failures[_i].script);
+	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=x "
+	    "dbname=x sslmode=disable gssencmode=disable", (unsigned)port);
+	cluster_prepare(groups, 1);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	lease = cluster_lease(cluster_group("write"));
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
+	    &asked.id), MEWS_OK);
+	cluster_turn();
+	for (int times = 1; times <= 2; times++) {
+		ck_assert_int_eq(mews_query_interrupt(cluster.pool, asked.id),
+		    MEWS_OK);
+		CLUSTER_WAIT(cluster_logged("interrupt_failed") == times);
+		ck_assert_msg(cluster_logged(failures[_i].told) == times, "%s",
+		    cluster.log);
+		ck_assert_int_eq(asked.calls, 0);
+	}
+	fake_end(fake);
+	CLUSTER_WAIT(asked.calls == 1);
+	ck_assert_int_eq(asked.status, MEWS_LOST);
+	mews_lease_end(&lease);
+}
+END_TEST
+
+/* A server that is full lets nobody in to ask. */
+START_TEST(what_found_no_room_can_be_asked_for_again)
+{
+	const struct mews_query_args args = { .sql = SLEEP };
+	char		   conninfo[300];
+	struct mews_lease *lease;
+	struct asked	   asked = { 0 };
+
+	cluster_ask("a", "drop role if exists few; create role few login");
+	cluster_prepare(groups, 1);
+	snprintf(conninfo, sizeof(conninfo), "%s user=few",
+	    cluster.endpoints[0].conninfo);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	lease = cluster_lease(cluster_group("write"));
+	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
+	    &asked.id), MEWS_OK);
+	CLUSTER_WAIT(running("a") == 1);
+	cluster_ask("a", "alter role few connection limit 1");
+	ck_assert_int_eq(mews_query_interrupt(cluster.pool, asked.id),
+	    MEWS_OK);
+	CLUSTER_WAIT(cluster_logged("interrupt_failed") == 1);
+	ck_assert_int_ge(cluster_logged("too many connections"), 1);
+	ck_assert_int_eq(asked.calls, 0);
+	ck_assert_int_eq(running("a"), 1);
+	cluster_ask("a", "alter role few connection limit -1");
+	ck_assert_int_eq(mews_query_interrupt(cluster.pool, asked.id),
+	    MEWS_OK);
+	CLUSTER_WAIT(asked.calls == 1);
+	assert_interrupted(&asked);
+	ck_assert_str_eq(cluster_on_lease(lease, "select 7").value, "7");
+	mews_lease_end(&lease);
+}
+END_TEST
+
 static Suite *
 interrupt_suite(void)
 {
 	Suite	*suite = suite_create("interrupt");
 	TCase	*tcase = unit_case(suite, "interrupt");
+	TCase	*failing = unit_case(suite, "failing");
 
 	tcase_set_timeout(tcase, 180);
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
@@ -245,6 +332,10 @@ interrupt_suite(void)
 	tcase_add_test(tcase,
 	    a_query_interrupted_and_given_up_ends_on_the_server);
 	tcase_add_test(tcase, a_pool_can_be_closed_during_an_interrupt);
+	tcase_add_checked_fixture(failing, cluster_repair, cluster_close);
+	tcase_add_loop_test(failing, a_request_that_fails_costs_nothing, 0,
+	    CLUSTER_COUNT(failures));
+	tcase_add_test(failing, what_found_no_room_can_be_asked_for_again);
 	return suite;
 }
 
