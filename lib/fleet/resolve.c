@@ -14,13 +14,21 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Is @host an address? One of IPv6 may name its interface: fe80::1%eth0. */
 static bool
 is_numeric(const char *host)
 {
 	struct in6_addr	address; /* has room for an IPv4 address, too */
+	char		text[INET6_ADDRSTRLEN];
+	size_t		length = strcspn(host, "%");
 
-	return inet_pton(AF_INET, host, &address) == 1 ||
-	    inet_pton(AF_INET6, host, &address) == 1;
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return true;
+	if (length >= sizeof(text))
+		return false;
+	memcpy(text, host, length);
+	text[length] = '\0';
+	return inet_pton(AF_INET6, text, &address) == 1;
 }
 
 static bool
