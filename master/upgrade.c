@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,6 +177,20 @@ execute(const struct master *m, int channel)
 	_exit(127);
 }
 
+/* fork(2), and the child is our parent's. The library has no call for that
+ * which goes on with the same stack. */
+static pid_t
+fork_sibling(void)
+{
+	const unsigned long flags = CLONE_PARENT | SIGCHLD;
+
+#ifdef __s390x__
+	return (pid_t)syscall(SYS_clone, 0ul, flags, 0ul, 0ul, 0ul);
+#else
+	return (pid_t)syscall(SYS_clone, flags, 0ul, 0ul, 0ul, 0ul);
+#endif
+}
+
 static void
 close_channel(struct upgrade *u)
 {
@@ -263,7 +279,8 @@ upgrade_begin(struct master *m)
 	}
 	if (u->take_back_at != 0)
 		take_back(m);
-	if ((u->pid = fork()) == 0) {
+	u->sibling = m->notify.fd != -1;
+	if ((u->pid = u->sibling ? fork_sibling() : fork()) == 0) {
 		close(ends[0]);
 		execute(m, ends[1]);
 	}
@@ -322,6 +339,8 @@ tell_on(struct master *m)
 		tell_endpoints(m, true, send_endpoint, u);
 }
 
+static void bury(struct master *m, const char *how);
+
 static void
 hear(struct master *m)
 {
@@ -336,6 +355,9 @@ hear(struct master *m)
 			/* A stop of the new master means us as well. */
 			if (u->passed && !m->stopping)
 				kill(getpid(), SIGTERM);
+			/* The end of a child is told by the system. */
+			if (u->sibling)
+				bury(m, "");
 		} else if (strncmp(text, "mistake ", 8) == 0)
 			reload_say(m, text + 8);
 		else if (strcmp(text, "apart") == 0)
@@ -383,19 +405,15 @@ upgrade_is_going(const struct master *m)
 	return m->upgrade.going && !m->upgrade.given_up && !m->upgrade.passed;
 }
 
-bool
-upgrade_bury(struct master *m, pid_t pid, int wait_status)
+/* The new master is gone, @how: " with ..."; "": nobody knows. */
+static void
+bury(struct master *m, const char *how)
 {
 	struct upgrade *u = &m->upgrade;
-	char		end[64], why[128];
+	char		why[128];
 
-	if (u->pid == 0 || pid != u->pid)
-		return false;
-	hear(m); /* its last words */
-	close_channel(u);
 	if (!u->passed && !u->given_up) {
-		snprintf(why, sizeof(why), "the new master ended with %s%s",
-		    process_end_text(end, sizeof(end), wait_status),
+		snprintf(why, sizeof(why), "the new master ended%s%s", how,
 		    m->reload.mistakes > 0 ? "" : "; the log says why");
 		refuse(m, why);
 	}
@@ -412,6 +430,21 @@ upgrade_bury(struct master *m, pid_t pid, int wait_status)
 	}
 	u->pid = 0;
 	u->going = false;
+}
+
+bool
+upgrade_bury(struct master *m, pid_t pid, int wait_status)
+{
+	struct upgrade *u = &m->upgrade;
+	char		end[64], how[80];
+
+	if (u->pid == 0 || pid != u->pid)
+		return false;
+	hear(m); /* its last words */
+	close_channel(u);
+	snprintf(how, sizeof(how), " with %s",
+	    process_end_text(end, sizeof(end), wait_status));
+	bury(m, how);
 	return true;
 }
 

@@ -7,6 +7,10 @@
  * last of them. If the new one ends before, or takes too long, the old master
  * goes on as it was, and says why.
  *
+ * Under systemd the new master is made as a child of systemd. One that was a
+ * child of the old master when systemd heard of it would count as a stranger
+ * for good, whose end nothing waits for: a stop would kill it with its workers.
+ *
  * Where the new one is apart, as its segment is of another version, two fleets
  * live side by side from then on: the old master tells the new one what is
  * known of the servers, and how many connections are left to it; it keeps its
@@ -27,6 +31,7 @@ struct master;
 struct upgrade {
 	char	binary[4096]; /* what we were started from; "": unknown */
 	pid_t	pid;	      /* the new master; 0: none is under way */
+	bool	sibling;      /* it is our parent's child, as we are */
 	int	channel;      /* to it; -1: none */
 	int64_t due;	      /* to be ready, or to have ended */
 	bool	given_up;     /* it was told to end */

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -96,14 +95,15 @@ START_TEST(systemd_is_told_when_it_serves_and_when_it_ends)
 }
 END_TEST
 
-/* The old master names the new one, which sends messages from then on. */
+/* The old master names the new one, which sends messages from then on, and is
+ * systemd's child as the old one was: else systemd would not wait for its
+ * end. */
 START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
 {
 	struct said said;
 	char	    pid[32], *end;
 	int	    fd, status;
 
-	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	fleet_init(fleet, "");
 	fd = listen_notify(false);
 	fleet_start(fleet);
@@ -122,6 +122,37 @@ START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
 	ck_assert_int_eq(hear(fd, "STOPPING=1"), 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(hear(fd, "STOPPING=1"), 1);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_new_master_that_ends_is_none_to_systemd)
+{
+	struct said said;
+	char	    pid[32];
+	int	    fd;
+
+	fleet_init(fleet, "");
+	fd = listen_notify(false);
+	fleet_start(fleet);
+	fleet_wait(hear(fd, "READY=1\n") == 1);
+	fleet_edit(fleet, "instance = \"test\"",
+	    "user = \"games\" instance = \"test\"");
+	mews(&said, "upgrade", "-c", fleet->config, NULL);
+	ck_assert_int_eq(said.status, 1);
+	ck_assert_msg(strstr(said.err, "user cannot change") != NULL, "%s%s",
+	    said.err, fleet_log_text(fleet));
+	fleet_wait(hear(fd, "READY=1\n") == 2);
+	ck_assert_int_gt(waitpid(-1, NULL, 0), 0);
+	fleet_edit(fleet, "user = \"games\" instance = \"test\"",
+	    "instance = \"test\"");
+	fleet_upgrade(fleet);
+	fleet_follow(fleet);
+	fleet_wait(hear(fd, "READY=1\n") == 3);
+	snprintf(pid, sizeof(pid), "MAINPID=%d\n", fleet->master);
+	ck_assert_int_eq(hear(fd, pid), 2);
+	ck_assert_int_eq(hear(fd, "MAINPID="), 3);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	close(fd);
 }
 END_TEST
@@ -263,6 +294,7 @@ systemd_suite(void)
 	    systemd_is_told_when_it_serves_and_when_it_ends, 0, 2);
 	tcase_add_test(tcase,
 	    systemd_is_told_which_process_an_upgrade_made_the_master);
+	tcase_add_test(tcase, a_new_master_that_ends_is_none_to_systemd);
 	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
 	tcase_add_loop_test(tcase,
 	    a_notify_socket_that_is_not_read_stops_no_fleet, 0, 2);
