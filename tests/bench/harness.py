@@ -84,7 +84,7 @@ def have(program):
 
 
 def pairs(line):
-	"""KEY=VALUE ... as a dictionary; numbers where they are."""
+	"""A dictionary of KEY=VALUE ...; values are numbers where possible."""
 	found = dict(word.split("=", 1) for word in line.split())
 	for key, value in found.items():
 		with contextlib.suppress(ValueError):
@@ -102,7 +102,7 @@ def wait_until(what, test, seconds=20, pause=0.01):
 
 
 def free_port():
-	"""Below those that the kernel lends to clients."""
+	"""A port below those that the kernel lends to clients."""
 	while True:
 		port = random.randrange(10000, 32000)
 		with socket.socket() as s, contextlib.suppress(OSError):
@@ -111,8 +111,7 @@ def free_port():
 
 
 #
-# The kernel's knowledge of a process.
-#
+# --- what the kernel knows of a process ---
 
 def proc(pid, name):
 	return pathlib.Path(f"/proc/{pid}/{name}").read_text()
@@ -127,7 +126,8 @@ def family(pid):
 
 
 def cpu_seconds(pids):
-	"""The scheduler's own account where it is kept, else clock ticks."""
+	"""CPU time by the scheduler's statistics if there are any, else by
+	clock ticks."""
 	total = 0
 	for pid in pids:
 		try:
@@ -156,8 +156,7 @@ def resident_kb(pid):
 
 
 #
-# Programs that measure.
-#
+# --- programs that measure ---
 
 class Programs:
 	def __init__(self, build):
@@ -217,7 +216,7 @@ def wrk(url, connections, seconds, threads=1, header=None):
 
 @contextlib.contextmanager
 def scraped(port):
-	"""Ask for the metrics all the time, every 100 ms; None: nobody does."""
+	"""Ask for the metrics every 100 ms meanwhile; None: do not."""
 	over = threading.Event()
 
 	def scrape():
@@ -234,7 +233,7 @@ def scraped(port):
 
 
 def get(port, path):
-	"""The status of one request; 0: nobody answers yet."""
+	"""The status of one request; 0: nothing answers yet."""
 	with contextlib.suppress(OSError):
 		with socket.create_connection(("127.0.0.1", port), 5) as s:
 			s.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n"
@@ -250,13 +249,14 @@ class Fleet:
 	def __init__(self, programs, workers, endpoints, read="role = any",
 	    write="role = primary", admin=False):
 		self.programs = programs
-		self.others = 3 if admin else 2	# master and monitor
+		self.others = 3 if admin else 2	# the master and the monitor
 		self.workers = workers
-		# Not below the servers' directory, which is not root's.
+		# Not below the servers' directory, which does not belong to
+		# root.
 		self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mews."))
 		self.dir.chmod(0o755)
-		# Workers of root's fleet are nobody, who may not be able to
-		# look into the build directory.
+		# Workers of a fleet that root starts run as nobody, who may
+		# have no access to the build directory.
 		app = shutil.copy(programs.app, self.dir)
 		self.port = free_port()
 		self.config = self.dir / "mews.conf"
@@ -271,7 +271,7 @@ class Fleet:
 			    else []),
 			*(f'endpoint "{name}" {{ conninfo = "{conninfo}" }}'
 			    for name, conninfo in endpoints.items()),
-			# 256 clients ask for 20 rows each: nobody is refused.
+			# 256 clients ask for 20 rows each: none is refused.
 			f'group "read" {{ {read} connection_count = 4 '
 			    'queue = 10000 }',
 			f'group "write" {{ {write} connection_count = 4 '
@@ -323,7 +323,7 @@ class Fleet:
 		    self.config, "--json"]))
 
 	def settle(self, connections):
-		"""Until each worker has so many connections."""
+		"""Wait until each worker has so many connections."""
 		wait_until("connections", lambda: all(
 		    sum(worker["connections"].values()) >= connections
 		    for worker in self.status()["workers"]), pause=0.1)
@@ -332,8 +332,8 @@ class Fleet:
 		return statistics.median(map(private_kb, self.worker_pids()))
 
 	def status_ms(self, count=20):
-		"""Wall clock and CPU of one `mews status`."""
-		# Without what start() adds to a child, which would count.
+		"""Wall clock time and CPU time of one `mews status`."""
+		# Not by start(), as its additions to a child would count.
 		args = [self.programs.mews, "status", "-c", self.config]
 		before = resource.getrusage(resource.RUSAGE_CHILDREN)
 		began = time.monotonic()
@@ -351,8 +351,8 @@ class Fleet:
 		    count]))["us"]
 
 	def down_us(self, name):
-		"""Freeze the server of an endpoint under load: the time from
-		its verdict until the last worker has let it go."""
+		"""Freeze the server of an endpoint under load; the time from
+		the verdict on it until the last worker has given it up."""
 		servers = os.environ["MEWS_SERVERS"]
 		directory = os.environ["MEWS_SERVERS_DIR"]
 		load = start(["wrk", "-t", 1, "-c", self.workers, "-d", "30s",
@@ -376,7 +376,7 @@ class Fleet:
 
 @contextlib.contextmanager
 def without_standbys():
-	"""Server a alone: what it writes is sent and replayed nowhere."""
+	"""Only server a runs, so its writes are neither sent nor replayed."""
 	def servers(command):
 		run([os.environ["MEWS_SERVERS"], command,
 		    os.environ["MEWS_SERVERS_DIR"], "b", "c"])

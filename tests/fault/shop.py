@@ -50,7 +50,7 @@ def make_forked():
 
 
 def make_attached():
-	"""Each worker takes part in the fleet of `mews monitor`."""
+	"""Each worker attaches to the fleet of `mews monitor`."""
 	import mews
 	return wsgi_of(mews.Fleet(os.environ["MEWS_CONF"], attach=True).pool)
 
@@ -90,8 +90,8 @@ def make_asgi():
 
 
 def make_psycopg():
-	"""Pools as psycopg_pool's manual has them, in each process; which server
-	to connect to is libpq's to find out."""
+	"""Pools as psycopg_pool's manual has them, in each process; libpq
+	finds out which server to connect to."""
 	from psycopg_pool import ConnectionPool
 	pools = {}
 

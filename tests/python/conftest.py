@@ -7,7 +7,7 @@ import time
 import mews
 import pytest
 
-PATIENCE = 45  # seconds until a wait counts as vain
+PATIENCE = 45  # seconds until a wait was in vain
 
 
 def settings(**more):
@@ -27,14 +27,14 @@ def settings(**more):
 
 
 def plain():
-	"""The environment of a program: a sanitizer's runtime, which Python's
-	interpreter is given, is a part of our own."""
+	"""The environment for other programs, without the runtime of a
+	sanitizer that Python's interpreter is started with."""
 	return {key: value for key, value in os.environ.items()
 	    if key != "LD_PRELOAD"}
 
 
 def until(condition, what="the condition"):
-	"""Return what condition() returns, as soon as that is true."""
+	"""Return the result of condition() as soon as that is true."""
 	end = time.monotonic() + PATIENCE
 	while not (result := condition()):
 		assert time.monotonic() < end, f"in vain: {what}"

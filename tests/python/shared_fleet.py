@@ -10,7 +10,8 @@ fleet = mews.Fleet(settings())
 
 
 def work(queue):
-	"""Put whether this process made the fleet, and what a query gave."""
+	"""Put whether this process made the fleet, and the answer to a
+	query."""
 	try:
 		row, = fleet.pool().query("read", "select 7::int as x")
 		queue.put((fleet._creator == os.getpid(), row))

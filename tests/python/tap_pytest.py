@@ -7,7 +7,7 @@ import pytest
 
 
 class Tap:
-	"""A plugin: a line for each test, and what it says where it fails."""
+	"""A plugin that prints a line for each test, and why it failed."""
 
 	def __init__(self):
 		self.count = 0
@@ -15,7 +15,8 @@ class Tap:
 
 	@pytest.hookimpl(trylast=True)
 	def pytest_configure(self, config):
-		# Other plugins want its options, but nobody its report.
+		# Other plugins need the reporter's options; its report is not
+		# printed.
 		reporter = config.pluginmanager.getplugin("terminalreporter")
 		reporter._tw._file = open(os.devnull, "w")
 

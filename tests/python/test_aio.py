@@ -22,8 +22,8 @@ async def until(condition):
 
 
 def asynchronous(test):
-	"""Run it on a loop of its own, of each kind that is installed, and close
-	the pool behind it."""
+	"""Run a test on a loop of its own, once for each kind that is
+	installed, and close the pool behind it."""
 	@functools.wraps(test)
 	def run(fleet, pool):
 		async def work(name):
@@ -42,7 +42,7 @@ def asynchronous(test):
 					loop.run_until_complete(
 					    loop.shutdown_asyncgens())
 					loop.close()
-	# pytest reads the names of fixtures here.
+	# pytest finds fixtures by the names of parameters.
 	del run.__wrapped__
 	return run
 

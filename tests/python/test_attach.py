@@ -36,7 +36,7 @@ def conf(tmp_path):
 
 @contextlib.contextmanager
 def a_service(conf):
-	"""`mews monitor`, until it ends."""
+	"""`mews monitor`, which runs until the test has ended."""
 	with subprocess.Popen([os.environ["MEWS_COMMAND"], "monitor", "-c", conf],
 	    stderr=subprocess.PIPE, text=True, env=plain()) as service:
 		for line in service.stderr:
@@ -122,14 +122,14 @@ def test_a_process_joins_the_next_fleet_by_itself(conf):
 		    log=lambda level, event, text: events.append(event))
 		pool = fleet.pool()
 		assert pool.query("read", "select 1")
-	# Alone, as if nothing had happened.
+	# Alone, the pool goes on as before.
 	until(lambda: pool.query("read", "select 1") and
 	    "fleet_ended" in events)
 	with a_service(conf), fleet:
 		lease = pool.lease("write")
 		until(lambda: pool.query("read", "select 1") and
 		    "fleet_replaced" in events)
-		# A pool with something under way stays where it began.
+		# A pool with something under way stays with the former fleet.
 		assert pids(fleet) == [os.getpid()] or not pids(fleet)
 		lease.query("select 1")
 		lease.end()

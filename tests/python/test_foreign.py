@@ -57,11 +57,11 @@ def test_an_unknown_role_is_refused(probed):
 
 
 class OperationalError(Exception):
-	"""As drivers have one."""
+	"""An exception as drivers have it."""
 
 
 def test_a_failure_is_evidence_and_no_more():
-	# Without a monitor, so that no probe decides meanwhile.
+	# There is no monitor, so no probe decides meanwhile.
 	with mews.Fleet(settings()) as fleet:
 		assert fleet.report("b")
 		assert state(fleet, "b") == "up"

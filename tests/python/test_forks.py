@@ -13,7 +13,8 @@ from conftest import PATIENCE, settings, until
 
 
 def in_child(function):
-	"""Call it in a forked child; True if it returned what is true."""
+	"""Call @function in a forked child; True if the child returned a true
+	value."""
 	pid = os.fork()
 	if pid == 0:
 		try:
@@ -179,7 +180,7 @@ def test_a_fleet_is_not_pickled(fleet):
 def test_the_monitor_ends_with_its_fleet():
 	fleet = mews.Fleet(settings())
 	pid = fleet.monitor()
-	# A child does not keep it alive.
+	# A child does not keep the monitor alive.
 	child, end = in_child(lambda: signal.pause() is None)
 	assert fleet.pool().query("read", "select 1::int") == [(1,)]
 	with pytest.raises(RuntimeError):
@@ -272,8 +273,8 @@ def script(pool, sql):
 		return lease.script(sql)[0]
 
 
-# An answer that is whole is the child's, too; what goes on on a connection is
-# the parent's alone.
+# A complete answer belongs to the child, too; all that still goes on on a
+# connection belongs to the parent.
 @pytest.mark.parametrize("way, given", [(ask, True), (stream, False),
     (script, False)])
 def test_a_decoder_may_fork(fleet, pool, way, given):
@@ -283,7 +284,8 @@ def test_a_decoder_may_fork(fleet, pool, way, given):
 	def decode(text):
 		if not children:
 			children.append(os.fork())
-			# Already here it has a pool of its own.
+			# In the decoder already, the child has a pool of its
+			# own.
 			if children == [0]:
 				assert pool.query("write", "select 1::int") == [(1,)]
 		return text

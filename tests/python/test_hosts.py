@@ -26,7 +26,7 @@ class Host:
 		return self.requests.recv(65536).decode()
 
 	def ask_all(self, number):
-		"""(worker, backend) of so many requests at once."""
+		"""(worker, backend) for each of so many requests at once."""
 		for _ in range(number):
 			self.send("ask")
 		return {tuple(map(int, self.answer().split()))
@@ -91,7 +91,7 @@ def test_a_killed_worker_is_replaced(host):
 	for _ in range(3):
 		victim, _ = host.ask_all(1).pop()
 		os.kill(victim, signal.SIGKILL)
-		until(lambda: gone(victim), "its end")  # it may yet take a request
+		until(lambda: gone(victim), "its end")  # it may take a request until then
 	seen = set()
 
 	def new_one():
@@ -101,9 +101,10 @@ def test_a_killed_worker_is_replaced(host):
 
 
 def test_another_interpreter_is_refused():
-	"""Of its own classes, too: mews.Error would not be what is raised.
+	"""Another interpreter has other classes: mews.Error would not be the
+	one raised.
 
-	Python 3.12 refuses by itself, in words of its own.
+	Python 3.12 refuses the import by itself, with another message.
 	"""
 	interpreters = pytest.importorskip("_xxsubinterpreters" if
 	    sys.version_info < (3, 13) else "_interpreters")

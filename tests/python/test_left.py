@@ -32,7 +32,8 @@ def test_sql_cannot_end_a_block(pool, table, sql):
 		with lease.transaction() as t:
 			with pytest.raises(mews.Invalid, match="leave the block"):
 				t.execute(sql)
-		# Behind the block, and without one, it is the user's own.
+		# Behind the block and without one, the user may end
+		# transactions.
 		lease.execute("begin")
 		lease.execute(insert, 3)
 		lease.execute("rollback")
@@ -51,7 +52,7 @@ def test_a_script_that_ended_its_block_is_told(pool, table, end):
 		with pool.transaction("write") as t:
 			t.script(end)
 			t.rollback()
-	# A statement behind it is in a transaction again.
+	# A statement behind the script is in a transaction again.
 	with pytest.raises(KeyError):
 		with pool.transaction("write") as t:
 			t.script(end)
@@ -69,7 +70,7 @@ def test_a_copy_out_may_be_left(pool):
 			assert lease.query("select 1::int") == [(1,)]
 		more = lease.copy_out(sql)
 		next(more)
-		# Another call waits for the rest, which is kept.
+		# Another call waits for the rest of the COPY, which is kept.
 		assert lease.script("select 1")[0] == [(1,)]
 		assert sum(1 for _ in more) == 99999
 		next(lease.copy_out(sql))
@@ -295,7 +296,7 @@ def test_tasks_wait_behind_a_copy_in_their_order(fleet, table):
 			copy = asyncio.ensure_future(lease.copy_in(sql, source()))
 			while mine.stats("write")["in_flight"] == 0:
 				await asyncio.sleep(0)
-			# The source may go on for ever.
+			# The source may never end.
 			with pytest.raises(mews.Invalid, match="copy_in"):
 				await lease.query("select 1")
 			copy.cancel()

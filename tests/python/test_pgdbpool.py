@@ -296,7 +296,7 @@ def test_one_handler_too_many_is_told_at_once():
 		assert not isinstance(caught.value, pool.DBOfflineError)
 	with pool.Handler("manual") as db:
 		assert db.query("select 1").fetchone()[0] == 1
-	# Another thread may give one back.
+	# A Handler may wait if another thread can give one back.
 	held = []
 	taken, over = threading.Event(), threading.Event()
 

@@ -163,7 +163,7 @@ def test_texts_of_a_configuration_are_quoted():
 		endpoints = {"a": f"host=/nowhere application_name='{name}'"}
 		try:
 			mews.Fleet(settings(endpoints=endpoints)).close()
-		except mews.Invalid as error:  # libpq's own quotes
+		except mews.Invalid as error:  # libpq itself shows its quotes
 			assert "conninfo" in error.message
 
 
@@ -227,7 +227,8 @@ def test_other_threads_run_while_a_query_waits(fleet, pool):
 		with mine.lease("write") as lease:
 			lease.query(lock)
 			held.set()
-			# Until the other one waits for it, in the server.
+			# Wait until the other thread waits for the lock, in
+			# the server.
 			until(lambda: mine.query("write", "select 1 from "
 			    "pg_locks where locktype = 'advisory' and "
 			    "not granted"))

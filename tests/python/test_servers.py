@@ -42,7 +42,8 @@ class Server:
 		self.port, self.process, self.log = port, process, log
 
 	def ask(self, path="/"):
-		"""The pid of the worker that answered, or None: nobody did."""
+		"""The pid of the worker that answered, or None without an
+		answer."""
 		connection = http.client.HTTPConnection("127.0.0.1", self.port,
 		    timeout=45)
 		with contextlib.closing(connection):
@@ -56,9 +57,10 @@ class Server:
 		return int(body.split()[0])
 
 	def hears(self, starts=1):
-		"""Would uWSGI hear a signal? Its processes ignore them at first: the
-		master until all workers were forked, a worker until it has loaded
-		its application, though others answer already."""
+		"""Would uWSGI obey a signal? Its processes ignore signals at
+		first: the master until all workers were forked, a worker until
+		it has loaded its application, though other workers answer
+		already."""
 		pid = self.process.pid
 		with open(f"/proc/{pid}/task/{pid}/children") as file:
 			workers = file.read().split()
@@ -71,8 +73,8 @@ class Server:
 		return self.ask()
 
 
-# gunicorn logs in its signal handlers. One that interrupts its logging is told
-# by Python's logging as an error of its own, with a traceback.
+# gunicorn logs in its signal handlers. A signal that interrupts its logging is
+# reported by Python's logging as an error, with a traceback.
 OF_LOGGING = re.compile(r"^--- Logging error ---$.*?^Arguments: .*?$",
     re.DOTALL | re.MULTILINE)
 
@@ -194,7 +196,8 @@ def test_a_reload_ends_no_answer(server):
 
 	def new_one():
 		pid = server.ask()
-		# uvicorn closes connections whose request has not come yet.
+		# uvicorn closes connections that have not sent their request
+		# yet.
 		assert pid is not None or server.kind == "gunicorn of uvicorn"
 		return pid is not None and pid not in before
 	until(new_one, "a new worker")

@@ -43,7 +43,7 @@ def test_a_script_inside_of_a_transaction(pool, table):
 
 
 def test_a_decoder_that_raises_in_a_script(pool):
-	mews.register_type(3220, load=lambda text: 1 / 0)  # pg_lsn
+	mews.register_type(3220, load=lambda text: 1 / 0)  # the type pg_lsn
 	try:
 		with pool.lease("write") as lease:
 			with pytest.raises(ZeroDivisionError):
@@ -101,7 +101,7 @@ def test_notices_are_heard(fleet):
 			lease.execute(NOTICE % "again all")
 		assert [n.message for n in mine] == ["about one"]
 		assert [n.message for n in heard[1:]] == ["about again all"]
-		pool.close()  # the handler stays
+		pool.close()  # the handler stays set
 		pool.execute("write", NOTICE % "later")
 		assert heard[-1].message == "about later"
 		pool.on_notice(None)

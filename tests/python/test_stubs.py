@@ -13,7 +13,7 @@ CLASSES = {node.name: node for node in STUB.body
 
 
 def methods(node):
-	"""Of a class of the stub, and of its bases there."""
+	"""The methods of a class of the stub, and of its bases there."""
 	for base in node.bases:
 		if isinstance(base, ast.Name) and base.id.startswith("_"):
 			yield from methods(next(n for n in STUB.body

@@ -19,7 +19,7 @@ def zone(minutes):
 	return datetime.timezone(datetime.timedelta(minutes=minutes))
 
 
-# Values that are sent as a type, and come back just so.
+# Values that are sent as a type, and must come back equal.
 BOTH_WAYS = [
 	("bool", [True, False]),
 	("int2", [0, -32768, 32767]),

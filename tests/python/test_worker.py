@@ -28,8 +28,8 @@ class Served:
 		    timeout=45)
 
 	def ask(self, path, method="GET", body=None, headers=None):
-		"""The status and the body; asks once more on a connection of
-		its own each time."""
+		"""The status and the body; each call has a connection of its
+		own."""
 		with contextlib.closing(self.connect()) as connection:
 			connection.request(method, path, body, headers or {})
 			answer = connection.getresponse()
@@ -45,7 +45,7 @@ class Served:
 
 
 def command(*arguments):
-	"""mews, and the environment it runs in."""
+	"""The mews command with these arguments, and its environment."""
 	return {"args": [os.environ["MEWS_COMMAND"], *arguments],
 	    "env": plain()}
 
@@ -96,7 +96,7 @@ def serve(directory, workers=1, **python):
 
 @contextlib.contextmanager
 def a_directory():
-	"""One that the workers may enter, whoever they are."""
+	"""A directory that the workers may enter, whichever user they are."""
 	with tempfile.TemporaryDirectory() as path:
 		os.chmod(path, 0o755)
 		yield pathlib.Path(path)
@@ -305,8 +305,8 @@ def test_the_wsgiref_validator_has_nothing_to_say(validated, path):
 
 
 def test_clients_that_stay_do_not_wait_behind_a_slow_request(directory):
-	"""A client may wait whose last answer came when no worker was idle, or
-	before it was known that requests are slow."""
+	"""A client may wait if its last answer came when no worker was idle,
+	or before requests were known to be slow."""
 	(directory / "holds").mkdir()
 	(directory / "holds").chmod(0o777)
 	with serve(directory, workers=2) as served, \
@@ -365,7 +365,7 @@ def test_webapp(directory):
 
 
 def write_code(path, answer):
-	"""A file put in place at once: the worker may import it now."""
+	"""Replace a file in one step, as the worker may import it now."""
 	fresh = path.with_suffix(".new")
 	fresh.write_text(f"""
 def application(environ, start_response):
@@ -399,7 +399,7 @@ def test_a_virtualenv(directory):
 	with serve(directory, module="inside", path=directory,
 	    virtualenv=directory / "venv") as served:
 		assert served.text("/") == str(directory / "venv")
-	# Elsewhere it is not found.
+	# Without the virtualenv the module is not found.
 	result = check(configuration(directory, 1, module="only_there",
 	    path=directory))
 	assert "No module named 'only_there'" in result.stderr

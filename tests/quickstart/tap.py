@@ -60,7 +60,7 @@ def require(condition, *what):
 
 
 def until(seconds, condition, what):
-	"""Return what condition() returned, as soon as that is true."""
+	"""Return the result of condition() as soon as that is true."""
 	end = time.monotonic() + seconds
 	while not (result := condition()):
 		require(time.monotonic() < end, f"not within {seconds} s:", what)
@@ -69,7 +69,7 @@ def until(seconds, condition, what):
 
 
 def adopt():
-	"""Become the parent of what other processes leave behind."""
+	"""Become the parent of processes that others leave behind."""
 	require(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0,
 	    "no subreaper")
 	for number in (signal.SIGTERM, signal.SIGHUP):
@@ -77,7 +77,8 @@ def adopt():
 
 
 def orphans(known=()):
-	"""{pid: command} of the living that nobody else waits for."""
+	"""{pid: command} of living processes that no other process waits
+	for."""
 	pid = os.getpid()
 	found = {}
 	for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children") \
@@ -103,7 +104,7 @@ def kill_orphans():
 
 
 def prepare(new_group):
-	# The child must not outlive us, not even when we are killed.
+	# The child must end with this process, even if that is killed.
 	libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 	if new_group:
 		os.setpgid(0, 0)
@@ -111,7 +112,7 @@ def prepare(new_group):
 
 
 def start(args, user=None, new_group=False, **more):
-	"""A process, as @user (a passwd entry) or as who we are."""
+	"""Start a process as @user (a passwd entry), or as this user."""
 	if user is not None:
 		more.update(user=user.pw_uid, group=user.pw_gid,
 		    extra_groups=[])
@@ -122,7 +123,7 @@ def start(args, user=None, new_group=False, **more):
 
 
 def run(args, seconds=60, **more):
-	"""Return what a command prints; it must succeed."""
+	"""Run a command, which must succeed, and return its output."""
 	process = start(args, **more)
 	try:
 		out, _ = process.communicate(timeout=seconds)
