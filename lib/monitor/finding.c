@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "fleet/endpoint.h"
+#include "fleet/fleet_log.h"
 #include "fleet/notice.h"
 
 static struct segment_endpoint *
@@ -154,4 +155,23 @@ finding_publish(struct prober *prober, uint32_t endpoint, unsigned epoch,
 	atomic_store(&e->measured_ms, segment_ms(&prober->fleet->segment,
 	    clock_now_us()) | 1);
 	return epoch;
+}
+
+void
+finding_log(struct prober *prober, uint32_t endpoint,
+    enum health_evidence evidence, const char *why)
+{
+	char	 quoted[FLEET_QUOTED];
+	uint8_t *failing = &prober->on[endpoint].failing;
+
+	if (evidence == HEALTH_PROBE_OK) {
+		*failing = 0;
+		return;
+	}
+	(*failing == evidence ? fleet_say : fleet_log)(prober->fleet,
+	    MEWS_LOG_INFO, "probe_failed", "endpoint=%s evidence=%s error=%s",
+	    endpoint_name(prober->fleet, endpoint),
+	    health_evidence_name(evidence),
+	    logfmt_text(quoted, sizeof(quoted), why));
+	*failing = (uint8_t)evidence;
 }

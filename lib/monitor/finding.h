@@ -22,6 +22,12 @@ unsigned finding_publish(struct prober *prober, uint32_t endpoint,
 unsigned finding_role(struct prober *prober, uint32_t endpoint,
     unsigned epoch, enum health_role role, uint32_t timeline);
 
+/* Log a probe that failed, and @why. An outage of ten minutes has hundreds of
+ * them: only the first of a kind is an event as well, as the others would drive
+ * the beginning of the outage out of the ring. */
+void finding_log(struct prober *prober, uint32_t endpoint,
+    enum health_evidence evidence, const char *why);
+
 /* Log once if @self and another endpoint both claim to be the primary. */
 void finding_compare(struct prober *prober, uint32_t self);
 

@@ -142,15 +142,9 @@ end_well(struct probe *probe)
 static void
 verdict(struct probe *probe, enum health_evidence evidence)
 {
-	char			quoted[FLEET_QUOTED];
 	struct mews_fleet      *fleet = probe->prober->fleet;
 
-	if (evidence != HEALTH_PROBE_OK)
-		fleet_log(fleet, MEWS_LOG_INFO, "probe_failed",
-		    "endpoint=%s evidence=%s error=%s",
-		    endpoint_name(fleet, probe->endpoint),
-		    health_evidence_name(evidence),
-		    logfmt_text(quoted, sizeof(quoted), probe->dial.why));
+	finding_log(probe->prober, probe->endpoint, evidence, probe->dial.why);
 	endpoint_verdict(fleet, probe->endpoint, evidence, probe->epoch);
 	probe->judged = true;
 	/* The next turn finds out when the next probe is due. */

@@ -31,6 +31,8 @@ struct prober {
 	struct {
 		struct probe *probe; /* running, or NULL */
 		uint32_t begun;	     /* ever */
+		uint8_t failing;     /* enum health_evidence of the last probe;
+					0: it did not fail */
 		bool queues;	     /* logins wait behind a pooler, the
 					last one did: see crowd.h */
 		bool rival_told;     /* logged: another one claims to be
