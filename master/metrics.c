@@ -97,6 +97,11 @@ print_fleet(const struct writer *w, const struct mews_view_fleet *fleet)
 	fprintf(w->out, "mews_master_up %d\n", lives);
 	begin(w, "mews_monitor_up", "gauge", "1 while there is a monitor.");
 	fprintf(w->out, "mews_monitor_up %d\n", fleet->monitor_pid > 0);
+	begin(w, "mews_monitor_heartbeat_age_seconds", "gauge",
+	    "Time since the monitor's last sign of life.");
+	if (fleet->monitor_pid > 0)
+		fprintf(w->out, "mews_monitor_heartbeat_age_seconds %g\n",
+		    (double)fleet->monitor_heartbeat_age_ms / 1e3);
 	begin(w, "mews_uptime_seconds", "gauge",
 	    "Time since the fleet was made.");
 	fprintf(w->out, "mews_uptime_seconds %.3f\n",
@@ -234,7 +239,13 @@ print_connections(const struct writer *w, const struct mews_view *view,
 }
 
 enum endpoint_figure { CONNECTIONS, QUEUED, CAP, RTT, LAG, LAG_BYTES,
-	DRAINED, REJECTED };
+	DRAINED, OUTDATED, REJECTED };
+
+static bool
+has_lag(const struct mews_view_endpoint *e)
+{
+	return e->lag_ms >= 0 && strcmp(e->role, "standby") == 0;
+}
 
 /* False: not known. */
 static bool
@@ -256,12 +267,15 @@ endpoint_value(const struct mews_view_endpoint *e, enum endpoint_figure which,
 		return e->rtt_us != 0;
 	case LAG:
 		*value = (double)e->lag_ms / 1e3;
-		return e->lag_ms >= 0;
+		return has_lag(e);
 	case LAG_BYTES:
 		*value = (double)e->lag_bytes;
-		return e->lag_ms >= 0;
+		return has_lag(e);
 	case DRAINED:
 		*value = e->drained;
+		return true;
+	case OUTDATED:
+		*value = e->outdated;
 		return true;
 	default:
 		*value = e->rejected_ms >= 0;
@@ -467,6 +481,8 @@ print_view(const struct writer *w, const struct mews_view *view)
 	    "How much a standby has not replayed.");
 	print_endpoints(w, view, DRAINED, "mews_endpoint_drained",
 	    "1 for an endpoint that an operator drained.");
+	print_endpoints(w, view, OUTDATED, "mews_endpoint_outdated",
+	    "1 for a primary that another one has replaced.");
 	print_transitions(w, view);
 	print_endpoints(w, view, REJECTED, "mews_endpoint_rejects_logins",
 	    "1 for an endpoint that rejects logins.");

@@ -30,12 +30,23 @@ sum_connections(const struct mews_view_worker *worker, uint32_t endpoint_count)
 	return sum;
 }
 
+/* Print a word for a process that gives no sign of life. */
+static void
+print_silence(int64_t age_ms, FILE *out)
+{
+	char	span[32];
+
+	if (age_ms > STATUS_SILENT_MS)
+		fprintf(out, " SILENT for %s", words_span(span, sizeof(span),
+		    age_ms));
+}
+
 static void
 print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
     bool alive, FILE *out)
 {
 	struct mews_view_worker worker;
-	unsigned		ready = 0, all = 0, attached = 0;
+	unsigned		ready = 0, all = 0, attached = 0, silent = 0;
 	char			span[32], name[MEWS_NAME_MAX + 1];
 
 	for (uint32_t i = 0; i < fleet->slot_count; i++)
@@ -46,6 +57,7 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 		else {
 			all++;
 			ready += worker.state == MEWS_WORKER_READY;
+			silent += worker.heartbeat_age_ms > STATUS_SILENT_MS;
 		}
 	fprintf(out, "fleet %s: ", words_clean(name, sizeof(name),
 	    fleet->instance));
@@ -58,9 +70,13 @@ print_fleet(const struct mews_view *view, const struct mews_view_fleet *fleet,
 		fprintf(out, ", no monitor");
 	else
 		fprintf(out, ", monitor %jd", (intmax_t)fleet->monitor_pid);
+	if (fleet->monitor_pid != 0)
+		print_silence(fleet->monitor_heartbeat_age_ms, out);
 	fprintf(out, ", up %s, generation %" PRIu32 ", %u workers, %u ready",
 	    words_span(span, sizeof(span), fleet->uptime_ms),
 	    fleet->generation, all, ready);
+	if (silent > 0)
+		fprintf(out, ", %u SILENT", silent);
 	if (attached > 0)
 		fprintf(out, ", %u attached", attached);
 	fputc('\n', out);
@@ -338,9 +354,12 @@ print_json(const struct mews_view *view, const struct mews_view_fleet *fleet,
 	fputs("{\"instance\":", out);
 	json_string(out, fleet->instance);
 	fprintf(out, ",\"master\":{\"pid\":%jd,\"uptime_s\":%" PRId64
-	    ",\"generation\":%" PRIu32 "},\"monitor\":{\"pid\":%jd}",
+	    ",\"generation\":%" PRIu32 "},\"monitor\":{\"pid\":%jd",
 	    (intmax_t)fleet->master_pid, fleet->uptime_ms / 1000,
 	    fleet->generation, (intmax_t)fleet->monitor_pid);
+	json_known(out, "heartbeat_age_ms", fleet->monitor_heartbeat_age_ms,
+	    fleet->monitor_pid != 0);
+	fputc('}', out);
 	fputs(",\"endpoints\":[", out);
 	for (uint32_t i = 0; i < fleet->endpoint_count; i++)
 		if (mews_view_endpoint(view, i, &e, sizeof(e))) {

@@ -8,6 +8,10 @@
 #include <mews/view.h>
 #include <stdio.h>
 
+/* A worker or monitor without a sign of life for longer hangs, or is kept from
+ * its loop. */
+#define STATUS_SILENT_MS 5000
+
 struct status_args {
 	const char *runtime_dir;
 	const char *instance; /* NULL: the only one there */

@@ -11,6 +11,7 @@
 #include "instance.h"
 #include "proc.h"
 #include "sample.h"
+#include "status.h"
 #include "words.h"
 
 #include <inttypes.h>
@@ -108,7 +109,9 @@ draw_head(struct top *top)
 	    PRIu32 "/%" PRIu32 " ready%s%s",
 	    words_clean(name, sizeof(name), f->instance),
 	    words_span(span, sizeof(span), f->uptime_ms), f->generation,
-	    ready, all, others, f->monitor_pid == 0 ? "  NO MONITOR" : "");
+	    ready, all, others, f->monitor_pid == 0 ? "  NO MONITOR" :
+	    f->monitor_heartbeat_age_ms > STATUS_SILENT_MS ?
+	    "  MONITOR SILENT" : "");
 	put(top, A_NORMAL, "%.0f requests/s  %.0f queries/s  %.0f errors/s  %"
 	    PRIu32 " waiting  %" PRIu32 " in flight", requests, queries,
 	    errors, waiting, flight);
@@ -237,7 +240,9 @@ draw_workers(struct top *top)
 			snprintf(requests, sizeof(requests), "%.0f",
 			    sample_rate(&top->old, &top->new, o->requests,
 				w->requests));
-		put(top, A_NORMAL, "%4" PRIu32 " %8jd %-8s %8.8s %8.0f %7"
+		put(top, !w->attached &&
+		    w->heartbeat_age_ms > STATUS_SILENT_MS ? A_BOLD : A_NORMAL,
+		    "%4" PRIu32 " %8jd %-8s %8.8s %8.0f %7"
 		    PRIu32 " %7" PRIu32 " %6" PRIu32 " %6.1fms %8s", slots[i],
 		    (intmax_t)w->pid, w->attached ? "attached" :
 		    mews_worker_state_name(w->state), requests,

@@ -257,7 +257,9 @@ read_endpoint(const struct mews_view *view, uint32_t shown,
 	out->rtt_us = atomic_load(&e->rtt_us);
 	out->timeline = segment_timeline(e, &proven);
 	out->lsn = atomic_load(&e->lsn);
-	out->lag_ms = atomic_load(&e->lag_ms) == SEGMENT_LAG_UNKNOWN ? -1 :
+	/* The lag of a server that is down is not measured any more. */
+	out->lag_ms = atomic_load(&e->lag_ms) == SEGMENT_LAG_UNKNOWN ||
+		health.state == HEALTH_DOWN ? -1 :
 	    (int64_t)atomic_load(&e->lag_ms);
 	out->lag_bytes = atomic_load(&e->lag_bytes);
 	read_reasons(view, e, out);

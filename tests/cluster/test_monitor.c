@@ -92,6 +92,8 @@ START_TEST(without_a_monitor_the_workers_probe)
 	ck_assert_int_eq(fleet.monitor_pid, _i == 0 ? 0 : pid);
 	cluster_servers("freeze", "b");
 	CLUSTER_WAIT(cluster_is("b", "down"));
+	/* The lag that was measured before is not shown any more. */
+	ck_assert_int_eq(cluster_look("b").lag_ms, -1);
 	cluster_servers("thaw", "b");
 	CLUSTER_WAIT(cluster_is("b", "up"));
 	load_stop(load);

@@ -102,6 +102,8 @@ START_TEST(the_admin_address_shows_metrics)
 	ck_assert(says("mews_endpoint_state{endpoint=\"a\",state=\"down\"} "));
 	ck_assert(says("\ndb_client_connections{endpoint=\"a\","
 	    "state=\"idle\"} 0\n"));
+	/* Nothing was measured, and nothing replays. */
+	ck_assert(!says("\nmews_endpoint_lag_seconds{"));
 	ck_assert(says("\nmews_query_batches_total{group=\"read\"} 0\n"));
 	ck_assert(says("# TYPE mews_query_ends_total counter\n"));
 	ck_assert(!says("# EOF"));
@@ -349,6 +351,15 @@ START_TEST(the_history_survives_an_upgrade)
 }
 END_TEST
 
+static bool
+status_says(const char *text)
+{
+	struct said said;
+
+	mews(&said, "status", "-c", fleet->config, NULL);
+	return strstr(said.out, text) != NULL;
+}
+
 /* Send a signal to all children of the master but @spared. */
 static void
 signal_others(pid_t spared, int number)
@@ -363,15 +374,20 @@ signal_others(pid_t spared, int number)
 
 START_TEST(workers_and_a_master_that_hang_are_seen)
 {
-	pid_t	admin;
+	pid_t	admin, monitor;
 
 	start();
 	fleet_wait((admin = admin_pid()) > 0);
+	fleet_wait((monitor = fleet_monitor(fleet)) > 0);
 	signal_others(admin, SIGSTOP);
+	kill(monitor, SIGSTOP);
 	kill(fleet->master, SIGSTOP);
 	ck_assert_int_eq(get("/metrics"), 200);
 	ck_assert(says("mews_worker_heartbeat_age_seconds{worker=\"0\"} "));
+	fleet_wait(status_says(" SILENT for "));
+	ck_assert(status_says("2 ready, 2 SILENT\n"));
 	kill(fleet->master, SIGCONT);
+	kill(monitor, SIGCONT);
 	signal_others(admin, SIGCONT);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 }
@@ -468,6 +484,30 @@ START_TEST(the_admin_address_shows_events)
 }
 END_TEST
 
+/* How often @text is in what mews events prints. */
+static int
+events_count(const char *text)
+{
+	struct said said;
+	int	    count = 0;
+
+	mews(&said, "events", "-c", fleet->config, NULL);
+	for (const char *at = said.out; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+/* The only endpoint is a closed port: each process may tell of it once. */
+START_TEST(an_outage_does_not_drive_its_beginning_out_of_the_events)
+{
+	start();
+	fleet_wait(fleet_logged(fleet, "event=probe_failed") >= 5);
+	ck_assert_int_ge(events_count(" probe_failed "), 1);
+	ck_assert_int_le(events_count(" probe_failed "), 3);
+	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
+}
+END_TEST
+
 /* Run mews with these arguments; its output goes to @path. */
 static pid_t
 run_to(const char *path, const char *command, const char *option)
@@ -549,6 +589,8 @@ admin_suite(void)
 	tcase_add_test(tcase, the_admin_process_ends_with_its_master);
 	tcase_add_test(tcase, an_address_that_is_open_to_others_is_refused);
 	tcase_add_test(tcase, the_admin_address_shows_events);
+	tcase_add_test(tcase,
+	    an_outage_does_not_drive_its_beginning_out_of_the_events);
 	tcase_add_test(tcase, a_follower_hears_of_events_until_the_end);
 	return suite;
 }

@@ -57,7 +57,7 @@ struct mews_view_endpoint {
 	uint32_t rtt_us;	  /* of the last probe; 0: not measured */
 	uint32_t timeline;	  /* 0: not known */
 	uint64_t lsn;		  /* written (primary) or replayed */
-	int64_t lag_ms;		  /* -1: not known */
+	int64_t lag_ms;		  /* -1: not known, or it is down */
 	uint64_t lag_bytes;
 	const char *cause;	  /* evidence of the last change */
 	int64_t evidence_ms;	  /* since the last evidence; -1: none */
