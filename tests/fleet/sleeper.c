@@ -28,7 +28,7 @@ sleeper_start(struct mews_worker *worker, void **state,
 	*state = NULL;
 	group = mews_pool_group(pool, "write");
 	if (mews_statement_register(&nap, pool, "nap",
-		"select pg_sleep(0.7)", 0, error) != MEWS_OK)
+		"select pg_sleep(0.7) /* nap */", 0, error) != MEWS_OK)
 		return error->status;
 	return mews_statement_register(&statement, pool, "sleep",
 	    "select pg_sleep(600) /* left behind */", 0, error);

@@ -21,6 +21,16 @@ static struct fleet *const fleet = &the_fleet;
 static PGconn		  *session;
 
 static void
+start_with(const char *more)
+{
+	fleet_init(fleet, more);
+	fleet_start(fleet);
+	session = PQconnectdb(getenv("MEWS_A"));
+	ck_assert_msg(PQstatus(session) == CONNECTION_OK, "%s",
+	    PQerrorMessage(session));
+}
+
+static void
 start(void)
 {
 	char more[600];
@@ -30,20 +40,17 @@ start(void)
 	    "group \"write\" { role = primary query_timeout = never "
 	    "slow_query = 100ms }\n"
 	    "graceful_timeout = 500ms\n", getenv("MEWS_A"));
-	fleet_init(fleet, more);
-	fleet_start(fleet);
-	session = PQconnectdb(getenv("MEWS_A"));
-	ck_assert_msg(PQstatus(session) == CONNECTION_OK, "%s",
-	    PQerrorMessage(session));
+	start_with(more);
 }
 
-/* How many statements of the application run on the server. */
+/* How many statements of the application with @mark in it run on the server. */
 static int
-running(void)
+running_with(const char *mark)
 {
-	PGresult *result = PQexec(session, "select count(*) from "
+	PGresult *result = PQexecParams(session, "select count(*) from "
 	    "pg_stat_activity where state = 'active' and "
-	    "query like '%left behind%' and pid <> pg_backend_pid()");
+	    "query like '%' || $1 || '%' and pid <> pg_backend_pid()", 1, NULL,
+	    &mark, NULL, NULL, 0);
 	int	  count;
 
 	ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s",
@@ -51,6 +58,12 @@ running(void)
 	count = atoi(PQgetvalue(result, 0, 0));
 	PQclear(result);
 	return count;
+}
+
+static int
+running(void)
+{
+	return running_with("left behind");
 }
 
 static void
@@ -186,15 +199,14 @@ START_TEST(a_reload_lets_statements_and_transactions_end)
 	    "max_connections = 24 }\ngroup \"write\" { role = primary "
 	    "connection_count = 8 min_connections = 4 }\n",
 	    getenv("MEWS_A"));
-	fleet_init(fleet, more);
-	fleet_start(fleet);
+	start_with(more);
 	ck_assert_int_eq(pipe2(over, O_NONBLOCK | O_CLOEXEC), 0);
 	for (int i = 0; i < 8; i++)
 		clients[i] = ask_again(i % 2 == 0 ? "/nap" : "/work", over);
 	for (int i = 0; i < 6; i++) {
+		fleet_wait(running_with("nap") >= 4);
 		mews(&said, "reload", "-c", fleet->config, NULL);
 		ck_assert_msg(said.status == 0, "%s", said.err);
-		usleep(300000);
 	}
 	close(over[1]);
 	for (int i = 0; i < 8; i++) {
@@ -204,6 +216,7 @@ START_TEST(a_reload_lets_statements_and_transactions_end)
 	}
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), 0);
 	ck_assert_int_eq(fleet_logged(fleet, "event=orphan_ended"), 0);
+	PQfinish(session);
 }
 END_TEST
 
