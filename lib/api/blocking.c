@@ -78,7 +78,7 @@ wait_done(struct mews_pool *pool, const bool *done)
 
 /* As begin_blocking(), and allocate the result to be filled. */
 static enum mews_status
-begin(struct mews_group *group, struct waiter *waiter)
+begin_waiting(struct mews_group *group, struct waiter *waiter)
 {
 	enum mews_status	status = begin_blocking(group);
 
@@ -91,7 +91,7 @@ begin(struct mews_group *group, struct waiter *waiter)
 /* Turn the loop until @waiter is done; give its query up if the host interrupts
  * the call. */
 static void
-wait_for(struct mews_pool *pool, struct waiter *waiter)
+wait_until_done(struct mews_pool *pool, struct waiter *waiter)
 {
 	while (!wait_done(pool, &waiter->done))
 		for (uint32_t i = 0; i < pool->store.count; i++)
@@ -109,7 +109,7 @@ wait_result(struct mews_group *group, enum mews_status status,
 		free(waiter->result);
 		return status;
 	}
-	wait_for(group->pool, waiter);
+	wait_until_done(group->pool, waiter);
 	*out = waiter->result;
 	return waiter->result->status;
 }
@@ -123,7 +123,7 @@ mews_query_run(struct mews_group *group, const struct mews_query_args *args,
 
 	STATUS_NEED_OUT(out);
 	*out = NULL;
-	if ((status = begin(group, &waiter)) == MEWS_OK)
+	if ((status = begin_waiting(group, &waiter)) == MEWS_OK)
 		status = mews_query_send(group, args, query_done, &waiter,
 		    NULL);
 	return wait_result(group, status, &waiter, out);
@@ -154,12 +154,12 @@ mews_lease_begin_after_run(struct mews_group *group, uint64_t after,
 	}
 	if (status != MEWS_OK)
 		return status;
-	wait_for(group->pool, &waiter);
+	wait_until_done(group->pool, &waiter);
 	*out = waiter.lease;
 	return waiter.status;
 }
 
-/* As begin(), for @lease. */
+/* As begin_waiting(), for @lease. */
 static enum mews_status
 lease_begin(struct mews_lease *lease, struct waiter *waiter,
     struct mews_result **out)
@@ -167,7 +167,7 @@ lease_begin(struct mews_lease *lease, struct waiter *waiter,
 	STATUS_NEED_OUT(out);
 	*out = NULL;
 	return lease_checked(lease)->group == NULL ? MEWS_INVALID :
-	    begin(lease->group, waiter);
+	    begin_waiting(lease->group, waiter);
 }
 
 enum mews_status
@@ -274,7 +274,7 @@ on_data(void *arg, const void *data, size_t length)
 }
 
 static void
-on_room(void *arg)
+on_copy_room(void *arg)
 {
 	struct stream_waiter   *stream = arg;
 	struct loop	       *loop = &stream->lease->group->pool->loop;
@@ -366,7 +366,7 @@ mews_copy_in_run(struct mews_lease *lease, const char *sql,
 
 	if (status == MEWS_OK)
 		status = mews_copy_in(lease, sql,
-		    source == NULL ? NULL : on_room, query_done, &stream,
+		    source == NULL ? NULL : on_copy_room, query_done, &stream,
 		    NULL);
 	status = wait_result(lease->group, status, &stream.waiter, out);
 	if (*out == NULL || !stream.overran)

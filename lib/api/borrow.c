@@ -281,7 +281,7 @@ mews_lease_endpoint(const struct mews_lease *lease)
 /* Send what ends the use of @lease on the server, within this call, without
  * waiting. */
 static void __attribute__((noinline))
-finish(struct mews_lease *lease, struct conn *conn)
+finish_use(struct mews_lease *lease, struct conn *conn)
 {
 	bool	open = lease->transaction || lease->in_flight > 0 ||
 	    PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
@@ -303,12 +303,12 @@ finish(struct mews_lease *lease, struct conn *conn)
 
 /* Give @conn back to the group. */
 static inline void
-give_back(struct mews_lease *lease, struct conn *conn)
+give_conn_back(struct mews_lease *lease, struct conn *conn)
 {
 	struct mews_group	*group = lease->group;
 
 	if (lease->used)
-		finish(lease, conn);
+		finish_use(lease, conn);
 	else
 		lease_part(lease);
 	conn->idle_since_us = pool_now(group->pool);
@@ -340,7 +340,7 @@ mews_lease_end(struct mews_lease **lease)
 	}
 	pool = l->group->pool;
 	if (l->state == LEASE_HELD && pool_admit(pool))
-		give_back(l, l->conn);
+		give_conn_back(l, l->conn);
 	else if (l->state == LEASE_HELD)
 		lease_part(l); /* a fork's copy: nothing is sent */
 	lease_become(l, LEASE_FREE);

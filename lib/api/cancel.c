@@ -26,7 +26,7 @@ end_stream(struct query *query)
 /* Run the callback of @query, which was sent; the ring still expects its
  * answer. */
 static void
-give_up(struct query *query, const char *why)
+give_query_up(struct query *query, const char *why)
 {
 	bool	streams = query->fn.query != NULL &&
 	    (query->on_row != NULL || query->kind == QUERY_COPY);
@@ -57,7 +57,7 @@ cancel_run(struct mews_pool *pool)
 			query_fail(query, MEWS_CANCELED, QUERY_GIVEN_UP);
 			continue;
 		}
-		give_up(query, QUERY_GIVEN_UP);
+		give_query_up(query, QUERY_GIVEN_UP);
 	}
 }
 
@@ -83,7 +83,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 		if (query_is_queued(query))
 			continue;
 		if (!interrupt_holds(&pool->wire, query))
-			give_up(query, "the query's deadline passed");
+			give_query_up(query, "the query's deadline passed");
 		else if (!query->canceled && query->fn.query != NULL)
 			query_cancel(query);
 	}
@@ -92,7 +92,7 @@ cancel_scan(struct mews_pool *pool, int64_t now_us)
 
 /* The query of @id that has not ended, or NULL. */
 static struct query *
-find(struct mews_pool *pool, mews_query_id id)
+find_query(struct mews_pool *pool, mews_query_id id)
 {
 	return pool_admit_given(pool) ? store_find(&pool->store, id) : NULL;
 }
@@ -100,7 +100,7 @@ find(struct mews_pool *pool, mews_query_id id)
 enum mews_status
 mews_query_cancel(struct mews_pool *pool, mews_query_id id)
 {
-	struct query	*query = find(pool, id);
+	struct query	*query = find_query(pool, id);
 
 	if (query == NULL)
 		return MEWS_INVALID;
@@ -111,7 +111,7 @@ mews_query_cancel(struct mews_pool *pool, mews_query_id id)
 enum mews_status
 mews_query_interrupt(struct mews_pool *pool, mews_query_id id)
 {
-	struct query	*query = find(pool, id);
+	struct query	*query = find_query(pool, id);
 
 	if (query == NULL)
 		return MEWS_INVALID;

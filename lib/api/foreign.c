@@ -49,7 +49,7 @@ read_wanted(const struct mews_wanted *wanted, struct mews_group_config *group,
 
 /* The present weight of @endpoint. */
 static uint32_t
-part_of(const struct mews_fleet *fleet, uint32_t endpoint, int64_t up_ms)
+weight_now(const struct mews_fleet *fleet, uint32_t endpoint, int64_t up_ms)
 {
 	const struct mews_config *config = fleet->config;
 	uint32_t		  weight = config->endpoints[endpoint].weight;
@@ -68,14 +68,14 @@ part_of(const struct mews_fleet *fleet, uint32_t endpoint, int64_t up_ms)
  * on; each process begins at another place.
  */
 static uint32_t
-take_turn(struct mews_fleet *fleet, const uint8_t *tier, uint32_t count,
+take_golden_turn(struct mews_fleet *fleet, const uint8_t *tier, uint32_t count,
     const struct notice *seen)
 {
 	uint32_t	parts[MEWS_ENDPOINTS_MAX], i;
 	uint64_t	sum = 0, at;
 
 	for (i = 0; i < count; i++)
-		sum += parts[i] = part_of(fleet, tier[i],
+		sum += parts[i] = weight_now(fleet, tier[i],
 		    seen->up_ms[tier[i]]);
 	at = (uint32_t)((atomic_fetch_add(&fleet->chosen, 1) +
 	    (uint32_t)getpid() * GOLDEN) * GOLDEN);
@@ -86,7 +86,7 @@ take_turn(struct mews_fleet *fleet, const uint8_t *tier, uint32_t count,
 }
 
 static enum mews_status
-refuse(const struct mews_fleet *fleet, const struct notice *seen,
+refuse_choice(const struct mews_fleet *fleet, const struct notice *seen,
     const struct mews_group_config *group, struct mews_error *error)
 {
 	char	states[350] = "";
@@ -180,8 +180,8 @@ mews_fleet_choose(struct mews_fleet *fleet, const struct mews_wanted *wanted,
 	route_make(&route, &group, seen.candidates,
 	    fleet->segment.endpoint_count);
 	if (!route_next_tier(&route, &best))
-		return refuse(fleet, &seen, &group, error);
-	endpoint = take_turn(fleet, route.endpoint, best.to, &seen);
+		return refuse_choice(fleet, &seen, &group, error);
+	endpoint = take_golden_turn(fleet, route.endpoint, best.to, &seen);
 	own.endpoint = endpoint_name(fleet, endpoint);
 	own.role = health_role_name(seen.candidates[endpoint].health.role);
 	lag = seen.candidates[endpoint].lag_ms;

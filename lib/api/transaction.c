@@ -92,8 +92,8 @@ mews_lease_transaction(struct mews_lease *lease,
 /* End the transaction. @refused_sql: sent if none is open; fails with 25P01,
  * without effect. */
 static enum mews_status
-finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
-    const char *refused_sql, mews_query_fn *fn, void *arg)
+finish_transaction(struct mews_lease *lease, enum query_kind kind,
+    const char *sql, const char *refused_sql, mews_query_fn *fn, void *arg)
 {
 	struct mews_query_args	args = { .sql = sql };
 	enum mews_status	status = borrow_usable(lease);
@@ -122,14 +122,14 @@ finish(struct mews_lease *lease, enum query_kind kind, const char *sql,
 enum mews_status
 mews_lease_commit(struct mews_lease *lease, mews_query_fn *fn, void *arg)
 {
-	return finish(lease, QUERY_COMMIT, "COMMIT",
+	return finish_transaction(lease, QUERY_COMMIT, "COMMIT",
 	    "COMMIT AND CHAIN", fn, arg);
 }
 
 enum mews_status
 mews_lease_rollback(struct mews_lease *lease, mews_query_fn *fn, void *arg)
 {
-	return finish(lease, QUERY_ROLLBACK, "ROLLBACK",
+	return finish_transaction(lease, QUERY_ROLLBACK, "ROLLBACK",
 	    "ROLLBACK AND CHAIN", fn, arg);
 }
 

@@ -20,7 +20,8 @@ is_single(const struct mews_lease *lease, const char *sql)
 
 /* One of @on_data and @on_room. */
 static enum mews_status
-begin(struct mews_lease *lease, const char *sql, mews_copy_data_fn *on_data,
+begin_transfer(struct mews_lease *lease, const char *sql,
+    mews_copy_data_fn *on_data,
     mews_copy_room_fn *on_room, mews_query_fn *on_end, void *arg,
     mews_query_id *id)
 {
@@ -67,7 +68,7 @@ mews_copy_out(struct mews_lease *lease, const char *sql,
 	if (on_data == NULL || on_end == NULL)
 		return refuse(&lease->group->why, MEWS_INVALID,
 		    "a COPY needs two callbacks");
-	return begin(lease, sql, on_data, NULL, on_end, arg, id);
+	return begin_transfer(lease, sql, on_data, NULL, on_end, arg, id);
 }
 
 enum mews_status
@@ -82,7 +83,7 @@ mews_copy_in(struct mews_lease *lease, const char *sql,
 	if (on_room == NULL || on_end == NULL)
 		return refuse(&lease->group->why, MEWS_INVALID,
 		    "a COPY needs two callbacks");
-	return begin(lease, sql, NULL, on_room, on_end, arg, id);
+	return begin_transfer(lease, sql, NULL, on_room, on_end, arg, id);
 }
 
 /* Does a COPY of @lease take data? MEWS_OK, or why not. */

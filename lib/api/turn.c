@@ -57,7 +57,7 @@ welcome(struct conn *conn)
 
 /* Flush what was sent over @conn in this turn. */
 static void
-flush(struct conn *conn)
+flush_conn(struct conn *conn)
 {
 	hedge_in_time(conn);
 	session_flush(conn);
@@ -80,14 +80,14 @@ serve_conn(void *who, int events)
 		group_dispatch(conn->group);
 	/* Flush a Sync at once, without waiting for other connections. */
 	if (conn->synced && conn->flushing)
-		flush(conn);
+		flush_conn(conn);
 }
 
 static void tick(void *who);
 static void woken(void *who, int events);
 
 static enum mews_status
-fill(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
+fill_pool(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
     struct mews_error *error)
 {
 	uint32_t count = (uint32_t)pool->fleet->config->group_count;
@@ -140,7 +140,7 @@ mews_pool_open(struct mews_pool **out, struct mews_fleet *fleet,
 		pool->endpoints[i].p99_us = 1000;
 	}
 	fleet->pools++;
-	if ((status = fill(pool, watch, watch_arg, error)) == MEWS_OK)
+	if ((status = fill_pool(pool, watch, watch_arg, error)) == MEWS_OK)
 		*out = pool;
 	else
 		mews_pool_close(&pool);
@@ -206,7 +206,7 @@ wish_for_role(struct mews_pool *pool, int64_t now_us)
 
 /* Do all that is due, and set when the next is. */
 static void
-scan(struct mews_pool *pool, int64_t now_us)
+scan_pool(struct mews_pool *pool, int64_t now_us)
 {
 	struct segment_slot *slot = pool->fleet->slot;
 	int64_t		     late_us = now_us - pool->loop.due_us;
@@ -261,7 +261,7 @@ tick(void *who)
 	bury_broken(pool);
 	cancel_run(pool);
 	if (loop->due_us <= pool_now(pool))
-		scan(pool, pool_now(pool));
+		scan_pool(pool, pool_now(pool));
 	if (pool->wire.trim) {
 		pool->wire.trim = false;
 		memory_trim(pool->wire.lid);
@@ -274,7 +274,7 @@ tick(void *who)
 		if (pool->groups[i].queue.count > 0)
 			group_dispatch(&pool->groups[i]);
 	while ((conn = TAILQ_FIRST(&pool->wire.to_flush)) != NULL)
-		flush(conn);
+		flush_conn(conn);
 	pool_publish(pool);
 	if (!TAILQ_EMPTY(&pool->wire.broken) ||
 	    (!TAILQ_EMPTY(&pool->store.canceled) && cancel_is_due(pool)))

@@ -433,7 +433,7 @@ struct block {
 
 /* A copy of @from; of NULL: zeros. */
 static void *
-block_take(struct block *block, const void *from, size_t size)
+block_copy(struct block *block, const void *from, size_t size)
 {
 	void	*to = NULL;
 
@@ -452,7 +452,7 @@ block_take(struct block *block, const void *from, size_t size)
 static const char *
 block_string(struct block *block, const char *text)
 {
-	return text == NULL ? NULL : block_take(block, text, strlen(text) + 1);
+	return text == NULL ? NULL : block_copy(block, text, strlen(text) + 1);
 }
 
 #define DEFAULT(field, value)			\
@@ -484,7 +484,7 @@ copy_group(struct block *block, struct mews_group_config *to,
 		to->init = NULL;
 		return;
 	}
-	init = block_take(block, from->init,
+	init = block_copy(block, from->init,
 	    from->init_count * sizeof(*from->init));
 	to->init = init;
 	for (size_t i = 0; i < from->init_count; i++) {
@@ -503,7 +503,7 @@ copy_walk(struct block *block, const struct mews_config *from,
 	struct mews_endpoint_config    *endpoints;
 	struct mews_group_config       *groups;
 
-	to = block_take(block, from, sizeof(*from));
+	to = block_copy(block, from, sizeof(*from));
 	copy.instance = block_string(block, from->instance);
 	copy.runtime_file = block_string(block, from->runtime_file);
 	DEFAULT(copy.queue_memory, MEWS_QUEUE_MEMORY_DEFAULT);
@@ -513,8 +513,8 @@ copy_walk(struct block *block, const struct mews_config *from,
 	DEFAULT(copy.health.rise, MEWS_HEALTH_RISE_DEFAULT);
 	DEFAULT(copy.health.slow_start, MEWS_HEALTH_SLOW_START_DEFAULT);
 	DEFAULT(copy.health.resolve, MEWS_HEALTH_RESOLVE_DEFAULT);
-	endpoints = block_take(block, NULL, count * sizeof(*endpoints));
-	groups = block_take(block, from->groups,
+	endpoints = block_copy(block, NULL, count * sizeof(*endpoints));
+	groups = block_copy(block, from->groups,
 	    from->group_count * sizeof(*groups));
 	copy.endpoints = endpoints;
 	copy.endpoint_count = count;

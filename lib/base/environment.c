@@ -64,7 +64,7 @@ environment_refused(size_t index, const char **why)
 }
 
 static bool
-is_listed(const char *name)
+is_variable_listed(const char *name)
 {
 	for (size_t i = 0; i < REFUSED; i++)
 		if (strcmp(refused[i].name, name) == 0)
@@ -74,11 +74,11 @@ is_listed(const char *name)
 
 /* Append @name, if it is set and fills in. */
 static void
-add(char *names, size_t size, const char *name)
+list_set(char *names, size_t size, const char *name)
 {
 	size_t	length = strlen(names);
 
-	if (is_set(name) && !is_listed(name))
+	if (is_set(name) && !is_variable_listed(name))
 		snprintf(names + length, size - length, "%s%s",
 		    length == 0 ? "" : ",", name);
 }
@@ -92,9 +92,9 @@ environment_names(char *names, size_t size)
 	for (const PQconninfoOption *o = options;
 	    o != NULL && o->keyword != NULL; o++)
 		if (o->envvar != NULL)
-			add(names, size, o->envvar);
+			list_set(names, size, o->envvar);
 	PQconninfoFree(options);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		add(names, size, others[i]);
+		list_set(names, size, others[i]);
 	return names[0] != '\0';
 }

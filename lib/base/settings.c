@@ -68,7 +68,7 @@ mews_config_free(struct mews_config **config)
 
 /* Memory that is freed with the rest, with a copy of @size bytes in it. */
 static void *
-keep(struct settings *settings, const void *from, size_t size, size_t room)
+keep_copy(struct settings *settings, const void *from, size_t size, size_t room)
 {
 	struct piece	*piece = malloc(sizeof(*piece) + room);
 
@@ -135,8 +135,8 @@ find_place(struct place *place, const char *key, char *why, size_t why_size)
 
 /* A text, or one more of a list. */
 static bool
-set_text(struct settings *settings, const struct option *option, void *base,
-    const char *value, char *why, size_t why_size)
+set_text_option(struct settings *settings, const struct option *option,
+    void *base, const char *value, char *why, size_t why_size)
 {
 	void		*field = (char *)base + option->field;
 	size_t		*count, size = strlen(value) + 1;
@@ -147,12 +147,12 @@ set_text(struct settings *settings, const struct option *option, void *base,
 		return false;
 	}
 	why[0] = '\0';
-	if ((text = keep(settings, value, size, size)) == NULL)
+	if ((text = keep_copy(settings, value, size, size)) == NULL)
 		return false;
 	if (option->type == OPTION_TEXTS) {
 		count = (void *)((char *)base + option->count_field);
 		memcpy(&list, field, sizeof(list));
-		list = keep(settings, list, *count * sizeof(*list),
+		list = keep_copy(settings, list, *count * sizeof(*list),
 		    (*count + 1) * sizeof(*list));
 		if (list == NULL)
 			return false;
@@ -179,7 +179,8 @@ set_in(struct settings *settings, const struct place *place, void *base,
 		return false;
 	}
 	if (option->type == OPTION_TEXT || option->type == OPTION_TEXTS)
-		return set_text(settings, option, base, value, why, why_size);
+		return set_text_option(settings, option, base, value, why,
+		    why_size);
 	/* A lag is a time or a size: clear the one that was set before. */
 	if (option->type == OPTION_LAG) {
 		memset((char *)base + option->field, 0, sizeof(uint32_t));
@@ -211,7 +212,7 @@ set_fleet(struct settings *settings, const char *key, const char *value,
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(key, texts[i].name) == 0)
-			return set_text(settings, &texts[i],
+			return set_text_option(settings, &texts[i],
 			    &settings->config, value, why, why_size);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (strcmp(key, numbers[i].name) == 0)
@@ -225,7 +226,7 @@ set_fleet(struct settings *settings, const char *key, const char *value,
 }
 
 static bool
-set_endpoint(struct settings *settings, const struct place *place,
+set_endpoint_key(struct settings *settings, const struct place *place,
     const char *value, char *why, size_t why_size)
 {
 	struct mews_config		*config = &settings->config;
@@ -247,7 +248,7 @@ set_endpoint(struct settings *settings, const struct place *place,
 			return false;
 		settings->endpoints = more;
 		config->endpoints = more;
-		changed.name = keep(settings, place->name,
+		changed.name = keep_copy(settings, place->name,
 		    sizeof(place->name), sizeof(place->name));
 		if (changed.name == NULL)
 			return false;
@@ -279,7 +280,7 @@ set_group(struct settings *settings, const struct place *place,
 			return false;
 		settings->groups = more;
 		config->groups = more;
-		changed.name = keep(settings, place->name,
+		changed.name = keep_copy(settings, place->name,
 		    sizeof(place->name), sizeof(place->name));
 		if (changed.name == NULL)
 			return false;
@@ -291,8 +292,8 @@ set_group(struct settings *settings, const struct place *place,
 
 /* False: @why says what is wrong; "": there is no memory. */
 static bool
-set(struct settings *settings, const char *key, const char *value, char *why,
-    size_t why_size)
+set_key(struct settings *settings, const char *key, const char *value,
+    char *why, size_t why_size)
 {
 	struct place			place;
 	struct mews_health_config	health = settings->config.health;
@@ -301,7 +302,7 @@ set(struct settings *settings, const char *key, const char *value, char *why,
 		return false;
 	switch (place.kind) {
 	case SECTION_ENDPOINT:
-		return set_endpoint(settings, &place, value, why, why_size);
+		return set_endpoint_key(settings, &place, value, why, why_size);
 	case SECTION_GROUP:
 		return set_group(settings, &place, value, why, why_size);
 	case SECTION_HEALTH:
@@ -327,7 +328,7 @@ mews_config_set(struct mews_config *config, const char *key,
 	if (key == NULL || value == NULL)
 		status_set(&own, MEWS_INVALID, "%.100s: a setting has a key "
 		    "and a value", key == NULL ? "NULL" : key);
-	else if (set(settings, key, value, why, sizeof(why)))
+	else if (set_key(settings, key, value, why, sizeof(why)))
 		;
 	else if (why[0] == '\0')
 		status_set(&own, MEWS_NOMEM, "out of memory");

@@ -96,7 +96,7 @@ is_blank(char c)
 }
 
 static bool
-is_letter(char c)
+is_word_letter(char c)
 {
 	return (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' ||
 	    (c & 0x80) != 0;
@@ -168,7 +168,7 @@ skip_dollars(const char *p)
 	const char	*end = p + 1, *close;
 	size_t		 length;
 
-	while (is_letter(*end) || is_digit(*end))
+	while (is_word_letter(*end) || is_digit(*end))
 		end++;
 	if (*end != '$' || is_digit(p[1]))
 		return NULL;
@@ -182,7 +182,7 @@ skip_dollars(const char *p)
 static bool
 is_word_byte(char c)
 {
-	return is_letter(c) || is_digit(c) || c == '$';
+	return is_word_letter(c) || is_digit(c) || c == '$';
 }
 
 /* The end of the word that begins at @p; E'...' is one word. */

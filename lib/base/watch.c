@@ -7,7 +7,7 @@
 
 /* Make room for the number @fd in by_fd. */
 static bool
-number(struct watches *watches, size_t fd)
+number_watch(struct watches *watches, size_t fd)
 {
 	size_t	room = fd + 64;
 	int    *more;
@@ -25,7 +25,7 @@ number(struct watches *watches, size_t fd)
 
 /* Make room for one more entry in watches->all. */
 static bool
-grow(struct watches *watches)
+grow_watches(struct watches *watches)
 {
 	size_t		room = watches->room * 2 + 16;
 	struct watch   *more;
@@ -52,13 +52,13 @@ watch_set(struct watches *watches, int fd, int events, watch_fn *fn, void *who)
 
 	if (fd < 0)
 		return true;
-	if (!number(watches, (size_t)fd))
+	if (!number_watch(watches, (size_t)fd))
 		return false;
 	index = &watches->by_fd[fd];
 	if (*index != -1) {
 		before = watches->all[*index].events;
 	} else {
-		if (!grow(watches))
+		if (!grow_watches(watches))
 			return false;
 		*index = (int)watches->count++;
 	}

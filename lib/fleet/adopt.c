@@ -16,7 +16,7 @@
 /* Open the segment and the line of @fleet, which belong to another process so
  * far. */
 static enum mews_status
-open_line(struct mews_fleet *fleet, const struct mews_config *config,
+adopt_line(struct mews_fleet *fleet, const struct mews_config *config,
     const int *wakes, size_t wake_count, struct mews_error *error)
 {
 	enum mews_status status;
@@ -71,7 +71,7 @@ mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
 	if (segment_is_foreign(config->runtime_file)) {
 		close_all(wakes, wake_count);
 		status = apart_make(fleet, config, error);
-	} else if ((status = open_line(fleet, config, wakes, wake_count,
+	} else if ((status = adopt_line(fleet, config, wakes, wake_count,
 		    error)) == MEWS_OK)
 		status = fleet_claim(fleet, config, error);
 	if (status != MEWS_OK)

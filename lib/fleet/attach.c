@@ -86,7 +86,7 @@ add_name(char *list, size_t size, const char *name)
 /* Find the record of an endpoint of that name. False: there is none, and @names
  * lists the names that there are. */
 static bool
-find(const struct segment *segment, const char *name, uint32_t *at,
+find_named(const struct segment *segment, const char *name, uint32_t *at,
     char *names, size_t size)
 {
 	uint32_t	known = atomic_load(&segment->header->known);
@@ -112,7 +112,7 @@ match_endpoint(const struct segment *segment,
 	char		its[SEGMENT_SERVER_MAX + 1], names[256];
 	uint32_t	at, cap;
 
-	if (!find(segment, config->name, &at, names, sizeof(names)))
+	if (!find_named(segment, config->name, &at, names, sizeof(names)))
 		return status_set(error, MEWS_INVALID, "endpoint.%.40s: the "
 		    "fleet has no endpoint of that name: it has %s",
 		    config->name, names);
@@ -176,7 +176,7 @@ match(const struct segment *segment, const struct mews_config *config,
 
 /* Take the place in the fleet that the configuration asks for. */
 static enum mews_status
-settle(struct mews_fleet *fleet, const struct mews_config *config,
+settle_guest(struct mews_fleet *fleet, const struct mews_config *config,
     struct mews_error *error)
 {
 	uint8_t			index[MEWS_ENDPOINTS_MAX];
@@ -231,7 +231,7 @@ mews_fleet_attach(struct mews_fleet **out, const struct mews_config *from,
 		error)) != MEWS_OK ||
 	    (status = check_life(fleet, config.runtime_file,
 		error)) != MEWS_OK ||
-	    (status = settle(fleet, &config, error)) != MEWS_OK)
+	    (status = settle_guest(fleet, &config, error)) != MEWS_OK)
 		goto done;
 	if (error != NULL)
 		status_set(error, MEWS_OK, "%s", "");

@@ -7,14 +7,8 @@
 #include "fleet/endpoint.h"
 #include "fleet/fleet_log.h"
 
-static struct segment_endpoint *
-record(const struct mews_fleet *fleet, uint32_t endpoint)
-{
-	return &fleet->segment.endpoints[endpoint];
-}
-
 static int64_t
-now_ms(const struct mews_fleet *fleet)
+crowd_now_ms(const struct mews_fleet *fleet)
 {
 	return segment_ms(&fleet->segment, clock_now_us());
 }
@@ -22,18 +16,20 @@ now_ms(const struct mews_fleet *fleet)
 void
 crowd_heard(struct mews_fleet *fleet, uint32_t endpoint)
 {
-	atomic_store(&record(fleet, endpoint)->heard_ms, now_ms(fleet));
+	atomic_store(&endpoint_record(fleet, endpoint)->heard_ms,
+	    crowd_now_ms(fleet));
 }
 
 bool
 crowd_lives(const struct mews_fleet *fleet, uint32_t endpoint,
     int64_t since_us)
 {
-	int64_t	heard = atomic_load(&record(fleet, endpoint)->heard_ms);
+	int64_t	heard = atomic_load(
+	    &endpoint_record(fleet, endpoint)->heard_ms);
 
 	/* Garbage may be any number. */
 	return heard > segment_ms(&fleet->segment, since_us) &&
-	    heard <= now_ms(fleet) + 1;
+	    heard <= crowd_now_ms(fleet) + 1;
 }
 
 bool
@@ -66,8 +62,8 @@ crowd_count(const struct segment *segment, uint32_t endpoint)
 void
 crowd_join(struct mews_fleet *fleet, uint32_t endpoint)
 {
-	struct segment_endpoint *e = record(fleet, endpoint);
-	int64_t now = now_ms(fleet), last = atomic_load(&e->crowded_ms);
+	struct segment_endpoint *e = endpoint_record(fleet, endpoint);
+	int64_t now = crowd_now_ms(fleet), last = atomic_load(&e->crowded_ms);
 
 	atomic_fetch_add(&fleet->slot->queued[endpoint], 1);
 	fleet->queued[endpoint]++;
@@ -95,19 +91,20 @@ crowd_wish(struct mews_fleet *fleet, uint32_t endpoint)
 	int64_t	none = 0;
 
 	/* A wish that is there keeps its age. */
-	if (atomic_compare_exchange_strong(&record(fleet, endpoint)->wish_ms,
-	    &none, now_ms(fleet) | 1))
+	if (atomic_compare_exchange_strong(
+	    &endpoint_record(fleet, endpoint)->wish_ms, &none,
+	    crowd_now_ms(fleet) | 1))
 		endpoint_changed(fleet);
 }
 
 bool
 crowd_take_wish(struct mews_fleet *fleet, uint32_t endpoint, int64_t age_ms)
 {
-	struct segment_endpoint *e = record(fleet, endpoint);
+	struct segment_endpoint *e = endpoint_record(fleet, endpoint);
 	int64_t wish = atomic_load_explicit(&e->wish_ms, memory_order_relaxed);
 
 	/* A wish may be told as of the next millisecond. */
-	if (wish == 0 || (age_ms > 0 && (uint64_t)now_ms(fleet) + 1 -
+	if (wish == 0 || (age_ms > 0 && (uint64_t)crowd_now_ms(fleet) + 1 -
 		(uint64_t)wish < (uint64_t)age_ms))
 		return false;
 	return atomic_compare_exchange_strong(&e->wish_ms, &wish, 0);

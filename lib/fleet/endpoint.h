@@ -9,6 +9,13 @@
 
 #include "fleet/fleet.h"
 
+/* The record in the segment. */
+static inline struct segment_endpoint *
+endpoint_record(const struct mews_fleet *fleet, uint32_t endpoint)
+{
+	return &fleet->segment.endpoints[endpoint];
+}
+
 static inline struct health
 endpoint_health(const struct mews_fleet *fleet, uint32_t endpoint)
 {

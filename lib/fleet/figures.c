@@ -23,14 +23,14 @@ set_name(char own[FIGURES_NAME], const char *name)
 
 /* The index of a new entry: after the others, or the shared last one. */
 static uint32_t
-place(const _Atomic uint32_t *count, uint32_t room)
+place_of_next(const _Atomic uint32_t *count, uint32_t room)
 {
 	return figures_valid(count, room - 1);
 }
 
 /* Make the entry @at valid, once it has its name. */
 static void
-add(_Atomic uint32_t *count, uint32_t at)
+count_entry(_Atomic uint32_t *count, uint32_t at)
 {
 	atomic_store(count, at + 1);
 }
@@ -75,9 +75,9 @@ figures_find_group(struct figures *figures, struct figures_room room,
 	for (at = 0; at < count; at++)
 		if (is_named(all[at].name, name))
 			return own_group(&all[at]);
-	at = place(&figures->group_count, room.groups);
+	at = place_of_next(&figures->group_count, room.groups);
 	set_name(all[at].name, at == room.groups - 1 ? FIGURES_OTHER : name);
-	add(&figures->group_count, at);
+	count_entry(&figures->group_count, at);
 	return own_group(&all[at]);
 }
 
@@ -94,12 +94,12 @@ figures_find_pair(struct figures *figures, struct figures_room room,
 		if (is_named(all[at].group, group) &&
 		    is_named(all[at].endpoint, endpoint))
 			return &all[at];
-	at = place(&figures->pair_count, room.pairs);
+	at = place_of_next(&figures->pair_count, room.pairs);
 	if (at == room.pairs - 1)
 		group = endpoint = FIGURES_OTHER;
 	set_name(all[at].group, group);
 	set_name(all[at].endpoint, endpoint);
-	add(&figures->pair_count, at);
+	count_entry(&figures->pair_count, at);
 	return &all[at];
 }
 
@@ -113,9 +113,9 @@ figures_find_statement(struct figures *figures, const char *name)
 	for (at = 0; at < count; at++)
 		if (is_named(all[at].name, name))
 			return &all[at];
-	at = place(&figures->statement_count, FIGURES_STATEMENTS);
+	at = place_of_next(&figures->statement_count, FIGURES_STATEMENTS);
 	set_name(all[at].name, at == FIGURES_STATEMENTS - 1 ? FIGURES_OTHER :
 	    name);
-	add(&figures->statement_count, at);
+	count_entry(&figures->statement_count, at);
 	return &all[at];
 }

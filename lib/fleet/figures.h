@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define FIGURES_NAME	   (MEWS_NAME_MAX + 1)
 #define FIGURES_OTHER	   "(other)" /* no name of a configuration */
@@ -175,6 +176,16 @@ static inline void
 figures_store(uint64_t *counter, uint64_t value)
 {
 	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
+}
+
+/* Copy a name that may be damaged: it ends where it must. */
+static inline void
+figures_copy_name(char to[FIGURES_NAME], const char *from)
+{
+	size_t	length = strnlen(from, FIGURES_NAME - 1);
+
+	memcpy(to, from, length);
+	memset(to + length, 0, FIGURES_NAME - length);
 }
 
 #endif

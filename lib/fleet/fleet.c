@@ -84,7 +84,7 @@ hash_groups(const struct mews_config *config)
 
 /* The highest number of a generation that lives, or lived lately. */
 static uint32_t
-newest(const struct mews_fleet *fleet)
+newest_generation(const struct mews_fleet *fleet)
 {
 	const struct segment *segment = &fleet->segment;
 	uint32_t	      most = fleet->line->newest, its;
@@ -133,7 +133,7 @@ fleet_claim(struct mews_fleet *fleet, const struct mews_config *config,
 	enum mews_status	status;
 
 	/* Another process may have begun a generation, and died. */
-	fleet->line->newest = newest(fleet);
+	fleet->line->newest = newest_generation(fleet);
 	record_disclaim(&fleet->segment, fleet->line->newest);
 	fleet->generation = ++fleet->line->newest;
 	status = record_claim(&fleet->segment, config, fleet->generation,
@@ -160,7 +160,7 @@ fleet_learn(struct mews_fleet *fleet)
 
 /* Show what a process that attaches compares its configuration with. */
 static void
-publish(struct mews_fleet *fleet)
+publish_rules(struct mews_fleet *fleet)
 {
 	struct segment_header	*header = fleet->segment.header;
 	char			 server[SEGMENT_SERVER_MAX + 1];
@@ -183,9 +183,9 @@ publish(struct mews_fleet *fleet)
 
 /* Put the caps of @fleet in force, and show its endpoints. */
 static void
-settle(struct mews_fleet *fleet)
+settle_first(struct mews_fleet *fleet)
 {
-	publish(fleet);
+	publish_rules(fleet);
 	record_settle(&fleet->segment, fleet->generation);
 	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++)
 		if (segment_knows(&fleet->segment, i))
@@ -208,7 +208,7 @@ count_slots(const struct mews_config *config)
 
 /* Make the directory of the locks and FIFOs, and lock it for this process. */
 static enum mews_status
-open_line(struct mews_fleet *fleet, struct mews_error *error)
+make_line(struct mews_fleet *fleet, struct mews_error *error)
 {
 	struct fleet_line	*line = fleet->line;
 
@@ -258,7 +258,7 @@ fleet_make(struct mews_fleet *fleet, const char *path,
 		unlink(path);
 		return status_set(error, MEWS_NOMEM, "out of memory");
 	}
-	if ((status = open_line(fleet, error)) != MEWS_OK)
+	if ((status = make_line(fleet, error)) != MEWS_OK)
 		return status;
 	return fleet_claim(fleet, config, error);
 }
@@ -284,7 +284,7 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	if (status != MEWS_OK)
 		goto done;
 	mews_fleet_resolve(fleet);
-	settle(fleet);
+	settle_first(fleet);
 	fleet_learn(fleet);
 	fleet_learn_names(fleet);
 	if (error != NULL)
@@ -362,7 +362,7 @@ mews_fleet_switch(struct mews_fleet *fleet)
 	struct fleet_line	*line = fleet->line;
 
 	/* Before a process that attaches can find the segment. */
-	settle(fleet);
+	settle_first(fleet);
 	if (!place_take(fleet) && line->adopted != NULL && !line->apart) {
 		line->path = line->adopted;
 		line->adopted = NULL;
@@ -420,7 +420,7 @@ mews_fleet_destroy(struct mews_fleet **fleet)
 	if (f->line != NULL && f->segment.header != NULL &&
 	    f->line->creator == getpid() &&
 	    mews_fleet_turn(f) == MEWS_TURN_NEXT &&
-	    newest(f) == f->generation)
+	    newest_generation(f) == f->generation)
 		record_disclaim(&f->segment, f->generation);
 	if (f->line != NULL && --f->line->generations == 0)
 		end_line(f->line, &f->segment);

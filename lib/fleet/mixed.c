@@ -22,7 +22,7 @@ changes_of(uint64_t word)
 }
 
 static uint64_t
-pack(enum sight sight, unsigned changes, uint64_t time_ms)
+pack_sight(enum sight sight, unsigned changes, uint64_t time_ms)
 {
 	return (uint64_t)sight | (uint64_t)changes << SEEN_BITS |
 	    (time_ms & TIME_MASK) << (SEEN_BITS + CHANGE_BITS);
@@ -40,12 +40,12 @@ next(uint64_t word, enum sight sight, uint64_t now_ms)
 	age = (now_ms - then_ms) & TIME_MASK;
 	if (before == sight)
 		return changes == 0 || age < MIXED_OVER_MS ? word :
-		    pack(sight, 0, then_ms);
+		    pack_sight(sight, 0, then_ms);
 	if (before != SEEN_STANDBY && before != SEEN_OTHER)
-		return pack(sight, 0, now_ms);
+		return pack_sight(sight, 0, now_ms);
 	if (changes >= MIXED_CHANGES)
-		return pack(sight, MIXED_CHANGES, now_ms);
-	return pack(sight, age < MIXED_SOON_MS ? changes + 1 : 1, now_ms);
+		return pack_sight(sight, MIXED_CHANGES, now_ms);
+	return pack_sight(sight, age < MIXED_SOON_MS ? changes + 1 : 1, now_ms);
 }
 
 enum mixed
@@ -71,7 +71,7 @@ void
 mixed_inherit(mixed_word *word, int64_t now_ms)
 {
 	if (!mixed_is(word))
-		atomic_store(word, pack(SEEN_OTHER, MIXED_CHANGES,
+		atomic_store(word, pack_sight(SEEN_OTHER, MIXED_CHANGES,
 		    (uint64_t)now_ms));
 }
 

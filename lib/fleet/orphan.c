@@ -18,7 +18,7 @@ static_assert(MEWS_ENDPOINTS_MAX <= 1 << ENDPOINT_BITS, "endpoints fit");
 #define MASK(bits) ((UINT64_C(1) << (bits)) - 1)
 
 static uint64_t
-pack(uint32_t endpoint, uint32_t pid, int64_t since_ms)
+pack_orphan(uint32_t endpoint, uint32_t pid, int64_t since_ms)
 {
 	return pid | ((uint64_t)endpoint << PID_BITS) |
 	    (((uint64_t)since_ms / 1000) << (PID_BITS + ENDPOINT_BITS));
@@ -33,7 +33,7 @@ is_on(uint64_t word, uint32_t endpoint)
 
 /* Add @word to the list of orphans, which other processes write to as well. */
 static void
-put(struct segment *segment, uint64_t word)
+put_orphan(struct segment *segment, uint64_t word)
 {
 	uint64_t	none;
 
@@ -53,7 +53,7 @@ orphan_record(struct segment_slot *slot, uint32_t endpoint, uint32_t pid,
 	for (int i = 0; slot != NULL && i < SEGMENT_BACKENDS; i++)
 		if (atomic_load(&slot->backends[i].word) == 0) {
 			atomic_store(&slot->backends[i].word,
-			    pack(endpoint, pid, now_ms));
+			    pack_orphan(endpoint, pid, now_ms));
 			return i;
 		}
 	return -1;
@@ -70,7 +70,7 @@ void
 orphan_leave(struct segment *segment, struct segment_slot *slot, int index)
 {
 	if (slot != NULL && index >= 0)
-		put(segment, atomic_load(&slot->backends[index].word));
+		put_orphan(segment, atomic_load(&slot->backends[index].word));
 	orphan_forget(slot, index);
 }
 
@@ -78,11 +78,11 @@ void
 orphan_add(struct segment *segment, uint32_t endpoint, uint32_t pid,
     int64_t since_ms)
 {
-	put(segment, pack(endpoint, pid, since_ms));
+	put_orphan(segment, pack_orphan(endpoint, pid, since_ms));
 }
 
 static bool
-is_listed(const struct segment *segment, uint64_t word)
+is_orphan_listed(const struct segment *segment, uint64_t word)
 {
 	for (uint32_t i = 0; i < SEGMENT_ORPHANS; i++)
 		if (atomic_load(&segment->orphans->backends[i].word) == word)
@@ -97,8 +97,8 @@ orphan_adopt(struct segment *segment, struct segment_slot *slot)
 		uint64_t word = atomic_load(&slot->backends[i].word);
 
 		/* A process that was killed here may have listed it already. */
-		if ((uint32_t)word != 0 && !is_listed(segment, word))
-			put(segment, word);
+		if ((uint32_t)word != 0 && !is_orphan_listed(segment, word))
+			put_orphan(segment, word);
 		atomic_store(&slot->backends[i].word, 0);
 	}
 }

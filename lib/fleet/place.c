@@ -56,7 +56,7 @@ exchange(const char *one, const char *other)
 
 /* Put what is at @beside at @path, if that is ours. */
 static void
-put(const struct mews_fleet *fleet, const char *path, const char *beside)
+put_back(const struct mews_fleet *fleet, const char *path, const char *beside)
 {
 	const struct segment	*segment = &fleet->segment;
 	char			*from = NULL, *to = NULL;
@@ -82,7 +82,7 @@ place_take(struct mews_fleet *fleet)
 	char			*beside;
 
 	if (line->apart && line->adopted != NULL) {
-		put(fleet, line->adopted, line->path);
+		put_back(fleet, line->adopted, line->path);
 		if (!place_is(line->adopted, fleet->segment.dev,
 			fleet->segment.ino)) {
 			fleet_log(fleet, MEWS_LOG_ERROR, "segment_not_placed",
@@ -100,7 +100,7 @@ place_take(struct mews_fleet *fleet)
 	    line->creator != getpid() || line->dir == -1 ||
 	    (beside = place_beside(line->path, getpid())) == NULL)
 		return false;
-	put(fleet, line->path, beside);
+	put_back(fleet, line->path, beside);
 	free(beside);
 	return true;
 }

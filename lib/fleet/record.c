@@ -49,7 +49,7 @@ vacate(struct segment *segment, uint32_t index)
 }
 
 static void
-fill(struct segment *segment, uint32_t index,
+fill_record(struct segment *segment, uint32_t index,
     const struct mews_endpoint_config *config, uint64_t place,
     uint32_t generation)
 {
@@ -95,7 +95,7 @@ keep_drained(struct segment *segment, uint32_t index)
 
 /* Find the record of an endpoint of that name at that place. */
 static bool
-find(const struct segment *segment, const char *name, uint64_t place,
+find_placed(const struct segment *segment, const char *name, uint64_t place,
     uint32_t *at)
 {
 	for (uint32_t i = 0; i < segment->endpoint_space; i++) {
@@ -112,12 +112,12 @@ find(const struct segment *segment, const char *name, uint64_t place,
 
 /* Make a record. False: there is no room for one more. */
 static bool
-add(struct segment *segment, const struct mews_endpoint_config *config,
+add_record(struct segment *segment, const struct mews_endpoint_config *config,
     uint64_t place, uint32_t generation, uint32_t *at)
 {
 	for (uint32_t i = 0; i < segment->endpoint_space; i++)
 		if (vacate(segment, i)) {
-			fill(segment, i, config, place, generation);
+			fill_record(segment, i, config, place, generation);
 			keep_drained(segment, i);
 			*at = i;
 			return true;
@@ -127,7 +127,7 @@ add(struct segment *segment, const struct mews_endpoint_config *config,
 
 /* Let generation @last be the last to use records that are not in @kept. */
 static void
-give_up(struct segment *segment, uint32_t kept, uint32_t last)
+give_up_others(struct segment *segment, uint32_t kept, uint32_t last)
 {
 	for (uint32_t i = 0; i < segment->endpoint_space; i++) {
 		struct segment_endpoint *e = &segment->endpoints[i];
@@ -150,10 +150,10 @@ record_claim(struct segment *segment, const struct mews_config *config,
 
 		/* An endpoint that an earlier configuration gave up may come
 		 * back while processes still use its record. */
-		if (find(segment, e->name, place, &at))
+		if (find_placed(segment, e->name, place, &at))
 			atomic_store(&segment->endpoints[at].last,
 			    SEGMENT_STAYS);
-		else if (!add(segment, e, place, generation, &at)) {
+		else if (!add_record(segment, e, place, generation, &at)) {
 			record_disclaim(segment, generation);
 			return status_set(error, MEWS_INVALID,
 			    "endpoint.%.40s: the segment has no room for it: "
@@ -169,7 +169,8 @@ record_claim(struct segment *segment, const struct mews_config *config,
 void
 record_disclaim(struct segment *segment, uint32_t generation)
 {
-	give_up(segment, atomic_load(&segment->header->known), generation);
+	give_up_others(segment, atomic_load(&segment->header->known),
+	    generation);
 }
 
 void
@@ -183,7 +184,7 @@ record_settle(struct segment *segment, uint32_t generation)
 {
 	record_set_turn(segment->header, generation);
 	atomic_store(&segment->header->known, segment->known);
-	give_up(segment, segment->known, generation - 1);
+	give_up_others(segment, segment->known, generation - 1);
 }
 
 bool

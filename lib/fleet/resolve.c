@@ -97,7 +97,7 @@ static const struct part {
 
 /* The value in the conninfo, or else in the environment. */
 static const char *
-part_of(const PQconninfoOption *options, const struct part *part)
+value_of_part(const PQconninfoOption *options, const struct part *part)
 {
 	const char	*value = getenv(part->variable);
 
@@ -116,7 +116,7 @@ resolve_place(const char *conninfo)
 	uint64_t	  h = UINT64_C(0xcbf29ce484222325);
 
 	for (size_t i = 0; i < SERVER_PARTS; i++)
-		h = hash(h, part_of(options, &parts[i]));
+		h = hash(h, value_of_part(options, &parts[i]));
 	PQconninfoFree(options);
 	return h;
 }
@@ -129,7 +129,7 @@ resolve_server(const char *conninfo, char server[SEGMENT_SERVER_MAX + 1])
 
 	server[0] = '\0';
 	for (size_t i = 0; i < PARTS; i++) {
-		const char	*value = part_of(options, &parts[i]);
+		const char	*value = value_of_part(options, &parts[i]);
 		int		 length;
 
 		if (value[0] == '\0')

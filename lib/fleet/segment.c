@@ -123,7 +123,7 @@ room_of(const struct segment_header *header)
 }
 
 static bool
-has_room(const struct segment_header *header)
+has_room_for_all(const struct segment_header *header)
 {
 	return header->figure_groups > 0 && header->figure_pairs > 0 &&
 	    header->figure_groups <= FIGURES_GROUPS_MOST &&
@@ -169,7 +169,7 @@ segment_open(struct segment *segment, const char *path, bool writable,
 	    header->slot_size != sizeof(struct segment_slot) ||
 	    header->endpoint_space > MEWS_ENDPOINTS_MAX ||
 	    header->slot_count > MEWS_SLOTS_MAX + 1 ||
-	    header->slot_count == 0 || !has_room(header) ||
+	    header->slot_count == 0 || !has_room_for_all(header) ||
 	    size < segment_size(header->endpoint_space, header->slot_count,
 		room_of(header)))
 		status = status_set(error, MEWS_INVALID,

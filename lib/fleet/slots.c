@@ -33,7 +33,7 @@ fleet_slot(const struct mews_fleet *fleet)
 	    fleet->slot : NULL;
 }
 
-/* Undo take(), for a slot that was given back, or never filled. */
+/* Undo take_slot(), for a slot that was given back, or never filled. */
 static void
 let_go(struct mews_fleet *fleet, struct segment_slot *slot)
 {
@@ -53,7 +53,7 @@ let_go(struct mews_fleet *fleet, struct segment_slot *slot)
  * its lock, if the fleet has locks. The slot is taken with both.
  */
 static bool
-take(struct mews_fleet *fleet, uint32_t index)
+take_slot(struct mews_fleet *fleet, uint32_t index)
 {
 	const struct fleet_line	*line = fleet->line;
 	struct segment_slot	*slot = &fleet->segment.slots[index];
@@ -100,7 +100,7 @@ fleet_learn_names(struct mews_fleet *fleet)
 
 /* Fill in a slot that this process took. */
 static bool
-fill(struct mews_fleet *fleet, struct segment_slot *slot)
+fill_slot(struct mews_fleet *fleet, struct segment_slot *slot)
 {
 	static const char joined;
 	int64_t now = segment_ms(&fleet->segment, clock_now_us());
@@ -140,7 +140,7 @@ take_one(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 		struct segment_slot *slot = &fleet->segment.slots[at];
 		enum mews_status     status;
 
-		if (!take(fleet, at))
+		if (!take_slot(fleet, at))
 			continue;
 		if (!wake_open(fleet->line, at))
 			status = status_set(error, MEWS_SYSTEM, "cannot open "
@@ -149,7 +149,7 @@ take_one(struct mews_fleet *fleet, uint32_t from, uint32_t to,
 		    (fleet->slot_mark = forked_mark(NULL)) == NULL)
 			status = status_set(error, MEWS_SYSTEM, "cannot map a "
 			    "page that forks find empty: %s", strerror(errno));
-		else if (!fill(fleet, slot))
+		else if (!fill_slot(fleet, slot))
 			status = status_set(error, MEWS_INVALID, "the "
 			    "configuration of this process is given up");
 		else
@@ -246,7 +246,7 @@ slot_of(const struct mews_fleet *fleet, pid_t pid)
 /* Clear the slot of a dead process; false: its death is not proven, or another
  * process clears it. */
 static bool
-give_back(struct mews_fleet *fleet, uint32_t index, uint64_t holder)
+give_slot_back(struct mews_fleet *fleet, uint32_t index, uint64_t holder)
 {
 	struct segment_slot *slot = &fleet->segment.slots[index];
 	bool		     given = false;
@@ -311,7 +311,7 @@ mews_fleet_reap(struct mews_fleet *fleet, pid_t pid)
 			continue;
 		found = true;
 		if (holder != 0 && fleet->line->dir != -1) {
-			give_back(fleet, i, holder);
+			give_slot_back(fleet, i, holder);
 			continue;
 		}
 		orphan_adopt(&fleet->segment, slot);
@@ -355,7 +355,7 @@ slots_tend(struct mews_fleet *fleet, bool all)
 		int32_t	 pid = atomic_load(&slot->pid);
 
 		if (!is_due(fleet, slot, holder) ||
-		    !give_back(fleet, at, holder))
+		    !give_slot_back(fleet, at, holder))
 			continue;
 		fleet_wake_monitor(fleet);
 		fleet_log(fleet, MEWS_LOG_WARNING, "slot_given_back",

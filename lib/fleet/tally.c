@@ -26,18 +26,8 @@ struct mews_figures {
 	struct mews_figures_pair pairs[FIGURES_PAIRS_MOST];
 };
 
-/* Copy a name that may be damaged: it ends where it must. */
 static void
-copy_name(char to[FIGURES_NAME], const char *from)
-{
-	size_t	length = strnlen(from, FIGURES_NAME - 1);
-
-	memcpy(to, from, length);
-	memset(to + length, 0, FIGURES_NAME - length);
-}
-
-static void
-add_times(struct mews_times *to, const struct figures_times *from)
+tally_times(struct mews_times *to, const struct figures_times *from)
 {
 	for (uint32_t i = 0; i < FIGURES_BUCKETS; i++) {
 		uint64_t count = figures_load(&from->bucket[i]);
@@ -49,12 +39,12 @@ add_times(struct mews_times *to, const struct figures_times *from)
 }
 
 static struct mews_figures_group *
-find_group(struct mews_figures *f, const char *named, uint32_t guess)
+tally_find_group(struct mews_figures *f, const char *named, uint32_t guess)
 {
 	char	 name[FIGURES_NAME];
 	uint32_t i;
 
-	copy_name(name, named);
+	figures_copy_name(name, named);
 	if (guess < f->group_count && strcmp(f->groups[guess].name, name) == 0)
 		return &f->groups[guess];
 	for (i = 0; i < f->group_count; i++)
@@ -75,8 +65,8 @@ find_pair(struct mews_figures *f, const struct figures_pair *named,
 	char	 group[FIGURES_NAME], endpoint[FIGURES_NAME];
 	uint32_t i, at;
 
-	copy_name(group, named->group);
-	copy_name(endpoint, named->endpoint);
+	figures_copy_name(group, named->group);
+	figures_copy_name(endpoint, named->endpoint);
 	for (i = 0; i <= f->pair_count; i++) {
 		at = i == 0 ? guess : i - 1;
 		if (at < f->pair_count &&
@@ -99,7 +89,7 @@ find_statement(struct mews_figures *f, const char *named, uint32_t guess)
 	char	 name[FIGURES_NAME];
 	uint32_t i;
 
-	copy_name(name, named);
+	figures_copy_name(name, named);
 	if (guess < f->statement_count &&
 	    strcmp(f->statements[guess].name, name) == 0)
 		return &f->statements[guess];
@@ -133,7 +123,7 @@ add_group(struct mews_figures_group *to, const struct figures_group *from,
 	to->slow += figures_load(&from->slow);
 	for (uint32_t i = 0; i < FIGURES_ENDS; i++)
 		to->ends[i] += figures_load(&from->ends[i]);
-	add_times(&to->wait, &from->wait);
+	tally_times(&to->wait, &from->wait);
 }
 
 static void
@@ -145,7 +135,7 @@ add_pair(struct mews_figures_pair *to, const struct figures_pair *from,
 		to->used += figures_load(&from->used);
 		to->connecting += figures_load(&from->connecting);
 	}
-	add_times(&to->times, &from->times);
+	tally_times(&to->times, &from->times);
 }
 
 static void
@@ -157,10 +147,11 @@ add_slot(struct mews_figures *f, const struct segment *segment, uint32_t slot)
 	bool	 held = atomic_load(&segment->slots[slot].pid) > 0;
 	uint32_t count;
 
-	add_times(&f->fleet.requests, &own->requests);
+	tally_times(&f->fleet.requests, &own->requests);
 	count = figures_valid(&own->group_count, segment->room.groups);
 	for (uint32_t i = 0; i < count; i++)
-		add_group(find_group(f, groups[i].name, i), &groups[i], held);
+		add_group(tally_find_group(f, groups[i].name, i), &groups[i],
+		    held);
 	count = figures_valid(&own->pair_count, segment->room.pairs);
 	for (uint32_t i = 0; i < count; i++)
 		add_pair(find_pair(f, &pairs[i], i), &pairs[i], held);

@@ -104,11 +104,11 @@ wait_of(struct health health, uint32_t now_ms)
 	    health.retry_ms - now_ms;
 }
 
-static void add(char line[MEWS_FLEET_TOLD], const char *format, ...)
+static void tell_pair(char line[MEWS_FLEET_TOLD], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-add(char line[MEWS_FLEET_TOLD], const char *format, ...)
+tell_pair(char line[MEWS_FLEET_TOLD], const char *format, ...)
 {
 	size_t	used = strlen(line);
 	va_list	ap;
@@ -119,7 +119,7 @@ add(char line[MEWS_FLEET_TOLD], const char *format, ...)
 }
 
 static void
-tell(struct mews_fleet *fleet, uint32_t at, bool lend,
+tell_endpoint(struct mews_fleet *fleet, uint32_t at, bool lend,
     char line[MEWS_FLEET_TOLD])
 {
 	const struct segment_endpoint *e = &fleet->segment.endpoints[at];
@@ -134,24 +134,24 @@ tell(struct mews_fleet *fleet, uint32_t at, bool lend,
 	line[0] = '\0';
 	timeline = segment_timeline(e, &proven);
 	segment_get_server(e, server);
-	add(line, "name=%s held=%u drained=%d mixed=%d state=%s role=%s "
+	tell_pair(line, "name=%s held=%u drained=%d mixed=%d state=%s role=%s "
 	    "failures=%u wait_ms=%u timeline=%u proven=%d",
 	    endpoint_name(fleet, at), held_of(fleet, at, lend),
 	    atomic_load(&e->drained) != 0, mixed_is(&e->mixed),
 	    health_state_name(health.state), health_role_name(health.role),
 	    health.failures, wait_of(health, (uint32_t)now), timeline, proven);
 	if (changed != 0)
-		add(line, " changed=%" PRId64 " cause=%s",
+		tell_pair(line, " changed=%" PRId64 " cause=%s",
 		    age_of(now, changed), health_evidence_name(
 			(enum health_evidence)atomic_load(&e->cause)));
 	if (measured != 0)
-		add(line, " measured=%" PRId64 " rtt_us=%u lsn=%" PRIu64
+		tell_pair(line, " measured=%" PRId64 " rtt_us=%u lsn=%" PRIu64
 		    " lag_bytes=%" PRIu64, age_of(now, measured),
 		    atomic_load(&e->rtt_us), atomic_load(&e->lsn),
 		    atomic_load(&e->lag_bytes));
 	if (measured != 0 && lag != SEGMENT_LAG_UNKNOWN)
-		add(line, " lag_ms=%u", lag);
-	add(line, " server=%s", server);
+		tell_pair(line, " lag_ms=%u", lag);
+	tell_pair(line, " server=%s", server);
 	/* One line it is, whatever a conninfo has in it. */
 	line[strcspn(line, "\n")] = '\0';
 }
@@ -164,7 +164,7 @@ mews_fleet_tell(struct mews_fleet *fleet, uint32_t at, bool lend,
 	if (at >= fleet->segment.endpoint_count)
 		return false;
 	if (segment_knows(&fleet->segment, at))
-		tell(fleet, at, lend, line);
+		tell_endpoint(fleet, at, lend, line);
 	return true;
 }
 
@@ -257,7 +257,7 @@ read_pair(struct told *told, const char *key, const char *value)
 
 /* False: it is no such line. */
 static bool
-read_line(struct told *told, const char *line)
+read_told(struct told *told, const char *line)
 {
 	char	copy[MEWS_FLEET_TOLD], *rest = copy, *key, *value;
 
@@ -359,7 +359,7 @@ mews_fleet_hear(struct mews_fleet *fleet, const char *line)
 	struct told	told;
 	int64_t		now = segment_ms(&fleet->segment, clock_now_us());
 
-	if (!read_line(&told, line))
+	if (!read_told(&told, line))
 		return MEWS_INVALID;
 	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
 		if (!segment_knows(&fleet->segment, i) ||

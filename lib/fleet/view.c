@@ -6,6 +6,7 @@
 #include "fleet/budget.h"
 #include "fleet/crowd.h"
 #include "base/clock.h"
+#include "fleet/figures.h"
 #include "fleet/fleet.h"
 #include "fleet/hold.h"
 #include "fleet/look.h"
@@ -80,7 +81,7 @@ mews_view_close(struct mews_view **view)
 }
 
 static const struct mews_view *
-checked(const struct mews_view *view)
+checked_view(const struct mews_view *view)
 {
 	assert(view != NULL && "mews: a view is there after mews_view_open()");
 	return view;
@@ -107,16 +108,6 @@ find_record(const struct mews_view *view, uint32_t index, uint32_t *at)
 	return false;
 }
 
-/* Copy a name that may be damaged: it ends where it must. */
-static void
-copy_name(char to[MEWS_NAME_MAX + 1], const char *from)
-{
-	size_t length = strnlen(from, MEWS_NAME_MAX);
-
-	memcpy(to, from, length);
-	to[length] = '\0';
-}
-
 /* Milliseconds from @then, which may be garbage, to now; never negative. */
 static int64_t
 age(const struct mews_view *view, int64_t then)
@@ -141,7 +132,7 @@ read_fleet(const struct mews_view *view, struct mews_view_fleet *out)
 	int64_t			     made_us, now_us;
 
 	memset(out, 0, sizeof(*out));
-	copy_name(out->instance, header->instance);
+	figures_copy_name(out->instance, header->instance);
 	out->master_pid = atomic_load(&header->master_pid);
 	out->generation = atomic_load(&header->generation);
 	made_us = header->made_us;
@@ -169,7 +160,7 @@ mews_view_fleet(const struct mews_view *view, struct mews_view_fleet *out,
 {
 	struct mews_view_fleet	own;
 
-	read_fleet(checked(view), &own);
+	read_fleet(checked_view(view), &own);
 	status_fill(out, size, &own, sizeof(own));
 }
 
@@ -235,7 +226,7 @@ read_endpoint(const struct mews_view *view, uint32_t shown,
 	now = segment_ms(&view->segment, clock_now_us());
 	health = health_get(&e->health);
 	memset(out, 0, sizeof(*out));
-	copy_name(out->name, e->name);
+	figures_copy_name(out->name, e->name);
 	out->state = health_state_name(health.state);
 	out->role = mixed_is(&e->mixed) ? "mixed" :
 	    health_role_name(health.role);
@@ -272,7 +263,7 @@ mews_view_endpoint(const struct mews_view *view, uint32_t index,
 {
 	struct mews_view_endpoint	own;
 
-	if (!read_endpoint(checked(view), index, &own))
+	if (!read_endpoint(checked_view(view), index, &own))
 		return false;
 	status_fill(out, size, &own, sizeof(own));
 	return true;
@@ -293,7 +284,7 @@ mews_view_transitions(const struct mews_view *view, uint32_t index,
 }
 
 static bool
-read_worker(const struct mews_view *view, uint32_t slot,
+view_worker(const struct mews_view *view, uint32_t slot,
     struct mews_view_worker *out)
 {
 	const struct segment_slot *s;
@@ -329,7 +320,7 @@ mews_view_worker(const struct mews_view *view, uint32_t slot,
 {
 	struct mews_view_worker	own;
 
-	if (!read_worker(checked(view), slot, &own))
+	if (!view_worker(checked_view(view), slot, &own))
 		return false;
 	status_fill(out, size, &own, sizeof(own));
 	return true;

@@ -11,12 +11,6 @@
 #include "fleet/fleet_log.h"
 #include "fleet/notice.h"
 
-static struct segment_endpoint *
-record(const struct prober *prober, uint32_t endpoint)
-{
-	return &prober->fleet->segment.endpoints[endpoint];
-}
-
 static bool
 is_living_primary(const struct mews_fleet *fleet, uint32_t endpoint)
 {
@@ -38,7 +32,7 @@ finding_compare(struct prober *prober, uint32_t self)
 	bool		   proven, rival = false, outdated = false;
 	uint32_t	   mine;
 
-	mine = segment_timeline(record(prober, self), &proven);
+	mine = segment_timeline(endpoint_record(prober->fleet, self), &proven);
 	for (uint32_t i = 0; i < fleet->segment.endpoint_count; i++) {
 		uint32_t	other, loser;
 
@@ -126,7 +120,7 @@ unsigned
 finding_role(struct prober *prober, uint32_t endpoint, unsigned epoch,
     enum health_role role, uint32_t timeline)
 {
-	struct segment_endpoint *e = record(prober, endpoint);
+	struct segment_endpoint *e = endpoint_record(prober->fleet, endpoint);
 	uint32_t		 old_timeline;
 	bool			 old_proven, proven;
 
@@ -144,7 +138,7 @@ unsigned
 finding_publish(struct prober *prober, uint32_t endpoint, unsigned epoch,
     const struct finding *finding)
 {
-	struct segment_endpoint *e = record(prober, endpoint);
+	struct segment_endpoint *e = endpoint_record(prober->fleet, endpoint);
 
 	atomic_store(&e->rtt_us, finding->rtt_us);
 	atomic_store(&e->lsn, finding->lsn);

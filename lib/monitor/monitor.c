@@ -166,7 +166,7 @@ scan_end(struct run *run, int64_t now_us)
 
 /* Do all that is due, and set when the next is. */
 static void
-scan(struct run *run, int64_t now_us)
+scan_run(struct run *run, int64_t now_us)
 {
 	const struct segment	*segment = &run->fleet->segment;
 	uint32_t		 hurries, wishes;
@@ -202,7 +202,7 @@ monitor_tick(void *who)
 	struct run	*run = who;
 
 	if (run->loop.due_us <= loop_now(&run->loop))
-		scan(run, loop_now(&run->loop));
+		scan_run(run, loop_now(&run->loop));
 }
 
 /* Another process changed an endpoint, or wants fresh measurements. */
@@ -289,8 +289,8 @@ mews_monitor_run(struct mews_fleet *fleet, int stop_fd,
 }
 
 static enum mews_status
-drain(const struct segment *segment, const char *where, const char *endpoint,
-    bool drained, struct mews_error *error)
+mark_drained(const struct segment *segment, const char *where,
+    const char *endpoint, bool drained, struct mews_error *error)
 {
 	bool	found = false;
 
@@ -322,7 +322,7 @@ mews_endpoint_drain(const char *path, const char *endpoint, bool drained,
 	status = segment_open(&segment, path, true, error);
 	if (status != MEWS_OK)
 		return status;
-	status = drain(&segment, path, endpoint, drained, error);
+	status = mark_drained(&segment, path, endpoint, drained, error);
 	segment_close(&segment);
 	return status;
 }
@@ -335,8 +335,8 @@ mews_fleet_drain(struct mews_fleet *fleet, const char *endpoint, bool drained,
 
 	assert(fleet != NULL &&
 	    "mews: a fleet is there after mews_fleet_create()");
-	status = drain(&fleet->segment, fleet->config->instance, endpoint,
-	    drained, error);
+	status = mark_drained(&fleet->segment, fleet->config->instance,
+	    endpoint, drained, error);
 	if (status == MEWS_OK)
 		fleet_wake_all(fleet);
 	return status;

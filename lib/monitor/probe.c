@@ -64,22 +64,22 @@ struct probe {
 };
 
 static struct segment_endpoint *
-record(const struct probe *probe)
+record_of(const struct probe *probe)
 {
-	return &probe->prober->fleet->segment.endpoints[probe->endpoint];
+	return endpoint_record(probe->prober->fleet, probe->endpoint);
 }
 
 static void probe_ready(void *who, int events);
 
 static bool
-watch(struct probe *probe, int events)
+probe_watch(struct probe *probe, int events)
 {
 	return loop_watch(probe->prober->loop, probe->dial.fd, events,
 	    probe_ready, probe);
 }
 
 static void
-unwatch(struct probe *probe)
+probe_unwatch(struct probe *probe)
 {
 	loop_forget(probe->prober->loop, probe->dial.fd, probe);
 }
@@ -87,7 +87,7 @@ unwatch(struct probe *probe)
 /* After a failed call of libpq: if it closed the socket, give the descriptor
  * up. */
 static void
-check_socket(struct probe *probe)
+probe_check_socket(struct probe *probe)
 {
 	loop_closed(probe->prober->loop, PQsocket(probe->dial.pg),
 	    &probe->dial.fd, probe);
@@ -97,7 +97,7 @@ check_socket(struct probe *probe)
 static void
 probe_stop(struct probe *probe)
 {
-	unwatch(probe);
+	probe_unwatch(probe);
 	PQclear(probe->answer);
 	PQfinish(probe->dial.pg);
 	probe->prober->on[probe->endpoint].probe = NULL;
@@ -129,7 +129,7 @@ end_well(struct probe *probe)
 		!crowd_take_wish(fleet, probe->endpoint, CROWD_STALE_MS))) {
 		PGconn **pg = &held->pg[probe->endpoint];
 
-		unwatch(probe);
+		probe_unwatch(probe);
 		PQfinish(*pg);
 		*pg = probe->dial.pg;
 		held->epoch[probe->endpoint] = probe->epoch;
@@ -151,26 +151,26 @@ verdict(struct probe *probe, enum health_evidence evidence)
 	loop_due(probe->prober->loop, loop_now(probe->prober->loop));
 }
 
-static void proceed(struct probe *probe, enum dial_state state);
+static void probe_proceed(struct probe *probe, enum dial_state state);
 
 /* The session that was held broke, which proves nothing: the server may have
  * ended it for its own time limits. Log in, within the time of this probe. */
 static void
 begin_afresh(struct probe *probe)
 {
-	check_socket(probe);
-	unwatch(probe);
+	probe_check_socket(probe);
+	probe_unwatch(probe);
 	PQfinish(probe->dial.pg);
 	probe->asking = false;
 	probe->fresh = true;
-	proceed(probe, dial_start(&probe->dial, probe->prober->fleet,
+	probe_proceed(probe, dial_start(&probe->dial, probe->prober->fleet,
 	    probe->endpoint));
 }
 
 static void
-fail(struct probe *probe, enum health_evidence evidence, const char *why)
+probe_fail(struct probe *probe, enum health_evidence evidence, const char *why)
 {
-	check_socket(probe);
+	probe_check_socket(probe);
 	dial_message(probe->dial.why, sizeof(probe->dial.why), why);
 	if (!probe->judged)
 		verdict(probe, evidence);
@@ -182,14 +182,14 @@ static void
 session_lost(struct probe *probe, const char *why)
 {
 	if (probe->fresh || probe->judged)
-		fail(probe, HEALTH_PROBE_FAILED, why);
+		probe_fail(probe, HEALTH_PROBE_FAILED, why);
 	else
 		begin_afresh(probe);
 }
 
 /* Put the figures of @answer into the segment. */
 static void
-publish(struct probe *probe, const PGresult *answer)
+publish_answer(struct probe *probe, const PGresult *answer)
 {
 	struct finding	finding = {
 		.lsn = strtoull(PQgetvalue(answer, 0, 1), NULL, 10),
@@ -263,14 +263,14 @@ refuse_pooler(struct probe *probe)
 		PQfinish(held->pg[probe->endpoint]);
 		held->pg[probe->endpoint] = NULL;
 	}
-	segment_set_refusal(record(probe), POOLER_REASON,
+	segment_set_refusal(record_of(probe), POOLER_REASON,
 	    segment_ms(&probe->prober->fleet->segment, clock_now_us()));
-	fail(probe, HEALTH_PROBE_FAILED, POOLER_REASON);
+	probe_fail(probe, HEALTH_PROBE_FAILED, POOLER_REASON);
 }
 
 /* Take the whole answer to the question, or about an orphan. */
 static void
-answered(struct probe *probe)
+take_answer(struct probe *probe)
 {
 	PGresult	*answer = probe->answer;
 	const char	*sqlstate;
@@ -280,7 +280,7 @@ answered(struct probe *probe)
 	if (probe->judged)
 		orphan_answered(probe, answer);
 	if (PQresultStatus(answer) != PGRES_TUPLES_OK) {
-		check_socket(probe);
+		probe_check_socket(probe);
 		if (!probe->judged && pooler_is_told(answer)) {
 			PQclear(answer);
 			refuse_pooler(probe);
@@ -297,7 +297,7 @@ answered(struct probe *probe)
 			return;
 		}
 		if (state[0] == '\0') {
-			fail(probe, HEALTH_PROBE_FAILED, nonsense);
+			probe_fail(probe, HEALTH_PROBE_FAILED, nonsense);
 			return;
 		}
 		/* The question failed: the server lives, without a
@@ -306,23 +306,23 @@ answered(struct probe *probe)
 			probe->epoch = finding_role(probe->prober,
 			    probe->endpoint, probe->epoch,
 			    probe->dial.role, 0);
-		fail(probe, HEALTH_REJECTED, probe->dial.why);
+		probe_fail(probe, HEALTH_REJECTED, probe->dial.why);
 		return;
 	}
 	if (!probe->judged && (PQntuples(answer) != 1 ||
 		PQnfields(answer) != 3 || PQgetisnull(answer, 0, 0))) {
 		PQclear(answer);
-		fail(probe, HEALTH_PROBE_FAILED, nonsense);
+		probe_fail(probe, HEALTH_PROBE_FAILED, nonsense);
 		return;
 	}
 	if (!probe->judged) {
 		if (probe->fresh)
 			probe->prober->on[probe->endpoint].queues = false;
 		crowd_heard(probe->prober->fleet, probe->endpoint);
-		publish(probe, answer);
+		publish_answer(probe, answer);
 		verdict(probe, HEALTH_PROBE_OK);
 		if (probe->dial.role == HEALTH_ROLE_PRIMARY &&
-		    !mixed_is(&record(probe)->mixed))
+		    !mixed_is(&record_of(probe)->mixed))
 			finding_compare(probe->prober, probe->endpoint);
 		else
 			probe->prober->on[probe->endpoint].rival_told =
@@ -339,7 +339,7 @@ ask_for(struct probe *probe, const char *sql)
 	probe->asked_us = clock_now_us();
 	if (PQsendQuery(probe->dial.pg, sql) != 1)
 		session_lost(probe, PQerrorMessage(probe->dial.pg));
-	else if (!watch(probe, MEWS_WATCH_READ))
+	else if (!probe_watch(probe, MEWS_WATCH_READ))
 		probe_stop(probe);
 }
 
@@ -393,7 +393,7 @@ look_at_half(struct probe *probe)
 	}
 	if (is_held(probe)) {
 		probe->prober->on[probe->endpoint].queues = true;
-		unwatch(probe);
+		probe_unwatch(probe);
 		PQfinish(probe->dial.pg);
 		ask_held(probe);
 	} else if (crowd_lives(probe->prober->fleet, probe->endpoint,
@@ -413,15 +413,15 @@ time_out(struct probe *probe)
 	if (probe->fresh && probe->asking && !probe->judged &&
 	    crowd_lives(probe->prober->fleet, probe->endpoint,
 		probe->asked_us))
-		fail(probe, HEALTH_TOO_MANY,
+		probe_fail(probe, HEALTH_TOO_MANY,
 		    "it waits behind a pooler whose pool is full");
 	else
-		fail(probe, HEALTH_PROBE_FAILED, "no answer in time");
+		probe_fail(probe, HEALTH_PROBE_FAILED, "no answer in time");
 }
 
 /* Read an answer. */
 static void
-listen_to(struct probe *probe)
+probe_read(struct probe *probe)
 {
 	PGresult	*part;
 
@@ -431,13 +431,13 @@ listen_to(struct probe *probe)
 	}
 	while (!PQisBusy(probe->dial.pg)) {
 		if ((part = PQgetResult(probe->dial.pg)) == NULL) {
-			answered(probe);
+			take_answer(probe);
 			return;
 		}
 		PQclear(probe->answer);
 		probe->answer = part;
 		if (dial_is_copy(part)) {
-			fail(probe, HEALTH_PROBE_FAILED, nonsense);
+			probe_fail(probe, HEALTH_PROBE_FAILED, nonsense);
 			return;
 		}
 	}
@@ -457,18 +457,18 @@ publish_refusal(struct probe *probe)
 	    (dial->sqlstate[0] == '\0' ||
 		(message = strstr(dial->why, dial->sqlstate)) == NULL))
 		message = dial->why;
-	atomic_store(&record(probe)->login_wanted, 0);
-	segment_set_refusal(record(probe), message,
+	atomic_store(&record_of(probe)->login_wanted, 0);
+	segment_set_refusal(record_of(probe), message,
 	    segment_ms(&probe->prober->fleet->segment, clock_now_us()));
 }
 
 /* Act on the state that the login has reached. */
 static void
-proceed(struct probe *probe, enum dial_state state)
+probe_proceed(struct probe *probe, enum dial_state state)
 {
 	switch (state) {
 	case DIAL_RUNS:
-		if (!watch(probe, probe->dial.events))
+		if (!probe_watch(probe, probe->dial.events))
 			probe_stop(probe);
 		break;
 	case DIAL_DONE:
@@ -496,16 +496,16 @@ probe_ready(void *who, int events)
 	patience_heard(&probe->patience, probe->prober->loop->looked_us,
 	    loop_now(probe->prober->loop));
 	if (probe->asking) {
-		listen_to(probe);
+		probe_read(probe);
 		return;
 	}
 	/* libpq may close this descriptor and open another. */
-	unwatch(probe);
-	proceed(probe, dial_step(&probe->dial));
+	probe_unwatch(probe);
+	probe_proceed(probe, dial_step(&probe->dial));
 }
 
 static void
-start(struct prober *prober, uint32_t endpoint, int64_t now_us)
+start_probe(struct prober *prober, uint32_t endpoint, int64_t now_us)
 {
 	struct probe_held	*held = prober->held;
 	struct probe		*probe;
@@ -539,7 +539,7 @@ start(struct prober *prober, uint32_t endpoint, int64_t now_us)
 	    (now_us >= held->hurry_until_us &&
 		prober->on[endpoint].begun % every == 0)) {
 		probe->fresh = true;
-		proceed(probe, dial_start(&probe->dial, prober->fleet,
+		probe_proceed(probe, dial_start(&probe->dial, prober->fleet,
 		    endpoint));
 		return;
 	}
@@ -568,7 +568,7 @@ probe_scan(struct prober *prober, uint32_t endpoint, bool panic,
 		return;
 	if (pace.due_ms == 0 && endpoint_lease(prober->fleet, endpoint,
 		pace.self, pace.panic, pace.probed_ms))
-		start(prober, endpoint, now_us);
+		start_probe(prober, endpoint, now_us);
 	else
 		/* A little later, as another process may take the lease
 		 * first. */

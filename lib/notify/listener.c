@@ -7,8 +7,8 @@
 #include <string.h>
 
 static void
-tell(const struct mews_listener *listener, enum mews_notify_event event,
-    const PGnotify *message, const char *endpoint)
+tell_listener(const struct mews_listener *listener,
+    enum mews_notify_event event, const PGnotify *message, const char *endpoint)
 {
 	const struct mews_notification	notification = {
 		.event = event,
@@ -35,7 +35,7 @@ listener_sweep(struct listener_list *list)
 
 /* Does a listener on that channel remain? */
 static bool
-is_wanted(const struct listener_list *list, const char *channel)
+is_channel_wanted(const struct listener_list *list, const char *channel)
 {
 	const struct mews_listener *listener;
 
@@ -77,7 +77,7 @@ listener_commands(struct listener_list *list, const char *setup, bool one)
 	TAILQ_FOREACH (listener, list, link) {
 		if (listener->ended) {
 			if (listener->heard == HEARD_YES &&
-			    !is_wanted(list, listener->channel))
+			    !is_channel_wanted(list, listener->channel))
 				p = put_command(p, "UNLISTEN",
 				    listener->channel);
 			listener->heard = HEARD_NOT;
@@ -108,7 +108,7 @@ listener_heard(struct listener_list *list, const char *endpoint)
 		if (listener->ended)
 			continue;
 		listener->told = true;
-		tell(listener, event, NULL, endpoint);
+		tell_listener(listener, event, NULL, endpoint);
 	}
 	return count;
 }
@@ -125,7 +125,8 @@ listener_refused(struct listener_list *list, bool one, const char *endpoint)
 		any = true;
 		listener->heard = one ? HEARD_NEVER : HEARD_NOT;
 		if (one && !listener->ended)
-			tell(listener, MEWS_NOTIFY_REFUSED, NULL, endpoint);
+			tell_listener(listener, MEWS_NOTIFY_REFUSED, NULL,
+			    endpoint);
 	}
 	return any;
 }
@@ -139,7 +140,8 @@ listener_message(struct listener_list *list, const PGnotify *message,
 	TAILQ_FOREACH (listener, list, link)
 		if (listener->heard == HEARD_YES && !listener->ended &&
 		    strcmp(listener->channel, message->relname) == 0)
-			tell(listener, MEWS_NOTIFY_MESSAGE, message, endpoint);
+			tell_listener(listener, MEWS_NOTIFY_MESSAGE, message,
+			    endpoint);
 }
 
 void
@@ -153,7 +155,8 @@ listener_lost(struct listener_list *list, const char *endpoint)
 		if (listener->heard != HEARD_NEVER || listener->ended)
 			listener->heard = HEARD_NOT;
 		if (heard && !listener->ended)
-			tell(listener, MEWS_NOTIFY_LOST, NULL, endpoint);
+			tell_listener(listener, MEWS_NOTIFY_LOST, NULL,
+			    endpoint);
 	}
 	listener_sweep(list);
 }

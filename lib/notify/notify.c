@@ -59,7 +59,7 @@ struct notify {
 static void notify_ready(void *who, int events);
 
 static bool
-watch(struct notify *notify, int events)
+notify_watch(struct notify *notify, int events)
 {
 	if (notify->dial.fd == -1 || notify->events == events)
 		return true;
@@ -69,7 +69,7 @@ watch(struct notify *notify, int events)
 }
 
 static void
-unwatch(struct notify *notify)
+notify_unwatch(struct notify *notify)
 {
 	loop_forget(notify->loop, notify->dial.fd, notify);
 	notify->events = 0;
@@ -78,7 +78,7 @@ unwatch(struct notify *notify)
 /* After a failed call of libpq: if it closed the socket, give the descriptor
  * up. */
 static void
-check_socket(struct notify *notify)
+notify_check_socket(struct notify *notify)
 {
 	loop_closed(notify->loop, PQsocket(notify->dial.pg),
 	    &notify->dial.fd, notify);
@@ -89,7 +89,7 @@ broke(struct notify *notify, enum health_evidence evidence, const char *why)
 {
 	if (notify->broken || notify->state == NOTIFY_AWAY)
 		return;
-	check_socket(notify);
+	notify_check_socket(notify);
 	notify->broken = true;
 	notify->loss = evidence;
 	dial_message(notify->why, sizeof(notify->why), why);
@@ -97,7 +97,7 @@ broke(struct notify *notify, enum health_evidence evidence, const char *why)
 }
 
 static void
-unqueue(struct notify *notify)
+notify_unqueue(struct notify *notify)
 {
 	if (!notify->queued)
 		return;
@@ -111,13 +111,13 @@ hang_up(struct notify *notify)
 {
 	if (notify->state == NOTIFY_AWAY)
 		return;
-	unwatch(notify);
+	notify_unwatch(notify);
 	PQfinish(notify->dial.pg);
 	if (!notify->loop->abandoned) {
 		if (notify->budget_dialing)
 			budget_dialed(notify->fleet, notify->endpoint,
 			    notify->loss == HEALTH_NOTHING);
-		unqueue(notify);
+		notify_unqueue(notify);
 		budget_give(notify->fleet, notify->endpoint);
 	}
 	notify->dial.pg = NULL;
@@ -168,13 +168,13 @@ lose(struct notify *notify)
 
 /* Flush, and wait for the rest and the answer. */
 static void
-flush(struct notify *notify)
+notify_flush(struct notify *notify)
 {
 	int	left = PQflush(notify->dial.pg);
 
 	if (left < 0)
 		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
-	else if (!watch(notify,
+	else if (!notify_watch(notify,
 	    MEWS_WATCH_READ | (left > 0 ? MEWS_WATCH_WRITE : 0)))
 		broke(notify, HEALTH_NOTHING, "out of memory");
 }
@@ -187,7 +187,7 @@ be_patient(struct notify *notify, int64_t us)
 }
 
 static void
-ask(struct notify *notify, const char *sql)
+notify_ask(struct notify *notify, const char *sql)
 {
 	notify->state = NOTIFY_ASKING;
 	notify->asked_us = loop_now(notify->loop);
@@ -195,7 +195,7 @@ ask(struct notify *notify, const char *sql)
 	if (PQsendQuery(notify->dial.pg, sql) != 1)
 		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
 	else
-		flush(notify);
+		notify_flush(notify);
 }
 
 /* IDLE: send the commands that are due, if any are. */
@@ -213,7 +213,7 @@ go_on(struct notify *notify)
 		return;
 	}
 	if (*sql != '\0')
-		ask(notify, sql);
+		notify_ask(notify, sql);
 	else
 		notify->one = false;
 	free(sql);
@@ -310,7 +310,7 @@ hear_answer(struct notify *notify)
 	/* Served at last: what follows has the time of any command. */
 	if (notify->queued)
 		be_patient(notify, NOTIFY_ANSWER_US);
-	unqueue(notify);
+	notify_unqueue(notify);
 }
 
 static void
@@ -321,21 +321,21 @@ receive(struct notify *notify, int events)
 	/* libpq closes the socket at the end of file: give it up before any
 	 * callback. */
 	if (!alive)
-		check_socket(notify);
+		notify_check_socket(notify);
 	else if (notify->state == NOTIFY_ASKING &&
 	    (events & MEWS_WATCH_READ) != 0)
 		hear_answer(notify);
 	take_answers(notify);
 	take_messages(notify);
 	if (alive)
-		flush(notify);
+		notify_flush(notify);
 	else
 		broke(notify, HEALTH_LOST, PQerrorMessage(notify->dial.pg));
 	go_on(notify);
 }
 
 static void
-logged_in(struct notify *notify)
+notify_logged_in(struct notify *notify)
 {
 	struct mews_fleet *fleet = notify->fleet;
 
@@ -364,15 +364,15 @@ logged_in(struct notify *notify)
 
 /* Act on the state that the login has reached. */
 static void
-proceed(struct notify *notify, enum dial_state state)
+notify_proceed(struct notify *notify, enum dial_state state)
 {
 	switch (state) {
 	case DIAL_RUNS:
-		if (!watch(notify, notify->dial.events))
+		if (!notify_watch(notify, notify->dial.events))
 			broke(notify, HEALTH_NOTHING, "out of memory");
 		break;
 	case DIAL_DONE:
-		logged_in(notify);
+		notify_logged_in(notify);
 		break;
 	case DIAL_FAILED:
 		broke(notify, notify->dial.evidence, notify->dial.why);
@@ -382,7 +382,7 @@ proceed(struct notify *notify, enum dial_state state)
 
 /* Log in to the next endpoint of the route. */
 static void
-dial(struct notify *notify)
+notify_dial(struct notify *notify)
 {
 	struct mews_fleet	*fleet = notify->fleet;
 	uint32_t		 endpoint;
@@ -401,7 +401,7 @@ dial(struct notify *notify)
 	notify->endpoint = endpoint;
 	notify->epoch = endpoint_health(fleet, endpoint).epoch;
 	be_patient(notify, DIAL_US);
-	proceed(notify, dial_start(&notify->dial, fleet, endpoint));
+	notify_proceed(notify, dial_start(&notify->dial, fleet, endpoint));
 }
 
 static void
@@ -418,8 +418,8 @@ notify_ready(void *who, int events)
 		return;
 	}
 	/* libpq may close this descriptor and open another. */
-	unwatch(notify);
-	proceed(notify, dial_step(&notify->dial));
+	notify_unwatch(notify);
+	notify_proceed(notify, dial_step(&notify->dial));
 }
 
 /* A session that was let in and never answered: let it wait while others are
@@ -461,7 +461,7 @@ look_at_time(struct notify *notify, int64_t now_us)
 		if (notify->next_us > now_us)
 			loop_due(notify->loop, notify->next_us);
 		else if (!TAILQ_EMPTY(&notify->listeners))
-			dial(notify);
+			notify_dial(notify);
 		break;
 	case NOTIFY_IDLE:
 		if (dial_role(notify->dial.pg) == HEALTH_ROLE_STANDBY)
@@ -470,7 +470,7 @@ look_at_time(struct notify *notify, int64_t now_us)
 		else if (notify->next_us > now_us)
 			loop_due(notify->loop, notify->next_us);
 		else
-			ask(notify, "");
+			notify_ask(notify, "");
 		break;
 	case NOTIFY_ASKING:
 	case NOTIFY_DIALING:

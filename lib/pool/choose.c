@@ -14,8 +14,8 @@
 
 /* As offer_find(), confirmed. */
 static struct conn *
-find(const struct offer *offer, const struct need *need, struct tier tier,
-    uint32_t turn)
+find_confirmed(const struct offer *offer, const struct need *need,
+    struct tier tier, uint32_t turn)
 {
 	struct conn	*conn;
 
@@ -89,7 +89,7 @@ dialing(const struct mews_group *group, struct tier tier)
 /* Open one connection more to @tier, if limits allow and fewer than @wanted are
  * being opened. */
 static bool
-grow(struct mews_group *group, struct tier tier, uint32_t wanted)
+grow_tier(struct mews_group *group, struct tier tier, uint32_t wanted)
 {
 	uint32_t	endpoint;
 
@@ -106,7 +106,7 @@ grow(struct mews_group *group, struct tier tier, uint32_t wanted)
  * connection is free now.
  */
 static struct conn *
-take_turn(struct mews_group *group, const struct need *need)
+take_by_turn(struct mews_group *group, const struct need *need)
 {
 	struct tier	tier = { 0 };
 	bool		may_grow = true;
@@ -117,11 +117,11 @@ take_turn(struct mews_group *group, const struct need *need)
 		struct conn	*conn = NULL;
 
 		if (turn != SHARE_NONE)
-			conn = find(&group->offer, need, tier, turn);
+			conn = find_confirmed(&group->offer, need, tier, turn);
 		if (may_grow && (conn == NULL ||
 		    (need->what == NEED_SHARED &&
 			(conn->in_flight > 0 || bare))) &&
-		    !grow(group, tier, need->what == NEED_SHARED ?
+		    !grow_tier(group, tier, need->what == NEED_SHARED ?
 			(uint32_t)(tier.to - tier.from) :
 			group->queue.count + 1) && turn == SHARE_NONE)
 			share_urge(group);
@@ -170,9 +170,9 @@ choose_pick(struct mews_group *group)
 		.now_us = pool_now(group->pool),
 		.below = group->config->pipeline,
 	};
-	if ((conn = take_turn(group, &need)) == NULL) {
+	if ((conn = take_by_turn(group, &need)) == NULL) {
 		need.pace = NEED_HELD;
-		conn = take_turn(group, &need);
+		conn = take_by_turn(group, &need);
 	}
 	group->batch = conn;
 	if (conn != NULL) {
@@ -192,7 +192,7 @@ take_least(struct mews_group *group, const struct need *need)
 	bool		 may_grow = true;
 
 	while (conn == NULL && route_next_tier(&group->route, &tier)) {
-		conn = find(&group->offer, need, tier, SHARE_NONE);
+		conn = find_confirmed(&group->offer, need, tier, SHARE_NONE);
 		if (may_grow)
 			may_grow = !grow_where_none(group, need, tier);
 	}
@@ -229,7 +229,7 @@ choose_pick_other(struct mews_group *group, const struct conn *conn,
 	struct walk	 walk;
 
 	while (other == NULL && route_next_tier(&group->route, &tier)) {
-		other = find(&group->offer, &need, tier, SHARE_NONE);
+		other = find_confirmed(&group->offer, &need, tier, SHARE_NONE);
 		walk = walk_begin(&group->offer, &need, tier, SHARE_NONE);
 		while (other == NULL && tier.next == 1 && walk_next(&walk))
 			if (group->on[walk.endpoint].count == 0)
@@ -254,7 +254,7 @@ choose_pick_idle(struct mews_group *group, const struct conn *conn)
 
 	while (other == NULL && !found &&
 	    route_next_tier(&group->route, &tier)) {
-		other = find(&group->offer, &need, tier, SHARE_NONE);
+		other = find_confirmed(&group->offer, &need, tier, SHARE_NONE);
 		for (uint32_t i = tier.from; i < tier.to; i++)
 			found = found ||
 			    group->route.endpoint[i] == conn->endpoint;
@@ -281,7 +281,8 @@ choose_keep(struct mews_group *group, uint32_t wanted)
 {
 	struct tier	best = { .to = group->route.tier_end[0] };
 
-	while (group->terms.count < wanted && grow(group, best, UINT32_MAX))
+	while (group->terms.count < wanted && grow_tier(group, best,
+	    UINT32_MAX))
 		;
 }
 
@@ -293,7 +294,7 @@ choose_take_any(struct mews_group *group)
 	};
 	struct conn	*conn;
 
-	conn = take_turn(group, &need);
+	conn = take_by_turn(group, &need);
 	/* Charge now, as several may be taken before one is used. */
 	if (conn != NULL)
 		conn->on->charged--;
@@ -353,7 +354,7 @@ choose_take_slow(struct mews_group *group, const struct query *query)
 		bool		bare = false;
 		uint32_t	turn = share_turn(group, tier, &bare);
 
-		conn = find(&group->offer, &lane, tier, turn);
+		conn = find_confirmed(&group->offer, &lane, tier, turn);
 		if (conn != NULL)
 			return conn;
 		lanes += offer_lanes(&group->offer, &need, tier, turn);

@@ -49,7 +49,7 @@ dial_failed(struct conn *conn)
 
 /* Remove what points to @conn, and close it. */
 static void
-finish(struct conn *conn)
+finish_conn(struct conn *conn)
 {
 	struct mews_group	*group = conn->group;
 
@@ -85,7 +85,7 @@ conn_cancel(struct conn *conn)
 		if (e.kind == EXPECT_QUERY)
 			query_fail(e.query, MEWS_CANCELED, why);
 	}
-	finish(conn);
+	finish_conn(conn);
 }
 
 void
@@ -119,7 +119,7 @@ conn_lose(struct conn *conn)
 		siblings_hear(conn);
 	conn->busy = conn->head != conn->tail;
 	resend_all(conn);
-	finish(conn);
+	finish_conn(conn);
 }
 
 void

@@ -168,7 +168,7 @@ mews_group_stats(const struct mews_group *group,
 
 /* Send @query, which is on no list. False: no connection can take it now. */
 static bool
-serve(struct mews_group *group, struct query *query)
+serve_query(struct mews_group *group, struct query *query)
 {
 	struct conn	*conn;
 
@@ -238,7 +238,7 @@ group_submit(struct mews_group *group, struct query *query)
 	if (!query->slow)
 		group->quick_us = pool_now(group->pool);
 	if (TAILQ_EMPTY(queue_lane(&group->queue, query)) &&
-	    serve(group, query))
+	    serve_query(group, query))
 		return MEWS_OK;
 	return group_enqueue(group, query);
 }
@@ -276,7 +276,7 @@ dispatch_after(struct mews_group *group)
 		queue_remove(&group->queue, query);
 		waiting_us = query->waiting_us;
 		note_wait(group, query);
-		if (serve(group, query)) {
+		if (serve_query(group, query)) {
 			waited(group, waiting_us);
 			continue;
 		}
@@ -321,7 +321,7 @@ group_dispatch(struct mews_group *group)
 			queue_remove(&group->queue, query);
 			waiting_us = query->waiting_us;
 			note_wait(group, query);
-			if (!serve(group, query)) {
+			if (!serve_query(group, query)) {
 				queue_restore(&group->queue, query, true);
 				break;
 			}

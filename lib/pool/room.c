@@ -8,7 +8,7 @@
 /* The connection to give up for one to @endpoint, of @tier, which has @own: the
  * one with the least in flight. NULL: none may go. */
 static struct conn *
-find_leaver(const struct mews_group *group, uint32_t endpoint, uint32_t own,
+find_replaced(const struct mews_group *group, uint32_t endpoint, uint32_t own,
     struct tier tier)
 {
 	uint32_t	 share = group->config->connection_count /
@@ -44,7 +44,7 @@ room_make(struct mews_group *group, uint32_t endpoint, struct tier tier)
 
 	if (group->mover != NULL ||
 	    group->terms.count > group->config->connection_count ||
-	    find_leaver(group, endpoint, on->count, tier) == NULL ||
+	    find_replaced(group, endpoint, on->count, tier) == NULL ||
 	    !grow_dial(group, endpoint))
 		return;
 	group->mover = TAILQ_LAST(&on->conns, conn_list);
@@ -66,7 +66,7 @@ room_made(struct conn *conn)
 	while (route_next_tier(&group->route, &tier))
 		for (uint32_t i = tier.from; i < tier.to; i++)
 			if (group->route.endpoint[i] == conn->endpoint)
-				leaver = find_leaver(group, conn->endpoint,
+				leaver = find_replaced(group, conn->endpoint,
 				    conn->on->count - 1, tier);
 	conn_retire(leaver != NULL ? leaver : conn);
 }

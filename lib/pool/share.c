@@ -67,7 +67,7 @@ configured(const struct mews_group *group, uint32_t endpoint)
 
 /* The weight of an endpoint, never 0. In a slow start it grows with time. */
 static uint64_t
-weight(const struct mews_group *group, uint32_t endpoint)
+weight_of(const struct mews_group *group, uint32_t endpoint)
 {
 	const struct known *known = &group->pool->endpoints[endpoint];
 	int64_t			    now = pool_now(group->pool), part = 1000;
@@ -124,7 +124,7 @@ set_strides(struct mews_group *group, struct tier tier)
 	for (uint32_t i = tier.from; i < tier.to; i++) {
 		uint32_t endpoint = group->route.endpoint[i];
 		float	 times = times_slower(group, endpoint, lowest);
-		float	 part = (float)weight(group, endpoint) /
+		float	 part = (float)weight_of(group, endpoint) /
 			   (float)reached_by(group, endpoint);
 
 		/* Above a factor of two by its square, so that it takes
@@ -171,7 +171,7 @@ charge(const struct mews_group *group, struct group_endpoint *on)
 
 /* Move the first of @order, which was charged, behind lower passes. */
 static inline void
-sink(const struct mews_group *group, uint8_t *order, uint32_t count)
+sink_first(const struct mews_group *group, uint8_t *order, uint32_t count)
 {
 	uint8_t		first = order[0];
 	uint32_t	at = count - 1;
@@ -263,7 +263,7 @@ share_turn_of_many(struct mews_group *group, struct tier tier, bool *bare)
 		return SHARE_NONE;
 	while (on = &group->on[order[0]], on->sent != on->charged) {
 		charge(group, on);
-		sink(group, order, count);
+		sink_first(group, order, count);
 	}
 	if (on->pass < group->turn)
 		on->pass = group->turn;
@@ -272,7 +272,7 @@ share_turn_of_many(struct mews_group *group, struct tier tier, bool *bare)
 		uint8_t	idlest = order[at];
 
 		charge(group, &group->on[idlest]);
-		sink(group, &order[at], count - at);
+		sink_first(group, &order[at], count - at);
 		group->turn = group->on[idlest].pass;
 		return idlest;
 	}
@@ -309,7 +309,7 @@ add_up(struct counts *counts, const struct mews_group *group, struct tier tier)
 
 		counts->sums[endpoint] = share_sum(group->pool->fleet,
 		    group->terms.index, endpoint);
-		counts->weights[endpoint] = weight(group, endpoint);
+		counts->weights[endpoint] = weight_of(group, endpoint);
 	}
 }
 
@@ -387,7 +387,7 @@ leaver(const struct mews_group *group, uint32_t endpoint)
 
 /* Is @endpoint one of the tier? */
 static bool
-has(const struct counts *counts, const struct mews_group *group,
+is_in_tier(const struct counts *counts, const struct mews_group *group,
     uint32_t endpoint)
 {
 	for (uint32_t i = counts->tier.from; i < counts->tier.to; i++)
@@ -412,7 +412,7 @@ find_stray(const struct mews_group *group, const struct counts *counts)
 	}
 	for (uint32_t i = 0; i < group->pool->fleet->segment.endpoint_count;
 	    i++)
-		if (!has(counts, group, i) && (bare ||
+		if (!is_in_tier(counts, group, i) && (bare ||
 		    group->pool->endpoints[i].state != HEALTH_SUSPECT) &&
 		    (conn = leaver(group, i)) != NULL)
 			return conn;
@@ -443,7 +443,7 @@ is_better_moved(const struct mews_group *group, const struct counts *counts,
 
 /* The connection to move to @to; NULL: none. */
 static struct conn *
-find_leaver(const struct mews_group *group, const struct counts *counts,
+find_to_move(const struct mews_group *group, const struct counts *counts,
     uint32_t to)
 {
 	struct conn	*conn = find_stray(group, counts), *best = NULL;
@@ -479,7 +479,7 @@ pause_us(struct mews_group *group)
 /* Dial the successor of a connection that should be elsewhere. True: it was
  * dialed. */
 static bool
-move(struct mews_group *group)
+move_one(struct mews_group *group)
 {
 	uint32_t	target;
 	struct tier	best = { 0 };
@@ -493,7 +493,7 @@ move(struct mews_group *group)
 	if (target == SHARE_NONE)
 		return false;
 	add_up(&counts, group, best);
-	if (find_leaver(group, &counts, target) == NULL ||
+	if (find_to_move(group, &counts, target) == NULL ||
 	    !grow_dial(group, target))
 		return false;
 	group->mover = TAILQ_LAST(&group->on[target].conns, conn_list);
@@ -509,7 +509,7 @@ share_urge(struct mews_group *group)
 	    now < group->move_us)
 		return;
 	group->move_us = now + pause_us(group);
-	move(group);
+	move_one(group);
 }
 
 void
@@ -524,7 +524,7 @@ share_moved(struct conn *conn)
 		add_up(&counts, group, best);
 		/* Judge without @conn, as others may have moved theirs. */
 		counts.sums[conn->endpoint]--;
-		leaves = find_leaver(group, &counts, conn->endpoint);
+		leaves = find_to_move(group, &counts, conn->endpoint);
 		conn_retire(leaves != NULL ? leaves : conn);
 	}
 	group->mover = NULL;
@@ -580,7 +580,7 @@ share_scan(struct mews_group *group, int64_t now_us)
 	if (now_us >= group->share_us) {
 		group->share_us = now_us +
 		    (measure(group) ? SHARE_RAMP_US : SHARE_BEAT_US);
-		if (now_us >= group->move_us && move(group))
+		if (now_us >= group->move_us && move_one(group))
 			group->move_us = now_us + pause_us(group);
 	}
 	pool_due(group->pool, group->share_us);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 static void
-put(struct deadlines *deadlines, uint32_t at, struct query *query)
+put_deadline(struct deadlines *deadlines, uint32_t at, struct query *query)
 {
 	deadlines->heap[at] = query;
 	query->deadline_at = at + 1;
@@ -26,15 +26,15 @@ rise(struct deadlines *deadlines, uint32_t at, struct query *query)
 
 		if (deadlines->heap[above]->deadline_us <= query->deadline_us)
 			break;
-		put(deadlines, at, deadlines->heap[above]);
+		put_deadline(deadlines, at, deadlines->heap[above]);
 		at = above;
 	}
-	put(deadlines, at, query);
+	put_deadline(deadlines, at, query);
 }
 
 /* Put @query into its place, at @at or below. */
 static void
-sink(struct deadlines *deadlines, uint32_t at, struct query *query)
+sink_deadline(struct deadlines *deadlines, uint32_t at, struct query *query)
 {
 	struct query	**heap = deadlines->heap;
 
@@ -47,10 +47,10 @@ sink(struct deadlines *deadlines, uint32_t at, struct query *query)
 		if (below >= deadlines->count ||
 		    heap[below]->deadline_us >= query->deadline_us)
 			break;
-		put(deadlines, at, heap[below]);
+		put_deadline(deadlines, at, heap[below]);
 		at = below;
 	}
-	put(deadlines, at, query);
+	put_deadline(deadlines, at, query);
 }
 
 bool
@@ -86,7 +86,7 @@ deadline_clear(struct deadlines *deadlines, struct query *query)
 	    last->deadline_us)
 		rise(deadlines, at, last);
 	else
-		sink(deadlines, at, last);
+		sink_deadline(deadlines, at, last);
 }
 
 struct query *

@@ -137,7 +137,7 @@ mews_param_null(void)
 
 /* Write the @size low bytes of @bits, big-endian. */
 static char *
-put(char *p, uint64_t bits, int size)
+put_bytes(char *p, uint64_t bits, int size)
 {
 	for (int i = size; i-- > 0; bits >>= 8)
 		p[i] = (char)(bits & 0xff);
@@ -145,33 +145,33 @@ put(char *p, uint64_t bits, int size)
 }
 
 static struct mews_param
-number(enum mews_type type, uint64_t bits, int size)
+number_param(enum mews_type type, uint64_t bits, int size)
 {
 	struct mews_param	param = { 0 };
 
 	param.type = (Oid)type;
 	param.format = 1;
 	param.length = size;
-	put(param.inside, bits, size);
+	put_bytes(param.inside, bits, size);
 	return param;
 }
 
 struct mews_param
 mews_param_int2(int16_t value)
 {
-	return number(MEWS_TYPE_INT2, (uint64_t)value, 2);
+	return number_param(MEWS_TYPE_INT2, (uint64_t)value, 2);
 }
 
 struct mews_param
 mews_param_int4(int32_t value)
 {
-	return number(MEWS_TYPE_INT4, (uint64_t)value, 4);
+	return number_param(MEWS_TYPE_INT4, (uint64_t)value, 4);
 }
 
 struct mews_param
 mews_param_int8(int64_t value)
 {
-	return number(MEWS_TYPE_INT8, (uint64_t)value, 8);
+	return number_param(MEWS_TYPE_INT8, (uint64_t)value, 8);
 }
 
 struct mews_param
@@ -180,7 +180,7 @@ mews_param_float4(float value)
 	uint32_t	bits;
 
 	memcpy(&bits, &value, sizeof(bits));
-	return number(MEWS_TYPE_FLOAT4, bits, 4);
+	return number_param(MEWS_TYPE_FLOAT4, bits, 4);
 }
 
 struct mews_param
@@ -189,7 +189,7 @@ mews_param_float8(double value)
 	uint64_t	bits;
 
 	memcpy(&bits, &value, sizeof(bits));
-	return number(MEWS_TYPE_FLOAT8, bits, 8);
+	return number_param(MEWS_TYPE_FLOAT8, bits, 8);
 }
 
 struct mews_param
@@ -199,7 +199,7 @@ mews_param_time(int64_t us)
 
 	/* Do not wrap: a time before PostgreSQL's first one stays before it,
 	 * and the server refuses it. INT64_MIN itself would be -infinity. */
-	return number(MEWS_TYPE_TIMESTAMPTZ, us <= INT64_MIN + epoch ?
+	return number_param(MEWS_TYPE_TIMESTAMPTZ, us <= INT64_MIN + epoch ?
 	    (uint64_t)INT64_MIN + 1 : (uint64_t)(us - epoch), 8);
 }
 
@@ -208,13 +208,13 @@ mews_param_time(int64_t us)
 static char *
 put_array(char *p, enum mews_type element, int32_t count)
 {
-	p = put(p, count == 0 ? 0 : 1, 4); /* dimensions */
-	p = put(p, 0, 4);		   /* no NULLs */
-	p = put(p, (uint64_t)element, 4);
+	p = put_bytes(p, count == 0 ? 0 : 1, 4); /* dimensions */
+	p = put_bytes(p, 0, 4);		   /* no NULLs */
+	p = put_bytes(p, (uint64_t)element, 4);
 	if (count == 0)
 		return p;
-	p = put(p, (uint64_t)count, 4);
-	return put(p, 1, 4);
+	p = put_bytes(p, (uint64_t)count, 4);
+	return put_bytes(p, 1, 4);
 }
 
 struct mews_param
@@ -223,7 +223,7 @@ mews_param_int4_array(void *buffer, const int32_t *values, int32_t count)
 	char	*p = put_array(buffer, MEWS_TYPE_INT4, count);
 
 	for (int32_t i = 0; i < count; i++)
-		p = put(put(p, 4, 4), (uint64_t)values[i], 4);
+		p = put_bytes(put_bytes(p, 4, 4), (uint64_t)values[i], 4);
 	return mews_param_binary(MEWS_TYPE_INT4_ARRAY, buffer,
 	    (int32_t)(p - (char *)buffer));
 }
@@ -234,7 +234,7 @@ mews_param_int8_array(void *buffer, const int64_t *values, int32_t count)
 	char	*p = put_array(buffer, MEWS_TYPE_INT8, count);
 
 	for (int32_t i = 0; i < count; i++)
-		p = put(put(p, 8, 4), (uint64_t)values[i], 8);
+		p = put_bytes(put_bytes(p, 8, 4), (uint64_t)values[i], 8);
 	return mews_param_binary(MEWS_TYPE_INT8_ARRAY, buffer,
 	    (int32_t)(p - (char *)buffer));
 }

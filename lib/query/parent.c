@@ -7,7 +7,7 @@
 #include <string.h>
 
 static bool
-is_digit(char c)
+is_hex_digit(char c)
 {
 	return (unsigned)(c - '0') < 10 || (unsigned)(c - 'a') < 6;
 }
@@ -19,7 +19,8 @@ parent_is_valid(const char *text)
 	    "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
 
 	for (int i = 0; i < PARENT_LENGTH; i++)
-		if (form[i] == 'x' ? !is_digit(text[i]) : text[i] != form[i])
+		if (form[i] == 'x' ? !is_hex_digit(text[i]) :
+		    text[i] != form[i])
 			return false;
 	/* A trace id, or a span id, of zeros is invalid. */
 	return text[PARENT_LENGTH] == '\0' &&

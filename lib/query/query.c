@@ -17,7 +17,7 @@
 
 /* A query of @kind, without SQL yet. */
 static inline struct query *
-begin(struct account *account, enum query_kind kind)
+query_begin(struct account *account, enum query_kind kind)
 {
 	struct query	*query = store_take(account->store);
 
@@ -85,7 +85,7 @@ query_new(struct query **out, struct account *account, enum query_kind kind,
 
 	if (why != NULL)
 		return refuse_args(account, why);
-	if ((query = begin(account, kind)) == NULL)
+	if ((query = query_begin(account, kind)) == NULL)
 		return refuse_args(account, args_no_memory);
 	if ((why = args_copy(query, args)) != NULL) {
 		store_give(store, query);
@@ -107,7 +107,7 @@ query_new(struct query **out, struct account *account, enum query_kind kind,
 struct query *
 query_new_wait(struct account *account, uint32_t wait_ms)
 {
-	struct query	*query = begin(account, QUERY_LEASE);
+	struct query	*query = query_begin(account, QUERY_LEASE);
 
 	if (query != NULL)
 		query->wait_ms = wait_ms;

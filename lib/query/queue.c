@@ -53,7 +53,7 @@ queue_take_resend(struct queue *queue)
 
 /* Bytes of @query while it waits. */
 static size_t
-weight(const struct query *query)
+bytes_waiting(const struct query *query)
 {
 	return sizeof(*query) + query->outside;
 }
@@ -65,7 +65,7 @@ queue_is_full(const struct queue *queue, const struct query *query,
 	/* A query larger than queue_memory may wait if no other query does:
 	 * else it could never be sent. */
 	return queue->count >= queue->config->queue ||
-	    (*queue->bytes > 0 && *queue->bytes + weight(query) > most);
+	    (*queue->bytes > 0 && *queue->bytes + bytes_waiting(query) > most);
 }
 
 /* Set the time until which @query waits, anew each time that it has to wait. */
@@ -92,7 +92,7 @@ queue_restore(struct queue *queue, struct query *query, bool front)
 	else
 		TAILQ_INSERT_TAIL(queue_lane(queue, query), query, link);
 	queue->count++;
-	*queue->bytes += weight(query);
+	*queue->bytes += bytes_waiting(query);
 	if (query->wait_until_us < queue->due_us)
 		queue->due_us = query->wait_until_us;
 }
@@ -121,5 +121,5 @@ queue_remove(struct queue *queue, struct query *query)
 {
 	TAILQ_REMOVE(queue_lane(queue, query), query, link);
 	queue->count--;
-	*queue->bytes -= weight(query);
+	*queue->bytes -= bytes_waiting(query);
 }

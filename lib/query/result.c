@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct mews_result *
-checked(const struct mews_result *result)
+checked_result(const struct mews_result *result)
 {
 	assert(result != NULL && (result->magic == RESULT_MAGIC ||
 	    result->magic == RESULT_MAGIC_KEPT) &&
@@ -23,19 +23,19 @@ checked(const struct mews_result *result)
 enum mews_status
 mews_result_status(const struct mews_result *result)
 {
-	return checked(result)->status;
+	return checked_result(result)->status;
 }
 
 PGresult *
 mews_result_pg(const struct mews_result *result)
 {
-	return checked(result)->pg;
+	return checked_result(result)->pg;
 }
 
 const char *
 mews_result_endpoint(const struct mews_result *result)
 {
-	const char *endpoint = checked(result)->endpoint;
+	const char *endpoint = checked_result(result)->endpoint;
 
 	return endpoint == NULL ? "" : endpoint;
 }
@@ -45,7 +45,7 @@ mews_result_message(const struct mews_result *result)
 {
 	struct mews_result *filled = (struct mews_result *)(uintptr_t)result;
 
-	checked(result);
+	checked_result(result);
 	if (result->message != NULL)
 		return result->message;
 	if (result->status == MEWS_OK || result->pg == NULL)
@@ -64,7 +64,7 @@ mews_result_sqlstate(const struct mews_result *result)
 {
 	const char *state = NULL;
 
-	if (checked(result)->pg != NULL)
+	if (checked_result(result)->pg != NULL)
 		state = PQresultErrorField(result->pg, PG_DIAG_SQLSTATE);
 	return state == NULL ? "" : state;
 }
@@ -72,7 +72,7 @@ mews_result_sqlstate(const struct mews_result *result)
 uint64_t
 mews_result_position(const struct mews_result *result)
 {
-	return checked(result)->position;
+	return checked_result(result)->position;
 }
 
 void
@@ -98,7 +98,7 @@ mews_result_free(struct mews_result **result)
 	STATUS_NEED_OUT(result);
 	if (*result == NULL)
 		return;
-	assert(checked(*result)->magic == RESULT_MAGIC_KEPT &&
+	assert(checked_result(*result)->magic == RESULT_MAGIC_KEPT &&
 	    "mews: a callback does not free its result, which ends with it");
 	large = PQresultMemorySize((*result)->pg) > MEMORY_LARGE;
 	if (large)

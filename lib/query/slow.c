@@ -83,7 +83,7 @@ add_param(char *buffer, size_t size, const struct query *query, int i)
 
 /* SQL and parameters, if they may be logged; else "". */
 static void
-describe(const struct query *query, char *buffer, size_t size)
+describe_query(const struct query *query, char *buffer, size_t size)
 {
 	buffer[0] = '\0';
 	if (query->account->config->slow_query_parameters != MEWS_SWITCH_ON)
@@ -107,7 +107,7 @@ slow_log(const struct query *query, const PGresult *answer,
 	account->figures->slow++;
 	if (!slow_take_line(&account->slow_rate, now_us))
 		return;
-	describe(query, asked, sizeof(asked));
+	describe_query(query, asked, sizeof(asked));
 	if (query->statement != NULL)
 		snprintf(name, sizeof(name), "%s", query->statement->name);
 	else

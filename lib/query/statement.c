@@ -16,7 +16,7 @@
 
 /* A mistake in what is to be registered; NULL: none. */
 static const char *
-mistake(const struct statements *statements, const char *name,
+find_mistake(const struct statements *statements, const char *name,
     const char *sql, unsigned flags, const Oid *types, int type_count)
 {
 	const struct mews_statement *other;
@@ -59,7 +59,7 @@ find_same(const struct statements *statements, uint64_t hash,
 }
 
 static uint32_t
-take_number(struct statements *statements)
+take_statement_number(struct statements *statements)
 {
 	return statements->spare_count > 0 ?
 	    statements->spare[--statements->spare_count] :
@@ -86,7 +86,7 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	size_t			 size, room;
 	Oid			*copy;
 
-	why = mistake(statements, name, sql, flags, types, type_count);
+	why = find_mistake(statements, name, sql, flags, types, type_count);
 	if (why != NULL)
 		return status_set(error, MEWS_INVALID, "%s: %.100s", why,
 		    name != NULL ? name : sql != NULL ? sql : "NULL");
@@ -101,7 +101,7 @@ statement_new(struct mews_statement **out, struct statements *statements,
 	statement->hash = text_hash(sql);
 	same = find_same(statements, statement->hash, sql, types, type_count);
 	statement->number = same != NULL ? same->number :
-	    take_number(statements);
+	    take_statement_number(statements);
 	snprintf(statement->on_server, sizeof(statement->on_server),
 	    "mews_%u", statement->number);
 	snprintf(statement->name, sizeof(statement->name), "mews_%u",

@@ -39,7 +39,7 @@ struct field {
 };
 
 static enum mews_value
-find(const struct mews_result *result, int row, int column,
+find_field(const struct mews_result *result, int row, int column,
     struct field *field)
 {
 	const PGresult *pg = mews_result_pg(result);
@@ -100,7 +100,7 @@ binary_integer(const struct field *field, int64_t *out)
 }
 
 static bool
-is_number(Oid type)
+is_numeric_type(Oid type)
 {
 	switch (type) {
 	case MEWS_TYPE_INT2:
@@ -119,7 +119,7 @@ mews_result_int64(const struct mews_result *result, int row, int column,
     int64_t *out)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 	char	       *end;
 	long long	number;
 
@@ -128,7 +128,7 @@ mews_result_int64(const struct mews_result *result, int row, int column,
 		return found;
 	if (field.binary)
 		return binary_integer(&field, out);
-	if (!is_number(field.type))
+	if (!is_numeric_type(field.type))
 		return MEWS_VALUE_TYPE;
 	errno = 0;
 	number = strtoll(field.bytes, &end, 10);
@@ -193,7 +193,7 @@ mews_result_double(const struct mews_result *result, int row, int column,
     double *out)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 	locale_t	c;
 	char	       *end;
 	double		number;
@@ -203,7 +203,7 @@ mews_result_double(const struct mews_result *result, int row, int column,
 		return found;
 	if (field.binary)
 		return binary_double(&field, out);
-	if (!is_number(field.type) && field.type != MEWS_TYPE_FLOAT4 &&
+	if (!is_numeric_type(field.type) && field.type != MEWS_TYPE_FLOAT4 &&
 	    field.type != MEWS_TYPE_FLOAT8)
 		return MEWS_VALUE_TYPE;
 	/* The host's locale may have a decimal comma; the server has not. */
@@ -226,7 +226,7 @@ mews_result_bool(const struct mews_result *result, int row, int column,
     bool *out)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 	char		truth, lie;
 
 	*out = false;
@@ -248,7 +248,7 @@ mews_result_text(const struct mews_result *result, int row, int column,
     const char **out, size_t *length)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 
 	*out = NULL;
 	if (length != NULL)
@@ -277,7 +277,7 @@ mews_result_bytes(const struct mews_result *result, int row, int column,
     const void **out, size_t *length)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 
 	*out = NULL;
 	*length = 0;
@@ -295,7 +295,7 @@ mews_result_time(const struct mews_result *result, int row, int column,
     int64_t *us)
 {
 	struct field	field;
-	enum mews_value found = find(result, row, column, &field);
+	enum mews_value found = find_field(result, row, column, &field);
 	uint64_t	bits;
 	int64_t		since;
 

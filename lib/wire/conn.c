@@ -113,7 +113,7 @@ conn_queue(struct conn *conn)
 }
 
 static void
-unqueue(struct conn *conn)
+conn_unqueue(struct conn *conn)
 {
 	if (!conn->queued)
 		return;
@@ -153,7 +153,7 @@ delist(struct conn *conn)
 	/* A login that broke counts as one until its end was acted upon. */
 	if (last < CONN_READY)
 		conn->on->dialing--;
-	unqueue(conn);
+	conn_unqueue(conn);
 	conn->on->answered += conn->in_flight;
 	conn->on->count--;
 	conn->terms->count--;
@@ -176,7 +176,7 @@ conn_enter(struct conn *conn, enum conn_state to)
 		break;
 	case CONN_READY:
 		conn->on->dialing--;
-		unqueue(conn);
+		conn_unqueue(conn);
 		break;
 	case CONN_BROKEN:
 		conn->was = conn->state;

@@ -78,34 +78,34 @@ copy_is_full(const struct copy *copy)
 }
 
 static void
-broke(struct conn *conn)
+copy_broke(struct conn *conn)
 {
 	conn_break(conn, HEALTH_LOST, PQerrorMessage(conn->pg));
 }
 
 /* Everything ahead was answered: leave pipeline mode, and send the COPY. */
 static void
-ask(struct conn *conn)
+copy_ask(struct conn *conn)
 {
 	struct query	*query = ring_at(conn, conn->head)->query;
 
 	conn->copy->state = COPY_ASKED;
 	if (PQexitPipelineMode(conn->pg) != 1 ||
 	    PQsendQuery(conn->pg, query->sql) != 1)
-		broke(conn);
+		copy_broke(conn);
 	conn_flush_later(conn);
 }
 
 /* End the data; @why: abort it. */
 static void
-finish(struct conn *conn, const char *why)
+end_data(struct conn *conn, const char *why)
 {
 	conn->copy->state = COPY_ENDS;
 	conn->head_since_us = conn_now(conn);
 	/* libpq may have read an error already: look again. */
 	conn->resumed = true;
 	if (PQputCopyEnd(conn->pg, why) != 1)
-		broke(conn);
+		copy_broke(conn);
 	conn_flush_later(conn);
 }
 
@@ -118,7 +118,7 @@ look_for_room(struct conn *conn)
 	int		left = PQflush(conn->pg);
 
 	if (left < 0)
-		broke(conn);
+		copy_broke(conn);
 	if (left != 0)
 		return;
 	copy->full = false;
@@ -165,7 +165,7 @@ copy_scan(struct conn *conn, int64_t now_us)
 	if (copy->state != COPY_SENDS || copy->silent_us == 0)
 		return;
 	if (copy->silent_us <= now_us)
-		finish(conn, "libmews ended this COPY in order to read "
+		end_data(conn, "libmews ended this COPY in order to read "
 		    "an error");
 	else
 		conn_due(conn, copy->silent_us);
@@ -197,7 +197,7 @@ take_data(struct conn *conn)
 	} else if (length == -1) {
 		conn->copy->state = COPY_ENDS;
 	} else if (length == -2) {
-		broke(conn);
+		copy_broke(conn);
 	}
 	return length != 0;
 }
@@ -224,7 +224,7 @@ script_answered(struct conn *conn, PGresult *answer)
 	case PGRES_COPY_IN:
 		if (PQputCopyEnd(conn->pg, "COPY FROM STDIN is not possible "
 		    "in a script") != 1)
-			broke(conn);
+			copy_broke(conn);
 		conn_flush_later(conn);
 		PQclear(answer);
 		return;
@@ -255,7 +255,7 @@ script_answered(struct conn *conn, PGresult *answer)
 }
 
 static void
-answered(struct conn *conn, PGresult *answer)
+copy_answered(struct conn *conn, PGresult *answer)
 {
 	struct copy	*copy = conn->copy;
 	ExecStatusType	 status = PQresultStatus(answer);
@@ -273,7 +273,7 @@ answered(struct conn *conn, PGresult *answer)
 		copy->full = true; /* on_room is owed */
 		copy->notices = conn->notices;
 		if (copy->ending)
-			finish(conn, copy->why[0] == '\0' ? NULL : copy->why);
+			end_data(conn, copy->why[0] == '\0' ? NULL : copy->why);
 	} else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
 	    status == PGRES_COPY_BOTH) {
 		conn_break(conn, HEALTH_NOTHING,
@@ -295,7 +295,7 @@ ended(struct conn *conn)
 	struct query   *query;
 
 	if (answer == NULL || PQenterPipelineMode(conn->pg) != 1) {
-		broke(conn);
+		copy_broke(conn);
 		return;
 	}
 	if (answer_break_if_last(conn, answer))
@@ -322,7 +322,7 @@ copy_turn(struct conn *conn)
 	while (!conn_is_broken(conn) && !conn->paused) {
 		switch (copy->state) {
 		case COPY_WAITS:
-			ask(conn);
+			copy_ask(conn);
 			return false;
 		case COPY_TAKES:
 			if (!take_data(conn))
@@ -344,7 +344,7 @@ copy_turn(struct conn *conn)
 				ended(conn);
 				return true;
 			}
-			answered(conn, answer);
+			copy_answered(conn, answer);
 			break;
 		}
 	}
@@ -362,7 +362,7 @@ copy_give_up(struct conn *conn)
 	copy->ending = true;
 	strcpy(copy->why, "given up by the client");
 	if (copy->state == COPY_SENDS)
-		finish(conn, copy->why);
+		end_data(conn, copy->why);
 }
 
 /* Put @query into the ring; send it at once if nothing is ahead. */
@@ -371,13 +371,13 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 {
 	if (!send_opening(conn, begin ? query->lease : NULL) ||
 	    !ring_push(conn, EXPECT_QUERY, query)) {
-		broke(conn);
+		copy_broke(conn);
 		return false;
 	}
 	conn->streams++;
 	send_count(conn, query);
 	if (conn->head + 1 == conn->tail)
-		ask(conn);
+		copy_ask(conn);
 	return true;
 }
 
@@ -447,7 +447,7 @@ copy_put(struct conn *conn, const void *data, size_t length)
 		copy->full = true;
 		return MEWS_NOMEM;
 	}
-	broke(conn);
+	copy_broke(conn);
 	return MEWS_UNAVAILABLE;
 }
 
@@ -463,5 +463,5 @@ copy_end(struct conn *conn, const char *abort)
 			strcpy(copy->why, "aborted");
 	}
 	if (copy->state == COPY_SENDS)
-		finish(conn, abort == NULL ? NULL : copy->why);
+		end_data(conn, abort == NULL ? NULL : copy->why);
 }

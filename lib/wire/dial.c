@@ -90,7 +90,7 @@ is_local(const PGconn *pg)
 }
 
 static enum dial_state
-fail(struct dial *dial)
+dial_fail(struct dial *dial)
 {
 	const char *message = PQerrorMessage(dial->pg);
 
@@ -176,7 +176,7 @@ dial_start(struct dial *dial, const struct mews_fleet *fleet,
 	PQsetNoticeProcessor(dial->pg, swallow, NULL);
 	PQsetErrorVerbosity(dial->pg, PQERRORS_VERBOSE);
 	if (PQstatus(dial->pg) == CONNECTION_BAD)
-		return fail(dial);
+		return dial_fail(dial);
 	/* As documented, begin as if PQconnectPoll() wanted to write. */
 	dial->fd = PQsocket(dial->pg);
 	dial->events = MEWS_WATCH_WRITE;
@@ -185,7 +185,7 @@ dial_start(struct dial *dial, const struct mews_fleet *fleet,
 
 /* Call PQconnectPoll() once. */
 static enum dial_state
-step(struct dial *dial)
+poll_login(struct dial *dial)
 {
 	switch (PQconnectPoll(dial->pg)) {
 	case PGRES_POLLING_READING:
@@ -208,7 +208,7 @@ step(struct dial *dial)
 		PQsetErrorVerbosity(dial->pg, PQERRORS_DEFAULT);
 		return DIAL_DONE;
 	default:
-		return fail(dial);
+		return dial_fail(dial);
 	}
 	dial->fd = PQsocket(dial->pg);
 	return DIAL_RUNS;
@@ -217,10 +217,10 @@ step(struct dial *dial)
 enum dial_state
 dial_step(struct dial *dial)
 {
-	enum dial_state	state = step(dial);
+	enum dial_state	state = poll_login(dial);
 
 	for (int i = 0; i < DIAL_STEPS && state == DIAL_RUNS &&
 	    may_write(dial); i++)
-		state = step(dial);
+		state = poll_login(dial);
 	return state;
 }

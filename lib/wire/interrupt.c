@@ -28,14 +28,14 @@ struct interrupt {
 static void interrupt_ready(void *who, int events);
 
 static bool
-watch(struct interrupt *interrupt, int events)
+interrupt_watch(struct interrupt *interrupt, int events)
 {
 	return loop_watch(interrupt->wire->loop, interrupt->dial.fd, events,
 	    interrupt_ready, interrupt);
 }
 
 static void
-unwatch(struct interrupt *interrupt)
+interrupt_unwatch(struct interrupt *interrupt)
 {
 	loop_forget(interrupt->wire->loop, interrupt->dial.fd, interrupt);
 }
@@ -63,7 +63,7 @@ static void
 stop(struct interrupt *interrupt)
 {
 	release(interrupt);
-	unwatch(interrupt);
+	interrupt_unwatch(interrupt);
 	PQfinish(interrupt->dial.pg);
 	LIST_REMOVE(interrupt, link);
 	free(interrupt);
@@ -71,7 +71,7 @@ stop(struct interrupt *interrupt)
 
 /* Give @interrupt up: a call of libpq failed, or time is over. */
 static void
-give_up(struct interrupt *interrupt, const char *why)
+give_interrupt_up(struct interrupt *interrupt, const char *why)
 {
 	struct mews_fleet *fleet = interrupt->wire->fleet;
 	char		   line[256], quoted[FLEET_QUOTED];
@@ -110,7 +110,7 @@ runs_alone(const struct conn *conn, mews_query_id id)
 }
 
 static void
-ask(struct interrupt *interrupt)
+interrupt_ask(struct interrupt *interrupt)
 {
 	struct conn *conn = interrupt->conn;
 	char	     sql[80];
@@ -130,24 +130,25 @@ ask(struct interrupt *interrupt)
 	 * answer, so that nothing else is sent that could be canceled. */
 	conn_pause(conn, CONN_PAUSE_INTERRUPT, true);
 	if (PQsendQuery(interrupt->dial.pg, sql) != 1)
-		give_up(interrupt, PQerrorMessage(interrupt->dial.pg));
-	else if (!watch(interrupt, MEWS_WATCH_READ))
-		give_up(interrupt, "out of memory");
+		give_interrupt_up(interrupt,
+		    PQerrorMessage(interrupt->dial.pg));
+	else if (!interrupt_watch(interrupt, MEWS_WATCH_READ))
+		give_interrupt_up(interrupt, "out of memory");
 }
 
 static void
-proceed(struct interrupt *interrupt, enum dial_state state)
+interrupt_proceed(struct interrupt *interrupt, enum dial_state state)
 {
 	switch (state) {
 	case DIAL_RUNS:
-		if (!watch(interrupt, interrupt->dial.events))
+		if (!interrupt_watch(interrupt, interrupt->dial.events))
 			stop(interrupt);
 		break;
 	case DIAL_DONE:
-		ask(interrupt);
+		interrupt_ask(interrupt);
 		break;
 	case DIAL_FAILED:
-		give_up(interrupt, interrupt->dial.why);
+		give_interrupt_up(interrupt, interrupt->dial.why);
 		break;
 	}
 }
@@ -166,21 +167,21 @@ refusal(const PGresult *answer)
 
 /* Read the answer. */
 static void
-listen_to(struct interrupt *interrupt)
+interrupt_read(struct interrupt *interrupt)
 {
 	PGconn	   *pg = interrupt->dial.pg;
 	PGresult   *answer;
 	const char *why;
 
 	if (PQconsumeInput(pg) != 1) {
-		give_up(interrupt, PQerrorMessage(pg));
+		give_interrupt_up(interrupt, PQerrorMessage(pg));
 		return;
 	}
 	if (PQisBusy(pg))
 		return;
 	answer = PQgetResult(pg);
 	if ((why = refusal(answer)) != NULL)
-		give_up(interrupt, why);
+		give_interrupt_up(interrupt, why);
 	else
 		stop(interrupt);
 	PQclear(answer);
@@ -193,12 +194,12 @@ interrupt_ready(void *who, int events)
 
 	(void)events;
 	if (interrupt->asking) {
-		listen_to(interrupt);
+		interrupt_read(interrupt);
 		return;
 	}
 	/* libpq may close this descriptor and open another. */
-	unwatch(interrupt);
-	proceed(interrupt, dial_step(&interrupt->dial));
+	interrupt_unwatch(interrupt);
+	interrupt_proceed(interrupt, dial_step(&interrupt->dial));
 }
 
 void
@@ -210,7 +211,7 @@ interrupt_scan(struct wire *wire, int64_t now_us)
 	    interrupt = next) {
 		next = LIST_NEXT(interrupt, link);
 		if (interrupt->until_us <= now_us)
-			give_up(interrupt, "no answer in time");
+			give_interrupt_up(interrupt, "no answer in time");
 		else
 			loop_due(wire->loop, interrupt->until_us);
 	}
@@ -263,7 +264,7 @@ find_conn(const struct wire *wire, const struct query *query)
  * cap: one at a time for shared connections of an endpoint, none to a pooler
  * that is full. */
 static bool
-has_room(const struct wire *wire, const struct conn *conn)
+may_open_session(const struct wire *wire, const struct conn *conn)
 {
 	const struct interrupt *other;
 
@@ -286,7 +287,7 @@ interrupt_begin(struct wire *wire, const struct query *query)
 
 	if (conn == NULL || !runs_alone(conn, query->id))
 		return MEWS_INVALID;
-	if (!has_room(wire, conn))
+	if (!may_open_session(wire, conn))
 		return MEWS_UNAVAILABLE;
 	if ((interrupt = calloc(1, sizeof(*interrupt))) == NULL)
 		return MEWS_NOMEM;
@@ -299,7 +300,7 @@ interrupt_begin(struct wire *wire, const struct query *query)
 	loop_due(wire->loop, interrupt->until_us);
 	if (conn->lease == NULL && !conn->retiring)
 		conn_retire(conn);
-	proceed(interrupt, dial_start(&interrupt->dial, wire->fleet,
+	interrupt_proceed(interrupt, dial_start(&interrupt->dial, wire->fleet,
 	    conn->endpoint));
 	return MEWS_OK;
 }

@@ -55,7 +55,7 @@ receive_head(struct conn *conn)
  * at more bytes. False: no progress.
  */
 static inline bool
-step(struct conn *conn, struct answer_turn *turn)
+receive_step(struct conn *conn, struct answer_turn *turn)
 {
 	PGresult	*answer = PQgetResult(conn->pg), *next;
 	bool		 whole = answer == NULL;
@@ -126,7 +126,7 @@ end_at_failure(struct conn *conn, bool silent)
 
 /* Take in all that libpq has; @alive: more may come later. */
 static void
-drain(struct conn *conn, bool alive)
+receive_all(struct conn *conn, bool alive)
 {
 	struct answer_turn turn = { .now_us = conn_now(conn),
 		.sent_us = -1 };
@@ -139,7 +139,7 @@ drain(struct conn *conn, bool alive)
 	    (conn->streams == 0 || receive_head(conn)) &&
 	    !PQisBusy(conn->pg) && conn->head != conn->tail && nothing < 2) {
 		/* A NULL may stand alone, after a commit that failed. */
-		if (step(conn, &turn)) {
+		if (receive_step(conn, &turn)) {
 			nothing = 0;
 		} else {
 			look_for_starving(conn);
@@ -201,7 +201,7 @@ receive_input(struct conn *conn)
 		look_for_starving(conn);
 		conn_check_socket(conn);
 	}
-	drain(conn, alive);
+	receive_all(conn, alive);
 	tell_heard(conn, alive);
 	if (conn->bulky)
 		bulk_taken(conn);
@@ -215,7 +215,7 @@ receive_rest(struct conn *conn)
 		return;
 	conn->starved = false;
 	errno = 0;
-	drain(conn, true);
+	receive_all(conn, true);
 }
 
 bool

@@ -76,7 +76,7 @@ become_ready(struct conn *conn)
 }
 
 static void
-logged_in(struct conn *conn)
+session_logged_in(struct conn *conn)
 {
 	struct mews_fleet *fleet = conn->wire->fleet;
 	int		   domain = AF_UNSPEC;
@@ -145,7 +145,7 @@ session_ready(struct conn *conn, int events)
 				    "out of memory");
 			break;
 		case DIAL_DONE:
-			logged_in(conn);
+			session_logged_in(conn);
 			break;
 		case DIAL_FAILED:
 			conn_break(conn, conn->dial.evidence, conn->dial.why);
