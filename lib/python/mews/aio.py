@@ -14,6 +14,7 @@ from . import _mews
 from .blocking import pieces
 from .errors import Canceled, Error, TransactionConflict, Undone
 from .notification import Notification
+from .session import Held
 
 
 class QueryFuture(asyncio.Future):
@@ -45,8 +46,10 @@ def later(lease, method, *args, **options):
     return asyncio.get_running_loop().create_task(call())
 
 
-class AsyncSession:
+class AsyncSession(Held):
     """Calls on a connection that is held exclusively."""
+
+    _begun_by = "async with"
 
     def query(self, sql, *parameters, **options):
         """await it: run one query and get its Rows; as Pool.query()."""
@@ -55,24 +58,6 @@ class AsyncSession:
     def execute(self, sql, *parameters, **options):
         """await it: as query(), and get the number of affected rows."""
         return self._lease.execute(sql, *parameters, **options)
-
-    def __getattr__(self, name):
-        if name == "_lease":
-            raise RuntimeError(f"this {type(self).__name__} has not begun: "
-                               "it does so in an `async with`")
-        raise AttributeError(f"a {type(self).__name__} has no {name!r}")
-
-    def _use(self, lease):
-        self._lease = lease
-        # query() and execute() again, without a Python call in between.
-        self.query = lease.query
-        self.execute = lease.execute
-        self._depth = 0
-
-    @property
-    def endpoint(self):
-        """The name of the endpoint that the connection leads to."""
-        return self._lease.endpoint
 
     def _begin(self, method, *args):
         lease = self._lease
@@ -113,20 +98,6 @@ class AsyncSession:
     def describe(self, sql):
         """await it: get the Description of a statement, which is not run."""
         return self._lease.describe(sql)
-
-    def quote_literal(self, text):
-        """A str as a constant of SQL, where no parameter can stand."""
-        return self._lease.quote_literal(text)
-
-    def quote_identifier(self, name):
-        """A str as a name: of a table, a column, a role."""
-        return self._lease.quote_identifier(name)
-
-    def on_notice(self, handler):
-        """Call handler(Notice) for each notice of this lease; None: call the
-        handler of the pool. Exceptions of the handler are reported on
-        stderr."""
-        self._lease.on_notice(handler)
 
     def copy_out(self, sql):
         """COPY ... TO STDOUT: async for data in lease.copy_out(...)"""

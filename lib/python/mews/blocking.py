@@ -3,6 +3,7 @@
 from . import _mews
 from .errors import Canceled, Error, TransactionConflict, Undone
 from .notification import Notification
+from .session import Held
 
 PIECE = 1024 * 1024  # the bytes of COPY that are given to the library at once
 
@@ -16,7 +17,7 @@ def pieces(data):
         yield view[at:at + PIECE]
 
 
-class Session:
+class Session(Held):
     """Calls on a connection that is held exclusively."""
 
     def __init__(self, lease):
@@ -29,24 +30,6 @@ class Session:
     def execute(self, sql, *parameters, **options):
         """As query(), but return how many rows were affected."""
         return self._lease.execute(sql, *parameters, **options)
-
-    def __getattr__(self, name):
-        if name == "_lease":
-            raise RuntimeError(f"this {type(self).__name__} has not begun: "
-                               "it does so in a `with`")
-        raise AttributeError(f"a {type(self).__name__} has no {name!r}")
-
-    def _use(self, lease):
-        self._lease = lease
-        # query() and execute() again, without a Python call in between.
-        self.query = lease.query
-        self.execute = lease.execute
-        self._depth = 0
-
-    @property
-    def endpoint(self):
-        """The name of the endpoint that the connection leads to."""
-        return self._lease.endpoint
 
     def rows(self, sql, *parameters):
         """Run a query whose rows come one by one, in constant memory.
@@ -79,20 +62,6 @@ class Session:
     def describe(self, sql):
         """The Description of a statement, which is not run."""
         return self._lease.describe(sql)
-
-    def quote_literal(self, text):
-        """A str as a constant of SQL, where no parameter can stand."""
-        return self._lease.quote_literal(text)
-
-    def quote_identifier(self, name):
-        """A str as a name: of a table, a column, a role."""
-        return self._lease.quote_identifier(name)
-
-    def on_notice(self, handler):
-        """Call handler(Notice) for each notice of this lease; None: call the
-        handler of the pool. Exceptions of the handler are reported on
-        stderr."""
-        self._lease.on_notice(handler)
 
     def copy_out(self, sql):
         """COPY ... TO STDOUT: yields bytes; in text and csv, one row each."""
