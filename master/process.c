@@ -26,20 +26,6 @@
 #define NEEDED_FAILED_MS 1000  /* the wait if it did not get ready */
 #define BURY_MS		 5000  /* from SIGKILL to the end, at most */
 
-static const char *const state_names[PROCESS_STATES] = {
-	[PROCESS_ABSENT] = "absent",
-	[PROCESS_STARTING] = "starting",
-	[PROCESS_READY] = "ready",
-	[PROCESS_STOPPING] = "stopping",
-	[PROCESS_KILLED] = "killed",
-};
-
-const char *
-process_state_name(enum process_state state)
-{
-	return state_names[state];
-}
-
 int64_t
 process_now(void)
 {

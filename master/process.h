@@ -18,8 +18,7 @@ enum process_state {
 	PROCESS_STARTING, /* forked, not yet ready */
 	PROCESS_READY,	  /* serves */
 	PROCESS_STOPPING, /* told to end; killed at kill_at */
-	PROCESS_KILLED,	  /* SIGKILL was sent; given up at kill_at */
-	PROCESS_STATES
+	PROCESS_KILLED	  /* SIGKILL was sent; given up at kill_at */
 };
 
 /* A time that never comes; all times are from process_now(). */
@@ -94,8 +93,5 @@ const char *process_end_text(char *buffer, size_t size, int wait_status);
 
 /** The process' state in the kernel, as logfmt: "os_state=T wchan=NAME". */
 const char *process_doing(char *buffer, size_t size, pid_t pid);
-
-/** "absent", "starting", "ready", "stopping", "killed". */
-const char *process_state_name(enum process_state state);
 
 #endif
