@@ -257,6 +257,7 @@ open_slow(void)
 START_TEST(a_slow_query_is_logged)
 {
 	const struct mews_param	   secret = { .value = "hush", .length = 4 };
+	const struct mews_param	   raw = mews_param_bytes("\0\1\2", 3);
 	struct mews_statement	  *sleep;
 	struct mews_query_args	   args = { .params = &secret,
 		.param_count = 1 };
@@ -276,8 +277,12 @@ START_TEST(a_slow_query_is_logged)
 	ck_assert_int_eq(cluster_logged("$1=\"hush\""), 1);
 	cluster_run(cluster_group("write"), "select pg_sleep(0.3)");
 	ck_assert_int_eq(cluster_logged("sql=\"select pg_sleep(0.3)\""), 1);
+	args = (struct mews_query_args) { .params = &raw, .param_count = 1,
+		.sql = "select pg_sleep(0.3), $1::bytea" };
+	cluster_run_args(cluster_group("write"), &args);
+	ck_assert_int_eq(cluster_logged("$1=(3 bytes)"), 1);
 	ck_assert_uint_eq(look_at_group("read").slow, 1);
-	ck_assert_uint_eq(look_at_group("write").slow, 2);
+	ck_assert_uint_eq(look_at_group("write").slow, 3);
 }
 END_TEST
 

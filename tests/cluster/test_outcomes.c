@@ -339,6 +339,47 @@ START_TEST(each_status_says_whether_a_query_may_be_sent_again)
 }
 END_TEST
 
+START_TEST(unavailable_says_why_each_server_is_left_out)
+{
+	struct asked	asked;
+
+	cluster_value(cluster_group("write"), "select 1");
+	ck_assert_int_eq(mews_fleet_drain(cluster.fleet, "a", true, NULL),
+	    MEWS_OK);
+	asked = cluster_run_args(cluster_group("write"),
+	    &(struct mews_query_args){ .sql = "select 1",
+		.deadline_ms = 1000 });
+	ck_assert(mews_status_unsent(asked.status));
+	ck_assert_msg(strstr(asked.message, "a is drained, b takes no writes, "
+	    "c takes no writes") != NULL, "%s", asked.message);
+	ck_assert_int_eq(mews_fleet_drain(cluster.fleet, "a", false, NULL),
+	    MEWS_OK);
+	cluster_value(cluster_group("write"), "select 1");
+}
+END_TEST
+
+START_TEST(a_statement_of_another_pool_is_refused)
+{
+	struct mews_pool       *other;
+	struct mews_statement  *statement;
+	struct mews_query_args	args = { 0 };
+	struct asked		none = { 0 };
+
+	ck_assert_int_eq(mews_pool_open(&other, cluster.fleet, NULL, NULL,
+	    NULL), MEWS_OK);
+	ck_assert_int_eq(mews_statement_register(&statement, other, NULL,
+	    "select 1", 0, NULL), MEWS_OK);
+	args.statement = statement;
+	ck_assert_int_eq(mews_query_send(cluster_group("plain"), &args,
+	    cluster_note, &none, NULL), MEWS_INVALID);
+	ck_assert_str_eq(mews_group_message(cluster_group("plain")),
+	    "the statement was registered with another pool");
+	mews_pool_close(&other);
+	cluster_value(cluster_group("plain"), "select 1");
+	ck_assert_int_eq(none.calls, 0);
+}
+END_TEST
+
 static Suite *
 outcomes_suite(void)
 {
@@ -362,6 +403,8 @@ outcomes_suite(void)
 	tcase_add_test(tcase, a_message_is_one_line);
 	tcase_add_test(tcase,
 	    each_status_says_whether_a_query_may_be_sent_again);
+	tcase_add_test(tcase, unavailable_says_why_each_server_is_left_out);
+	tcase_add_test(tcase, a_statement_of_another_pool_is_refused);
 	return suite;
 }
 

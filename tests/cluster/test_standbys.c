@@ -115,8 +115,9 @@ END_TEST
 
 START_TEST(a_delayed_standby_serves_whoever_takes_old_rows)
 {
-	int64_t	until;
-	pid_t	pid;
+	struct asked read;
+	int64_t	     until;
+	pid_t	     pid;
 
 	cluster_ask("c", "alter system set recovery_min_apply_delay = '1h'");
 	cluster_ask("c", "select pg_reload_conf()");
@@ -138,6 +139,17 @@ START_TEST(a_delayed_standby_serves_whoever_takes_old_rows)
 	    "c") != 0)
 		ck_assert_int_lt(cluster_now(), until);
 	ck_assert_str_eq(cluster_state("c"), "up");
+	/* Alone it is none for recent rows, and the message says why. */
+	ck_assert_int_eq(mews_fleet_drain(cluster.fleet, "b", true, NULL),
+	    MEWS_OK);
+	CLUSTER_WAIT(cluster_look("b").drained);
+	cluster_turn_for(1000);
+	read = cluster_run_args(cluster_group("recent"),
+	    &(struct mews_query_args){ .sql = "select 1",
+		.deadline_ms = 300 });
+	ck_assert_msg(strstr(read.message, "b is drained, c lags too much") !=
+	    NULL, "%s", read.message);
+	mews_fleet_drain(cluster.fleet, "b", false, NULL);
 	cluster_end(pid);
 }
 END_TEST

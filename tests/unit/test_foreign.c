@@ -29,12 +29,14 @@ keep_line(void *arg, enum mews_log_level level, const char *event,
 		snprintf(logged, sizeof(logged), "%d %s", (int)level, text);
 }
 
+#define FIRST "host=127.0.0.1 port=1"
+
 /* A fleet of a, b and c; the weight of c is 2. */
 static void
-make_fleet(void)
+make_fleet_with(const char *conninfo)
 {
-	static const struct mews_endpoint_config endpoints[] = {
-		{ .name = "a", .conninfo = "host=127.0.0.1 port=1" },
+	const struct mews_endpoint_config endpoints[] = {
+		{ .name = "a", .conninfo = conninfo },
 		{ .name = "b", .conninfo = "postgresql://x%27y:p%5Cw@/shop"
 		    "?host=/nowhere" },
 		{ .name = "c", .conninfo = "host=localhost port=1",
@@ -51,6 +53,12 @@ make_fleet(void)
 	    "%s", error.message);
 	mews_fleet_set_log(fleet, keep_line, NULL);
 	logged[0] = '\0';
+}
+
+static void
+make_fleet(void)
+{
+	make_fleet_with(FIRST);
 }
 
 static void
@@ -239,6 +247,36 @@ START_TEST(the_conninfo_is_whole)
 }
 END_TEST
 
+/* A conninfo as long as can be, and one that has a byte more. */
+START_TEST(a_conninfo_is_never_cut)
+{
+	static const char name[] = " application_name=";
+	char	conninfo[MEWS_CONNINFO_MAX + 2];
+	size_t	shortest, room;
+
+	up_as(A, HEALTH_ROLE_PRIMARY);
+	ck_assert_int_eq(choose("primary", 0), MEWS_OK);
+	shortest = strlen(choice.conninfo);
+	for (size_t more = 0; more < 2; more++) {
+		/* In the choice the value is quoted. */
+		room = MEWS_CONNINFO_MAX - shortest - strlen(name) - 2 + more;
+		destroy_fleet();
+		memset(conninfo, 'x', sizeof(conninfo));
+		memcpy(conninfo, FIRST, strlen(FIRST));
+		memcpy(conninfo + strlen(FIRST), name, strlen(name));
+		conninfo[strlen(FIRST) + strlen(name) + room] = '\0';
+		make_fleet_with(conninfo);
+		up_as(A, HEALTH_ROLE_PRIMARY);
+		ck_assert_int_eq(choose("primary", 0), more == 0 ? MEWS_OK :
+		    MEWS_INVALID);
+		ck_assert_uint_eq(strlen(choice.conninfo), more == 0 ?
+		    MEWS_CONNINFO_MAX : 0);
+	}
+	ck_assert_str_eq(error.message, "the conninfo of endpoint a has more "
+	    "than 4095 bytes");
+}
+END_TEST
+
 START_TEST(a_name_comes_with_its_address)
 {
 	char	address[SEGMENT_HOSTADDR_MAX + 1];
@@ -285,6 +323,7 @@ foreign_suite(void)
 	tcase_add_test(tcase, a_failure_makes_a_suspect_a_last_resort);
 	tcase_add_test(tcase, a_foreign_success_makes_no_down_server_up);
 	tcase_add_test(tcase, the_conninfo_is_whole);
+	tcase_add_test(tcase, a_conninfo_is_never_cut);
 	tcase_add_test(tcase, a_name_comes_with_its_address);
 	tcase_add_test(tcase, each_mistake_of_a_choice_has_a_sentence);
 	return suite;
