@@ -1,8 +1,8 @@
 # harness.py - what tests/bench/run measures with: processes, fleets, wrk.
 #
-# Every process started here is in `started` and ends with the script, also
-# when that is killed: the kernel tells them. What is written goes into the
-# directory of the throwaway servers, which is removed whatever happens.
+# Every process started here is in `started` and ends with the script, even if
+# that is killed: the kernel signals them. Files are written into the directory
+# of the throwaway servers, which is removed whatever happens.
 
 import contextlib
 import ctypes

@@ -1,5 +1,5 @@
-# The application of test_hosts.py. With MEWS_WARM the pool was used before a
-# fork could copy it.
+# The application of test_hosts.py. With MEWS_WARM the pool is used where it is
+# imported, so that a fork may copy it in use.
 
 import os
 

@@ -1,5 +1,5 @@
-# A module that makes a fleet, as a server's application does: whoever imports
-# it has one, and a fork of that process shares it.
+# A module that makes a fleet, as a server's application does: a process that
+# imports it has a fleet, and its forks share that.
 
 import os
 

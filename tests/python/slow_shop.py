@@ -1,4 +1,4 @@
-# The examples' applications, and one request more: /slow tells that it has
+# The examples' applications, with one request more: /slow reports that it has
 # begun, and takes a while.
 
 import os

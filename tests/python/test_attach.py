@@ -1,4 +1,4 @@
-# Processes that join a fleet of which they are nobody's child.
+# Processes that attach to a fleet that no parent of theirs made.
 
 import contextlib
 import os

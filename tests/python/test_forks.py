@@ -1,4 +1,4 @@
-# One fleet, many processes.
+# One fleet in many processes: forks, multiprocessing, threads, the monitor.
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-# A server of one's own that embeds the interpreter, see host.c.
+# A server in C that embeds the interpreter; see host.c.
 
 import contextlib
 import os

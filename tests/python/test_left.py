@@ -1,5 +1,5 @@
-# Calls that are left in the middle, or come from odd places: the pool stays of
-# use.
+# Calls that are left in the middle, or come from decoders, finalizers and the
+# like: the pool stays usable.
 
 import asyncio
 import os

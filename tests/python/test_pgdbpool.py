@@ -1,4 +1,4 @@
-# The interface of pgdbpool, as its callers use it.
+# The interface of the module pgdbpool, as its callers use it.
 
 import copy
 import datetime

@@ -1,4 +1,4 @@
-# The examples for gunicorn, uWSGI and uvicorn, as Debian packages these.
+# The examples for gunicorn, uWSGI and uvicorn, run by Debian's packages of these.
 
 import concurrent.futures
 import contextlib

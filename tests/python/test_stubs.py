@@ -1,4 +1,4 @@
-# Tests that type checkers and help() are told what there is.
+# The stub and the docstrings are complete, for type checkers and for help().
 
 import ast
 import pathlib

@@ -1,5 +1,5 @@
-# tap.py - checks that report themselves, as TAP, and processes of which none
-# is forgotten.
+# tap.py - checks that report as TAP, and processes, none of which is left
+# behind.
 #
 # Processes that one started here leaves behind become children of this one
 # (a subreaper), so that they can be counted and ended.

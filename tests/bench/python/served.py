@@ -1,5 +1,5 @@
 # The applications of serve: /db, a row by its key as JSON, in each way that
-# serve compares. What is imported depends on the name that is asked for.
+# serve compares. Modules are imported for the name that is asked for only.
 
 import json
 import os
