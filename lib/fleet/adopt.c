@@ -63,10 +63,8 @@ mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
 	    "mews: a configuration and its runtime file are there");
 	if ((status = fleet_check(config, error)) != MEWS_OK)
 		return status;
-	status = MEWS_NOMEM;
-	status_set(error, status, "out of memory");
-	if ((fleet = fleet_new()) == NULL)
-		goto done;
+	if ((fleet = fleet_new(error)) == NULL)
+		return MEWS_NOMEM;
 	fleet->line->creator = getpid();
 	if (segment_is_foreign(config->runtime_file)) {
 		close_all(wakes, wake_count);
@@ -74,16 +72,9 @@ mews_fleet_adopt(struct mews_fleet **out, const struct mews_config *config,
 	} else if ((status = adopt_line(fleet, config, wakes, wake_count,
 		    error)) == MEWS_OK)
 		status = fleet_claim(fleet, config, error);
-	if (status != MEWS_OK)
-		goto done;
-	fleet_learn(fleet);
-	if (error != NULL)
-		status_set(error, MEWS_OK, "%s", "");
-	*out = fleet;
-	fleet = NULL;
-done:
-	mews_fleet_destroy(&fleet);
-	return status;
+	if (status == MEWS_OK)
+		fleet_learn(fleet);
+	return fleet_give(out, fleet, status, error);
 }
 
 size_t

@@ -203,7 +203,7 @@ mews_fleet_attach(struct mews_fleet **out, const struct mews_config *from,
     struct mews_error *error)
 {
 	struct mews_config	config;
-	struct mews_fleet      *fleet = NULL;
+	struct mews_fleet      *fleet;
 	enum mews_status	status;
 
 	STATUS_NEED_OUT(out);
@@ -221,25 +221,17 @@ mews_fleet_attach(struct mews_fleet **out, const struct mews_config *from,
 		    "fleet is meant is told by its runtime file");
 	if ((status = check_file(config.runtime_file, error)) != MEWS_OK)
 		return status;
-	status = MEWS_NOMEM;
-	status_set(error, status, "out of memory");
-	if ((fleet = fleet_new()) == NULL)
-		goto done;
+	if ((fleet = fleet_new(error)) == NULL)
+		return MEWS_NOMEM;
 	fleet->line->attached = true;
-	if ((fleet->line->path = strdup(config.runtime_file)) == NULL ||
-	    (status = segment_open(&fleet->segment, config.runtime_file, true,
-		error)) != MEWS_OK ||
+	if ((fleet->line->path = strdup(config.runtime_file)) == NULL)
+		status = MEWS_NOMEM;
+	else if ((status = segment_open(&fleet->segment, config.runtime_file,
+	    true, error)) == MEWS_OK &&
 	    (status = check_life(fleet, config.runtime_file,
-		error)) != MEWS_OK ||
-	    (status = settle_guest(fleet, &config, error)) != MEWS_OK)
-		goto done;
-	if (error != NULL)
-		status_set(error, MEWS_OK, "%s", "");
-	*out = fleet;
-	fleet = NULL;
-done:
-	mews_fleet_destroy(&fleet);
-	return status;
+		error)) == MEWS_OK)
+		status = settle_guest(fleet, &config, error);
+	return fleet_give(out, fleet, status, error);
 }
 
 void

@@ -225,10 +225,11 @@ make_line(struct mews_fleet *fleet, struct mews_error *error)
 }
 
 struct mews_fleet *
-fleet_new(void)
+fleet_new(struct mews_error *error)
 {
 	struct mews_fleet *fleet = calloc(1, sizeof(*fleet));
 
+	status_set(error, MEWS_NOMEM, "out of memory");
 	if (fleet == NULL ||
 	    (fleet->line = calloc(1, sizeof(*fleet->line))) == NULL) {
 		free(fleet);
@@ -238,6 +239,20 @@ fleet_new(void)
 	fleet->lock = fleet->line->dir = fleet->line->lock = -1;
 	fleet->line->generations = 1;
 	return fleet;
+}
+
+enum mews_status
+fleet_give(struct mews_fleet **out, struct mews_fleet *fleet,
+    enum mews_status status, struct mews_error *error)
+{
+	if (status != MEWS_OK) {
+		mews_fleet_destroy(&fleet);
+		return status;
+	}
+	if (error != NULL)
+		status_set(error, MEWS_OK, "%s", "");
+	*out = fleet;
+	return MEWS_OK;
 }
 
 enum mews_status
@@ -276,24 +291,16 @@ mews_fleet_create(struct mews_fleet **out, const struct mews_config *config,
 	    "mews: a configuration is there after mews_config_new()");
 	if ((status = fleet_check(config, error)) != MEWS_OK)
 		return status;
-	status = MEWS_NOMEM;
-	status_set(error, status, "out of memory");
-	if ((fleet = fleet_new()) == NULL)
-		goto done;
+	if ((fleet = fleet_new(error)) == NULL)
+		return MEWS_NOMEM;
 	status = fleet_make(fleet, config->runtime_file, config, error);
-	if (status != MEWS_OK)
-		goto done;
-	mews_fleet_resolve(fleet);
-	settle_first(fleet);
-	fleet_learn(fleet);
-	fleet_learn_names(fleet);
-	if (error != NULL)
-		status_set(error, MEWS_OK, "%s", "");
-	*out = fleet;
-	fleet = NULL;
-done:
-	mews_fleet_destroy(&fleet);
-	return status;
+	if (status == MEWS_OK) {
+		mews_fleet_resolve(fleet);
+		settle_first(fleet);
+		fleet_learn(fleet);
+		fleet_learn_names(fleet);
+	}
+	return fleet_give(out, fleet, status, error);
 }
 
 enum mews_status
@@ -330,14 +337,9 @@ mews_fleet_renew(struct mews_fleet **out, struct mews_fleet *from,
 	fleet->log_arg = from->log_arg;
 	fleet->log_least = from->log_least;
 	fleet->environment_told = from->environment_told;
-	if ((status = fleet_claim(fleet, config, error)) == MEWS_OK) {
+	if ((status = fleet_claim(fleet, config, error)) == MEWS_OK)
 		fleet_learn(fleet);
-		if (error != NULL)
-			status_set(error, MEWS_OK, "%s", "");
-		*out = fleet;
-	} else
-		mews_fleet_destroy(&fleet);
-	return status;
+	return fleet_give(out, fleet, status, error);
 }
 
 void

@@ -92,8 +92,13 @@ fleet_is_past(const struct mews_fleet *fleet)
  * The file is to be removed with @fleet, however this ends. */
 enum mews_status fleet_make(struct mews_fleet *fleet, const char *path,
     const struct mews_config *config, struct mews_error *error);
-/* A fleet with a line of its own, and no segment yet. NULL: no memory. */
-struct mews_fleet *fleet_new(void);
+/* A fleet with a line of its own, and no segment yet. NULL: no memory; @error
+ * says so in any case, until another one is set. */
+struct mews_fleet *fleet_new(struct mews_error *error);
+/* The end of a call that makes a fleet, and its status: @fleet goes to *@out if
+ * that is MEWS_OK, else it is destroyed, and @error, which is set, stays. */
+enum mews_status fleet_give(struct mews_fleet **out, struct mews_fleet *fleet,
+    enum mews_status status, struct mews_error *error);
 /* Check a configuration; its first mistake becomes @error. */
 enum mews_status fleet_check(const struct mews_config *config,
     struct mews_error *error);

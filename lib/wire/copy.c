@@ -381,32 +381,31 @@ enqueue(struct conn *conn, struct query *query, bool begin)
 	return true;
 }
 
+/* Give @conn a COPY, or a script, that begins as @as. */
+static enum mews_status
+begin_as(struct conn *conn, struct query *query, bool begin,
+    const struct copy *as)
+{
+	if ((conn->copy = malloc(sizeof(*as))) == NULL)
+		return MEWS_NOMEM;
+	*conn->copy = *as;
+	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
+}
+
 enum mews_status
 copy_begin(struct conn *conn, struct query *query, bool begin,
     mews_copy_data_fn *on_data, mews_copy_room_fn *on_room)
 {
-	struct copy	*copy = calloc(1, sizeof(*copy));
-
-	if (copy == NULL)
-		return MEWS_NOMEM;
-	copy->on_data = on_data;
-	copy->on_room = on_room;
-	conn->copy = copy;
-	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
+	return begin_as(conn, query, begin, &(struct copy) {
+		.on_data = on_data, .on_room = on_room });
 }
 
 enum mews_status
 copy_script(struct conn *conn, struct query *query, bool begin,
     mews_query_fn *on_result)
 {
-	struct copy	*copy = calloc(1, sizeof(*copy));
-
-	if (copy == NULL)
-		return MEWS_NOMEM;
-	copy->script = true;
-	copy->on_result = on_result;
-	conn->copy = copy;
-	return enqueue(conn, query, begin) ? MEWS_OK : MEWS_UNAVAILABLE;
+	return begin_as(conn, query, begin, &(struct copy) {
+		.script = true, .on_result = on_result });
 }
 
 bool

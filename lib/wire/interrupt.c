@@ -155,7 +155,7 @@ interrupt_proceed(struct interrupt *interrupt, enum dial_state state)
 
 /* Why the server did not cancel, from its answer; NULL: it did. */
 static const char *
-refusal(const PGresult *answer)
+why_not_canceled(const PGresult *answer)
 {
 	const char *error = PQresultErrorMessage(answer);
 
@@ -180,7 +180,7 @@ interrupt_read(struct interrupt *interrupt)
 	if (PQisBusy(pg))
 		return;
 	answer = PQgetResult(pg);
-	if ((why = refusal(answer)) != NULL)
+	if ((why = why_not_canceled(answer)) != NULL)
 		give_interrupt_up(interrupt, why);
 	else
 		stop(interrupt);
