@@ -214,6 +214,37 @@ def wrk(url, connections, seconds, threads=1, header=None):
 	}
 
 
+def load(port, path, count, clients, header=None):
+	"""Ask @count times, in turns: one request of each client, then the
+	next. Two fleets that get the same do the same."""
+	request = (f"GET {path} HTTP/1.1\r\nHost: bench\r\n" +
+	    (header + "\r\n" if header else "") + "\r\n").encode()
+	with contextlib.ExitStack() as stack:
+		sockets = [stack.enter_context(socket.create_connection(
+		    ("127.0.0.1", port), 60)) for _ in range(clients)]
+		for _ in range(count // clients):
+			for s in sockets:
+				s.sendall(request)
+			for s in sockets:
+				take_answer(s)
+
+
+def take_answer(s):
+	"""An answer with a length."""
+	got = b""
+	while True:
+		head, end, body = got.partition(b"\r\n\r\n")
+		length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+		if end and len(body) >= int(length[1]):
+			break
+		piece = s.recv(65536)
+		if not piece:
+			raise Failure("a connection ended")
+		got += piece
+	if b" 200 " not in head.splitlines()[0]:
+		raise Failure(head.decode(errors="replace"))
+
+
 @contextlib.contextmanager
 def scraped(port):
 	"""Ask for the metrics every 100 ms meanwhile; None: do not."""
@@ -236,7 +267,7 @@ def get(port, path):
 	"""The status of one request; 0: nothing answers yet."""
 	with contextlib.suppress(OSError):
 		with socket.create_connection(("127.0.0.1", port), 5) as s:
-			s.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n"
+			s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
 			    "Connection: close\r\n\r\n".encode())
 			head = s.makefile("rb").readline().split()
 			return int(head[1]) if len(head) > 1 else 0
@@ -247,8 +278,9 @@ class Fleet:
 	"""A fleet of the sample application, for a with statement."""
 
 	def __init__(self, programs, workers, endpoints, read="role = any",
-	    write="role = primary", admin=False):
+	    write="role = primary", admin=False, counted=False):
 		self.programs = programs
+		self.counted = counted
 		self.others = 3 if admin else 2	# the master and the monitor
 		self.workers = workers
 		# Not below the servers' directory, which does not belong to
@@ -282,8 +314,13 @@ class Fleet:
 	def __enter__(self):
 		self.log = open(self.dir / "log", "w+")
 		began = time.monotonic()
-		self.master = start([self.programs.mews, "run", "-c",
-		    self.config], stdout=self.log, stderr=self.log)
+		counts = self.dir / "counts"
+		counts.mkdir()
+		counts.chmod(0o777)	# its processes are another user's
+		self.master = start([*(["valgrind", "--tool=callgrind",
+		    f"--callgrind-out-file={counts}/%p"] if self.counted
+		    else []), self.programs.mews, "run", "-c", self.config],
+		    stdout=self.log, stderr=self.log)
 		try:
 			self.wait_for("/plaintext")
 			self.first_answer_ms = (time.monotonic() - began) * 1e3
@@ -300,6 +337,14 @@ class Fleet:
 		end(self.master)
 		self.log.close()
 		shutil.rmtree(self.dir)
+
+	def instructions(self):
+		"""End a fleet that is counted; what its worker needed."""
+		pid, = self.worker_pids()
+		end(self.master)
+		text = (self.dir / f"counts/{pid}").read_text()
+		return int(re.findall(r"^(?:summary|totals): (\d+)", text,
+		    re.MULTILINE)[-1])
 
 	def wait_for(self, path):
 		def answers():
