@@ -265,6 +265,7 @@ live_print(const struct live *live, bool whole, FILE *out)
 {
 	const struct sample   *old = &live->looks[0];
 	struct mews_view_fleet fleet;
+	struct mews_figures_fleet then, counted;
 	struct timespec	       now;
 	uint32_t	       second;
 
@@ -289,7 +290,10 @@ live_print(const struct live *live, bool whole, FILE *out)
 	print_groups(live, old, out);
 	fputs("],\"workers\":[", out);
 	print_workers(live, old, out);
-	fputs("],\"history\":", out);
+	mews_figures_fleet(old->figures, &then, sizeof(then));
+	mews_figures_fleet(newest(live)->figures, &counted, sizeof(counted));
+	fprintf(out, "],\"lines_lost\":%.1f,\"history\":",
+	    sample_rate(old, newest(live), then.dropped, counted.dropped));
 	history_print(live->history, !whole ? second :
 	    second < HISTORY_SECONDS ? 1 : second - HISTORY_SECONDS + 1,
 	    second, out);

@@ -32,7 +32,8 @@ bool live_look(struct live *live);
  *
  * Its data is one JSON object: "status" is what mews status --json prints,
  * "endpoints", "groups" and "workers" have rates and quantiles, "history" is
- * that of history_print(), "events" has the new ones, in plain words.
+ * that of history_print(), "lines_lost" tells how many lines of the log are
+ * lost in a second, "events" has the new ones, in plain words.
  */
 void live_print(const struct live *live, bool whole, FILE *out);
 

@@ -255,7 +255,7 @@ pages_ask(struct page *page, const struct http_head *head, const char *bytes)
 }
 
 static const char *
-refusal(unsigned status)
+refusal_text(unsigned status)
 {
 	switch (status) {
 	case 405:
@@ -295,7 +295,7 @@ pages_fill(const struct pages *pages, struct page *page)
 	    &page->length)) == NULL)
 		return;
 	if (page->kind == NULL)
-		fputs(refusal(page->status), out);
+		fputs(refusal_text(page->status), out);
 	else if (page->kind->print != NULL)
 		page->kind->print(pages, page, out);
 	if (fclose(out) != 0) {

@@ -304,6 +304,7 @@ START_TEST(an_open_page_is_told_of_each_second)
 	start();
 	fleet_wait(first_second() > 0 && says("\"whole\":true"));
 	ck_assert(says("\"name\":\"a\",\"state\":\""));
+	ck_assert(says("\"lines_lost\":0.0,"));
 	follow(3);
 	ck_assert_msg((at = strstr(answer, "\"whole\":false")) != NULL, "%s",
 	    answer);
