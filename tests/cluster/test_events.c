@@ -2,29 +2,13 @@
  * test_events.c - the order of events: of queries, of the end of queries that
  * are given up, of the end of the pool; and a host with a loop of its own.
  */
-#include "cluster.h"
+#include "plain.h"
 #include "unit.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-static const struct mews_group_config groups[] = {
-	{ .name = "read", .queue = 20000 },
-	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .queue = 20000 },
-	{ .name = "one", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
-	{ .name = "narrow", .role = MEWS_GROUP_PREFER_STANDBY,
-	  .connection_count = 2, .pipeline = 1, .queue = 20000 },
-	{ .name = "single", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .pipeline = 1 },
-};
-
-static void
-open_pool(void)
-{
-	cluster_open(groups, CLUSTER_COUNT(groups));
-}
 
 /* --- the order of events --- */
 
@@ -50,7 +34,7 @@ START_TEST(other_queries_make_progress_during_a_blocking_call)
 	struct mews_query_args args = { .sql = "select 1" };
 	struct chain	       chain = { .links = 20 };
 
-	open_pool();
+	plain_open();
 	cluster_value(cluster_group("one"), "select 1");
 	ck_assert_int_eq(mews_query_send(cluster_group("one"), &args,
 	    send_next, &chain, NULL), MEWS_OK);
@@ -64,7 +48,7 @@ START_TEST(a_callback_may_send_the_next_query)
 	struct mews_query_args args = { .sql = "select 1" };
 	struct chain	       chain = { .links = 1000 };
 
-	open_pool();
+	plain_open();
 	ck_assert_int_eq(mews_query_send(cluster_group("one"), &args,
 	    send_next, &chain, NULL), MEWS_OK);
 	CLUSTER_WAIT(chain.calls == 1000);
@@ -80,7 +64,7 @@ START_TEST(waiting_queries_are_served_in_order)
 
 	cluster_ask("a", "drop table if exists line;"
 	    "create table line (at serial, id int)");
-	open_pool();
+	plain_open();
 	args.sql = "insert into line (id) values ($1::int)";
 	for (int i = 0; i < 100; i++) {
 		param = mews_param_int_text(i);
@@ -103,7 +87,7 @@ START_TEST(a_query_that_waits_can_be_given_up)
 
 	cluster_ask("a", "drop table if exists given_up;"
 	    "create table given_up ()");
-	open_pool();
+	plain_open();
 	group = cluster_group("single");
 	/* First while no connection is open, then while the connection is
 	 * busy. */
@@ -138,7 +122,7 @@ START_TEST(a_query_that_was_sent_can_be_given_up)
 
 	cluster_ask("a", "drop table if exists given_up;"
 	    "create table given_up ()");
-	open_pool();
+	plain_open();
 	group = cluster_group("one");
 	cluster_value(group, "select 1");
 	cluster_send_sql(&asked[0], group, "select 'first'");
@@ -167,7 +151,7 @@ START_TEST(a_name_that_nobody_has_cannot_be_canceled)
 {
 	struct asked	asked;
 
-	open_pool();
+	plain_open();
 	cluster_send_sql(&asked, cluster_group("one"), "select 1");
 	ck_assert_int_eq(mews_query_cancel(cluster.pool, 0), MEWS_INVALID);
 	ck_assert_int_eq(mews_query_cancel(cluster.pool, asked.id + 1),
@@ -212,7 +196,7 @@ START_TEST(closing_the_pool_ends_everything_once)
 	struct asked	       asked[100], on_lease = { 0 }, waits = { 0 };
 	struct mews_lease     *lease;
 
-	open_pool();
+	plain_open();
 	lease = cluster_lease(cluster_group("write"));
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note,
 	    &on_lease, NULL), MEWS_OK);
@@ -272,7 +256,7 @@ watch(void *arg, int fd, int events)
 static void
 open_own(void)
 {
-	cluster_prepare(groups, CLUSTER_COUNT(groups));
+	plain_prepare();
 	cluster_create();
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	ck_assert_int_eq(mews_fleet_join(cluster.fleet, NULL), MEWS_OK);

@@ -2,7 +2,7 @@
  * test_queries.c - every answer reaches the query that asked, once, and is
  * right.
  */
-#include "cluster.h"
+#include "plain.h"
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -12,22 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-static const struct mews_group_config groups[] = {
-	{ .name = "read", .queue = 20000 },
-	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .queue = 20000 },
-	{ .name = "one", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
-	{ .name = "narrow", .role = MEWS_GROUP_PREFER_STANDBY,
-	  .connection_count = 2, .pipeline = 1, .queue = 20000 },
-	{ .name = "single", .role = MEWS_GROUP_PRIMARY, .connection_count = 1,
-	  .pipeline = 1 },
-};
-
-static void
-open_pool(void)
-{
-	cluster_open(groups, CLUSTER_COUNT(groups));
-}
 
 static struct mews_statement *
 registered(const char *sql, unsigned flags)
@@ -135,7 +119,7 @@ START_TEST(each_of_ten_thousand_answers_reaches_its_asker)
 	cluster_ask("a", "drop table if exists stored;"
 	    "create table stored (id int primary key);"
 	    "insert into stored values (-1)");
-	open_pool();
+	plain_open();
 	for (int i = 0; i < KINDS; i++)
 		if (sql[i] != NULL)
 			statements[i] = registered(sql[i], 0);
@@ -212,7 +196,7 @@ START_TEST(a_parameter_arrives_as_it_was_given)
 	struct mews_query_args args = { .param_count = 1 };
 	struct asked	       asked;
 
-	open_pool();
+	plain_open();
 	for (size_t i = 0; i < CLUSTER_COUNT(rows); i++)
 		for (int twice = 0; twice < 2; twice++) {
 			args.params = &rows[i].param;
@@ -236,7 +220,7 @@ START_TEST(parameters_are_copied_when_the_query_is_accepted)
 		    "$5::text, $6::text, $7::text, $8::text)" };
 	struct asked		asked;
 
-	open_pool();
+	plain_open();
 	for (int i = 0; i < 8; i++)
 		params[i] = mews_param_int_text(i);
 	params[3] = mews_param_text(text);
@@ -258,7 +242,7 @@ START_TEST(columns_are_binary_only_where_asked_for)
 	const PGresult		*pg;
 	uint32_t		 value;
 
-	open_pool();
+	plain_open();
 	statement = registered(sql, MEWS_QUERY_BINARY);
 	args[0] = (struct mews_query_args) { .statement = statement };
 	args[1] = (struct mews_query_args) { .sql = sql,
@@ -291,7 +275,7 @@ START_TEST(a_result_may_have_no_rows_many_rows_and_much_in_one)
 		"select i, repeat('y', 100) from generate_series(1, 50000) i" };
 	struct mews_result     *result;
 
-	open_pool();
+	plain_open();
 	ck_assert_int_eq(mews_query_run(cluster_group("read"), &args, &result),
 	    MEWS_OK);
 	ck_assert_int_eq(PQntuples(mews_result_pg(result)), 50000);
@@ -321,7 +305,7 @@ START_TEST(a_statement_is_prepared_once_on_a_connection)
 {
 	struct mews_query_args	args = { 0 };
 
-	open_pool();
+	plain_open();
 	args.statement = registered("select 'used'", 0);
 	registered("select 'never used'", 0);
 	for (int i = 0; i < 5; i++)
@@ -338,7 +322,7 @@ START_TEST(many_statements_keep_apart)
 	struct asked		 asked[CLUSTER_COUNT(statements)];
 	char			 sql[40];
 
-	open_pool();
+	plain_open();
 	for (int i = 0; i < 300; i++) {
 		snprintf(sql, sizeof(sql), "select 'statement %d'", i);
 		statements[i] = registered(sql, 0);
@@ -366,7 +350,7 @@ START_TEST(a_statement_that_cannot_be_prepared_works_once_it_can)
 	struct asked		asked[20];
 
 	cluster_ask("a", "drop table if exists late");
-	open_pool();
+	plain_open();
 	args.statement = registered("select count(*) from late", 0);
 	for (int i = 0; i < 20; i++)
 		cluster_send(&asked[i], cluster_group("one"), &args);
@@ -403,7 +387,7 @@ START_TEST(a_statement_survives_a_change_of_its_table)
 
 	cluster_ask("a", "drop table if exists changing;"
 	    "create table changing as select 'old' as v");
-	open_pool();
+	plain_open();
 	args.statement = registered("select * from changing", 0);
 	flight_is_well(&args, "old");
 	for (int i = 0; i < 5; i++) {
@@ -421,7 +405,7 @@ START_TEST(a_statement_survives_that_somebody_deallocates_it)
 {
 	struct mews_query_args	args = { 0 };
 
-	open_pool();
+	plain_open();
 	args.statement = registered("select 'back'", 0);
 	for (int i = 0; i < 5; i++) {
 		flight_is_well(&args, "back");
@@ -442,7 +426,7 @@ START_TEST(a_write_is_well_only_once_it_is_committed)
 	cluster_ask("a", "drop table if exists deferred; create table deferred "
 	    "(id int unique deferrable initially deferred);"
 	    "insert into deferred values (1)");
-	open_pool();
+	plain_open();
 	group = cluster_group("one");
 	cluster_send_sql(&before, group, "insert into deferred values (2)");
 	/* The query succeeds as a statement; its commit does not. */
@@ -466,7 +450,7 @@ END_TEST
 
 START_TEST(a_row_lock_ends_with_its_query)
 {
-	open_pool();
+	plain_open();
 	for (int i = 0; i < 20; i++)
 		ck_assert_str_eq(cluster_value(cluster_group("write"),
 		    "select id from world where id = 1 for update nowait"),
@@ -479,7 +463,7 @@ START_TEST(a_reader_group_cannot_write)
 {
 	struct asked asked;
 
-	open_pool();
+	plain_open();
 	asked = cluster_run(cluster_group("read"),
 	    "update world set randomnumber = 0 where id = 1");
 	ck_assert_int_eq(asked.status, MEWS_SQL);
@@ -505,7 +489,7 @@ START_TEST(sql_about_the_session_is_refused)
 	struct mews_query_args args[2] = { 0 };
 	struct asked	       asked = { 0 };
 
-	open_pool();
+	plain_open();
 	args[0].sql = session_sql[_i];
 	args[1].statement = registered(session_sql[_i], 0);
 	for (int i = 0; i < 2; i++) {
@@ -546,7 +530,7 @@ START_TEST(a_blocking_call_inside_a_callback_is_refused)
 	struct mews_query_args	args = { .sql = "select 1" };
 	struct inner		inner = { 0 };
 
-	open_pool();
+	plain_open();
 	ck_assert_int_eq(mews_query_send(cluster_group("one"), &args,
 	    block_inside, &inner, NULL), MEWS_OK);
 	ck_assert_int_eq(inner.calls, 0);

@@ -55,6 +55,22 @@ fleet_write_file(const char *dir, const char *name, const char *text,
 	close(fd);
 }
 
+char *
+fleet_open_file(const struct fleet *fleet, char *path, size_t size,
+    const char *name, const char *variable)
+{
+	int fd;
+
+	snprintf(path, size, "%s/%s", fleet->dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchmod(fd, 0666), 0);
+	close(fd);
+	if (variable != NULL)
+		setenv(variable, path, 1);
+	return path;
+}
+
 void
 fleet_make_base(void)
 {

@@ -118,6 +118,10 @@ int fleet_count_lines(const char *text);
 /** Make the file @name in @dir. */
 void fleet_write_file(const char *dir, const char *name, const char *text,
     mode_t mode);
+/** Make the empty file @name in the fleet's directory, which any user may write
+ * to. Its path goes into @path, and into the variable unless that is NULL. */
+char *fleet_open_file(const struct fleet *fleet, char *path, size_t size,
+    const char *name, const char *variable);
 
 /** Make and remove the directory that contains those of a program's tests. */
 void fleet_make_base(void);

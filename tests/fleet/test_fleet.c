@@ -23,22 +23,6 @@
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 
-/* A file in the test's directory that anybody may write to. */
-static char *
-make_file(char *path, size_t size, const char *name, const char *variable)
-{
-	int fd;
-
-	snprintf(path, size, "%s/%s", fleet->dir, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fchmod(fd, 0666), 0);
-	close(fd);
-	if (variable != NULL)
-		setenv(variable, path, 1);
-	return path;
-}
-
 static off_t
 size_of(const char *path)
 {
@@ -221,10 +205,11 @@ START_TEST(a_worker_that_cannot_start_is_tried_again_and_disturbs_nobody)
 	char  fail[300];
 
 	fleet_init(fleet, "");
-	unlink(make_file(fail, sizeof(fail), "fail", "MEWS_TEST_FAIL"));
+	unlink(fleet_open_file(fleet, fail, sizeof(fail), "fail",
+	    "MEWS_TEST_FAIL"));
 	fleet_start(fleet);
 	ck_assert_int_eq(fleet_workers(fleet, workers), 2);
-	make_file(fail, sizeof(fail), "fail", NULL);
+	fleet_open_file(fleet, fail, sizeof(fail), "fail", NULL);
 	kill(workers[0], SIGKILL);
 	fleet_wait(fleet_logged(fleet, "deaths=4") == 1);
 	for (int i = 0; i < 20; i++)
@@ -262,7 +247,7 @@ START_TEST(a_fleet_of_which_nobody_starts_says_so_and_keeps_trying)
 	int64_t began = fleet_now();
 
 	fleet_init(fleet, "");
-	make_file(fail, sizeof(fail), "fail", "MEWS_TEST_FAIL");
+	fleet_open_file(fleet, fail, sizeof(fail), "fail", "MEWS_TEST_FAIL");
 	fleet_launch(fleet);
 	fleet_wait(fleet_logged(fleet, "deaths=5") > 0);
 	/* Restarts are 0, 100, 200 and 400 ms apart at least. */
@@ -334,7 +319,8 @@ START_TEST(a_second_interrupt_does_not_wait_for_a_hanging_worker)
 	char	began[300];
 
 	fleet_init(fleet, "graceful_timeout = 60s\nworker_timeout = 60s\n");
-	make_file(began, sizeof(began), "began", "MEWS_TEST_BEGAN");
+	fleet_open_file(fleet, began, sizeof(began), "began",
+	    "MEWS_TEST_BEGAN");
 	fleet_start(fleet);
 	if (fork() == 0)
 		_exit(fleet_get(fleet, "/hang"));
@@ -353,7 +339,8 @@ START_TEST(a_worker_may_take_no_longer_than_graceful_timeout_to_end)
 	char began[300];
 
 	fleet_init(fleet, "graceful_timeout = 1s\nworker_timeout = 60s\n");
-	make_file(began, sizeof(began), "began", "MEWS_TEST_BEGAN");
+	fleet_open_file(fleet, began, sizeof(began), "began",
+	    "MEWS_TEST_BEGAN");
 	fleet_start(fleet);
 	if (fork() == 0)
 		_exit(fleet_get(fleet, "/hang"));
@@ -385,8 +372,9 @@ START_TEST(every_request_that_was_begun_is_answered_before_the_end)
 	char began[300], answers[300];
 
 	fleet_init(fleet, "graceful_timeout = 20s\n");
-	make_file(began, sizeof(began), "began", "MEWS_TEST_BEGAN");
-	make_file(answers, sizeof(answers), "answers", NULL);
+	fleet_open_file(fleet, began, sizeof(began), "began",
+	    "MEWS_TEST_BEGAN");
+	fleet_open_file(fleet, answers, sizeof(answers), "answers", NULL);
 	fleet_start(fleet);
 	for (int i = 0; i < LOAD_CLIENTS; i++)
 		if (fork() == 0)
@@ -506,7 +494,7 @@ START_TEST(a_file_in_the_place_of_a_unix_socket_is_not_removed)
 	if (getuid() == 0)
 		ck_assert_int_eq(chown(fleet->runtime,
 		    getpwnam("nobody")->pw_uid, (gid_t)-1), 0);
-	make_file(path, sizeof(path), "run/http.sock", NULL);
+	fleet_open_file(fleet, path, sizeof(path), "run/http.sock", NULL);
 	mews(&said, "run", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 1);
 	ck_assert_ptr_nonnull(strstr(said.err, "http.sock"));

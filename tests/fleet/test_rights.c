@@ -21,19 +21,6 @@
 static struct fleet	   the_fleet;
 static struct fleet *const fleet = &the_fleet;
 
-/* Make an empty file in the test's directory that anybody may write to. */
-static void
-make_file(char *path, size_t size, const char *name)
-{
-	int fd;
-
-	snprintf(path, size, "%s/%s", fleet->dir, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fchmod(fd, 0666), 0);
-	close(fd);
-}
-
 static void
 assert_refused(const char *word)
 {
@@ -54,7 +41,7 @@ START_TEST(root_never_loads_the_application)
 	FILE	   *f;
 
 	fleet_init(fleet, "");
-	make_file(path, sizeof(path), "loaded");
+	fleet_open_file(fleet, path, sizeof(path), "loaded", NULL);
 	setenv("MEWS_TEST_LOADED", path, 1);
 	mews(&said, "check", "-c", fleet->config, NULL);
 	ck_assert_int_eq(said.status, 0);
@@ -152,7 +139,7 @@ START_TEST(a_pid_file_that_is_a_symbolic_link_is_not_followed)
 	struct stat st;
 
 	fleet_init(fleet, "");
-	make_file(victim, sizeof(victim), "victim");
+	fleet_open_file(fleet, victim, sizeof(victim), "victim", NULL);
 	ck_assert_int_eq(mkdir(fleet->runtime, 0755), 0);
 	ck_assert_int_eq(chown(fleet->runtime, fleet_user(), (gid_t)-1), 0);
 	snprintf(link, sizeof(link), "%s/test.pid", fleet->runtime);
@@ -250,8 +237,8 @@ START_TEST(control_characters_in_file_names_reach_no_terminal)
 	char	    path[300];
 
 	fleet_init(fleet, "");
-	make_file(path, sizeof(path), "a\033[31m.segment");
-	make_file(path, sizeof(path), "b\n.segment");
+	fleet_open_file(fleet, path, sizeof(path), "a\033[31m.segment", NULL);
+	fleet_open_file(fleet, path, sizeof(path), "b\n.segment", NULL);
 	mews(&said, "status", "--runtime-dir", fleet->dir, NULL);
 	ck_assert_int_eq(said.status, 1);
 	ck_assert_ptr_null(strchr(said.err, '\033'));

@@ -57,20 +57,6 @@ static const int all_early[] = { SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 	SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPIPE, SIGHUP, SIGUSR1,
 	SIGTTIN, SIGTTOU };
 
-/* Make a file that the fleet's user may write to, named by a variable. */
-static void
-make_file(char *path, size_t size, const char *name, const char *variable)
-{
-	int fd;
-
-	snprintf(path, size, "%s/%s", fleet->dir, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fchmod(fd, 0666), 0);
-	close(fd);
-	setenv(variable, path, 1);
-}
-
 /* While the application is tried, the master has not made any file. */
 START_TEST(a_signal_that_comes_too_early_ends_no_start)
 {
@@ -78,8 +64,9 @@ START_TEST(a_signal_that_comes_too_early_ends_no_start)
 	struct stat st;
 
 	fleet_init(fleet, "");
-	make_file(loaded, sizeof(loaded), "loaded", "MEWS_TEST_LOADED");
-	make_file(wait, sizeof(wait), "wait", "MEWS_TEST_WAIT");
+	fleet_open_file(fleet, loaded, sizeof(loaded), "loaded",
+	    "MEWS_TEST_LOADED");
+	fleet_open_file(fleet, wait, sizeof(wait), "wait", "MEWS_TEST_WAIT");
 	fleet_launch(fleet);
 	fleet_wait(stat(loaded, &st) == 0 && st.st_size > 0);
 	for (size_t i = 0; i < sizeof(all_early) / sizeof(int); i++)
@@ -97,8 +84,9 @@ START_TEST(a_start_can_be_ended_at_any_time)
 	struct stat st;
 
 	fleet_init(fleet, "");
-	make_file(loaded, sizeof(loaded), "loaded", "MEWS_TEST_LOADED");
-	make_file(wait, sizeof(wait), "wait", "MEWS_TEST_WAIT");
+	fleet_open_file(fleet, loaded, sizeof(loaded), "loaded",
+	    "MEWS_TEST_LOADED");
+	fleet_open_file(fleet, wait, sizeof(wait), "wait", "MEWS_TEST_WAIT");
 	fleet_launch(fleet);
 	fleet_wait(stat(loaded, &st) == 0 && st.st_size > 0);
 	ck_assert_int_eq(fleet_end(fleet, SIGTERM), -SIGTERM);
