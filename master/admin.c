@@ -118,8 +118,9 @@ on_whole(void *exchange)
 static void
 on_cut(void *exchange, unsigned status)
 {
-	(void)exchange;
-	(void)status;
+	struct visit *visit = exchange;
+
+	http_client_refuse(visit->client, status);
 }
 
 static void

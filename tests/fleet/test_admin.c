@@ -168,7 +168,6 @@ static const struct {
 	{ "GET / HTTP/1.1\r\nHost: localhost..\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: localhost.evil\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: evil.localhost\r\n", 421, "" },
-	{ "GET / HTTP/1.1\r\nHost: local\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: 127.0.0.1.\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: 2130706433\r\n", 421, "" },
 	{ "GET / HTTP/1.1\r\nHost: [::1\r\n", 400, "" },
@@ -181,11 +180,14 @@ static const struct {
 	{ "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n", 405,
 	  "Allow: GET, HEAD" },
 	{ "PUT /metrics HTTP/1.1\r\nHost: localhost\r\n", 405, "" },
-	{ "DELETE / HTTP/1.1\r\nHost: localhost\r\n", 405, "" },
 	{ "GET /nothing HTTP/1.1\r\nHost: localhost\r\n", 404, "" },
 	{ "GET /../etc/passwd HTTP/1.1\r\nHost: localhost\r\n", 404, "" },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400, "" },
 	{ "nonsense\r\n", 400, "" },
+	/* The body is what check_requests() adds; as a chunk it is bad. */
+	{ "GET / HTTP/1.0\r\nContent-Length: 21\r\n\r\n", 200, "" },
+	{ "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+	  "chunked\r\n\r\n", 400, "" },
 };
 
 /* Send all requests to the admin address of the fleet. */
