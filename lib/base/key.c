@@ -24,22 +24,12 @@ static const struct option_choice role_choices[] = {
 };
 
 static const struct option_choice switch_choices[] = {
-	{ "true", MEWS_SWITCH_ON },
-	{ "false", MEWS_SWITCH_OFF },
-	{ "on", MEWS_SWITCH_ON },
-	{ "off", MEWS_SWITCH_OFF },
-	{ "yes", MEWS_SWITCH_ON },
-	{ "no", MEWS_SWITCH_OFF },
+	OPTION_SWITCH_WORDS,
 	{ NULL, 0 }
 };
 
 static const struct option_choice batch_choices[] = {
-	{ "true", MEWS_SWITCH_ON },
-	{ "false", MEWS_SWITCH_OFF },
-	{ "on", MEWS_SWITCH_ON },
-	{ "off", MEWS_SWITCH_OFF },
-	{ "yes", MEWS_SWITCH_ON },
-	{ "no", MEWS_SWITCH_OFF },
+	OPTION_SWITCH_WORDS,
 	{ "auto", MEWS_SWITCH_DEFAULT },
 	{ NULL, 0 }
 };

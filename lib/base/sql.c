@@ -243,6 +243,19 @@ is_call(struct word before, struct word last)
 	    !is_one_of(last, harmless_calls, COUNT(harmless_calls));
 }
 
+/* Count in @depth the parentheses that are open behind @word; note a SELECT
+ * outside of all. */
+static void
+count_depth(struct word word, int *depth, bool *selects)
+{
+	if (is_word(word, "("))
+		++*depth;
+	else if (is_word(word, ")"))
+		--*depth;
+	else if (*depth == 0 && is_word(word, "select"))
+		*selects = true;
+}
+
 /* Nothing but known calls, no SELECT INTO, no second statement. */
 static bool
 leaves_nothing(const char *sql, struct word first)
@@ -274,12 +287,7 @@ leaves_nothing(const char *sql, struct word first)
 		    !is_word(last, "into")) {
 			target = false;
 		}
-		if (is_word(word, "("))
-			depth++;
-		else if (is_word(word, ")"))
-			depth--;
-		else if (depth == 0 && is_word(word, "select"))
-			selects = true;
+		count_depth(word, &depth, &selects);
 	}
 	return true;
 }
@@ -388,12 +396,7 @@ is_temporary_inside(const char *p, struct word first)
 			    depth == 0 && !selects);
 		else
 			target = target && is_in_name(last, word);
-		if (is_word(word, "("))
-			depth++;
-		else if (is_word(word, ")"))
-			depth--;
-		else if (depth == 0 && is_word(word, "select"))
-			selects = true;
+		count_depth(word, &depth, &selects);
 		if (is_word(word, "create"))
 			creates = true;
 		else if (is_word(word, "as"))

@@ -48,6 +48,15 @@ struct option_choice {
 	uint32_t value;
 };
 
+/* The words of a switch, in a list of struct option_choice. */
+#define OPTION_SWITCH_WORDS						\
+	{ "true", MEWS_SWITCH_ON },					\
+	{ "false", MEWS_SWITCH_OFF },					\
+	{ "on", MEWS_SWITCH_ON },					\
+	{ "off", MEWS_SWITCH_OFF },					\
+	{ "yes", MEWS_SWITCH_ON },					\
+	{ "no", MEWS_SWITCH_OFF }
+
 struct option {
 	enum section_kind section;
 	const char *name;
