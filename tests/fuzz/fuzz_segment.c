@@ -58,6 +58,19 @@ make_file(void)
 	    (struct figures_room) { 2, 4 }, &error);
 	assert(status == MEWS_OK);
 	segment.header->known = (1u << ENDPOINTS) - 1;
+	for (uint32_t i = 0; i < ENDPOINTS; i++) {
+		struct segment_endpoint *e = &segment.endpoints[i];
+		const struct health primary = { .state = HEALTH_UP,
+			.role = HEALTH_ROLE_PRIMARY };
+
+		/* Of several primaries one is up to date. */
+		e->health = health_pack(primary);
+		segment_set_timeline(e, i + 1, true);
+		segment_set_refusal(e, i == 0 ? "refused" : NULL, 1);
+		e->max_connections = 10;
+		e->limit = 5;
+		e->limit_ms = INT64_MAX;
+	}
 	for (size_t i = 0; i < SLOTS; i++) {
 		segment.slots[i].pid = 1000 + (int32_t)i;
 		segment.slots[i].state = MEWS_WORKER_READY;
@@ -149,7 +162,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mews_view_endpoint endpoint;
 	struct mews_view_worker worker;
 	struct mews_error error;
-	uint32_t count = 0;
+	uint32_t count = 0, times;
+	const char *name;
 
 	if (file == -1)
 		make_file();
@@ -157,6 +171,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (mews_view_open(&view, path, &error) != MEWS_OK) {
 		assert(view == NULL);
 		check_text(error.message, sizeof(error.message));
+		segment_is_foreign(path);
 		return 0;
 	}
 	mews_view_fleet(view, &fleet, sizeof(fleet));
@@ -173,6 +188,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    worker.heartbeat_age_ms >= 0);
 			assert(mews_worker_state_name(worker.state) != NULL);
 		}
+	for (uint32_t i = 0; i <= count; i++)
+		for (uint32_t k = 0; mews_view_transitions(view, i, k, &name,
+		    &times); k++)
+			assert(name != NULL);
 	check_figures(view);
 	mews_view_close(&view);
 	return 0;

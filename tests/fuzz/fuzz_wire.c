@@ -48,6 +48,7 @@ struct act {
 	unsigned does;
 	struct mews_pool *pool;
 	struct mews_lease *lease;
+	mews_query_id id; /* the last one that was sent; 0: none */
 	int rows;
 };
 
@@ -206,14 +207,13 @@ ask(struct act *act)
 	struct mews_statement *statement;
 	struct mews_query_args args = { .sql = "select 1, 'x'" };
 	struct mews_param param = mews_param_text("x");
-	mews_query_id id = 0;
 
 	if (act->does & DOES_READ) {
 		mews_statement_register(&statement, act->pool, "s",
 		    "select $1::int4, 'x'", MEWS_QUERY_BINARY, NULL);
 		for (int i = 0; i < 3; i++)
 			act->accepted += mews_query_send(read, &args, on_end,
-			    act, &id) == MEWS_OK;
+			    act, &act->id) == MEWS_OK;
 		args = (struct mews_query_args) { .statement = statement,
 			.params = &param, .param_count = 1 };
 		for (int i = 0; i < 2; i++)
@@ -224,7 +224,7 @@ ask(struct act *act)
 		args = (struct mews_query_args) { .sql = "insert into t"
 			" values (1)", .flags = MEWS_QUERY_POSITION };
 		act->accepted += mews_query_send(write, &args, on_end, act,
-		    &id) == MEWS_OK;
+		    &act->id) == MEWS_OK;
 		args.flags = 0;
 		act->accepted += mews_query_send(write, &args, on_end, act,
 		    NULL) == MEWS_OK;
@@ -234,8 +234,6 @@ ask(struct act *act)
 		act->accepted += mews_lease_begin(write, 0, on_lease, act,
 		    NULL) == MEWS_OK;
 	mews_pool_turn(act->pool, 0);
-	if (act->does & DOES_CANCEL && id != 0)
-		mews_query_interrupt(act->pool, id);
 }
 
 static void
@@ -245,6 +243,9 @@ turn(struct act *act)
 
 	for (int i = 0; i < TURNS && act->ended < act->accepted; i++) {
 		mews_pool_turn(act->pool, 0);
+		/* One that waits, and one that runs. */
+		if (act->does & DOES_CANCEL && act->id != 0 && i % 16 == 15)
+			mews_query_interrupt(act->pool, act->id);
 		if (server_turn())
 			idle = 0;
 		else
