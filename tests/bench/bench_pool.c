@@ -80,7 +80,7 @@ bench_row(struct bench *bench, const PGresult *result)
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		errx(1, "%s", PQresultErrorMessage(result));
 	if (PQntuples(result) != 1)
-		errx(1, "%d rows where 1 is due", PQntuples(result));
+		errx(1, "%d rows instead of 1", PQntuples(result));
 	bench->sum += (unsigned char)PQgetvalue(result, 0, 0)[0];
 	bench->sum += (unsigned char)PQgetvalue(result, 0, 1)[0];
 }

@@ -185,7 +185,7 @@ START_TEST(an_interrupt_does_not_hit_the_next_user_of_a_lease)
 		mews_lease_end(&lease);
 		ck_assert_int_eq(asked.calls, 1);
 	}
-	ck_assert_msg(hit == 0, "%d innocents were hit", hit);
+	ck_assert_msg(hit == 0, "%d other queries were hit", hit);
 }
 END_TEST
 

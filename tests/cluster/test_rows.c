@@ -59,12 +59,11 @@ on_row(void *arg, const struct mews_result *row)
 	struct stream	*stream = arg;
 	int64_t		 number;
 
-	/* Count instead of asserting: each assertion of check costs a system
-	 * call. */
+	/* Tested without check, each assertion of which costs a system call. */
 	if (stream->end.calls != 0 || mews_result_status(row) != MEWS_OK ||
 	    PQntuples(mews_result_pg(row)) != 1 ||
 	    mews_result_int64(row, 0, 0, &number) != MEWS_VALUE_OK)
-		ck_abort_msg("row %ld is none", stream->rows);
+		ck_abort_msg("row %ld is wrong", stream->rows);
 	stream->rows++;
 	stream->ordered = stream->ordered && number == stream->rows;
 	if (stream->rows % 10000 == 0 && resident() > stream->most)
@@ -78,7 +77,7 @@ on_row(void *arg, const struct mews_result *row)
 	}
 	if (stream->stop_at != 0) {
 		if (stream->rows > stream->stop_at)
-			ck_abort_msg("a row behind the end");
+			ck_abort_msg("a row came behind the end");
 		if (stream->rows == stream->stop_at)
 			return MEWS_FLOW_STOP;
 	}

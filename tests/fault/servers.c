@@ -120,7 +120,7 @@ servers_rows(unsigned server, unsigned long count)
 	PGresult *answer = servers_query(server, "SELECT id FROM fault_write");
 
 	if (there == NULL || answer == NULL)
-		errx(1, "what was written cannot be read");
+		errx(1, "the written rows cannot be read");
 	for (int i = 0; i < PQntuples(answer); i++) {
 		unsigned long id = strtoul(PQgetvalue(answer, i, 0), NULL, 10);
 

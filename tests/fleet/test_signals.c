@@ -5,7 +5,6 @@
 #include "fleet.h"
 #include "unit.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

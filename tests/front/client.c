@@ -102,7 +102,7 @@ client_read(int fd, const char *method, struct answer *answer)
 	while (strstr(answer->head, "\r\n\r\n") == NULL) {
 		ck_assert_uint_lt(used, CLIENT_HEAD_MAX - 1);
 		if (receive(fd, answer->head + used, 1) == 0) {
-			ck_assert_msg(used == 0, "half an answer: %s",
+			ck_assert_msg(used == 0, "a part of an answer: %s",
 			    answer->head);
 			return;
 		}

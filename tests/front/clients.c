@@ -293,7 +293,7 @@ START_TEST(a_request_outlives_its_client)
 			return;
 		usleep(50000);
 	}
-	ck_abort_msg("path, parameter or header is not what it was");
+	ck_abort_msg("path, parameter or header has changed");
 }
 END_TEST
 

@@ -167,7 +167,7 @@ START_TEST(an_endless_chunked_body_is_cut_off)
 	client_say(fd, CHUNKED(""));
 	for (int i = 0; i < 1000000 && open; i++)
 		open = client_say(fd, "10\r\n0123456789abcdef\r\n");
-	ck_assert_msg(!open, "it is read for ever");
+	ck_assert_msg(!open, "an endless body is read for ever");
 	close(fd);
 	client_expect_service(server.port);
 	server_stop(&server);
