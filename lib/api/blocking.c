@@ -59,6 +59,16 @@ begin_blocking(struct mews_group *group)
 	    "callback of the pool: use the asynchronous one");
 }
 
+/* The host may not call again for long: show that nothing is in flight. */
+static void
+show_rest(struct mews_pool *pool)
+{
+	pool_publish(pool);
+	if (pool->told)
+		pool_tell(pool, 0);
+	pool->told = false;
+}
+
 /* Turns of the loop until *@done. False: the host interrupted them. */
 static bool
 wait_done(struct mews_pool *pool, const bool *done)
@@ -73,6 +83,7 @@ wait_done(struct mews_pool *pool, const bool *done)
 		owed_end_lost(pool);
 		pool->loop.depth--;
 	}
+	show_rest(pool);
 	return true;
 }
 

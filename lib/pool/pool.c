@@ -110,6 +110,7 @@ pool_publish(struct mews_pool *pool)
 		queries += group->account.ended;
 		errors += group->account.errors;
 		waiting += group->queue.count;
+		figures_store(&group->figures->waiting, group->queue.count);
 		for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count;
 		    i++)
 			in_flight += group_in_flight(&group->on[i]);
@@ -146,6 +147,7 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 {
 	if (pool->fleet->slot == NULL)
 		return;
+	pool->told = true;
 	figures_store(&fleet_figures(pool->fleet)->lag_us, (uint64_t)late_us);
 	for (uint32_t g = 0; g < pool->group_count; g++) {
 		struct mews_group    *group = &pool->groups[g];
@@ -153,7 +155,6 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 		uint64_t	      ok = group->account.ended -
 		    group->account.errors;
 
-		figures_store(&figures->waiting, group->queue.count);
 		figures_store(&figures->endpoints, group->route.count);
 		figures->ends[MEWS_OK] += ok - group->told_ok;
 		figures->resent += group->queue.resent - group->told_resent;

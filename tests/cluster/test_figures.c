@@ -8,6 +8,7 @@
 #include <mews/query.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const struct mews_group_config groups[] = {
 	{ .name = "read", .role = MEWS_GROUP_STANDBY, .connection_count = 1,
@@ -124,6 +125,26 @@ START_TEST(connections_are_counted_by_state)
 	mews_lease_end(&lease);
 	CLUSTER_WAIT((look_at_connections("write", &idle, &used), idle) == 1);
 	ck_assert_uint_eq(used, 0);
+}
+END_TEST
+
+/* A host without a loop may not call again for long. */
+START_TEST(after_a_blocking_call_no_query_is_shown_in_flight)
+{
+	struct mews_view_worker own = { 0 };
+	uint64_t		idle, used;
+
+	ck_assert_int_eq(cluster_run(cluster_group("read"),
+	    "select 1").status, MEWS_OK);
+	ck_assert_uint_eq(look_at_group("read").waiting, 0);
+	look_at_connections("read", &idle, &used);
+	ck_assert_uint_eq(used, 0);
+	ck_assert_uint_eq(idle, 1);
+	for (uint32_t i = 0; i < 64 && own.pid != getpid(); i++)
+		mews_view_worker(cluster.view, i, &own, sizeof(own));
+	ck_assert_int_eq(own.pid, getpid());
+	ck_assert_uint_eq(own.in_flight, 0);
+	ck_assert_uint_eq(own.waiting, 0);
 }
 END_TEST
 
@@ -447,6 +468,8 @@ figures_suite(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, queries_are_counted);
 	tcase_add_test(tcase, connections_are_counted_by_state);
+	tcase_add_test(tcase,
+	    after_a_blocking_call_no_query_is_shown_in_flight);
 	tcase_add_test(tcase, batches_are_counted);
 	tcase_add_test(tcase, a_duration_is_as_long_as_the_query);
 	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
