@@ -109,8 +109,8 @@ START_TEST(slow_start_is_not_entered_again)
 	cluster_servers("up", "b");
 	CLUSTER_WAIT(cluster_is("b", "up"));
 	count_reads(on);
-	ck_assert_msg(on[1] < on[0] / 4, "no slow start: %d of a, %d of b", on[0],
-	    on[1]);
+	ck_assert_msg(on[1] < on[0] / 4, "no slow start: %d of a, %d of b",
+	    on[0], on[1]);
 	clock_shift(3600000);
 	for (int days = 0; days < 60; days += 12) {
 		restart_c();
