@@ -7,6 +7,7 @@
 #include "wire/bulk.h"
 #include "fleet/endpoint.h"
 #include "pool/grow.h"
+#include "pool/news.h"
 #include "wire/prepared.h"
 #include "wire/send.h"
 #include "wire/session.h"
@@ -65,7 +66,7 @@ mews_lease_try(struct mews_group *group)
 		return NULL;
 	if (group->pool->loop.blocking)
 		pool_arrive(group->pool);
-	pool_notice(group->pool);
+	news_look(group->pool);
 	if ((conn = choose_take_idle(group)) == NULL)
 		return NULL;
 	return lease_hold(conn);

@@ -3,7 +3,7 @@
  */
 #include "notify/listener.h"
 #include "notify/notify.h"
-#include "pool/pool.h"
+#include "pool/news.h"
 #include "base/status.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@ open_notify(struct mews_pool *pool)
 	pool->notify = notify_open(&pool->loop, pool->fleet);
 	/* Make its first route, of what is known already. */
 	if (pool->notify != NULL)
-		pool_notice_slow(pool);
+		news_act(pool);
 	return pool->notify != NULL;
 }
 

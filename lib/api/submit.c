@@ -4,6 +4,7 @@
 #include "wire/bulk.h"
 #include "pool/group.h"
 #include "pool/choose.h"
+#include "pool/news.h"
 
 /* Accept @query: send it now, or later. */
 static inline enum mews_status
@@ -35,7 +36,7 @@ accept_query(struct mews_group *group, struct query *query,
 	/* If there is no memory when it is sent, its callback tells. */
 	if (query->outside > BULK_BYTES)
 		return group_enqueue(group, query);
-	pool_notice(group->pool);
+	news_look(group->pool);
 	return choose_joined(group, query) ? MEWS_OK :
 	    group_submit(group, query);
 }

@@ -13,6 +13,7 @@
 #include "pool/group.h"
 #include "pool/grow.h"
 #include "pool/hedge.h"
+#include "pool/news.h"
 #include "wire/interrupt.h"
 #include "wire/lease.h"
 #include "base/memory.h"
@@ -73,7 +74,7 @@ serve_conn(void *who, int events)
 	session_ready(conn, events);
 	/* After the connection's evidence about its server, before another one
 	 * is chosen. */
-	pool_notice(conn->group->pool);
+	news_look(conn->group->pool);
 	if (logs_in && conn_is_up(conn))
 		welcome(conn);
 	if (conn->group->queue.count > 0)
@@ -109,7 +110,7 @@ fill_pool(struct mews_pool *pool, mews_watch_fn *watch, void *watch_arg,
 	if (!loop_watch_lent(&pool->loop, pool->wake_fd, MEWS_WATCH_READ,
 		woken, pool))
 		return status_set(error, MEWS_NOMEM, "out of memory");
-	pool_notice_slow(pool);
+	news_act(pool);
 	return MEWS_OK;
 }
 
@@ -166,7 +167,7 @@ mews_pool_close(struct mews_pool **out)
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_close(&pool->groups[i]);
 	if (!pool->loop.abandoned)
-		pool_tell(pool, 0);
+		news_tell(pool, 0);
 	probe_stop_all(&pool->prober);
 	interrupt_stop_all(&pool->wire);
 	notify_close(pool->notify);
@@ -204,6 +205,37 @@ wish_for_role(struct mews_pool *pool, int64_t now_us)
 	pool_due(pool, now_us + POOL_WISH_US);
 }
 
+/* Does somebody wait while there is no endpoint to use? */
+static bool
+anybody_panics(const struct mews_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->group_count; i++)
+		if (group_panics(&pool->groups[i]))
+			return true;
+	return notify_panics(pool->notify);
+}
+
+/* The host was away. Time limits of what was not sent before begin now, but
+ * only once: if the host is away in each turn, queries without an answer still
+ * end. */
+static void
+come_back(struct mews_pool *pool)
+{
+	const struct loop	*loop = &pool->loop;
+	struct conn		*conn;
+
+	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
+		for (uint32_t g = 0; g < pool->group_count; g++)
+			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
+			    link)
+				if (conn_logs_in(conn))
+					conn->dialed_us += loop->away_us;
+				else if (conn->head_since_us >=
+				    loop->before_us)
+					conn->head_since_us =
+					    loop->ticked_us - 1;
+}
+
 /* Do all that is due, and set when the next is. */
 static void
 scan_pool(struct mews_pool *pool, int64_t now_us)
@@ -212,10 +244,10 @@ scan_pool(struct mews_pool *pool, int64_t now_us)
 	int64_t		     late_us = now_us - pool->loop.due_us;
 	bool		     panic;
 
-	pool_tell(pool, late_us > 0 ? late_us : 0);
+	news_tell(pool, late_us > 0 ? late_us : 0);
 	pool->loop.due_us = now_us + (fleet_is_past(pool->fleet) ?
 	    POOL_YIELD_MS * 1000 : POOL_BEAT_US);
-	pool_compare(pool, now_us);
+	news_compare(pool, now_us);
 	if (slot != NULL)
 		atomic_store_explicit(&slot->beat_ms,
 		    segment_ms(&pool->fleet->segment, now_us),
@@ -228,7 +260,7 @@ scan_pool(struct mews_pool *pool, int64_t now_us)
 	notify_scan(pool->notify, now_us);
 	interrupt_scan(&pool->wire, now_us);
 	forget_scan(pool);
-	panic = pool_panics(pool);
+	panic = anybody_panics(pool);
 	if (panic)
 		wish_for_role(pool, now_us);
 	for (uint32_t i = 0; i < pool->fleet->segment.endpoint_count; i++) {
@@ -256,8 +288,8 @@ tick(void *who)
 	struct conn		*conn;
 
 	if (loop->away_us > 0)
-		pool_come_back(pool);
-	pool_notice(pool);
+		come_back(pool);
+	news_look(pool);
 	bury_broken(pool);
 	cancel_run(pool);
 	if (loop->due_us <= pool_now(pool))
@@ -269,13 +301,13 @@ tick(void *who)
 	}
 	loop->hurry = false;
 	/* Act on the evidence of connections that were just lost. */
-	pool_notice(pool);
+	news_look(pool);
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		if (pool->groups[i].queue.count > 0)
 			group_dispatch(&pool->groups[i]);
 	while ((conn = TAILQ_FIRST(&pool->wire.to_flush)) != NULL)
 		flush_conn(conn);
-	pool_publish(pool);
+	news_publish(pool);
 	if (!TAILQ_EMPTY(&pool->wire.broken) ||
 	    (!TAILQ_EMPTY(&pool->store.canceled) && cancel_is_due(pool)))
 		loop->hurry = true;
@@ -289,7 +321,7 @@ woken(void *who, int events)
 
 	(void)events;
 	if (wake_take(pool->wake_fd))
-		pool_notice(pool);
+		news_look(pool);
 	pool_due(pool, pool_now(pool));
 }
 

@@ -147,7 +147,7 @@ batch_most(const struct mews_group *group, const struct conn *conn)
 {
 	uint32_t	most = group->config->pipeline, n = conn->on->count;
 	uint32_t	here = conn->in_flight, all = group_in_flight(conn->on);
-	uint32_t	more = CHOOSE_BATCH;
+	uint32_t	more = SHARE_BATCH;
 
 	if (group->config->batch != MEWS_SWITCH_ON && n > 1)
 		more = all > here * n ? (all - here * n) / (n - 1) : 0;

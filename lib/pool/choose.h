@@ -12,7 +12,6 @@
 #include "wire/receive.h"
 #include "wire/send.h"
 
-#define CHOOSE_BATCH	16	/* queries in a row to one connection */
 #define CHOOSE_QUICK_US 1000000 /* a quick query this long ago still counts */
 
 /* Look whether @conn, which was found in an offer, serves indeed. */

@@ -68,38 +68,6 @@ pool_admit(struct mews_pool *pool)
 	return loop_admit(&pool->loop);
 }
 
-static inline uint32_t
-pool_changes(const struct mews_pool *pool)
-{
-	return atomic_load_explicit(&pool->fleet->segment.header->changes,
-	    memory_order_acquire);
-}
-
-/* As pool_notice(), whether or not something changed. */
-void pool_notice_slow(struct mews_pool *pool);
-
-/* Act on what other processes changed in the segment since the last time. */
-static inline void
-pool_notice(struct mews_pool *pool)
-{
-	if (pool_changes(pool) != pool->changes)
-		pool_notice_slow(pool);
-}
-
-/* Look whether an endpoint changed without a notice. */
-void pool_compare(struct mews_pool *pool, int64_t now_us);
-
-/* Does a query wait while no endpoint can be used? */
-bool pool_panics(const struct mews_pool *pool);
-
-/* Publish the figures that change all the time, in this process' slot. */
-void pool_publish(struct mews_pool *pool);
-/* Publish the other figures, on a beat that was @late_us late. */
-void pool_tell(struct mews_pool *pool, int64_t late_us);
-
-/* The host was away: begin time limits of what was not sent before. */
-void pool_come_back(struct mews_pool *pool);
-
 /* Something is due at @at_us: do not wait beyond it. */
 static inline void
 pool_due(struct mews_pool *pool, int64_t at_us)

@@ -17,10 +17,9 @@
 
 #include "fleet/endpoint.h"
 #include "pool/grow.h"
-#include "pool/choose.h"
 
 #define WEIGHT_UNIT 4096 /* of a weight of 1 */
-#define SHARE_SPARE (CHOOSE_BATCH * 2) /* in flight are allowed, however idle
+#define SHARE_SPARE (SHARE_BATCH * 2) /* in flight are allowed, however idle
 					  others are */
 
 /* The connections that one worker counts. */

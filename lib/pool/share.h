@@ -12,6 +12,7 @@
 #include "pool/group.h"
 
 #define SHARE_NONE   UINT32_MAX
+#define SHARE_BATCH  16	/* queries in a row to one connection */
 #define SHARE_STRIDE 1024	/* of a query to the endpoint of most weight */
 #define SHARE_BEAT_US 1000000	/* between looks at the fleet */
 #define SHARE_RAMP_US 50000	/* between looks in a slow start */

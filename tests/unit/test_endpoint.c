@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "fleet/endpoint.h"
-#include "pool/pool.h"
+#include "pool/news.h"
 
 #define WORKERS	  8
 #define LOG_LINES 64
@@ -255,7 +255,7 @@ START_TEST(a_pool_finds_changes_that_were_not_announced)
 		ck_assert(clock_now_us() < until);
 		mews_pool_turn(pool, 10);
 	}
-	changes = pool_changes(pool);
+	changes = news_changes(pool);
 	atomic_store(&a->health, health_pack((struct health) {
 		.state = HEALTH_UP, .role = HEALTH_ROLE_STANDBY,
 		.epoch = 7 }));
@@ -274,7 +274,7 @@ START_TEST(a_pool_finds_changes_that_were_not_announced)
 		ck_assert(clock_now_us() < until);
 		mews_pool_turn(pool, 10);
 	}
-	ck_assert_uint_eq(pool_changes(pool), changes);
+	ck_assert_uint_eq(news_changes(pool), changes);
 	mews_pool_close(&pool);
 	mews_fleet_leave(fleet);
 }

@@ -1,11 +1,11 @@
 /*
- * pool.c - what a worker reads from the segment, and writes there: news of
+ * news.c - what a worker reads from the segment, and writes there: news of
  * endpoints, and its own figures.
  *
  * Groups act on the news by group_rethink(). api/turn.c opens, turns and closes
  * a pool.
  */
-#include "pool/pool.h"
+#include "pool/news.h"
 
 #include "wire/conn.h"
 #include "fleet/attach.h"
@@ -57,9 +57,9 @@ rethink(struct mews_pool *pool)
 }
 
 void
-pool_notice_slow(struct mews_pool *pool)
+news_act(struct mews_pool *pool)
 {
-	pool->changes = pool_changes(pool);
+	pool->changes = news_changes(pool);
 	notice_read(&pool->noticed, &pool->fleet->segment);
 	rethink(pool);
 	pool_due(pool, pool_now(pool));
@@ -68,7 +68,7 @@ pool_notice_slow(struct mews_pool *pool)
 /* Look whether an endpoint changed without a notice: the process that changed
  * it may have died before it could tell. */
 void
-pool_compare(struct mews_pool *pool, int64_t now_us)
+news_compare(struct mews_pool *pool, int64_t now_us)
 {
 	struct notice	now = { 0 };
 
@@ -81,22 +81,12 @@ pool_compare(struct mews_pool *pool, int64_t now_us)
 	notice_read(&now, &pool->fleet->segment);
 	if (notice_differs(&pool->noticed, &now, &pool->fleet->segment,
 		pool->fleet->config))
-		pool_notice_slow(pool);
-}
-
-/* Does somebody wait while there is no endpoint to use? */
-bool
-pool_panics(const struct mews_pool *pool)
-{
-	for (uint32_t i = 0; i < pool->group_count; i++)
-		if (group_panics(&pool->groups[i]))
-			return true;
-	return notify_panics(pool->notify);
+		news_act(pool);
 }
 
 /* Plain stores: only this process writes its slot. */
 void
-pool_publish(struct mews_pool *pool)
+news_publish(struct mews_pool *pool)
 {
 	struct segment_slot    *slot = pool->fleet->slot;
 	uint64_t		queries = 0, errors = 0;
@@ -143,7 +133,7 @@ tell_connections(const struct group_endpoint *on)
 }
 
 void
-pool_tell(struct mews_pool *pool, int64_t late_us)
+news_tell(struct mews_pool *pool, int64_t late_us)
 {
 	if (pool->fleet->slot == NULL)
 		return;
@@ -166,25 +156,4 @@ pool_tell(struct mews_pool *pool, int64_t late_us)
 		group->told_batches = group->account.batches;
 		group->told_resent = group->queue.resent;
 	}
-}
-
-/* The host was away. Time limits of what was not sent before begin now, but
- * only once: if the host is away in each turn, queries without an answer still
- * end. */
-void
-pool_come_back(struct mews_pool *pool)
-{
-	const struct loop	*loop = &pool->loop;
-	struct conn		*conn;
-
-	for (uint32_t i = 0; i < MEWS_ENDPOINTS_MAX; i++)
-		for (uint32_t g = 0; g < pool->group_count; g++)
-			TAILQ_FOREACH (conn, &pool->groups[g].on[i].conns,
-			    link)
-				if (conn_logs_in(conn))
-					conn->dialed_us += loop->away_us;
-				else if (conn->head_since_us >=
-				    loop->before_us)
-					conn->head_since_us =
-					    loop->ticked_us - 1;
 }
