@@ -239,7 +239,7 @@ static const struct {
 };
 
 /* A request that fails is told. The query ends as it would have without. */
-START_TEST(a_request_that_fails_costs_nothing)
+START_TEST(a_request_to_interrupt_that_fails_costs_no_query)
 {
 	const struct mews_query_args args = { .sql =
 		"select 'pg_cancel_backend'" };
@@ -277,7 +277,7 @@ START_TEST(a_request_that_fails_costs_nothing)
 END_TEST
 
 /* A server that is full lets nobody in to ask. */
-START_TEST(what_found_no_room_can_be_asked_for_again)
+START_TEST(an_interrupt_that_found_no_room_can_be_repeated)
 {
 	const struct mews_query_args args = { .sql = SLEEP };
 	char		   conninfo[300];
@@ -333,9 +333,11 @@ interrupt_suite(void)
 	    a_query_interrupted_and_given_up_ends_on_the_server);
 	tcase_add_test(tcase, a_pool_can_be_closed_during_an_interrupt);
 	tcase_add_checked_fixture(failing, cluster_repair, cluster_close);
-	tcase_add_loop_test(failing, a_request_that_fails_costs_nothing, 0,
+	tcase_add_loop_test(failing,
+	    a_request_to_interrupt_that_fails_costs_no_query, 0,
 	    CLUSTER_COUNT(failures));
-	tcase_add_test(failing, what_found_no_room_can_be_asked_for_again);
+	tcase_add_test(failing,
+	    an_interrupt_that_found_no_room_can_be_repeated);
 	return suite;
 }
 

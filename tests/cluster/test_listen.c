@@ -241,7 +241,7 @@ END_TEST
 
 /* The connection ends with the last listener. The next one waits for a login,
  * not for the sign of life that would have been due. */
-START_TEST(whoever_listens_after_the_last_is_heard_at_once)
+START_TEST(a_listener_after_the_last_one_ended_waits_for_no_pause)
 {
 	struct ear	last = { 0 }, next = { 0 };
 	int64_t		began;
@@ -516,7 +516,7 @@ listen_suite(void)
 	tcase_add_test(channels, a_channel_may_have_several_listeners);
 	tcase_add_test(channels, a_channel_can_be_listened_to_again);
 	tcase_add_test(channels,
-	    whoever_listens_after_the_last_is_heard_at_once);
+	    a_listener_after_the_last_one_ended_waits_for_no_pause);
 	tcase_add_test(channels, channel_names_are_quoted);
 	tcase_add_test(channels, many_notifications_keep_their_order);
 	tcase_add_test(ends, a_callback_may_end_and_begin_listeners);

@@ -1,10 +1,10 @@
 /*
- * test_memory.c - refused memory is told, costs nobody else anything,
- * and is no longer missed by whoever asks next.
+ * test_memory.c - refused memory is told, costs other queries nothing, and the
+ * next act succeeds.
  *
  * The linker puts the functions below in front of those of the C library, for
- * what lib/ asks, and libcheck: no test is checked while memory is refused.
- * libpq has what it asks.
+ * lib/ and for libcheck: nothing is checked while memory is refused. libpq gets
+ * all memory that it asks for.
  */
 #include "cluster.h"
 #include "unit.h"
@@ -25,7 +25,7 @@ static const struct mews_group_config groups[] = {
 	  .query_timeout = 20000 },
 };
 
-/* Refuse the one that makes this 0. */
+/* Counts allocations down; the one that makes it 0 is refused. */
 static long countdown;
 
 static bool
@@ -37,7 +37,7 @@ refused(void)
 	return true;
 }
 
-/* Names that ld(1) gives. */
+/* The original functions, by the names that ld(1) gives them. */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -118,7 +118,7 @@ group(void)
 	return mews_pool_group(cluster.pool, "g");
 }
 
-/* The end of a blocking call: keep its sentence. */
+/* Keep the sentence of a blocking call that ended. */
 static enum mews_status
 ended(enum mews_status status, struct mews_result *result)
 {
@@ -166,7 +166,7 @@ run_statement(void)
 
 #define MANY 300
 
-/* Enough of them that the tables which hold them grow. */
+/* Run so many queries that the tables of queries grow. */
 static enum mews_status
 run_many(void)
 {
@@ -342,7 +342,8 @@ run(enum act act)
 	}
 }
 
-/* An act that was refused memory ended so, or by the loss of its connection. */
+/* An act that was refused memory ended with NOMEM, or by the loss of its
+ * connection. */
 static void
 assert_told(enum mews_status status, long nth)
 {
@@ -358,13 +359,14 @@ assert_told(enum mews_status status, long nth)
 	}
 }
 
-#define ALLOCATIONS_MAX 2000 /* more than any act has */
+#define ALLOCATIONS_MAX 2000 /* more than any act makes */
 
 /* Acts on a pool that was just opened. */
 static const enum act first_acts[] = { ACT_SQL, ACT_LEASE, ACT_LISTEN };
 
-/* Whichever allocation of an act is refused: a pool at work, or a new one. */
-START_TEST(who_is_refused_memory_is_told)
+/* Refuse each allocation of an act, one after the other: of a pool at work, or
+ * of a new one. */
+START_TEST(each_refused_allocation_is_told)
 {
 	bool	 new = _i >= ACTS, done = false;
 	enum act act = new ? first_acts[_i - ACTS] : (enum act)_i;
@@ -395,8 +397,8 @@ START_TEST(who_is_refused_memory_is_told)
 }
 END_TEST
 
-/* The fleet itself: half of one is none. */
-START_TEST(half_a_fleet_is_none)
+/* x */
+START_TEST(a_fleet_is_made_as_a_whole_or_not_at_all)
 {
 	enum mews_status status;
 	bool		 done = false;
@@ -423,7 +425,8 @@ START_TEST(half_a_fleet_is_none)
 			ck_assert_str_eq(cluster_value(group(), "select 7"),
 			    "7");
 		} else {
-			/* Some is refused inside a call of the system. */
+			/* Memory may be refused inside a system call's
+			 * wrapper. */
 			ck_assert(!done && (status == MEWS_NOMEM ||
 			    status == MEWS_SYSTEM));
 			ck_assert_ptr_nonnull(strstr(why.message, "memory"));
@@ -444,9 +447,9 @@ memory_suite(void)
 	TCase	*tcase = unit_case(suite, "memory");
 
 	tcase_add_checked_fixture(tcase, cluster_repair, cluster_close);
-	tcase_add_loop_test(tcase, who_is_refused_memory_is_told, 0,
+	tcase_add_loop_test(tcase, each_refused_allocation_is_told, 0,
 	    ACTS + CLUSTER_COUNT(first_acts));
-	tcase_add_test(tcase, half_a_fleet_is_none);
+	tcase_add_test(tcase, a_fleet_is_made_as_a_whole_or_not_at_all);
 	return suite;
 }
 

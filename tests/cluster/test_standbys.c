@@ -139,7 +139,7 @@ START_TEST(a_delayed_standby_serves_whoever_takes_old_rows)
 	    "c") != 0)
 		ck_assert_int_lt(cluster_now(), until);
 	ck_assert_str_eq(cluster_state("c"), "up");
-	/* Alone it is none for recent rows, and the message says why. */
+	/* Alone, it is too late for recent rows, and the message says why. */
 	ck_assert_int_eq(mews_fleet_drain(cluster.fleet, "b", true, NULL),
 	    MEWS_OK);
 	CLUSTER_WAIT(cluster_look("b").drained);

@@ -97,7 +97,7 @@ START_TEST(a_blocked_log_stops_neither_service_nor_end)
 }
 END_TEST
 
-/* The sum of what is told there. */
+/* The sum of the lines that are said to be lost. */
 static int
 count_lost(const char *text)
 {

@@ -262,8 +262,8 @@ answers(const char *path, const char *text)
 	return strstr(ask(path), text) != NULL;
 }
 
-/* As status does; and what no worker serves is no trouble by itself. */
-START_TEST(the_admin_address_tells_who_is_attached_from_workers)
+/* As status does. A fleet without workers is no trouble by itself. */
+START_TEST(the_admin_address_tells_attached_processes_from_workers)
 {
 	char text[120];
 
@@ -285,7 +285,7 @@ START_TEST(the_admin_address_tells_who_is_attached_from_workers)
 	ck_assert(answers("/metrics",
 	    "\nmews_group_endpoints{group=\"read\"} 0\n"));
 	leave();
-	/* The group went with it; what it counted stays. */
+	/* The group is gone with the process, but its counts stay. */
 	fleet_wait(answers("/readyz", "\r\n\r\nok\n"));
 	ck_assert(!answers("/metrics", "\nmews_group_endpoints{"));
 	ck_assert(answers("/metrics",
@@ -428,7 +428,7 @@ keep_suite(void)
 	tcase_add_test(tcase, changes_that_a_monitor_cannot_make_are_refused);
 	tcase_add_test(tcase, status_tells_who_is_attached_from_workers);
 	tcase_add_test(tcase,
-	    the_admin_address_tells_who_is_attached_from_workers);
+	    the_admin_address_tells_attached_processes_from_workers);
 	tcase_add_test(tcase,
 	    a_monitor_becomes_the_user_and_the_group_that_are_named);
 	tcase_add_test(tcase, a_reload_counts_who_is_attached);

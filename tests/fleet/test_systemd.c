@@ -126,7 +126,7 @@ START_TEST(systemd_is_told_which_process_an_upgrade_made_the_master)
 }
 END_TEST
 
-START_TEST(a_new_master_that_ends_is_none_to_systemd)
+START_TEST(systemd_does_not_take_a_new_master_that_ends_for_the_master)
 {
 	struct said said;
 	char	    pid[32];
@@ -294,7 +294,8 @@ systemd_suite(void)
 	    systemd_is_told_when_it_serves_and_when_it_ends, 0, 2);
 	tcase_add_test(tcase,
 	    systemd_is_told_which_process_an_upgrade_made_the_master);
-	tcase_add_test(tcase, a_new_master_that_ends_is_none_to_systemd);
+	tcase_add_test(tcase,
+	    systemd_does_not_take_a_new_master_that_ends_for_the_master);
 	tcase_add_test(tcase, a_watchdog_of_another_process_gets_no_sign);
 	tcase_add_loop_test(tcase,
 	    a_notify_socket_that_is_not_read_stops_no_fleet, 0, 2);

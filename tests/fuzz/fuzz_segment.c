@@ -63,7 +63,7 @@ make_file(void)
 		const struct health primary = { .state = HEALTH_UP,
 			.role = HEALTH_ROLE_PRIMARY };
 
-		/* Of several primaries one is up to date. */
+		/* One of several primaries is up to date. */
 		e->health = health_pack(primary);
 		segment_set_timeline(e, i + 1, true);
 		segment_set_refusal(e, i == 0 ? "refused" : NULL, 1);

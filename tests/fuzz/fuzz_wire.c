@@ -243,7 +243,7 @@ turn(struct act *act)
 
 	for (int i = 0; i < TURNS && act->ended < act->accepted; i++) {
 		mews_pool_turn(act->pool, 0);
-		/* One that waits, and one that runs. */
+		/* Interrupt a query that waits, and one that runs. */
 		if (act->does & DOES_CANCEL && act->id != 0 && i % 16 == 15)
 			mews_query_interrupt(act->pool, act->id);
 		if (server_turn())

@@ -149,7 +149,7 @@ START_TEST(counts_outlive_the_process_that_counted)
 END_TEST
 
 /* The next holder of the slot has no such group, or not yet. */
-START_TEST(gauges_are_not_left_to_the_next_holder)
+START_TEST(gauges_are_not_left_to_the_next_holder_of_a_slot)
 {
 	struct mews_figures_group group;
 	struct mews_figures_pair  pair;
@@ -376,7 +376,7 @@ figures_suite(void)
 	    (int)(sizeof(durations) / sizeof(durations[0])));
 	tcase_add_test(tcase, a_quantile_lies_in_its_bucket);
 	tcase_add_test(tcase, counts_outlive_the_process_that_counted);
-	tcase_add_test(tcase, gauges_are_not_left_to_the_next_holder);
+	tcase_add_test(tcase, gauges_are_not_left_to_the_next_holder_of_a_slot);
 	tcase_add_test(tcase, figures_of_one_name_are_summed_over_slots);
 	tcase_add_test(tcase, names_without_room_are_counted_as_others);
 	tcase_add_loop_test(tcase, figures_that_were_written_over_do_no_harm, 0,

@@ -258,7 +258,7 @@ START_TEST(a_conninfo_is_never_cut)
 	ck_assert_int_eq(choose("primary", 0), MEWS_OK);
 	shortest = strlen(choice.conninfo);
 	for (size_t more = 0; more < 2; more++) {
-		/* In the choice the value is quoted. */
+		/* The value is quoted in the conninfo of the choice. */
 		room = MEWS_CONNINFO_MAX - shortest - strlen(name) - 2 + more;
 		destroy_fleet();
 		memset(conninfo, 'x', sizeof(conninfo));

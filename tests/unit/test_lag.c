@@ -57,14 +57,14 @@ START_TEST(the_lag_of_a_standby_that_is_hours_late_is_told)
 	for (uint64_t second = 1; second <= 3 * 86400; second++)
 		lag_note(&lag, second, now += 1000);
 	for (size_t i = 0; i < sizeof(late_s) / sizeof(late_s[0]); i++) {
-		/* The first that is missing was written @late ago. */
+		/* The first missing position was written @late ago. */
 		late = late_s[i] * 1000;
 		said = lag_ms(&lag, (uint64_t)(3 * 86400 - late_s[i] - 1),
 		    now);
 		ck_assert_msg(said <= late && said >= late - late / 10,
 		    "%jd ms instead of %jd", (intmax_t)said, (intmax_t)late);
 	}
-	/* As late as all that is remembered. */
+	/* A lag as long as the history that is kept. */
 	ck_assert_uint_eq(lag_ms(&lag, 0, now), 3 * DAY_MS - 1000);
 	ck_assert_uint_eq(lag_bytes(&lag, 0), 3 * 86400);
 }
