@@ -8,6 +8,7 @@
 static const char *const session[] = {
 	"SET datestyle = 'ISO'", "SET intervalstyle = 'postgres'",
 	"SET bytea_output = 'hex'", "SET extra_float_digits = 1",
+	"SET client_encoding = 'UTF8'",
 };
 #define SESSION (sizeof(session) / sizeof(session[0]))
 

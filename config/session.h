@@ -10,8 +10,9 @@
 #include <stdbool.h>
 
 /**
- * Have each group set, before its own init, the text forms of values that
- * lib/python reads, whatever the server's configuration says.
+ * Have each group set, before its own init, the encoding and the text forms of
+ * values that lib/python reads, whatever the server's configuration, the
+ * conninfo and the environment say.
  *
  * @config  its groups are replaced by copies in @memory.
  * False: out of memory.

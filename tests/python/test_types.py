@@ -175,15 +175,17 @@ def test_a_session_with_other_styles_is_read_the_same():
 	import os
 	endpoints = {"a": os.environ["MEWS_A"] +
 	    " options='-c datestyle=german -c intervalstyle=iso_8601 "
-	    "-c bytea_output=escape'"}
+	    "-c bytea_output=escape' client_encoding=LATIN1"}
 	with mews.Fleet(settings(groups=groups, endpoints=endpoints)) as fleet:
 		for _ in range(2):
 			assert fleet.pool().query("odd", "select "
 			    "'2024-01-31'::date, '1 day'::interval, "
-			    "'\\x00'::bytea, '2024-01-31 00:00Z'::timestamptz"
+			    "'\\x00'::bytea, '2024-01-31 00:00Z'::timestamptz, "
+			    "chr(252), $1", "\xfc\u20ac"
 			    ) == [(datetime.date(2024, 1, 31),
 			    datetime.timedelta(1), b"\0",
-			    datetime.datetime(2024, 1, 31, tzinfo=UTC))]
+			    datetime.datetime(2024, 1, 31, tzinfo=UTC),
+			    "\xfc", "\xfc\u20ac")]
 			with fleet.pool().lease("odd") as lease:
 				lease.execute("reset all")
 
