@@ -3,6 +3,7 @@
  * does, and turns the loop until that ended.
  */
 #include "pool/group.h"
+#include "pool/news.h"
 #include "pool/owed.h"
 #include "wire/lease.h"
 #include "pool/pool.h"
@@ -63,9 +64,9 @@ begin_blocking(struct mews_group *group)
 static void
 show_rest(struct mews_pool *pool)
 {
-	pool_publish(pool);
+	news_publish(pool);
 	if (pool->told)
-		pool_tell(pool, 0);
+		news_tell(pool, 0);
 	pool->told = false;
 }
 
