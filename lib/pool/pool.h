@@ -26,7 +26,7 @@ struct notify;
 struct mews_pool {
 	struct loop loop; /* first: looked at by each call */
 	struct mews_fleet *fleet;
-	bool told; /* pool_tell() ran since the last blocking call ended */
+	bool told; /* news_tell() ran since the last blocking call ended */
 
 	struct mews_group *groups;
 	uint32_t group_count;
