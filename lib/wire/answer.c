@@ -109,10 +109,21 @@ may_run_again(const struct query *query)
 	    query->fn.query != NULL && !query->canceled;
 }
 
-/* Send @query again: the server skipped it, or never ran it. */
+/*
+ * Send @query again: the server skipped it, or never ran it. A twin is dropped,
+ * as its original is in flight; if the original's connection was lost, the
+ * original is sent again.
+ */
 static void
 send_again(struct conn *conn, struct query *query)
 {
+	struct query	*original = query->original;
+
+	if (original != NULL && original->state == QUERY_ADRIFT &&
+	    may_run_again(original)) {
+		query_part(query);
+		query = original;
+	}
 	if (may_run_again(query)) {
 		query->unrun++;
 		query->alone = true;
@@ -150,7 +161,7 @@ query_failed(struct conn *conn, struct query *query, PGresult **answer)
 	    strcmp(meaning_state(*answer), "26000") == 0 ?
 	    PREPARED_NOT : PREPARED_STALE);
 	/* A procedure that commits may have had an effect. */
-	if (!may_run_again(query) ||
+	if ((!may_run_again(query) && query->original == NULL) ||
 	    (sql_commits(query_sql(query)) &&
 		!prepared_is_refused(query->statement, *answer)))
 		return false;

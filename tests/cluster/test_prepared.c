@@ -12,6 +12,8 @@
 static const struct mews_group_config groups[] = {
 	{ .name = "write", .role = MEWS_GROUP_PRIMARY, .connection_count = 1 },
 	{ .name = "read", .role = MEWS_GROUP_ANY, .connection_count = 1 },
+	{ .name = "hedged", .role = MEWS_GROUP_STANDBY, .connection_count = 4,
+	  .min_connections = 4, .hedge_after = 20, .retry_budget = 100 },
 };
 
 static struct mews_statement *statement;
@@ -305,6 +307,37 @@ START_TEST(a_removal_that_was_not_seen_is_mended)
 }
 END_TEST
 
+/* Run the same on all connections of a group, a few times on each. */
+static void
+run_on_all(const struct mews_query_args *args)
+{
+	struct asked	asked[24];
+
+	for (size_t i = 0; i < CLUSTER_COUNT(asked); i++)
+		cluster_send(&asked[i], cluster_group("hedged"), args);
+	for (size_t i = 0; i < CLUSTER_COUNT(asked); i++) {
+		CLUSTER_WAIT(asked[i].calls == 1);
+		ck_assert_str_eq(asked[i].message, "");
+	}
+}
+
+START_TEST(a_twin_that_was_not_run_is_no_answer)
+{
+	const struct mews_query_args removal = { .sql =
+	    "do $$ begin execute 'deallocate all'; end $$" };
+	struct mews_query_args args = { .flags = 0 };
+
+	register_sql("select 'here' from pg_sleep(0.1)");
+	args.statement = statement;
+	for (int i = 0; i < 5; i++) {
+		run_on_all(&args);
+		run_on_all(&removal);
+		ck_assert_str_eq(cluster_run_args(cluster_group("hedged"),
+		    &args).value, "here");
+	}
+}
+END_TEST
+
 /* --- in a transaction that failed --- */
 
 START_TEST(nothing_is_sent_into_a_failed_transaction)
@@ -531,6 +564,7 @@ prepared_suite(void)
 	    0, CLUSTER_COUNT(halves));
 	tcase_add_test(all, a_state_that_sql_raised_removes_nothing);
 	tcase_add_test(all, a_removal_that_was_not_seen_is_mended);
+	tcase_add_test(all, a_twin_that_was_not_run_is_no_answer);
 	tcase_add_loop_test(all, nothing_is_sent_into_a_failed_transaction, 0,
 	    3);
 	tcase_add_test(all, a_statement_that_failed_to_be_prepared_is_not_used);
