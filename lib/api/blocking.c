@@ -6,7 +6,7 @@
 #include "pool/news.h"
 #include "pool/owed.h"
 #include "wire/lease.h"
-#include "pool/news.h"
+#include "pool/pool.h"
 #include "base/status.h"
 
 #include <assert.h>
