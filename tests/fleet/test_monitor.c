@@ -36,7 +36,7 @@ is_replaced(pid_t before)
 	if (now == before)
 		return false;
 	mews(&said, "status", "-c", fleet->config, "--json", NULL);
-	snprintf(shown, sizeof(shown), "\"monitor\":{\"pid\":%jd}",
+	snprintf(shown, sizeof(shown), "\"monitor\":{\"pid\":%jd,",
 	    (intmax_t)now);
 	return said.status == 0 && strstr(said.out, shown) != NULL;
 }
