@@ -136,9 +136,17 @@ is_list(const PQconninfoOption *o)
 	    strchr(o->val, ',') != NULL;
 }
 
-/* Check what the environment and the file of services add. libpq reads them
- * only when it connects: connect with an option that libpq refuses before it
- * opens a socket. */
+/* Report libpq's complaint @why, its first line. */
+static void
+complain(struct check *check, const char *why)
+{
+	mistake(check, "conninfo", "libpq does not take it: %.*s",
+	    (int)strcspn(why, "\n"), why);
+}
+
+/* Check the values of options, and what the environment and the file of
+ * services add. libpq looks at them only when it connects: connect with an
+ * option that libpq refuses last, before it opens a socket. */
 static void
 check_additions(struct check *check, const char *conninfo)
 {
@@ -147,12 +155,16 @@ check_additions(struct check *check, const char *conninfo)
 	const char *const values[] = { conninfo, "refused", NULL };
 	PGconn		 *pg = PQconnectStartParams(keywords, values, 1);
 	PQconninfoOption *options = PQconninfo(pg);
+	const char	 *why;
+	/* A mistake in the environment is told by its variable's name. */
+	bool		  told = environment_refused(0, &why) != NULL;
 
 	for (const PQconninfoOption *o = options;
 	    o != NULL && o->keyword != NULL; o++) {
 		const char *variable = o->envvar == NULL ? NULL :
 		    getenv(o->envvar);
 
+		told = told || is_list(o);
 		if (is_list(o))
 			mistake(check, "conninfo", "%s of the %s names "
 			    "several servers; an endpoint is one, so write "
@@ -160,6 +172,8 @@ check_additions(struct check *check, const char *conninfo)
 			    variable != NULL && strcmp(variable, o->val) == 0 ?
 			    "environment" : "service");
 	}
+	if (!told && strstr(PQerrorMessage(pg), keywords[1]) == NULL)
+		complain(check, PQerrorMessage(pg));
 	PQconninfoFree(options);
 	PQfinish(pg);
 }
@@ -197,10 +211,7 @@ check_conninfo(struct check *check, const char *conninfo)
 		return;
 	}
 	if ((options = PQconninfoParse(conninfo, &why)) == NULL) {
-		if (why != NULL)
-			why[strcspn(why, "\n")] = '\0';
-		mistake(check, "conninfo", "libpq does not take it: %s",
-		    why == NULL ? "out of memory" : why);
+		complain(check, why == NULL ? "out of memory" : why);
 		PQfreemem(why);
 		return;
 	}

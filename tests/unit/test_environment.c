@@ -130,7 +130,7 @@ START_TEST(variables_that_fill_in_are_logged_once)
 	setenv("PGPASSWORD", "secret", 1);
 	setenv("PGUSER", "x", 1);
 	setenv("PGREQUIRESSL", "0", 1);
-	setenv("PGSSLMODE", "", 1);
+	setenv("PGAPPNAME", "", 1);
 	ck_assert_int_eq(mews_fleet_create(&fleet, &config, &error), MEWS_OK);
 	mews_fleet_set_log(fleet, NULL, NULL);
 	mews_fleet_set_log(fleet, on_log, NULL);
