@@ -9,17 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Make two authorities, and a certificate of each for one name. */
+/* Make two authorities, and a certificate of each for an address and a name. */
 static const char authorities[] =
     "cd \"$MEWS_SERVERS_DIR\" && exec >certificates.log 2>&1 && "
+    "echo subjectAltName=DNS:localhost,IP:127.0.0.1 >names && "
     "for ca in ours theirs; do "
     "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$ca"
     " -keyout $ca.key -out $ca.crt && "
     "openssl req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1"
     " -keyout by-$ca.key -out by-$ca.csr && "
     "openssl x509 -req -in by-$ca.csr -CA $ca.crt -CAkey $ca.key"
-    " -CAcreateserial -days 2 -out by-$ca.crt && "
+    " -CAcreateserial -days 2 -extfile names -out by-$ca.crt && "
     "chmod 600 by-$ca.key || exit 1; done && "
     "cp by-ours.key server.key && chmod 644 server.key";
 
@@ -107,6 +109,51 @@ START_TEST(a_certificate_that_is_refused_is_no_death)
 	open_fleet("ours", versions[_i]);
 	asked = cluster_run(cluster_group("g"), "select 1");
 	ck_assert_msg(asked.status == MEWS_OK, "%s", asked.message);
+}
+END_TEST
+
+/* A certificate is for the name of the host, whatever its address is. */
+static const struct {
+	const char *conninfo;
+	int	    least; /* version of libpq and of the server */
+	const char *refusal;
+} names[] = {
+	{ "host=localhost", 0, "" },
+	{ "host=127.0.0.1", 0, "" },
+	{ "host=localhost sslnegotiation=direct", 170000, "" },
+	{ "host=elsewhere hostaddr=127.0.0.1", 0, "does not match host name" },
+	{ "host=localhost sslrootcert='theirs.crt'", 0,
+	  "certificate verify failed" },
+};
+
+START_TEST(a_certificate_is_for_the_name_of_the_host)
+{
+	static const struct mews_group_config group = { .name = "g",
+		.role = MEWS_GROUP_PRIMARY, .acquire_timeout = 2000 };
+	char		conninfo[900];
+	struct asked	asked;
+
+	if (PQlibVersion() < names[_i].least ||
+	    cluster_ask_int("a", "show server_version_num") < names[_i].least)
+		return;
+	ck_assert_int_eq(chdir(getenv("MEWS_SERVERS_DIR")), 0);
+	cluster_prepare(&group, 1);
+	snprintf(conninfo, sizeof(conninfo), "port=%s dbname=mews "
+	    "user=mews sslmode=verify-full sslrootcert='ours.crt' "
+	    "sslcert='by-ours.crt' sslkey='by-ours.key' %s",
+	    getenv("MEWS_A_PORT"), names[_i].conninfo);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+	asked = cluster_run(cluster_group("g"), "select ssl from "
+	    "pg_stat_ssl where pid = pg_backend_pid()");
+	if (names[_i].refusal[0] == '\0')
+		ck_assert_msg(strcmp(asked.value, "t") == 0, "%s",
+		    asked.message);
+	else
+		ck_assert_msg(strstr(asked.message, names[_i].refusal) != NULL,
+		    "%s", asked.message);
 }
 END_TEST
 
@@ -296,6 +343,8 @@ certificates_suite(void)
 	tcase_add_checked_fixture(tcase, begin, cluster_close);
 	tcase_add_loop_test(tcase, a_certificate_that_is_refused_is_no_death, 0,
 	    CLUSTER_COUNT(versions));
+	tcase_add_loop_test(tcase, a_certificate_is_for_the_name_of_the_host, 0,
+	    CLUSTER_COUNT(names));
 	tcase_add_loop_test(tcase, a_certificate_that_became_wrong_is_no_outage,
 	    0, 2);
 	tcase_add_test(tcase, changed_login_files_are_found_while_running);
