@@ -66,7 +66,7 @@ show_rest(struct mews_pool *pool)
 {
 	news_publish(pool);
 	if (pool->told)
-		news_tell(pool, 0);
+		news_tell(pool);
 	pool->told = false;
 }
 

@@ -167,7 +167,7 @@ mews_pool_close(struct mews_pool **out)
 	for (uint32_t i = 0; i < pool->group_count; i++)
 		group_close(&pool->groups[i]);
 	if (!pool->loop.abandoned)
-		news_tell(pool, 0);
+		news_leave(pool);
 	probe_stop_all(&pool->prober);
 	interrupt_stop_all(&pool->wire);
 	notify_close(pool->notify);
@@ -241,10 +241,10 @@ static void
 scan_pool(struct mews_pool *pool, int64_t now_us)
 {
 	struct segment_slot *slot = pool->fleet->slot;
-	int64_t		     late_us = now_us - pool->loop.due_us;
 	bool		     panic;
 
-	news_tell(pool, late_us > 0 ? late_us : 0);
+	news_beat(pool, now_us - pool->loop.due_us);
+	news_tell(pool);
 	pool->loop.due_us = now_us + (fleet_is_past(pool->fleet) ?
 	    POOL_YIELD_MS * 1000 : POOL_BEAT_US);
 	news_compare(pool, now_us);

@@ -13,6 +13,7 @@
 #include "fleet/fleet.h"
 
 #define CROWD_SLOW_US  100000  /* without an answer for so long: queued */
+#define CROWD_FAR_TIMES 4      /* and for so many of a probe's round trips */
 #define CROWD_HEARD_US 50000   /* between two notes that answers come */
 #define CROWD_WISH_US  250000  /* between two wishes of one waiting login */
 #define CROWD_HOLD_US  150000  /* a session is kept so long at least */

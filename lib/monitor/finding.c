@@ -155,13 +155,17 @@ void
 finding_log(struct prober *prober, uint32_t endpoint,
     enum health_evidence evidence, const char *why)
 {
-	char	 quoted[FLEET_QUOTED];
-	uint8_t *failing = &prober->on[endpoint].failing;
+	struct health	health = endpoint_health(prober->fleet, endpoint);
+	char		quoted[FLEET_QUOTED];
+	uint8_t	       *failing = &prober->on[endpoint].failing;
 
 	if (evidence == HEALTH_PROBE_OK) {
 		*failing = 0;
 		return;
 	}
+	/* Another process may have found that an earlier outage is over. */
+	if (health.state == HEALTH_UP)
+		*failing = 0;
 	(*failing == evidence ? fleet_say : fleet_log)(prober->fleet,
 	    MEWS_LOG_INFO, "probe_failed", "endpoint=%s evidence=%s error=%s",
 	    endpoint_name(prober->fleet, endpoint),

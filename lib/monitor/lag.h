@@ -4,9 +4,9 @@
  * The monitor remembers where the primary's WAL ended, and when. A standby
  * that replayed up to some position is as late as that position is old.
  *
- * Samples of the last minute or two are all kept. Older ones get fewer with
- * their age, and the oldest is never dropped: what is said of a standby that is
- * late by hours is too small by a tenth at most.
+ * The newest samples are all kept. Older ones get fewer with their age, and the
+ * oldest is never dropped: what is said of a standby that is late by hours is
+ * too small by a tenth at most.
  */
 #ifndef LIB_MONITOR_LAG_H
 #define LIB_MONITOR_LAG_H

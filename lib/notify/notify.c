@@ -308,8 +308,11 @@ hear_answer(struct notify *notify)
 	crowd_heard(notify->fleet, notify->endpoint);
 	notify->answered = true;
 	/* Served at last: what follows has the time of any command. */
-	if (notify->queued)
+	if (notify->queued) {
 		be_patient(notify, NOTIFY_ANSWER_US);
+		/* Its wish came true. */
+		(void)crowd_take_wish(notify->fleet, notify->endpoint, 0);
+	}
 	notify_unqueue(notify);
 }
 
@@ -429,6 +432,7 @@ wait_in_queue(struct notify *notify, int64_t now_us)
 {
 	struct mews_fleet *fleet = notify->fleet;
 	int64_t		   silence = crowd_silence(fleet, NOTIFY_ANSWER_US);
+	bool		   over;
 
 	if (!notify->queued && crowd_queues(fleet, notify->endpoint,
 	    notify->asked_us, now_us)) {
@@ -442,13 +446,13 @@ wait_in_queue(struct notify *notify, int64_t now_us)
 		notify->wished_us = now_us;
 		crowd_wish(fleet, notify->endpoint);
 	}
-	if (!patience_is_over(&notify->patience, notify->loop->looked_us) ||
-	    !crowd_lives(fleet, notify->endpoint, now_us - silence))
+	over = patience_is_over(&notify->patience, notify->loop->looked_us);
+	if (over && !crowd_lives(fleet, notify->endpoint, now_us - silence))
 		return;
 	if (now_us - notify->asked_us > CROWD_MOST_US)
 		broke(notify, HEALTH_NOTHING, "it waited behind a pooler "
 		    "whose pool is full");
-	else
+	else if (over)
 		be_patient(notify, silence);
 }
 

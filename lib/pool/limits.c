@@ -85,6 +85,7 @@ scan_login(struct conn *conn, int64_t now_us)
 {
 	struct mews_group *group = conn->group;
 	int64_t	silence = crowd_silence(group->pool->fleet, DIAL_US), until;
+	bool	waits, over;
 
 	/* The endpoint is another server, or another role, by now. */
 	if (conn->queued && conn->retiring) {
@@ -94,21 +95,21 @@ scan_login(struct conn *conn, int64_t now_us)
 	}
 	if (conn->queued || is_in_queue(conn, now_us))
 		scan_queued(conn, now_us);
-	if (patience_is_over(&conn->patience, group->pool->loop.looked_us)) {
-		if (!conn->queued || !conn->unanswered ||
-		    !crowd_lives(group->pool->fleet, conn->endpoint,
-			now_us - silence)) {
-			conn_break(conn, HEALTH_CONNECT_TIMEOUT,
-			    "no answer to the login");
-			return;
-		}
-		if (now_us - conn->entered_us > CROWD_MOST_US) {
-			conn_break(conn, HEALTH_NOTHING, "it waited behind a "
-			    "pooler whose pool is full");
-			return;
-		}
-		patience_begin(&conn->patience, silence, now_us);
+	waits = conn->queued && conn->unanswered;
+	over = patience_is_over(&conn->patience, group->pool->loop.looked_us);
+	if (over && !(waits && crowd_lives(group->pool->fleet, conn->endpoint,
+	    now_us - silence))) {
+		conn_break(conn, HEALTH_CONNECT_TIMEOUT,
+		    "no answer to the login");
+		return;
 	}
+	if (waits && now_us - conn->entered_us > CROWD_MOST_US) {
+		conn_break(conn, HEALTH_NOTHING, "it waited behind a pooler "
+		    "whose pool is full");
+		return;
+	}
+	if (over)
+		patience_begin(&conn->patience, silence, now_us);
 	until = conn->dialed_us + SESSION_SLOW_US;
 	pool_due(group->pool, until > now_us ? until :
 	    patience_due(&conn->patience));

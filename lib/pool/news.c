@@ -133,12 +133,19 @@ tell_connections(const struct group_endpoint *on)
 }
 
 void
-news_tell(struct mews_pool *pool, int64_t late_us)
+news_beat(struct mews_pool *pool, int64_t late_us)
+{
+	if (pool->fleet->slot != NULL)
+		figures_store(&fleet_figures(pool->fleet)->lag_us,
+		    late_us > 0 ? (uint64_t)late_us : 0);
+}
+
+void
+news_tell(struct mews_pool *pool)
 {
 	if (pool->fleet->slot == NULL)
 		return;
 	pool->told = true;
-	figures_store(&fleet_figures(pool->fleet)->lag_us, (uint64_t)late_us);
 	for (uint32_t g = 0; g < pool->group_count; g++) {
 		struct mews_group    *group = &pool->groups[g];
 		struct figures_group *figures = group->figures;
@@ -156,4 +163,15 @@ news_tell(struct mews_pool *pool, int64_t late_us)
 		group->told_batches = group->account.batches;
 		group->told_resent = group->queue.resent;
 	}
+}
+
+void
+news_leave(struct mews_pool *pool)
+{
+	news_publish(pool);
+	news_beat(pool, 0);
+	news_tell(pool);
+	for (uint32_t g = 0; g < pool->group_count; g++)
+		figures_store(&pool->groups[g].figures->endpoints,
+		    FIGURES_GONE);
 }

@@ -30,7 +30,11 @@ void news_compare(struct mews_pool *pool, int64_t now_us);
 
 /* Publish the figures that change all the time, in this process' slot. */
 void news_publish(struct mews_pool *pool);
-/* Publish the other figures, on a beat that was @late_us late. */
-void news_tell(struct mews_pool *pool, int64_t late_us);
+/* Publish the other figures. */
+void news_tell(struct mews_pool *pool);
+/* Publish how late a beat was. */
+void news_beat(struct mews_pool *pool, int64_t late_us);
+/* Publish that all groups are closed, and that this process has none. */
+void news_leave(struct mews_pool *pool);
 
 #endif

@@ -111,23 +111,27 @@ may_run_again(const struct query *query)
 
 /*
  * Send @query again: the server skipped it, or never ran it. A twin is dropped,
- * as its original is in flight; if the original's connection was lost, the
- * original is sent again.
+ * as its original is in flight or waits; if the original's connection was lost,
+ * the original is sent again, alone where it may have ended that session.
  */
 static void
 send_again(struct conn *conn, struct query *query)
 {
 	struct query	*original = query->original;
+	bool		 lost = original != NULL &&
+	    original->state == QUERY_ADRIFT;
 
-	if (original != NULL && original->state == QUERY_ADRIFT &&
-	    may_run_again(original)) {
+	if (lost && may_run_again(original)) {
+		original->plain = query->plain;
 		query_part(query);
 		query = original;
 	}
 	if (may_run_again(query)) {
 		query->unrun++;
 		query->alone = true;
-		queue_put_back(conn->terms->queue, query, false);
+		if (query->suspected > 0)
+			query->slow = query->odd = true;
+		queue_put_back(conn->terms->queue, query, lost);
 		return;
 	}
 	if (query->lease != NULL)

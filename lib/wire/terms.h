@@ -25,7 +25,8 @@ struct group_endpoint {
 	uint32_t sent;		/* queries, ever; wraps */
 	uint32_t answered;	/* of the queries sent */
 	struct figures_pair *figures; /* set by the first connection */
-	int64_t slow_us;	/* with it: longer queries are logged */
+	int64_t slow_us;	/* the same: a query that took so long is
+				   logged */
 	uint32_t failures;	/* logins, in a row */
 	/* Used by pool/; a login that went well clears the first: */
 	bool kept_told;		/* it was logged that none may take another's

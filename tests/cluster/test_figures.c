@@ -148,6 +148,23 @@ START_TEST(after_a_blocking_call_no_query_is_shown_in_flight)
 }
 END_TEST
 
+START_TEST(a_pool_that_closed_has_nothing_that_waits)
+{
+	struct mews_group *write = cluster_group("write");
+	struct mews_lease *lease = cluster_lease(write);
+	struct asked	   asked;
+
+	cluster_send_sql(&asked, write, "select 1");
+	CLUSTER_WAIT(look_at_group("write").waiting == 1);
+	ck_assert_uint_eq(look_at_group("write").processes, 1);
+	mews_pool_close(&cluster.pool);
+	ck_assert_int_eq(asked.status, MEWS_CANCELED);
+	ck_assert_uint_eq(look_at_group("write").waiting, 0);
+	ck_assert_uint_eq(look_at_group("write").processes, 0);
+	mews_lease_end(&lease);
+}
+END_TEST
+
 START_TEST(batches_are_counted)
 {
 	struct mews_group *read = cluster_group("read");
@@ -472,6 +489,7 @@ figures_suite(void)
 	tcase_add_test(tcase, connections_are_counted_by_state);
 	tcase_add_test(tcase,
 	    after_a_blocking_call_no_query_is_shown_in_flight);
+	tcase_add_test(tcase, a_pool_that_closed_has_nothing_that_waits);
 	tcase_add_test(tcase, batches_are_counted);
 	tcase_add_test(tcase, a_duration_is_as_long_as_the_query);
 	tcase_add_test(tcase, a_wait_for_a_connection_is_counted);
