@@ -8,9 +8,11 @@
 static const char *const session[] = {
 	"SET datestyle = 'ISO'", "SET intervalstyle = 'postgres'",
 	"SET bytea_output = 'hex'", "SET extra_float_digits = 1",
-	"SET client_encoding = 'UTF8'",
 };
 #define SESSION (sizeof(session) / sizeof(session[0]))
+
+/* Behind a group's own init, which may have set another. */
+static const char encoding_again[] = "SET client_encoding = 'UTF8'";
 
 bool
 session_for_python(struct mews_config *config, struct memory **memory)
@@ -24,15 +26,19 @@ session_for_python(struct mews_config *config, struct memory **memory)
 	for (size_t i = 0; i < config->group_count; i++) {
 		groups[i] = config->groups[i];
 		texts = memory_get(memory,
-		    (SESSION + groups[i].init_count) * sizeof(*texts));
+		    (SESSION + groups[i].init_count + 1) * sizeof(*texts));
 		if (texts == NULL)
 			return false;
 		memcpy(texts, session, sizeof(session));
 		for (size_t k = 0; k < groups[i].init_count; k++)
 			texts[SESSION + k] = groups[i].init[k];
+		if (groups[i].init_count > 0)
+			texts[SESSION + groups[i].init_count++] =
+			    encoding_again;
 		groups[i].init = texts;
 		groups[i].init_count += SESSION;
 	}
+	config->client_encoding = "UTF8";
 	config->groups = groups;
 	return true;
 }

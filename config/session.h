@@ -10,9 +10,10 @@
 #include <stdbool.h>
 
 /**
- * Have each group set, before its own init, the encoding and the text forms of
- * values that lib/python reads, whatever the server's configuration, the
- * conninfo and the environment say.
+ * Have each session, that of listeners too, log in with the encoding that
+ * lib/python reads and writes, and each group set, before its own init, the
+ * text forms of values that it reads, whatever the server's configuration, the
+ * conninfo, the environment and init say.
  *
  * @config  its groups are replaced by copies in @memory.
  * False: out of memory.

@@ -13,14 +13,16 @@
  *	new: serves TEXT	it did: pid file, addresses, segment are its own
  *	old: monitor		our monitor ended: start yours
  *	new: logs		open the logs anew, for those who still drain
+ *	new: stop		the fleet stops: TERM
+ *	new: quit		the same at once: QUIT
  *	old: endpoint TEXT	to one that is apart, all the time: what is
  *				known of an endpoint, see mews_fleet_tell()
  *
  * A message that is not known is left out.
  *
- * Its end without a "no" means to the new master that the old one died, and to
- * the old one nothing before "serves", as it hears of its child's end; after
- * that, to either, that the other ended.
+ * Its end means that the other one ended. Before "serves" that tells the old
+ * master nothing of a child, of whose end the system tells it, but of a sibling
+ * (see upgrade.h) it is all that it hears.
  */
 #ifndef MASTER_HANDOVER_H
 #define MASTER_HANDOVER_H

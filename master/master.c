@@ -279,6 +279,7 @@ master_stop(struct master *m, int signal, int64_t patience_ms)
 	upgrade_give_up(m, "the fleet stops");
 	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
 	m->stopping = m->monitor.stopping = true;
+	takeover_stop(m, signal);
 	guard_end(&m->guard);
 	TAILQ_FOREACH(g, &m->generations, entry) {
 		g->workers.stopping = true;
@@ -458,6 +459,8 @@ master_change(struct master *m, unsigned want)
 static void
 pass_signals(const struct master *m, unsigned want)
 {
+	if (m->upgrade.pid == 0)
+		return;
 	for (const struct master_signal *s = master_signals; s->number != 0;
 	    s++)
 		if (want & s->want)
@@ -472,7 +475,7 @@ master_loop(struct master *m)
 	bool		      quit, stop;
 
 	while (!master_is_empty(m) || !workers_gone(&m->monitor) ||
-	    upgrade_lives(m)) {
+	    upgrade_lives(m) || takeover_drains(m)) {
 		want = master_wait(m);
 		quit = (want & WANT_QUIT) != 0 ||
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);

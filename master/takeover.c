@@ -222,6 +222,21 @@ takeover_go_on(struct master *m)
 		commit(m);
 }
 
+void
+takeover_stop(struct master *m, int signal)
+{
+	if (takeover_drains(m))
+		handover_send(m->handover->channel, "%s",
+		    signal == SIGQUIT ? "quit" : "stop");
+}
+
+bool
+takeover_drains(const struct master *m)
+{
+	return m->handover != NULL && m->takeover.done &&
+	    m->handover->channel != -1;
+}
+
 bool
 takeover_waits(const struct master *m)
 {

@@ -17,6 +17,11 @@ bool takeover_open(struct master *m, struct mews_error *error);
 void takeover_go_on(struct master *m);
 /** Are we waiting for the old master to let go? */
 bool takeover_waits(const struct master *m);
+/** Does the old master still drain, after we took over? A stop is not over
+ * before its end: systemd kills what a main process leaves behind. */
+bool takeover_drains(const struct master *m);
+/** We stop, by @signal: tell an old master that drains. */
+void takeover_stop(struct master *m, int signal);
 /** May our monitor begin? */
 bool takeover_lets_monitor(const struct master *m);
 

@@ -113,13 +113,27 @@ finish(FILE *to, bool good)
 	_exit(fflush(to) == 0 && good ? 0 : 1);
 }
 
+/* In the child: keep @answer alone of what the master has open. A process that
+ * the application forks while it is loaded may live on, and would hold the
+ * channel of an upgrade and the lock of the pid file. Returns its number. */
+static int
+keep_alone(int answer)
+{
+	const int first = STDERR_FILENO + 1;
+
+	if (answer != first)
+		answer = dup3(answer, first, O_CLOEXEC);
+	closefrom(first + 1);
+	return answer;
+}
+
 /* Does not return. */
 static void
 child(const struct config *config, const struct privileges *who, bool all,
     int answer)
 {
 	struct mews_error error = { .message = "" };
-	FILE		 *to = fdopen(answer, "w");
+	FILE		 *to = fdopen(keep_alone(answer), "w");
 	struct standard	  standard;
 	bool		  whole, good = true;
 

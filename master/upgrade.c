@@ -356,7 +356,7 @@ hear(struct master *m)
 			if (u->passed && !m->stopping)
 				kill(getpid(), SIGTERM);
 			/* The end of a child is told by the system. */
-			if (u->sibling)
+			if (u->sibling && u->pid != 0)
 				bury(m, "");
 		} else if (strncmp(text, "mistake ", 8) == 0)
 			reload_say(m, text + 8);
@@ -369,6 +369,10 @@ hear(struct master *m)
 			pass(m, text + 7);
 		else if (strcmp(text, "logs") == 0)
 			logs_renew(m);
+		else if (strcmp(text, "stop") == 0 && u->passed)
+			kill(getpid(), SIGTERM);
+		else if (strcmp(text, "quit") == 0 && u->passed)
+			kill(getpid(), SIGQUIT);
 }
 
 void
@@ -389,6 +393,12 @@ upgrade_go_on(struct master *m)
 	if (u->given_up) {
 		kill(u->pid, SIGKILL);
 		u->due = process_after(END_MS);
+		/* Another process may soon have the number of a sibling, whose
+		 * end is not ours to wait for. */
+		if (u->sibling) {
+			close_channel(u);
+			bury(m, "");
+		}
 	} else
 		upgrade_give_up(m, "the new master was not ready in time");
 }

@@ -517,6 +517,7 @@ copy_walk(struct block *block, const struct mews_config *from,
 	to = block_copy(block, from, sizeof(*from));
 	copy.instance = block_string(block, from->instance);
 	copy.runtime_file = block_string(block, from->runtime_file);
+	copy.client_encoding = block_string(block, from->client_encoding);
 	DEFAULT(copy.queue_memory, MEWS_QUEUE_MEMORY_DEFAULT);
 	DEFAULT(copy.health.interval, MEWS_HEALTH_INTERVAL_DEFAULT);
 	DEFAULT(copy.health.timeout, MEWS_HEALTH_TIMEOUT_DEFAULT);

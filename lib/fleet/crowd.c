@@ -39,7 +39,8 @@ crowd_queues(const struct mews_fleet *fleet, uint32_t endpoint,
 	int64_t	far_us = (int64_t)CROWD_FAR_TIMES *
 	    atomic_load(&endpoint_record(fleet, endpoint)->rtt_us);
 
-	return now_us - since_us > CROWD_SLOW_US && now_us - since_us > far_us &&
+	return now_us - since_us > CROWD_SLOW_US &&
+	    now_us - since_us > far_us &&
 	    crowd_lives(fleet, endpoint, since_us);
 }
 

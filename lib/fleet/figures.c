@@ -56,12 +56,12 @@ figures_begin(struct figures *figures, struct figures_room room)
 	figures_store(&figures->lag_us, 0);
 }
 
-/* The holder has the group @of. */
+/* The holder has the group @of from the first time on that it tells how many
+ * endpoints may serve it. */
 static struct figures_group *
 own_group(struct figures_group *of)
 {
-	if (figures_load(&of->endpoints) == FIGURES_GONE)
-		figures_store(&of->endpoints, 0);
+	figures_store(&of->endpoints, FIGURES_GONE);
 	return of;
 }
 

@@ -310,7 +310,7 @@ hear_answer(struct notify *notify)
 	/* Served at last: what follows has the time of any command. */
 	if (notify->queued) {
 		be_patient(notify, NOTIFY_ANSWER_US);
-		/* Its wish came true. */
+		/* The wish came true. */
 		(void)crowd_take_wish(notify->fleet, notify->endpoint, 0);
 	}
 	notify_unqueue(notify);

@@ -150,10 +150,10 @@ dial_start(struct dial *dial, const struct mews_fleet *fleet,
 	char	    address[SEGMENT_HOSTADDR_MAX + 1];
 	char	    name[MEWS_NAME_MAX + 8];
 	const char *keywords[] = { "dbname", "fallback_application_name",
-		"target_session_attrs", "hostaddr", NULL };
+		"target_session_attrs", "hostaddr", "client_encoding", NULL };
 	const char *values[] = {
 		fleet->config->endpoints[endpoint].conninfo, name,
-		"any", address, NULL };
+		"any", address, fleet->config->client_encoding, NULL };
 
 	memset(dial, 0, sizeof(*dial));
 	dial->fd = -1;

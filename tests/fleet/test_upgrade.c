@@ -96,6 +96,35 @@ START_TEST(another_master_takes_over)
 }
 END_TEST
 
+/* systemd kills what a main process leaves behind. A worker that does not move
+ * is killed after graceful_timeout; until then the old master waits. */
+START_TEST(a_stop_is_not_over_before_the_old_master_ended)
+{
+	pid_t	before[FLEET_WORKERS_MAX], next;
+	int	status;
+	bool	next_lives, old_lives;
+
+	init("graceful_timeout = \"2s\"\n");
+	fleet_start(fleet);
+	ck_assert_int_eq(fleet_workers(fleet, before), 2);
+	ck_assert_int_eq(kill(before[0], SIGSTOP), 0);
+	fleet_upgrade(fleet);
+	next = fleet_pid(fleet);
+	ck_assert_int_ne(next, fleet->master);
+	ck_assert_int_eq(kill(next, SIGTERM), 0);
+	do {
+		/* Look at the new one first: the old one has to die first. */
+		next_lives = fleet_is_alive(next);
+		old_lives = waitpid(fleet->master, &status, WNOHANG) == 0;
+		ck_assert(next_lives || !old_lives);
+	} while (old_lives);
+	ck_assert(!fleet_is_alive(before[0]));
+	fleet_wait(waitpid(next, &status, WNOHANG) == next);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(fleet_pid(fleet), 0);
+}
+END_TEST
+
 /* Fail unless the fleet is as before, and an upgrade can still be made. */
 static void
 assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
@@ -404,6 +433,7 @@ upgrade_suite(void)
 	tcase_add_unchecked_fixture(tcase, fleet_make_base,
 	    fleet_remove_base);
 	tcase_add_test(tcase, another_master_takes_over);
+	tcase_add_test(tcase, a_stop_is_not_over_before_the_old_master_ended);
 	tcase_add_loop_test(tcase, a_binary_that_does_not_run_changes_nothing,
 	    0, 2);
 	tcase_add_loop_test(tcase,

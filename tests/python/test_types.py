@@ -171,7 +171,8 @@ def test_months_of_an_interval(pool):
 def test_a_session_with_other_styles_is_read_the_same():
 	from conftest import settings
 	groups = {"odd": {"init": [
-	    "set timezone = 'Asia/Kolkata'"]}}
+	    "set timezone = 'Asia/Kolkata'",
+	    "set client_encoding = 'LATIN1'"]}}
 	import os
 	endpoints = {"a": os.environ["MEWS_A"] +
 	    " options='-c datestyle=german -c intervalstyle=iso_8601 "
@@ -188,6 +189,22 @@ def test_a_session_with_other_styles_is_read_the_same():
 			    "\xfc", "\xfc\u20ac")]
 			with fleet.pool().lease("odd") as lease:
 				lease.execute("reset all")
+
+
+def test_a_listener_has_the_encoding_of_python():
+	import os
+
+	from conftest import settings
+	endpoints = {"a": os.environ["MEWS_A"] + " client_encoding=LATIN1"}
+	with mews.Fleet(settings(endpoints=endpoints)) as fleet:
+		pool = fleet.pool()
+		with pool.listen("caf\xe9") as listener:
+			assert listener.get(40).event == "listening"
+			pool.query("write", "select pg_notify($1, $2)",
+			    "caf\xe9", "\xfc\u20ac")
+			heard = listener.get(40)
+			assert (heard.event, heard.payload) == ("message",
+			    "\xfc\u20ac")
 
 
 def test_a_type_of_ones_own(pool):

@@ -153,6 +153,7 @@ START_TEST(gauges_are_not_left_to_the_next_holder_of_a_slot)
 {
 	struct mews_figures_group group;
 	struct mews_figures_pair  pair;
+	struct figures_group	 *mine;
 
 	count_in_child();
 	ck_assert_int_eq(mews_fleet_join(fleet, NULL), MEWS_OK);
@@ -165,7 +166,12 @@ START_TEST(gauges_are_not_left_to_the_next_holder_of_a_slot)
 	ck_assert(mews_figures_pair(figures, 0, &pair, sizeof(pair)));
 	ck_assert_uint_eq(pair.idle, 0);
 	ck_assert_uint_eq(pair.times.count, 1);
-	figures_find_group(own(), fleet->segment.room, "g");
+	/* One that opened the group tells of it once it has looked. */
+	mine = figures_find_group(own(), fleet->segment.room, "g");
+	read_figures();
+	ck_assert(mews_figures_group(figures, 0, &group, sizeof(group)));
+	ck_assert_uint_eq(group.processes, 0);
+	figures_store(&mine->endpoints, 0);
 	read_figures();
 	ck_assert(mews_figures_group(figures, 0, &group, sizeof(group)));
 	ck_assert_uint_eq(group.processes, 1);

@@ -133,6 +133,9 @@ struct mews_config {
 	struct mews_health_config health;
 	uint64_t queue_memory; /* bytes of all queries that wait in one worker,
 				  their parameters included, at most */
+	const char *client_encoding; /* of each session, whatever the conninfo
+					and the environment say; NULL: as they
+					say */
 	const struct mews_error *mistake; /* of mews_config_set(): the first
 					     one; NULL: none */
 };
