@@ -225,6 +225,8 @@ master_due(const struct master *m)
 
 	TAILQ_FOREACH(g, &m->generations, entry)
 		due = MIN(due, workers_due(&g->workers));
+	if (takeover_until(m) != 0)
+		reload = MIN(reload, takeover_until(m));
 	if (reload != INT64_MAX)
 		due = (int)MIN(due, MAX(reload - process_now(), 0));
 	due = notify_due(&m->notify, due);
@@ -279,7 +281,7 @@ master_stop(struct master *m, int signal, int64_t patience_ms)
 	upgrade_give_up(m, "the fleet stops");
 	reload_give_up(m, RELOAD_REFUSED, "the fleet stops");
 	m->stopping = m->monitor.stopping = true;
-	takeover_stop(m, signal);
+	takeover_stop(m, signal, patience_ms);
 	guard_end(&m->guard);
 	TAILQ_FOREACH(g, &m->generations, entry) {
 		g->workers.stopping = true;
@@ -475,7 +477,7 @@ master_loop(struct master *m)
 	bool		      quit, stop;
 
 	while (!master_is_empty(m) || !workers_gone(&m->monitor) ||
-	    upgrade_lives(m) || takeover_drains(m)) {
+	    upgrade_lives(m) || takeover_until(m) != 0) {
 		want = master_wait(m);
 		quit = (want & WANT_QUIT) != 0 ||
 		    ((want & WANT_INTERRUPT) != 0 && m->stopping);

@@ -31,6 +31,7 @@ struct master {
 	struct {
 		bool ready, go, done, monitor; /* as handover.h says */
 		bool failed;		       /* a worker ended before */
+		int64_t until; /* stopped: the old master is waited for */
 	} takeover;
 	unsigned	       start_workers; /* at a start */
 	struct ending	       ending;

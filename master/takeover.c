@@ -19,6 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define OLD_ENDS_MS 2000 /* for an old master, behind its workers' patience */
+
 static bool
 check_fixed(const struct master *m, struct mews_error *error)
 {
@@ -222,19 +224,30 @@ takeover_go_on(struct master *m)
 		commit(m);
 }
 
-void
-takeover_stop(struct master *m, int signal)
-{
-	if (takeover_drains(m))
-		handover_send(m->handover->channel, "%s",
-		    signal == SIGQUIT ? "quit" : "stop");
-}
-
-bool
-takeover_drains(const struct master *m)
+/* Is the old master still there, after we took over? */
+static bool
+drains(const struct master *m)
 {
 	return m->handover != NULL && m->takeover.done &&
 	    m->handover->channel != -1;
+}
+
+void
+takeover_stop(struct master *m, int signal, int64_t patience_ms)
+{
+	if (!drains(m))
+		return;
+	handover_send(m->handover->channel, "%s",
+	    signal == SIGQUIT ? "quit" : "stop");
+	m->takeover.until = process_after(patience_ms == PROCESS_NEVER ?
+	    PROCESS_NEVER : patience_ms + OLD_ENDS_MS);
+}
+
+int64_t
+takeover_until(const struct master *m)
+{
+	return m->stopping && drains(m) && process_now() < m->takeover.until ?
+	    m->takeover.until : 0;
 }
 
 bool

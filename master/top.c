@@ -146,9 +146,23 @@ draw_endpoints(struct top *top)
 	}
 }
 
+/* Has a process any group? If none has, all may be dead. */
+static bool
+is_any_held(const struct mews_figures *figures)
+{
+	struct mews_figures_group g;
+
+	for (uint32_t i = 0; mews_figures_group(figures, i, &g, sizeof(g)); i++)
+		if (g.processes > 0)
+			return true;
+	return false;
+}
+
+/* A group that no process has any more is of an earlier configuration. */
 static void
 draw_groups(struct top *top)
 {
+	const bool held = is_any_held(top->new.figures);
 	struct mews_figures_group g, before;
 	uint64_t ended, failed, ended_before, failed_before;
 	char	 name[MEWS_NAME_MAX + 1], p50[24], p99[24];
@@ -159,7 +173,7 @@ draw_groups(struct top *top)
 	    "WAIT P99");
 	for (uint32_t i = 0; mews_figures_group(top->new.figures, i, &g,
 	    sizeof(g)); i++) {
-		if (g.processes == 0)
+		if (held && g.processes == 0)
 			continue;
 		sample_group(&top->old, g.name, &before);
 		ended = sample_ended(&g, &failed);

@@ -125,6 +125,29 @@ START_TEST(a_stop_is_not_over_before_the_old_master_ended)
 }
 END_TEST
 
+START_TEST(a_stop_does_not_wait_for_ever_for_an_old_master)
+{
+	pid_t	before[FLEET_WORKERS_MAX], next;
+	int	count, status;
+
+	fleet_ignore_leaks();
+	init("graceful_timeout = \"1s\"\n");
+	fleet_start(fleet);
+	count = fleet_workers(fleet, before);
+	ck_assert_int_eq(kill(before[0], SIGSTOP), 0);
+	fleet_upgrade(fleet);
+	ck_assert_int_eq(kill(fleet->master, SIGSTOP), 0);
+	next = fleet_pid(fleet);
+	ck_assert_int_eq(kill(next, SIGTERM), 0);
+	fleet_wait(!fleet_is_alive(next));
+	ck_assert_int_eq(kill(fleet->master, SIGKILL), 0);
+	for (int i = 0; i < count; i++)
+		kill(before[i], SIGKILL);
+	fleet_wait(waitpid(next, &status, WNOHANG) == next);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* Fail unless the fleet is as before, and an upgrade can still be made. */
 static void
 assert_goes_on(const pid_t before[FLEET_WORKERS_MAX], int count)
@@ -434,6 +457,8 @@ upgrade_suite(void)
 	    fleet_remove_base);
 	tcase_add_test(tcase, another_master_takes_over);
 	tcase_add_test(tcase, a_stop_is_not_over_before_the_old_master_ended);
+	tcase_add_test(tcase,
+	    a_stop_does_not_wait_for_ever_for_an_old_master);
 	tcase_add_loop_test(tcase, a_binary_that_does_not_run_changes_nothing,
 	    0, 2);
 	tcase_add_loop_test(tcase,

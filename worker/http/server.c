@@ -119,9 +119,10 @@ http_server_send(struct http_server *server)
 		ev_idle_stop(server->ev, &server->busy);
 }
 
-/* Does the client take less than it must? Judged over request_ms. */
+/* Measure how fast the client takes its answer, over request_ms. False: slower
+ * than it must. */
 static bool
-is_too_slow(struct http_client *client)
+measure_taking(struct http_client *client)
 {
 	const struct http_limits *limits = &client->server->limits;
 	int64_t	now = http_now(client->server);
@@ -135,33 +136,33 @@ is_too_slow(struct http_client *client)
 		client->window_taken = taken;
 	}
 	if (now - client->window < limits->request_ms)
-		return false;
+		return true;
 	wanted = limits->send_rate * (uint64_t)(now - client->window) / 1000;
 	wanted = MAX(wanted, 1);
 	if (taken - client->window_taken < wanted)
-		return true;
+		return false;
 	client->window = now;
 	client->window_taken = taken;
-	return false;
+	return true;
 }
 
-/* Does the client send less of a body than it must? Judged over request_ms of
- * the time in which it was asked for more. */
+/* Measure how fast the client sends a body, over request_ms of the time in
+ * which it was asked for more. False: slower than it must. */
 static bool
-is_trickling(struct http_client *client)
+measure_sending(struct http_client *client)
 {
 	const struct http_limits *limits = &client->server->limits;
 	int64_t	now = http_now(client->server);
 	int64_t	asked_ms = client->asked_ms + now - client->asked;
 
 	if (asked_ms < limits->request_ms)
-		return false;
-	if (client->heard < limits->body_rate * (uint64_t)asked_ms / 1000)
 		return true;
+	if (client->heard < limits->body_rate * (uint64_t)asked_ms / 1000)
+		return false;
 	client->asked = now;
 	client->asked_ms = 0;
 	client->heard = 0;
-	return false;
+	return true;
 }
 
 /* The status that ends the client's wait; 1: close it without one; 0: it may
@@ -176,7 +177,7 @@ judge_time(struct http_client *client, bool crowded)
 	if (client_is_sending(client)) {
 		/* Reset: else the kernel may keep megabytes that are never
 		 * read. */
-		client->resets = is_too_slow(client);
+		client->resets = !measure_taking(client);
 		return client->resets;
 	}
 	if (crowded)
@@ -188,7 +189,7 @@ judge_time(struct http_client *client, bool crowded)
 		return age > limits->header_ms ? 408 : 0;
 	case CLIENT_BODY:
 		return client->wants_body && (age > limits->request_ms ||
-		    is_trickling(client)) ? 408 : 0;
+		    !measure_sending(client)) ? 408 : 0;
 	case CLIENT_ASKED:
 		return 0;
 	case CLIENT_LINGER:
