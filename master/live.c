@@ -86,8 +86,7 @@ remember_endpoints(struct live *live, const struct sample *old,
 		moment = (struct history_endpoint) {
 			.state = letter(e.state), .role = letter(e.role),
 			.rtt_us = e.rtt_us,
-			.lag_ms = strcmp(e.role, "standby") != 0 ? -1 :
-			    (int32_t)MIN(e.lag_ms, INT32_MAX),
+			.lag_ms = (int32_t)MIN(status_lag_ms(&e), INT32_MAX),
 			.answers = narrow(times.count),
 		};
 		history_add_endpoint(live->history, second_of(new), e.name,

@@ -8,6 +8,7 @@
 #include "metrics.h"
 
 #include "proc.h"
+#include "status.h"
 #include "words.h"
 
 #include <inttypes.h>
@@ -241,12 +242,6 @@ print_connections(const struct writer *w, const struct mews_view *view,
 enum endpoint_figure { CONNECTIONS, QUEUED, CAP, RTT, LAG, LAG_BYTES,
 	DRAINED, OUTDATED, REJECTED };
 
-static bool
-has_lag(const struct mews_view_endpoint *e)
-{
-	return e->lag_ms >= 0 && strcmp(e->role, "standby") == 0;
-}
-
 /* False: not known. */
 static bool
 endpoint_value(const struct mews_view_endpoint *e, enum endpoint_figure which,
@@ -267,10 +262,10 @@ endpoint_value(const struct mews_view_endpoint *e, enum endpoint_figure which,
 		return e->rtt_us != 0;
 	case LAG:
 		*value = (double)e->lag_ms / 1e3;
-		return has_lag(e);
+		return status_lag_ms(e) >= 0;
 	case LAG_BYTES:
 		*value = (double)e->lag_bytes;
-		return has_lag(e);
+		return status_lag_ms(e) >= 0;
 	case DRAINED:
 		*value = e->drained;
 		return true;

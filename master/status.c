@@ -280,7 +280,7 @@ print_for_people(const struct mews_view *view,
 static void
 json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 {
-	bool lags = e->lag_ms >= 0 && strcmp(e->role, "standby") == 0;
+	int64_t lag_ms = status_lag_ms(e);
 
 	fputs("{\"name\":", out);
 	json_string(out, e->name);
@@ -299,8 +299,8 @@ json_endpoint(FILE *out, const struct mews_view_endpoint *e)
 	    e->connections, e->max_connections, e->cap, e->queued, e->rtt_us,
 	    e->timeline, e->drained ? "drained" : "enabled",
 	    e->outdated ? "true" : "false");
-	json_known(out, "lag_ms", e->lag_ms, lags);
-	json_known(out, "lag_bytes", (int64_t)e->lag_bytes, lags);
+	json_known(out, "lag_ms", lag_ms, lag_ms >= 0);
+	json_known(out, "lag_bytes", (int64_t)e->lag_bytes, lag_ms >= 0);
 	json_known(out, "changed_s", e->changed_ms / 1000, e->changed_ms >= 0);
 	json_known(out, "changed_by", e->changed_by, e->changed_by > 0);
 	json_known(out, "rejected_s", e->rejected_ms / 1000,

@@ -7,10 +7,19 @@
 #include <mews/status.h>
 #include <mews/view.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A worker or monitor without a sign of life for longer hangs, or is kept from
  * its loop. */
 #define STATUS_SILENT_MS 5000
+
+/** Milliseconds that a standby is behind; -1: not known, or it is none: of
+ * other servers no lag is measured. */
+static inline int64_t
+status_lag_ms(const struct mews_view_endpoint *e)
+{
+	return strcmp(e->role, "standby") == 0 ? e->lag_ms : -1;
+}
 
 struct status_args {
 	const char *runtime_dir;

@@ -137,8 +137,8 @@ draw_endpoints(struct top *top)
 		    "%-14.14s %-8s %-8s %8s %6" PRIu32 " %8.0f %8s %8s %8s",
 		    words_clean(name, sizeof(name), e.name),
 		    e.drained ? "drained" : e.state, e.role,
-		    words_span(lag, sizeof(lag), strcmp(e.role, "standby") ==
-			0 ? e.lag_ms : -1), e.connections,
+		    words_span(lag, sizeof(lag), status_lag_ms(&e)),
+		    e.connections,
 		    sample_rate(&top->old, &top->new, 0, times.count),
 		    quantile(p50, sizeof(p50), &times, 0.5),
 		    quantile(p99, sizeof(p99), &times, 0.99),
