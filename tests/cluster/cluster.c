@@ -154,6 +154,17 @@ cluster_monitor(void)
 	return pid;
 }
 
+void
+cluster_open_at(const char *conninfo, const struct mews_group_config *groups,
+    size_t count)
+{
+	cluster_prepare(groups, count);
+	cluster.endpoints[0].conninfo = conninfo;
+	cluster.config.endpoint_count = 1;
+	cluster_create();
+	cluster_join();
+}
+
 pid_t
 cluster_watched(const struct mews_group_config *groups, size_t count)
 {

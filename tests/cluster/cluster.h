@@ -57,6 +57,10 @@ void cluster_join(void);
 /* All three steps in one. */
 void cluster_open(const struct mews_group_config *groups, size_t count);
 
+/* All three steps, with the server a alone, reached by @conninfo. */
+void cluster_open_at(const char *conninfo,
+    const struct mews_group_config *groups, size_t count);
+
 /* All three steps, with a monitor; returns the monitor's pid. */
 pid_t cluster_watched(const struct mews_group_config *groups, size_t count);
 

@@ -137,15 +137,11 @@ START_TEST(a_certificate_is_for_the_name_of_the_host)
 	    cluster_ask_int("a", "show server_version_num") < names[_i].least)
 		return;
 	ck_assert_int_eq(chdir(getenv("MEWS_SERVERS_DIR")), 0);
-	cluster_prepare(&group, 1);
 	snprintf(conninfo, sizeof(conninfo), "port=%s dbname=mews "
 	    "user=mews sslmode=verify-full sslrootcert='ours.crt' "
 	    "sslcert='by-ours.crt' sslkey='by-ours.key' %s",
 	    getenv("MEWS_A_PORT"), names[_i].conninfo);
-	cluster.endpoints[0].conninfo = conninfo;
-	cluster.config.endpoint_count = 1;
-	cluster_create();
-	cluster_join();
+	cluster_open_at(conninfo, &group, 1);
 	asked = cluster_run(cluster_group("g"), "select ssl from "
 	    "pg_stat_ssl where pid = pg_backend_pid()");
 	if (names[_i].refusal[0] == '\0')
@@ -286,16 +282,12 @@ START_TEST(changed_login_files_are_found_while_running)
 	const char     *dir = getenv("MEWS_SERVERS_DIR");
 
 	begin_rotation();
-	cluster_prepare(&group, 1);
 	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%s "
 	    "dbname=mews user=rotated passfile='%s/pass' sslmode=verify-full "
 	    "sslrootcert='%s/both.crt' sslcert='%s/client.crt' "
 	    "sslkey='%s/client.key' channel_binding=require",
 	    getenv("MEWS_A_PORT"), dir, dir, dir, dir);
-	cluster.endpoints[0].conninfo = conninfo;
-	cluster.config.endpoint_count = 1;
-	cluster_create();
-	cluster_join();
+	cluster_open_at(conninfo, &group, 1);
 	all_log_in_anew();
 
 	/* Renew the server's certificate. */

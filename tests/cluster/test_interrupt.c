@@ -252,11 +252,7 @@ START_TEST(a_request_to_interrupt_that_fails_costs_no_query)
 	fake = fake_start(&port, "pg_cancel_backend", failures[_i].script);
 	snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=x "
 	    "dbname=x sslmode=disable gssencmode=disable", (unsigned)port);
-	cluster_prepare(groups, 1);
-	cluster.endpoints[0].conninfo = conninfo;
-	cluster.config.endpoint_count = 1;
-	cluster_create();
-	cluster_join();
+	cluster_open_at(conninfo, groups, 1);
 	lease = cluster_lease(cluster_group("write"));
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
 	    &asked.id), MEWS_OK);
@@ -285,13 +281,8 @@ START_TEST(an_interrupt_that_found_no_room_can_be_repeated)
 	struct asked	   asked = { 0 };
 
 	cluster_ask("a", "drop role if exists few; create role few login");
-	cluster_prepare(groups, 1);
-	snprintf(conninfo, sizeof(conninfo), "%s user=few",
-	    cluster.endpoints[0].conninfo);
-	cluster.endpoints[0].conninfo = conninfo;
-	cluster.config.endpoint_count = 1;
-	cluster_create();
-	cluster_join();
+	snprintf(conninfo, sizeof(conninfo), "%s user=few", getenv("MEWS_A"));
+	cluster_open_at(conninfo, groups, 1);
 	lease = cluster_lease(cluster_group("write"));
 	ck_assert_int_eq(mews_lease_query(lease, &args, cluster_note, &asked,
 	    &asked.id), MEWS_OK);

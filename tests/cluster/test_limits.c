@@ -88,13 +88,9 @@ START_TEST(too_many_connections_lower_the_limit_for_a_while)
 
 	cluster_ask("a", "drop role if exists modest");
 	cluster_ask("a", "create role modest login connection limit 4");
-	cluster_prepare(&group, 1);
 	snprintf(conninfo, sizeof(conninfo), "%s user=modest",
-	    cluster.endpoints[0].conninfo);
-	cluster.endpoints[0].conninfo = conninfo;
-	cluster.config.endpoint_count = 1;
-	cluster_create();
-	cluster_join();
+	    getenv("MEWS_A"));
+	cluster_open_at(conninfo, &group, 1);
 	ck_assert_uint_eq(cluster_look("a").cap, 0);
 	load_start(load, "write", "select $1::int from pg_sleep(0.005)");
 	CLUSTER_WAIT(cluster_look("a").cap != 0);
